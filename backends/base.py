@@ -1,0 +1,201 @@
+"""The contract that every backend fulfils: Backend, Writer, Reader.
+
+A backend turns records into bytes on disk and back, at exactly the path it is given, and nothing else.
+Syncing, sizes, progress, timing, verification and removal are done from outside, once, for all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from backends.images import Images, Layout, Records
+    from backends.options import Options
+
+
+class Backend(ABC):
+    """One way of keeping records on disk.
+
+    Parameters
+    ----------
+    options
+        An instance of the backend's dataclass in ``backends.options``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    extra: ClassVar[str | None] = None
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @abstractmethod
+    def create(self, path: Path, layout: Layout) -> Writer:
+        """Start a container at exactly ``path``, which must not exist yet.
+
+        Raises
+        ------
+        FileExistsError
+            Something is there already.
+        """
+
+    @abstractmethod
+    def open(self, path: Path) -> Reader:
+        """Open a finished container for reading.
+
+        Raises
+        ------
+        FileNotFoundError
+            Nothing is there.
+        ContainerDamaged
+            What is there is not a finished container of this backend.
+        """
+
+
+class Writer(ABC):
+    """Appends records to a new container; leaving the ``with`` block normally closes, an exception aborts."""
+
+    @abstractmethod
+    def append(self, records: Records) -> None:
+        """Add a batch behind what is there."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish: all bytes are with the kernel, unsynced.  May be called twice.
+
+        Raises
+        ------
+        ValueError
+            Fewer or more records were appended than the layout says.
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close and remove what this writer made.  May be called after ``close``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class Reader(ABC):
+    """Random access to a finished container.  Picklable, and safe to use after fork and spawn."""
+
+    layout: Layout
+
+    def __len__(self) -> int:
+        return self.layout.count
+
+    @property
+    @abstractmethod
+    def labels(self) -> NDArray[np.int64]:
+        """All labels, ``(count,)`` int64, loaded on first use without touching a pixel."""
+
+    @abstractmethod
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        """Records ``start`` to ``stop``; ``0 <= start <= stop <= count``."""
+
+    @abstractmethod
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        """The records of ``rows``, each valid and non-negative, in that order; repeats are allowed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release files and maps.  May be called twice; reading again opens them again."""
+
+    def read(self, key: slice | NDArray[np.int64], out: NDArray[np.uint8] | None = None) -> Records:
+        """Read a slice or an array of row numbers.
+
+        Parameters
+        ----------
+        key
+            A slice (steps and negative bounds as in a list) or a 1-D array of integers; negative rows count
+            from the end, repeats are allowed, the order is kept.
+        out
+            ``(n, record_bytes)`` uint8, C-contiguous, where ``layout.record_bytes`` is not None: the records
+            are written into it, and ``Records.data`` is a view of it.
+
+        Raises
+        ------
+        IndexError
+            A row is outside the container.
+        TypeError
+            ``key`` is neither a slice nor an array of integers.
+        """
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            if step == 1:
+                return self.read_range(start, max(start, stop), out)
+            return self.read_rows(np.arange(start, stop, step, dtype=np.int64), out)
+        rows = np.asarray(key)
+        if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+            raise TypeError(f"a reader takes a slice or a 1-D array of integers, not {type(key).__name__}")
+        rows = rows.astype(np.int64, copy=True)
+        count = len(self)
+        outside = (rows < -count) | (rows >= count)
+        if outside.any():
+            raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
+        rows[rows < 0] += count
+        return self.read_rows(rows, out)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Codec(ABC):
+    """How one image becomes bytes and back, a batch at a time.
+
+    Parameters
+    ----------
+    options
+        An instance of the codec's dataclass in ``backends.options``.
+    """
+
+    name: ClassVar[str]
+    lossless: ClassVar[bool] = True
+    suffix: ClassVar[str]
+    """Ending of a file that holds one record, with its dot."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @abstractmethod
+    def encode(self, images: Images) -> Records:
+        """Encode a batch.  The labels are passed through."""
+
+    @abstractmethod
+    def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
+        """Decode a batch.
+
+        Parameters
+        ----------
+        out
+            ``(n, height, width, channels)`` uint8 where ``layout.image_shape`` is not None: the pixels are
+            written into it and ``Images.pixels`` is that array.
+
+        Raises
+        ------
+        ContainerDamaged
+            A record does not decode to an image of the layout's shape.
+        """

@@ -1,0 +1,1 @@
+"""Measuring: configurations, plan, staging, trials, and what they found."""

@@ -1,0 +1,72 @@
+"""What is compared: backend + codec + options + folder, written ``lmdb:opt=1+png:level=1@/scratch``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backends.errors import UsageError
+from backends.options import Options, format_options, parse_options
+from backends.registry import backend_entry, codec_entry, make_backend, make_codec
+
+if TYPE_CHECKING:
+    from backends.base import Backend, Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One thing that is compared.  ``str(configuration)`` is its name everywhere and parses back to it.
+
+    Attributes
+    ----------
+    folder
+        Where it writes, as typed; None where the run decides.
+    """
+
+    backend: str
+    codec: str
+    backend_options: Options
+    codec_options: Options
+    folder: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Configuration:
+        """Read ``BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER]``; a bare backend takes its default codec.
+
+        Raises
+        ------
+        UsageError
+            A name or an option that is not there, or an empty folder.
+        """
+        what, at, folder = text.partition("@")
+        if at and not folder:
+            raise UsageError(f"{text!r} names no folder behind its @: write {what}@/some/folder.")
+        left, _, right = what.partition("+")
+        backend, _, backend_options = left.partition(":")
+        entry = backend_entry(backend)
+        codec, _, codec_options = right.partition(":")
+        codec = codec or entry.codec
+        return cls(
+            backend=backend,
+            codec=codec,
+            backend_options=parse_options(entry.options, backend_options, backend),
+            codec_options=parse_options(codec_entry(codec).options, codec_options, codec),
+            folder=folder or None,
+        )
+
+    @property
+    def method(self) -> str:
+        """The configuration without its folder: ``lmdb+png:level=2``."""
+        return _with(self.backend, self.backend_options) + "+" + _with(self.codec, self.codec_options)
+
+    def __str__(self) -> str:
+        return self.method + (f"@{self.folder}" if self.folder else "")
+
+    def make(self) -> tuple[Backend, Codec]:
+        """The backend and the codec, ready for use.  Raises BackendUnavailable."""
+        return make_backend(self.backend, self.backend_options), make_codec(self.codec, self.codec_options)
+
+
+def _with(name: str, options: Options) -> str:
+    text = format_options(options)
+    return f"{name}:{text}" if text else name

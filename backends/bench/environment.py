@@ -1,0 +1,94 @@
+"""The machine that a run measured, recorded with it."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import platform
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from backends.bench.disk import Mount, mount_of
+
+LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "xxhash")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Attributes: ``memory_bytes`` is the machine's, ``memory_limit`` the cgroup's (None where there is none);
+    ``mounts`` are those that the run writes on."""
+
+    host: str
+    user: str
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    memory_limit: int | None
+    python: str
+    libraries: dict[str, str]
+    mounts: tuple[Mount, ...]
+    load: float | None = None
+
+
+def describe_environment(folders: tuple[Path, ...]) -> Environment:
+    """The environment of a run that writes in ``folders``."""
+    return Environment(
+        host=socket.gethostname(),
+        user=_user(),
+        system=f"{platform.system()} {platform.release()}",
+        cpu=_cpu(),
+        cores=available_cores(),
+        memory_bytes=machine_memory(),
+        memory_limit=cgroup_memory(),
+        python=platform.python_version(),
+        libraries={name: found for name in LIBRARIES if (found := _version(name))},
+        mounts=tuple(dict.fromkeys(mount_of(folder) for folder in folders)),
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def cgroup_memory() -> int | None:
+    """The memory limit of this process's cgroup (version 2) in bytes; None where there is none."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        group = next(line.partition("::")[2] for line in lines if line.startswith("0::"))
+        return int(Path(f"/sys/fs/cgroup{group}/memory.max").read_text())
+    return None
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine() or sys.platform
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

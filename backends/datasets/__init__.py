@@ -1,0 +1,25 @@
+"""What users have: CIFAR folders and archives, the sample.  ``open_dataset`` finds the right reader."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backends.datasets.base import Dataset
+    from backends.datasets.discover import open_dataset
+    from backends.datasets.facts import DatasetFacts
+
+__all__ = ["Dataset", "DatasetFacts", "open_dataset"]
+
+_HOMES = {
+    "Dataset": "backends.datasets.base",
+    "DatasetFacts": "backends.datasets.facts",
+    "open_dataset": "backends.datasets.discover",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backends.datasets' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

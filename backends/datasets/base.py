@@ -1,0 +1,55 @@
+"""The contract of a dataset: what a user has, read in batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from backends.datasets.facts import DatasetFacts
+    from backends.images import Images
+
+
+class Dataset(ABC):
+    """One split of a set of images with labels.  An image's id is its position, from 0."""
+
+    count: int
+    image_shape: tuple[int, int, int] | None
+    """``(height, width, channels)`` where all images have one, else None."""
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """``(count,)`` int64; -1 where an image has none."""
+
+    @abstractmethod
+    def facts(self) -> DatasetFacts:
+        """What this dataset is, as plain data."""
+
+    @abstractmethod
+    def read(self, ids: NDArray[np.int64]) -> Images:
+        """Decode the images of ``ids``, each in ``0 .. count - 1``, in that order.
+
+        Ascending ids are the fast way; memory is bounded by the batch and by one source file.
+
+        Raises
+        ------
+        DatasetDamaged
+            A source file is not what it was when the dataset was opened.
+        """
+
+    def close(self) -> None:
+        """Release what is open.  May be called twice."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

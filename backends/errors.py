@@ -1,0 +1,43 @@
+"""Every error the package raises on purpose: what happened, where, and what to do next, in one sentence."""
+
+from __future__ import annotations
+
+
+class ImgstoreError(Exception):
+    """Base of all errors meant for a user; ``str(error)`` can be shown as it is."""
+
+    exit_code = 1
+
+
+class UsageError(ImgstoreError, ValueError):
+    """What was asked for cannot be meant: an unknown name, a size of zero."""
+
+    exit_code = 2
+
+
+class DatasetNotFound(ImgstoreError, FileNotFoundError):
+    """There is no dataset at this path."""
+
+
+class DatasetDamaged(ImgstoreError, ValueError):
+    """There is a dataset, but a file of it is truncated, foreign or broken."""
+
+
+class ContainerDamaged(ImgstoreError, ValueError):
+    """A container's bytes are not what its writer wrote."""
+
+
+class NotAllowed(ImgstoreError, PermissionError):
+    """The operating system refuses to read or write here."""
+
+
+class NoSpace(ImgstoreError, OSError):
+    """The filesystem has too few bytes or inodes left."""
+
+
+class BackendUnavailable(ImgstoreError, ImportError):
+    """The library that a backend needs is not installed."""
+
+
+class JobDied(ImgstoreError):
+    """A job's process ended without saying how its work ended."""

@@ -1,0 +1,152 @@
+"""What can happen in a job.  Events are the only thing that a user interface ever sees of it.
+
+One event is one line of JSON: ``{"event": "trial-finished", "time": 1790000000.0, ...fields}``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from backends.bench.environment import Environment
+from backends.bench.measurement import Measurement, Trial
+from backends.bench.plan import Plan
+from backends.datasets.facts import DatasetFacts
+from backends.fields import from_fields
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events.  ``time`` is seconds since the epoch, when it happened."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The first event of a run.
+
+    Attributes
+    ----------
+    trials
+        How many trials the plan has, warm-ups among them.
+    work
+        The folders that the run writes in.
+    bytes_at_most
+        What the run will have on disk at most, estimated before it starts.
+    notes
+        Sentences a user must see: counts that were shrunk, images that repeat, artefacts freed early.
+    """
+
+    plan: Plan
+    dataset: DatasetFacts
+    environment: Environment
+    trials: int
+    work: tuple[str, ...]
+    bytes_at_most: int
+    notes: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Staging(Event):
+    """The plan's images are being decoded once: ``done`` of ``total`` so far, ``seconds`` the source has taken."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted(Event):
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """``done`` of ``total`` images of trial number ``trial``; at most ten a second."""
+
+    trial: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFinished(Event):
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailed(Event):
+    """The trial did not do its work; ``measurement.message`` says why.  The run goes on."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSkipped(Event):
+    """The trial was not tried; ``measurement.message`` says why."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The last event of a run.
+
+    Attributes
+    ----------
+    outcome
+        ``finished`` or ``cancelled``.
+    seconds
+        From run-started to here.
+    left
+        Paths that could not be removed.
+    """
+
+    outcome: str
+    seconds: float
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed(Event):
+    """The job could not do its work at all, or died: one sentence, and the exit code it stands for."""
+
+    message: str
+    exit_code: int = 1
+
+
+_KINDS: dict[str, type[Event]] = {
+    re.sub(r"(?<=.)(?=[A-Z])", "-", kind.__name__).lower(): kind
+    for kind in (
+        RunStarted,
+        Staging,
+        TrialStarted,
+        Progress,
+        TrialFinished,
+        TrialFailed,
+        TrialSkipped,
+        RunFinished,
+        JobFailed,
+    )
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def encode_event(event: Event) -> bytes:
+    """One line of JSON with its newline, ASCII only."""
+    return json.dumps({"event": _NAMES[type(event)], **asdict(event)}, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_event(line: bytes) -> Event | None:
+    """The event of one line; None where the line does not parse or its kind is unknown."""
+    try:
+        found = json.loads(line)
+        kind = _KINDS[found["event"]]
+        return from_fields(kind, found)
+    except (ValueError, KeyError, TypeError):
+        return None
