@@ -6,7 +6,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,8 +32,7 @@ def from_fields(kind: type[T], found: Mapping[str, Any]) -> T:
     return kind(**values)
 
 
-@cache
-def _plan(kind: type) -> tuple[tuple[str, Any, bool], ...]:
+def _plan(kind: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
     hints = typing.get_type_hints(kind)
     return tuple(
         (field.name, hints[field.name], field.default is MISSING and field.default_factory is MISSING)

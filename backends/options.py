@@ -23,9 +23,7 @@ class PngOptions(Options):
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 3:
-            raise UsageError(
-                f"png:level={self.level} is not there: choose a level from 0 (fastest) to 3 (smallest)."
-            )
+            raise UsageError(f"png:level={self.level} is not there: choose a level from 0 (fastest) to 3 (smallest).")
 
 
 def parse_options(kind: type[Options], text: str, owner: str) -> Options:

@@ -69,9 +69,7 @@ def check_plan(plan: Plan) -> Plan:
         raise UsageError(f"{plan.repeats} repeats measure nothing: choose 1 or more.")
     unknown = [name for name in plan.operations if name not in OPERATIONS]
     if unknown or not plan.operations:
-        raise UsageError(
-            f"there is no operation {unknown[0] if unknown else ''!r}: choose of {', '.join(OPERATIONS)}."
-        )
+        raise UsageError(f"there is no operation {unknown[0] if unknown else ''!r}: choose of {', '.join(OPERATIONS)}.")
     configurations = tuple(dict.fromkeys(str(Configuration.parse(text)) for text in plan.configurations))
     return Plan(
         dataset=plan.dataset,
