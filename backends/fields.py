@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ def from_fields(kind: type[T], found: Mapping[str, Any]) -> T:
     if not isinstance(found, Mapping):
         raise TypeError(f"expected an object for {kind.__name__}")
     values = {}
-    for name, hint, required in _plan(kind):
+    for name, hint, required in _hints(typing.cast("Any", kind)):
         if name in found:
             values[name] = _value(hint, found[name])
         elif required:
@@ -32,7 +33,8 @@ def from_fields(kind: type[T], found: Mapping[str, Any]) -> T:
     return kind(**values)
 
 
-def _plan(kind: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
+@cache
+def _hints(kind: Any) -> tuple[tuple[str, Any, bool], ...]:
     hints = typing.get_type_hints(kind)
     return tuple(
         (field.name, hints[field.name], field.default is MISSING and field.default_factory is MISSING)

@@ -99,11 +99,8 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
         *((size, repeat) for size in plan.sizes for repeat in range(1, plan.repeats + 1)),
     ]
     for size, repeat in blocks:
-        order = [
-            name
-            for name in plan.configurations
-            for _ in (("store", "read") if "read" in plan.operations else ("store",))
-        ]
+        turns = 2 if "read" in plan.operations else 1
+        order = [name for name in plan.configurations for _ in range(turns)]
         shuffle(order)
         stores: dict[str, int] = {}
         for name in order:
