@@ -117,3 +117,12 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
             stores.setdefault(name, trial.index)
             found.append(trial)
     return tuple(found)
+
+
+def default_sizes(count: int) -> tuple[int, ...]:
+    """10, 100, 1,000, ... below ``count``, and ``count`` itself."""
+    sizes, size = [], 10
+    while size < count:
+        sizes.append(size)
+        size *= 10
+    return (*sizes, count)

@@ -1,0 +1,165 @@
+"""A fresh process for each trial, so that a backend that dies, fills memory or leaves a mess is a failed trial.
+
+The processes are forked from a server that has imported what trials need and opened nothing: about ten
+milliseconds each, a quarter of a second where Python starts anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import struct
+import sys
+import threading
+import traceback
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.bench.configuration import Configuration
+from backends.bench.trial import Task, blank, execute
+from backends.errors import ImgstoreError
+from backends.registry import backend_entry, codec_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from backends.bench.measurement import Measurement
+
+POLL_SECONDS = 0.1
+_NEARLY_FULL = 1 << 20
+
+
+class Trials:
+    """Executes tasks, each in a fresh process.
+
+    Parameters
+    ----------
+    configurations
+        The server imports the modules of these before the first trial.
+    """
+
+    def __init__(self, configurations: tuple[str, ...]) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__, "backends.images", *_modules(configurations)])
+
+    def run(self, task: Task, poll: Callable[[int], None]) -> Measurement:
+        """Execute a task and wait for it.
+
+        Parameters
+        ----------
+        poll
+            Called about ten times a second with the images done; what it raises ends the trial's process.
+
+        Returns
+        -------
+        Measurement
+            With outcome ``failed`` where the trial raised, or its process died.
+        """
+        receive, send = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_child, args=(task, send), daemon=True)
+        process.start()
+        send.close()
+        try:
+            while not wait([receive, process.sentinel], POLL_SECONDS):
+                poll(counted(task.counter))
+            found = _receive(receive)
+            process.join()
+        finally:
+            process.kill()
+            process.join()
+            receive.close()
+        return found or blank(task.trial, "failed", _death(process.exitcode, task))
+
+
+def run_in_thread(task: Task, poll: Callable[[int], None]) -> Measurement:
+    """Execute a task right here; ``poll`` is called once, before it."""
+    poll(0)
+    return attempt(task)
+
+
+def attempt(task: Task) -> Measurement:
+    """Execute a task; what it raises becomes a failed measurement with a sentence."""
+    try:
+        return execute(task)
+    except ImgstoreError as error:
+        return blank(task.trial, "failed", str(error))
+    except MemoryError:
+        return blank(task.trial, "failed", "out of memory: choose fewer images, or free some memory.")
+    except Exception as error:  # whatever a library raises is this trial's result, not the run's end
+        traceback.print_exc()
+        return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}")
+
+
+def counted(counter: Path) -> int:
+    """The images that the trial at work has done."""
+    found: tuple[int] = struct.unpack("=q", counter.read_bytes())
+    return found[0]
+
+
+def _modules(configurations: tuple[str, ...]) -> list[str]:
+    parsed = [Configuration.parse(text) for text in configurations]
+    targets = [backend_entry(one.backend).target for one in parsed] + [codec_entry(one.codec).target for one in parsed]
+    return sorted({target.partition(":")[0] for target in targets})
+
+
+def _child(task: Task, send: Connection) -> None:
+    """The body of a trial's process.  It leaves without cleaning up: h5py crashes there after a full disk."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _first_to_go()
+    send.send(attempt(task))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _first_to_go() -> None:
+    """When memory runs out, the kernel takes this process and not the job, the screen or somebody else's."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        return
+
+
+def _receive(connection: Connection) -> Measurement | None:
+    try:
+        found: Measurement = connection.recv()
+    except (EOFError, OSError):
+        return None
+    return found
+
+
+def _death(code: int | None, task: Task) -> str:
+    full = _disk_full(task, None)
+    if full:
+        return full
+    if code is None or code >= 0:
+        return f"the trial's process ended with exit code {code} and no result; the job's log may say why."
+    name = signal.Signals(-code).name
+    if -code == signal.SIGKILL:
+        return f"the trial's process was killed ({name}): out of memory, or somebody ended it."
+    return f"the trial's process died of {name} inside the backend."
+
+
+def _disk_full(task: Task, error: Exception | None) -> str | None:
+    """A sentence where the disk is full, whatever the library made of it."""
+    folder = task.artefact.parent
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if isinstance(error, OSError) and error.errno == errno.EDQUOT:
+        return f"your quota on {folder} is used up: free some, or choose another folder with --work-dir."
+    if found.f_files and not found.f_favail:
+        return f"{folder} is out of inodes (not of bytes): choose another folder with --work-dir."
+    if free < _NEARLY_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        return f"the disk is full: {folder} has {free / 2**20:.1f} MiB left; choose another folder with --work-dir."
+    return None
