@@ -1,0 +1,115 @@
+"""The folder of a job: what it holds, and how others see whether the job lives.
+
+spec.json      what to do            log.txt   what its processes printed
+events.jsonl   what happened         lock      held, as a POSIX lock, while the job lives
+cancel         appears when somebody asks the job to stop
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from backends.bench.plan import Plan
+from backends.errors import ImgstoreError, NotAllowed
+from backends.fields import from_fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC, EVENTS, LOG, LOCK, CANCEL = "spec.json", "events.jsonl", "log.txt", "lock", "cancel"
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def new_folder(jobs: Path, plan: Plan) -> Path:
+    """Make the folder of a new job below ``jobs``, with its plan in it.
+
+    Raises
+    ------
+    NotAllowed
+        The folder cannot be made.
+    """
+    name = time.strftime("%Y%m%d-%H%M%S-") + "".join(
+        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4)
+    )
+    folder = jobs / name
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+        partial = folder / (SPEC + ".partial")
+        partial.write_text(json.dumps({"kind": "bench", "created": time.time(), "plan": asdict(plan)}, indent=1))
+        partial.replace(folder / SPEC)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NotAllowed(
+            f"the job's folder {folder} cannot be made ({reason}): set XDG_STATE_HOME elsewhere."
+        ) from None
+    return folder
+
+
+def read_spec(folder: Path) -> tuple[Plan, float]:
+    """The plan of a job, and when it was made (seconds since the epoch).
+
+    Raises
+    ------
+    ImgstoreError
+        The folder is not a job's.
+    """
+    try:
+        found = json.loads((folder / SPEC).read_text())
+        return from_fields(Plan, found["plan"]), float(found["created"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
+
+
+def hold_lock(folder: Path) -> int:
+    """Take the job's lock; it is held until the process ends or the descriptor returned is closed.
+
+    Raises
+    ------
+    ImgstoreError
+        Another process holds it.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ImgstoreError(f"the job {folder.name} is being worked on by another process.") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the job's lock; None where nobody does.
+
+    Never to be asked by the process that holds it: closing any descriptor of a file drops its POSIX locks.
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        text = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def last_words(folder: Path) -> str:
+    """The last lines of a job's log, on one line, for when it died."""
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+            found = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return " / ".join(line.strip() for line in found if line.strip())[-300:]

@@ -1,0 +1,190 @@
+"""Starting a job, finding it again, following its events, asking it to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.bench.made import clean
+from backends.bench.plan import Plan, check_plan
+from backends.errors import ImgstoreError
+from backends.jobs import events
+from backends.jobs.folder import CANCEL, EVENTS, LOG, SPEC, last_words, lock_holder, new_folder, read_spec
+from backends.jobs.journal import LINE_BYTES, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 5.0
+"""How long a cancelled job may take to end by itself."""
+
+_START_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A job in a list.
+
+    Attributes
+    ----------
+    state
+        ``running``, ``finished``, ``cancelled``, ``failed`` or ``died``.
+    started
+        Seconds since the epoch.
+    """
+
+    id: str
+    folder: Path
+    state: str
+    started: float
+    plan: Plan
+
+
+class Job:
+    """A job's folder, and the process or thread that works on it where this process started it."""
+
+    def __init__(self, folder: Path, worker: subprocess.Popen[bytes] | threading.Thread | None = None) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self._worker = worker
+        self._cancelled_at: float | None = None
+
+    def running(self) -> bool:
+        """Whether somebody works on the job."""
+        if isinstance(self._worker, threading.Thread):
+            return self._worker.is_alive()
+        if self._worker is not None and self._worker.poll() is None:
+            return True
+        return lock_holder(self.folder) is not None
+
+    def cancel(self) -> None:
+        """Ask the job to stop: it ends its trial, cleans up and says so; ``follow`` ends it if it does not."""
+        (self.folder / CANCEL).touch()
+        self._cancelled_at = self._cancelled_at or time.monotonic()
+
+    def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
+        """All events from the first on, then each as it happens.
+
+        Ends after run-finished or job-failed, or when ``stop`` is set.  A job that died without a word ends
+        with a job-failed made here, which has the last lines of its log.
+        """
+        tail = Tail(self.folder / EVENTS)
+        stop = stop or threading.Event()
+        while not stop.is_set():
+            alive = self.running()
+            found = tail.read()
+            for event in found:
+                yield event
+                if isinstance(event, events.RunFinished | events.JobFailed):
+                    self._reap()
+                    return
+            if not alive and not found:
+                yield events.JobFailed(time.time(), self._death())
+                return
+            if not found:
+                self._end_if_deaf()
+                stop.wait(POLL_SECONDS)
+
+    def _reap(self) -> None:
+        """Wait for the end of the process, so that what it leaves behind is known when ``follow`` ends."""
+        if isinstance(self._worker, subprocess.Popen):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._worker.wait(PATIENCE_SECONDS)
+        elif self._worker is not None:
+            self._worker.join(PATIENCE_SECONDS)
+
+    def _end_if_deaf(self) -> None:
+        if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
+            return
+        holder = lock_holder(self.folder) if not isinstance(self._worker, threading.Thread) else None
+        if holder:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(holder, signal.SIGKILL)
+
+    def _death(self) -> str:
+        words = last_words(self.folder)
+        return "the job's process died" + (f"; its last words: {words}" if words else " without a word.")
+
+
+def start_run(plan: Plan, jobs: Path) -> Job:
+    """Start a run in a process of its own, which outlives this one; in a thread where the plan says so.
+
+    Parameters
+    ----------
+    jobs
+        The folder of all jobs.
+
+    Raises
+    ------
+    ImgstoreError
+        The plan cannot be meant, or the job's folder cannot be made.
+    """
+    folder = new_folder(jobs, check_plan(plan))
+    sweep(jobs)
+    if plan.in_thread:
+        from backends.jobs.work import do_job
+
+        thread = threading.Thread(target=do_job, args=(folder,), name=folder.name)
+        thread.start()
+        return Job(folder, thread)
+    with (folder / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "backends.jobs", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return Job(folder, process)
+
+
+def open_job(folder: Path) -> Job:
+    """A job that was started before, maybe by another process.  Raises ImgstoreError where there is none."""
+    read_spec(folder)
+    return Job(folder)
+
+
+def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
+    """All jobs below ``jobs``, the newest first; folders that are not a job's are passed over."""
+    found = []
+    for spec in sorted(jobs.glob(f"*/{SPEC}"), reverse=True):
+        folder = spec.parent
+        with contextlib.suppress(ImgstoreError):
+            plan, started = read_spec(folder)
+            found.append(JobFacts(folder.name, folder, _state(folder, started), started, plan))
+    return tuple(found)
+
+
+def sweep(jobs: Path) -> tuple[Path, ...]:
+    """Remove what died jobs left in their work folders, by their own records; what stayed is returned."""
+    left: list[Path] = []
+    for facts in list_jobs(jobs):
+        if facts.state == "died":
+            for event in Tail(facts.folder / EVENTS).read():
+                if isinstance(event, events.RunStarted):
+                    left += [path for work in event.work for path in clean(Path(work))]
+    return tuple(left)
+
+
+def _state(folder: Path, started: float) -> str:
+    last = _last_event(folder)
+    if isinstance(last, events.RunFinished):
+        return last.outcome
+    if isinstance(last, events.JobFailed):
+        return "failed"
+    starting = not (folder / "lock").exists() and time.time() - started < _START_SECONDS
+    return "running" if starting or lock_holder(folder) is not None else "died"
+
+
+def _last_event(folder: Path) -> events.Event | None:
+    found = Tail(folder / EVENTS, last=LINE_BYTES).read()
+    return found[-1] if found else None
