@@ -1,0 +1,68 @@
+"""Figures as people read them: three significant digits, the unit beside the number."""
+
+from __future__ import annotations
+
+MINUTE = 60.0
+
+
+def seconds(value: float | None) -> str:
+    """``0.00123`` is ``1.23 ms``; a minute and more are ``2:05``; None is a dot."""
+    if value is None:
+        return "·"
+    if value >= MINUTE:
+        return clock(value)
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= factor * 0.9995 or unit == "µs":
+            return f"{_three(value / factor)} {unit}"
+    return "0 s"
+
+
+def size(value: float | None) -> str:
+    """Bytes in binary units: ``153600000`` is ``146 MiB``; None is a dot."""
+    if value is None:
+        return "·"
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if value >= 0.9995 * 1024**power:
+            return f"{_three(value / 1024**power)} {unit}"
+    return f"{value:.0f} B"
+
+
+def count(value: int) -> str:
+    """``50000`` is ``50k``, ``2000`` is ``2k``, ``1281167`` is ``1.28M``: for column heads and axes."""
+    for factor, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g}{unit}" if value % (factor // 100) == 0 else f"{value / factor:.3g}{unit}"
+    return str(value)
+
+
+def rate(images_per_second: float | None) -> str:
+    """``24390.2`` is ``24.4k img/s``; None is a dot."""
+    if images_per_second is None:
+        return "·"
+    for factor, unit in ((1e6, "M"), (1e3, "k")):
+        if images_per_second >= factor:
+            return f"{_three(images_per_second / factor)}{unit} img/s"
+    return f"{images_per_second:.0f} img/s"
+
+
+def ratio(value: float) -> str:
+    """``5.2345`` is ``5.2x``."""
+    return f"{value:.1f}x" if value < 9.95 else f"{value:.0f}x"
+
+
+def clock(value: float) -> str:
+    """``125.3`` is ``2:05``, an hour and more are ``1:02:05``."""
+    whole = int(value)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def shape(image_shape: tuple[int, int, int] | None) -> str:
+    """``(32, 32, 3)`` is ``32×32×3``; None is ``mixed sizes``."""
+    return "×".join(str(side) for side in image_shape) if image_shape else "mixed sizes"
+
+
+def _three(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
