@@ -1,0 +1,1 @@
+"""How one image becomes bytes and back, a batch at a time."""

@@ -1,0 +1,63 @@
+"""Pixels as they are: for images of one size, encoding and decoding are views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.base import Codec
+from backends.errors import ContainerDamaged
+from backends.images import Images, Records, even_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from backends.images import Layout
+
+
+class Raw(Codec):
+    """Rows of pixels, channels interleaved, one byte each."""
+
+    name, suffix = "raw", ".raw"
+
+    def encode(self, images: Images) -> Records:
+        pixels = images.pixels
+        if isinstance(pixels, np.ndarray):
+            count, size = len(pixels), int(np.prod(pixels.shape[1:]))
+            return Records(np.ascontiguousarray(pixels).reshape(-1), even_offsets(count, size), images.labels)
+        shapes = np.array([image.shape for image in pixels], np.int32).reshape(-1, 3)
+        data = np.concatenate([image.reshape(-1) for image in pixels]) if len(pixels) else np.empty(0, np.uint8)
+        return Records(data, _offsets(shapes), images.labels, shapes)
+
+    def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
+        if layout.image_shape is None:
+            return Images(_mixed(records), records.labels)
+        shape = (len(records), *layout.image_shape)
+        data = records.data[int(records.offsets[0]) : int(records.offsets[-1])]
+        if data.size != np.prod(shape):
+            raise ContainerDamaged(f"{data.size:,} bytes are not {len(records):,} images of {layout.image_shape}.")
+        pixels = data.reshape(shape)
+        if out is None:
+            return Images(pixels, records.labels)
+        if not np.may_share_memory(pixels, out) or pixels.ctypes.data != out.ctypes.data:
+            out[...] = pixels
+        return Images(out, records.labels)
+
+
+def _offsets(shapes: NDArray[np.int32]) -> NDArray[np.int64]:
+    sizes = shapes.prod(axis=1, dtype=np.int64)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+
+
+def _mixed(records: Records) -> Sequence[NDArray[np.uint8]]:
+    if records.shapes is None:
+        raise ContainerDamaged("raw images of mixed size came without their shapes.")
+    wrong = np.flatnonzero(records.shapes.prod(axis=1, dtype=np.int64) != np.diff(records.offsets))
+    if wrong.size:
+        index = int(wrong[0])
+        shape = tuple(int(side) for side in records.shapes[index])
+        raise ContainerDamaged(f"record {index} has {records.record(index).size:,} bytes, too few or many for {shape}.")
+    return [records.record(i).reshape(shape) for i, shape in enumerate(records.shapes.tolist())]
