@@ -1,0 +1,204 @@
+"""The imgstore-tui command and its subcommands.  Imports nothing heavy before a subcommand needs it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+PROGRAM = "imgstore-tui"
+
+
+class DefaultGroup(click.Group):
+    """A group whose first word may also be the argument of the ``open`` command."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
+            args = ["open", *args]
+        return super().parse_args(context, args)
+
+
+@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+def cli() -> None:
+    """Measure, on your own images and your own disk, how to keep lots of images.
+
+    Without a subcommand, `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a CIFAR-10 or CIFAR-100
+    folder or archive, or `sample`: 2,000 real images that come with the program.
+    """
+
+
+@cli.command("open", hidden=True)
+@click.argument("dataset", required=False)
+def open_screen(dataset: str | None) -> int:
+    """Open the terminal UI."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the terminal UI needs a terminal; `imgstore-tui bench` works without one.")
+    from tui.app import run
+    from tui.paths import jobs_folder
+
+    return run(dataset, jobs_folder())
+
+
+@cli.command()
+@click.argument("dataset")
+@click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
+@click.option("--sizes", metavar="N,N,...", help="Numbers of images.  [default: 10, 100, ... and all]")
+@click.option("--operations", metavar="NAME,...", help="Of store, read.  [default: all]")
+@click.option("--repeats", type=int, default=3, show_default=True, help="Measurements of each figure.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample drawn and the order of trials.")
+@click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
+@click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
+@click.option("--json", "json_file", metavar="FILE", help="Write the result there as JSON; - for standard output.")
+@click.option(
+    "--in-thread", is_flag=True, help="Run trials in a thread instead of fresh processes, to compare."
+)
+def bench(
+    dataset: str,
+    configurations: tuple[str, ...],
+    sizes: str | None,
+    operations: str | None,
+    repeats: int,
+    seed: int,
+    split: str | None,
+    work_dir: str | None,
+    json_file: str | None,
+    in_thread: bool,
+) -> int:
+    """Store and read the images of DATASET in each CONFIG, and print how long it took.
+
+    A CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER], such as lmdb, lmdb+png:level=2 or hdf5@/scratch; without
+    one, every installed backend with its default codec.
+    """
+    from tui.bench import bench as run_bench
+    from tui.bench import make_plan
+    from tui.paths import jobs_folder
+
+    plan = make_plan(
+        dataset,
+        configurations,
+        sizes=sizes,
+        operations=operations,
+        repeats=repeats,
+        seed=seed,
+        split=split,
+        work_dir=work_dir,
+        in_thread=in_thread,
+    )
+    return run_bench(plan, jobs_folder(), json_file)
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(path: str, split: str | None, as_json: bool) -> int:
+    """Say what the dataset at PATH is."""
+    from dataclasses import asdict
+
+    from backends.datasets import open_dataset
+    from tui.report import dataset_text
+
+    with open_dataset(path, split) as dataset:
+        facts = dataset.facts()
+    _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
+    return 0
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def backends(as_json: bool) -> int:
+    """List the backends, installed or not, and the codecs."""
+    from backends.registry import backend_entries, codec_entries
+    from tui.report import backends_text
+
+    entries = list(backend_entries().values())
+    if as_json:
+        _print_json(
+            [{"name": one.name, "title": one.title, "codec": one.codec, "installed": one.installed} for one in entries]
+        )
+    else:
+        click.echo(backends_text(entries, list(codec_entries())))
+    return 0
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def jobs(context: click.Context, as_json: bool) -> int:
+    """List the runs, the newest first; `jobs show` and `jobs stop` do something with one."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from backends.jobs.job import list_jobs
+    from tui.paths import jobs_folder
+    from tui.report import jobs_text
+
+    found = list_jobs(jobs_folder())
+    if as_json:
+        _print_json(
+            [{"id": one.id, "folder": str(one.folder), "state": one.state, "started": one.started} for one in found]
+        )
+    elif found:
+        click.echo(jobs_text(found))
+    else:
+        click.echo(f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
+    return 0
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(job: str, as_json: bool) -> int:
+    """Print what JOB found; one that still runs is followed to its end."""
+    from tui.bench import show_job
+    from tui.paths import jobs_folder
+
+    return show_job(jobs_folder() / job, as_json)
+
+
+@jobs.command()
+@click.argument("job")
+def stop(job: str) -> int:
+    """Ask JOB to stop; what it finished stays."""
+    from backends.jobs.job import open_job
+    from tui.paths import jobs_folder
+
+    found = open_job(jobs_folder() / job)
+    if not found.running():
+        click.echo(f"{job} is not running.", err=True)
+        return 0
+    found.cancel()
+    for _ in found.follow():
+        pass
+    return 0
+
+
+def _print_json(found: object) -> None:
+    import json
+
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point: every error a user can cause is one sentence and an exit code."""
+    from backends.errors import ImgstoreError
+
+    try:
+        code = cli.main(standalone_mode=False, prog_name=PROGRAM)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except ImgstoreError as error:
+        from tui.text import safe_text
+
+        click.echo(f"{PROGRAM}: {safe_text(str(error), limit=1000)}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

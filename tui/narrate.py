@@ -1,0 +1,113 @@
+"""A run told on standard error while it goes: a bar on a terminal, a plain line every ten seconds in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from backends.jobs import events
+from tui import units
+from tui.text import safe_text
+
+if TYPE_CHECKING:
+    from backends.bench.measurement import Trial
+
+LINE_SECONDS = 10.0
+
+
+class Narrator(Protocol):
+    """Is told every event of a run."""
+
+    def tell(self, event: events.Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def make_narrator() -> Narrator:
+    """The narrator that standard error can show."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+class Lines:
+    """For pipes and logs."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.monotonic()
+        self._done = self._trials = 0
+        self._now = "starting"
+
+    def tell(self, event: events.Event) -> None:
+        match event:
+            case events.RunStarted():
+                self._trials = event.trials
+                say(_opening(event))
+            case events.Staging():
+                self._now = _staging(event)
+            case events.TrialStarted():
+                self._now = _trial(event.trial)
+            case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
+                self._done += 1
+        now = time.monotonic()
+        if now - self._last >= LINE_SECONDS:
+            self._last = now
+            say(f"{units.clock(now - self._begin)}  {self._done} of {self._trials} trials; {self._now}")
+
+    def close(self) -> None:
+        return
+
+
+class Bar:
+    """For terminals."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True, markup=False, highlight=False),
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._bar.start()
+
+    def tell(self, event: events.Event) -> None:
+        match event:
+            case events.RunStarted():
+                self._bar.update(self._task, total=event.trials)
+                self._bar.console.print(_opening(event), soft_wrap=True)
+            case events.Staging():
+                self._bar.update(self._task, description=_staging(event))
+            case events.TrialStarted():
+                self._bar.update(self._task, description=_trial(event.trial))
+            case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
+                self._bar.advance(self._task)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _opening(event: events.RunStarted) -> str:
+    folders = ", ".join(safe_text(folder) for folder in event.work)
+    return (
+        f"{safe_text(event.dataset.kind)}: {event.trials} trials; at most {units.size(event.bytes_at_most)} "
+        f"in {folders}, removed afterwards."
+    )
+
+
+def _staging(event: events.Staging) -> str:
+    return f"decoding {event.done:,} of {event.total:,} images"
+
+
+def _trial(trial: Trial) -> str:
+    return f"{safe_text(trial.configuration)} {trial.operation} {trial.count:,}"

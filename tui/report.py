@@ -1,0 +1,140 @@
+"""Datasets, backends, jobs and results as plain text, for standard output."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tui import units
+from tui.text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backends.bench.environment import Environment
+    from backends.bench.summary import Figure
+    from backends.datasets.facts import DatasetFacts
+    from backends.jobs.job import JobFacts
+    from backends.jobs.result import Result
+    from backends.registry import BackendEntry
+
+_TITLES = {"store": "Store", "read": "Read"}
+_CLASSES_SHOWN = 12
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns two blanks apart, the first ``left`` of them aligned left, the others right."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def dataset_text(facts: DatasetFacts) -> str:
+    """What a dataset is, in a few lines."""
+    names = " ".join(safe_text(name) for name in facts.classes[:_CLASSES_SHOWN])
+    more = len(facts.classes) - _CLASSES_SHOWN
+    splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
+    lines = [
+        f"{safe_text(facts.kind)}: {facts.count:,} images {units.shape(facts.image_shape)}, "
+        f"{len(facts.classes):,} classes, {units.size(facts.raw_bytes)} of raw pixels",
+        f"path    {safe_text(facts.path)}",
+        f"split   {safe_text(facts.split)} (of {splits})",
+        f"classes {names}" + (f" and {more:,} more" if more > 0 else ""),
+    ]
+    if facts.source:
+        lines.append(f"source  {safe_text(facts.source)}")
+    return "\n".join(lines)
+
+
+def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[str]) -> str:
+    """The backends with what is missing, and the codecs."""
+    rows = [
+        (entry.name, entry.title, f"{entry.name}+{entry.codec}", "yes" if entry.installed else entry.install_command)
+        for entry in entries
+    ]
+    listed = table(("backend", "what it is", "default", "installed"), rows, left=4)
+    return f"{listed}\n\ncodecs: {', '.join(codecs)}"
+
+
+def jobs_text(jobs: Sequence[JobFacts]) -> str:
+    """The jobs, one a line."""
+    rows = [
+        (
+            job.id,
+            job.state,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started)),
+            safe_text(job.plan.dataset),
+            " ".join(safe_text(name) for name in job.plan.configurations),
+        )
+        for job in jobs
+    ]
+    return table(("job", "state", "started", "dataset", "configurations"), rows, left=5)
+
+
+def result_text(result: Result) -> str:
+    """A result: a table an operation, then what was measured, where, and what went wrong."""
+    parts = [
+        _operation(operation, result.plan.sizes, [one for one in result.figures if one.operation == operation])
+        for operation in result.plan.operations
+    ]
+    parts.append("\n".join(_footnotes(result)))
+    return "\n\n".join(parts)
+
+
+def _operation(operation: str, sizes: Sequence[int], figures: Sequence[Figure]) -> str:
+    cells = {(one.configuration, one.count): one for one in figures}
+    names = list(dict.fromkeys(one.configuration for one in figures))
+    disk = operation == "store"
+    head = [_TITLES[operation], *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
+    rows = []
+    for name in names:
+        row = [safe_text(name)]
+        for size in sizes:
+            figure = cells.get((name, size))
+            row.append("·" if figure is None else units.seconds(figure.seconds) if figure.repeats else "failed")
+        last = next((cells[name, size] for size in reversed(sizes) if (name, size) in cells), None)
+        if disk:
+            row += [
+                units.size(last.bytes_allocated if last else None),
+                units.size(last.bytes_apparent if last else None),
+                f"{last.files:,}" if last and last.files is not None else "·",
+            ]
+        rows.append(row)
+    return table(head, rows)
+
+
+def _footnotes(result: Result) -> list[str]:
+    shown = [one for one in result.measurements if one.shown]
+    good = [one for one in shown if one.outcome == "ok"]
+    repeats = result.plan.repeats
+    verified = sum(one.verified for one in good)
+    lines = [
+        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; "
+        f"{'one measurement' if repeats == 1 else f'median of {repeats}'}, files in the page cache (warm), not synced; "
+        f"{verified:,} of {len(shown):,} trials ok and verified.",
+        f"{_place(result.environment)}; reading and decoding the source took "
+        f"{units.seconds(result.staging_seconds)}, which is in no figure.",
+    ]
+    lines += [safe_text(note, limit=500) for note in result.notes]
+    lines += [
+        f"{one.outcome}: {safe_text(one.configuration)} {one.operation} {one.count:,}: "
+        f"{safe_text(one.message, limit=500)}"
+        for one in result.failures
+        if one.shown
+    ]
+    if result.outcome == "cancelled":
+        lines.append("The run was stopped; what had finished is above.")
+    if result.message:
+        lines.append(safe_text(result.message, limit=500))
+    return lines
+
+
+def _place(environment: Environment) -> str:
+    mounts = ", ".join(f"{safe_text(mount.point)} ({safe_text(mount.filesystem)})" for mount in environment.mounts)
+    return f"On {safe_text(environment.cpu)}, {environment.cores} cores, {mounts}"
