@@ -1,0 +1,115 @@
+"""The plan being made: what is ticked, which codec, which sizes.  Each change gives a new draft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import OPERATIONS
+from backends.bench.plan import Plan, check_plan
+from backends.errors import UsageError
+from backends.registry import backend_entries, codec_entries
+
+TICKED = ("files", "lmdb", "hdf5")
+"""Backends that a first run compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    configuration: str
+    ticked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the user has chosen so far; ``plan`` makes a plan of it."""
+
+    rows: tuple[Row, ...]
+    sizes: tuple[int, ...] = (10, 100, 1000)
+    operations: tuple[str, ...] = OPERATIONS
+    repeats: int = 3
+    work_dir: str | None = None
+
+    @property
+    def configurations(self) -> tuple[str, ...]:
+        return tuple(row.configuration for row in self.rows)
+
+    def plan(self, dataset: str) -> Plan:
+        """The plan of the ticked rows.  Raises UsageError with a sentence where nothing is ticked."""
+        chosen = tuple(row.configuration for row in self.rows if row.ticked)
+        if not chosen:
+            raise UsageError("nothing is ticked: space ticks a configuration.")
+        return check_plan(
+            Plan(
+                dataset=dataset,
+                configurations=chosen,
+                sizes=self.sizes,
+                operations=self.operations,
+                repeats=self.repeats,
+                work_dir=self.work_dir,
+            )
+        )
+
+    def toggle(self, index: int) -> Draft:
+        """Tick or untick one row."""
+        row = self.rows[index]
+        return self._with(index, replace(row, ticked=not row.ticked))
+
+    def next_codec(self, index: int) -> Draft:
+        """Give one row the next codec with which it is not yet in the table."""
+        row = self.rows[index]
+        one = Configuration.parse(row.configuration)
+        codecs = list(codec_entries())
+        start = codecs.index(one.codec)
+        for name in (*codecs[start + 1 :], *codecs[:start]):
+            entry = codec_entries()[name]
+            text = str(replace(one, codec=name, codec_options=entry.options()))
+            if text not in self.configurations:
+                return self._with(index, Row(text, row.ticked))
+        raise UsageError(f"{one.backend} is in the table with every codec already.")
+
+    def add(self, text: str) -> Draft:
+        """Add a configuration at the end, ticked.  Raises UsageError where it cannot be meant or is there."""
+        name = str(Configuration.parse(text.strip()))
+        if name in self.configurations:
+            raise UsageError(f"{name} is in the table already.")
+        return replace(self, rows=(*self.rows, Row(name)))
+
+    def remove(self, index: int) -> Draft:
+        """Take one row out; the last one stays."""
+        if len(self.rows) == 1:
+            raise UsageError("the last configuration stays: + adds another one first.")
+        return replace(self, rows=(*self.rows[:index], *self.rows[index + 1 :]))
+
+    def _with(self, index: int, row: Row) -> Draft:
+        return replace(self, rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
+
+
+def first_draft() -> Draft:
+    """Every backend with its own codec; files, LMDB and HDF5 ticked."""
+    return Draft(tuple(Row(str(Configuration.parse(name)), name in TICKED) for name in backend_entries()))
+
+
+def draft_of(plan: Plan) -> Draft:
+    """The draft that makes ``plan`` again."""
+    return Draft(
+        rows=tuple(Row(name) for name in plan.configurations),
+        sizes=plan.sizes,
+        operations=plan.operations,
+        repeats=plan.repeats,
+        work_dir=plan.work_dir,
+    )
+
+
+def command_line(plan: Plan) -> str:
+    """The command that runs ``plan`` without the user interface, quoted for a shell."""
+    import shlex
+
+    words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations]
+    words += ["--sizes", ",".join(map(str, plan.sizes)), "--operations", ",".join(plan.operations)]
+    words += ["--repeats", str(plan.repeats), "--seed", str(plan.seed)]
+    if plan.work_dir:
+        words += ["--work-dir", plan.work_dir]
+    return shlex.join(words)

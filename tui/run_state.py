@@ -1,0 +1,159 @@
+"""What is known of a run so far: its events, folded into one value.  Everything on the screen derives from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from backends.bench.measurement import Measurement, Trial
+from backends.bench.plan import Plan
+from backends.bench.summary import Figure, summarise
+from backends.datasets.facts import DatasetFacts
+from backends.jobs import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, eq=False)
+class RunState:
+    """A run as its events tell it.
+
+    Attributes
+    ----------
+    phase
+        ``starting``, ``staging``, ``running``, then ``finished``, ``cancelled`` or ``failed``.
+    trials, ended
+        How many trials the plan has, and how many have ended.
+    trial, done, total
+        The trial under way and its progress in images; ``done`` and ``total`` are the source's while staging.
+    started, now
+        Seconds since the epoch: of the first event and of the last.
+    message
+        Why the run failed; else the last sentence of a trial that did.
+    """
+
+    plan: Plan
+    phase: str = "starting"
+    stopping: bool = False
+    dataset: DatasetFacts | None = None
+    work: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    trials: int = 0
+    ended: int = 0
+    trial: Trial | None = None
+    done: int = 0
+    total: int = 0
+    trial_started: float = 0.0
+    started: float = 0.0
+    now: float = 0.0
+    measurements: tuple[Measurement, ...] = ()
+    left: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.phase in ("starting", "staging", "running")
+
+    @property
+    def elapsed(self) -> float:
+        return max(0.0, self.now - self.started)
+
+    @property
+    def share(self) -> float:
+        """Of the trial or the staging under way, 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
+    def images_per_second(self) -> float | None:
+        spent = self.now - self.trial_started
+        return self.done / spent if self.done and spent > 0 else None
+
+    @cached_property
+    def figures(self) -> dict[tuple[str, str, int], Figure]:
+        """By configuration, operation and count: medians of what has ended so far."""
+        return {(one.configuration, one.operation, one.count): one for one in summarise(self.measurements)}
+
+    @cached_property
+    def failures(self) -> dict[tuple[str, str, int], Measurement]:
+        """The last trial of each cell that did not end well."""
+        return {(one.configuration, one.operation, one.count): one for one in self.measurements if one.outcome != "ok"}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every repeat of every figure is in."""
+        return self.phase == "finished" and not self.failures
+
+    def repeats_done(self) -> int:
+        """The fewest repeats that any figure at the largest size has."""
+        size = self.plan.sizes[-1]
+        cells = [(name, op, size) for name in self.plan.configurations for op in self.plan.operations]
+        return min((self.figures[cell].repeats if cell in self.figures else 0 for cell in cells), default=0)
+
+
+def fold(state: RunState, event: events.Event) -> RunState:
+    """The state after ``event``.  An event that says nothing new only moves ``now``."""
+    change = _CHANGES.get(type(event))
+    return replace(state, now=event.time, **(change(state, event) if change else {}))
+
+
+def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:
+    return {
+        "plan": event.plan,
+        "dataset": event.dataset,
+        "work": event.work,
+        "notes": event.notes,
+        "trials": event.trials,
+        "started": event.time,
+        "trial_started": event.time,
+    }
+
+
+def _staging(state: RunState, event: events.Staging) -> dict[str, Any]:
+    return {"phase": "staging", "done": event.done, "total": event.total}
+
+
+def _trial_started(state: RunState, event: events.TrialStarted) -> dict[str, Any]:
+    trial = event.trial
+    return {"phase": "running", "trial": trial, "done": 0, "total": trial.count, "trial_started": event.time}
+
+
+def _progress(state: RunState, event: events.Progress) -> dict[str, Any]:
+    if state.trial is None or event.trial != state.trial.index:
+        return {}
+    return {"done": event.done, "total": event.total}
+
+
+def _trial_ended(
+    state: RunState, event: events.TrialFinished | events.TrialFailed | events.TrialSkipped
+) -> dict[str, Any]:
+    found = event.measurement
+    return {
+        "phase": "running",
+        "trial": None,
+        "ended": state.ended + 1,
+        "measurements": (*state.measurements, found),
+        "message": found.message or state.message,
+    }
+
+
+def _run_finished(state: RunState, event: events.RunFinished) -> dict[str, Any]:
+    return {"phase": event.outcome, "trial": None, "left": event.left, "stopping": False}
+
+
+def _job_failed(state: RunState, event: events.JobFailed) -> dict[str, Any]:
+    return {"phase": "failed", "trial": None, "message": event.message, "stopping": False}
+
+
+_CHANGES: dict[type[events.Event], Callable[[RunState, Any], dict[str, Any]]] = {
+    events.RunStarted: _run_started,
+    events.Staging: _staging,
+    events.TrialStarted: _trial_started,
+    events.Progress: _progress,
+    events.TrialFinished: _trial_ended,
+    events.TrialFailed: _trial_ended,
+    events.TrialSkipped: _trial_ended,
+    events.RunFinished: _run_finished,
+    events.JobFailed: _job_failed,
+}
