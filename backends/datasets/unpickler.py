@@ -1,0 +1,327 @@
+"""Reads a pickle of plain values and uint8 arrays without running anything that it asks for.
+
+A pickle is a program.  This is an interpreter of the few instructions that CIFAR batches consist of; the globals that
+they name become inert marks (``pickled_array``), and numpy is never called by the stream.  Everything else is refused.
+The instructions are those that ``pickletools`` in the standard library describes, protocols 0 to 5.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from backends.datasets.pickled_array import GLOBALS, Global, Refused, Text, construct, printable, set_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BYTES_AN_INSTRUCTION = 128
+"""An image has 3,072 bytes and in no protocol more than 20 instructions, so a batch is never denser than this."""
+
+INSTRUCTIONS = 4096
+"""Instructions that even the smallest file may have."""
+
+MARKS = 64
+KEYS = 64
+LINE = 256
+"""Characters of a number or a name in the text instructions."""
+
+LARGE = 4096
+"""Bytes from which on a string stays a view of the file."""
+
+
+def unpickle(data: bytes) -> object:
+    """The value of a pickle: dict, list, tuple, int, bool, None, bytes, str, memoryview (a large string) or ``Array``.
+
+    Python 2 strings stay bytes.  Arrays and large strings are views of ``data``.
+
+    Raises
+    ------
+    Refused
+        Not a pickle, truncated, or it asks for anything else.
+    """
+    try:
+        return _Machine(data).run()
+    except IndexError:
+        raise Refused("is broken: an instruction finds too few values before it") from None
+
+
+class _Machine:
+    __slots__ = ("at", "data", "encoded", "limit", "marks", "memo", "stack", "view")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.view = memoryview(data)
+        self.limit = INSTRUCTIONS + len(data) // BYTES_AN_INSTRUCTION
+        self.at = 0
+        self.encoded = 0
+        self.stack: list[object] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+
+    def run(self) -> object:
+        data, end, steps, at = self.data, len(self.data), _STEPS, 0
+        for _ in range(self.limit):
+            if self.at >= end:
+                raise Refused(f"is truncated: it ends after {end:,} bytes in the middle of a pickle")
+            at = self.at
+            code = data[at]
+            if code == _STOP:
+                return self.stack.pop()
+            self.at = at + 1
+            step = steps.get(code)
+            if step is None:
+                self.refuse_instruction(code, at)
+            step(self)
+        raise Refused(f"has more than the {self.limit:,} pickle instructions that a CIFAR batch of its size can have")
+
+    def refuse_instruction(self, code: int, at: int) -> NoReturn:
+        if code in _FOREIGN and at:
+            raise Refused(f"uses the pickle instruction {_FOREIGN[code]}, which a CIFAR batch has no need of")
+        raise Refused(f"is not a CIFAR batch (byte {at:,} is no pickle instruction)")
+
+    # What follows an instruction
+
+    def take(self, size: int) -> bytes | memoryview:
+        start, end = self.at, self.at + size
+        if end > len(self.data):
+            left = len(self.data) - start
+            raise Refused(f"is truncated: at byte {start:,} it promises {size:,} bytes and has {left:,}")
+        self.at = end
+        return self.data[start:end] if size < LARGE else self.view[start:end]
+
+    def number(self, width: int, signed: bool = False) -> int:
+        return int.from_bytes(self.take(width), "little", signed=signed)
+
+    def line(self) -> bytes | memoryview:
+        end = self.data.find(b"\n", self.at)
+        if end < 0:
+            raise Refused(f"is truncated: a line at byte {self.at:,} has no end")
+        text = self.take(end - self.at)
+        self.at = end + 1
+        return text
+
+    def short_line(self) -> str:
+        text = self.line()
+        if len(text) > LINE:
+            raise Refused(f"is broken: a name or number of {len(text):,} characters")
+        return str(text, "latin-1")
+
+    def integer(self, text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise Refused(f"is broken: {printable(text)!r} is not a number") from None
+
+    def check_protocol(self, protocol: int) -> None:
+        if protocol > 5:
+            raise Refused(f"is not a CIFAR batch (a pickle of protocol {protocol}, and 5 is the highest)")
+
+    def skip_frame(self) -> None:
+        self.take(8)
+
+    # Values
+
+    def push_int(self, width: int, signed: bool = False) -> None:
+        self.stack.append(self.number(width, signed))
+
+    def push_int_line(self) -> None:
+        text = self.short_line()
+        self.stack.append(text == "01" if text in ("00", "01") else self.integer(text))
+
+    def push_long_line(self) -> None:
+        self.stack.append(self.integer(self.short_line().removesuffix("L")))
+
+    def push_long(self) -> None:
+        self.stack.append(self.number(self.number(1), signed=True))
+
+    def push_bytes(self, width: int) -> None:
+        self.stack.append(self.take(self.number(width)))
+
+    def push_bytes_line(self) -> None:
+        text = self.line()
+        if len(text) < 2 or text[0] != text[-1] or text[0] not in b"'\"" or not _ESCAPED.fullmatch(text[1:-1]):
+            raise Refused("is broken: a string without its quotes")
+        self.stack.append(codecs.escape_decode(text[1:-1])[0])
+
+    def push_text(self, data: bytes | memoryview, encoding: str) -> None:
+        if isinstance(data, memoryview):
+            self.stack.append(Text(data, encoding))
+            return
+        try:
+            self.stack.append(data.decode(encoding))
+        except UnicodeDecodeError:
+            raise Refused(f"is broken: a text at byte {self.at:,} is not {encoding}") from None
+
+    # Containers
+
+    def above_mark(self) -> list[object]:
+        if not self.marks:
+            raise Refused("is broken: an instruction finds no mark before it")
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
+
+    def mark(self) -> None:
+        if len(self.marks) == MARKS:
+            raise Refused(f"is nested more than {MARKS} deep, which a CIFAR batch is not")
+        self.marks.append(len(self.stack))
+
+    def push_tuple(self, size: int) -> None:
+        items = [self.stack.pop() for _ in range(size)]
+        self.stack.append(tuple(reversed(items)))
+
+    def extend(self, items: list[object]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            raise Refused("is broken: items are appended to what is not a list")
+        target.extend(items)
+
+    def update(self, items: list[object]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict) or len(items) % 2:
+            raise Refused("is broken: items are set in what is not a dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, bytes | str):
+                raise Refused("has a dictionary key that is not a string")
+            target[key] = value
+        if len(target) > KEYS:
+            raise Refused(f"has a dictionary of more than {KEYS} keys, which a CIFAR batch has not")
+
+    def set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.update([key, value])
+
+    def push_dict(self) -> None:
+        items = self.above_mark()
+        self.stack.append({})
+        self.update(items)
+
+    # Memo
+
+    def put(self, index: int) -> None:
+        if not 0 <= index <= self.limit:
+            raise Refused(f"has a memo index of {index:,}, which a CIFAR batch of its size can not have")
+        self.memo[index] = self.stack[-1]
+
+    def get(self, index: int) -> None:
+        if index not in self.memo:
+            raise Refused("is broken: it refers to a value that it never had")
+        self.stack.append(self.memo[index])
+
+    # Globals, and what is made of them
+
+    def push_global(self, module: object, name: object) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise Refused("is broken: it asks for something without a name")
+        known = GLOBALS.get((module, name))
+        if known is None:
+            wanted = printable(f"{module}.{name}")
+            raise Refused(f"asks for {wanted}, which a CIFAR batch has no need of; do not trust this file")
+        self.stack.append(known)
+
+    def push_stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.push_global(module, name)
+
+    def reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        match function, arguments:
+            case Global.ENCODE, (str() | Text() as text, "latin1"):
+                self.stack.append(self.encode(text))
+            case _:
+                self.stack.append(construct(function, arguments))
+
+    def encode(self, text: str | Text) -> bytes:
+        self.encoded += len(text) if isinstance(text, str) else len(text.data)
+        if self.encoded > len(self.data):
+            raise Refused("makes more bytes than it has, which a CIFAR batch does not")
+        try:
+            return text.encode("latin-1") if isinstance(text, str) else text.to_latin1()
+        except UnicodeError:
+            raise Refused("is broken: a text that stands for bytes has other characters") from None
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        set_state(self.stack[-1], state)
+
+
+# A Python 2 string literal in full.  Possessive, so that no hostile line makes it slow.
+_ESCAPED = re.compile(rb"(?:[^\\]++|\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|[0-7]{1,3}))*+", re.DOTALL)
+
+_STOP = ord(".")
+
+_STEPS: dict[int, Callable[[_Machine], None]] = {
+    0x80: lambda m: m.check_protocol(m.number(1)),
+    0x95: lambda m: m.skip_frame(),
+    ord("N"): lambda m: m.stack.append(None),
+    0x88: lambda m: m.stack.append(True),
+    0x89: lambda m: m.stack.append(False),
+    ord("K"): lambda m: m.push_int(1),
+    ord("M"): lambda m: m.push_int(2),
+    ord("J"): lambda m: m.push_int(4, signed=True),
+    ord("I"): _Machine.push_int_line,
+    ord("L"): _Machine.push_long_line,
+    0x8A: _Machine.push_long,
+    ord("U"): lambda m: m.push_bytes(1),
+    ord("T"): lambda m: m.push_bytes(4),
+    ord("C"): lambda m: m.push_bytes(1),
+    ord("B"): lambda m: m.push_bytes(4),
+    0x8E: lambda m: m.push_bytes(8),
+    0x96: lambda m: m.push_bytes(8),
+    ord("S"): _Machine.push_bytes_line,
+    0x8C: lambda m: m.push_text(m.take(m.number(1)), "utf-8"),
+    ord("X"): lambda m: m.push_text(m.take(m.number(4)), "utf-8"),
+    0x8D: lambda m: m.push_text(m.take(m.number(8)), "utf-8"),
+    ord("V"): lambda m: m.push_text(m.line(), "raw-unicode-escape"),
+    ord("("): _Machine.mark,
+    ord(")"): lambda m: m.stack.append(()),
+    0x85: lambda m: m.push_tuple(1),
+    0x86: lambda m: m.push_tuple(2),
+    0x87: lambda m: m.push_tuple(3),
+    ord("t"): lambda m: m.stack.append(tuple(m.above_mark())),
+    ord("]"): lambda m: m.stack.append([]),
+    ord("l"): lambda m: m.stack.append(m.above_mark()),
+    ord("a"): lambda m: m.extend([m.stack.pop()]),
+    ord("e"): lambda m: m.extend(m.above_mark()),
+    ord("}"): lambda m: m.stack.append({}),
+    ord("d"): _Machine.push_dict,
+    ord("s"): _Machine.set_item,
+    ord("u"): lambda m: m.update(m.above_mark()),
+    ord("q"): lambda m: m.put(m.number(1)),
+    ord("r"): lambda m: m.put(m.number(4)),
+    ord("p"): lambda m: m.put(m.integer(m.short_line())),
+    0x94: lambda m: m.put(len(m.memo)),
+    ord("h"): lambda m: m.get(m.number(1)),
+    ord("j"): lambda m: m.get(m.number(4)),
+    ord("g"): lambda m: m.get(m.integer(m.short_line())),
+    ord("c"): lambda m: m.push_global(m.short_line(), m.short_line()),
+    0x93: _Machine.push_stack_global,
+    ord("R"): _Machine.reduce,
+    ord("b"): _Machine.build,
+}
+
+_FOREIGN = {
+    ord("0"): "POP",
+    ord("1"): "POP_MARK",
+    ord("2"): "DUP",
+    ord("F"): "FLOAT",
+    ord("G"): "BINFLOAT",
+    ord("i"): "INST",
+    ord("o"): "OBJ",
+    ord("P"): "PERSID",
+    ord("Q"): "BINPERSID",
+    0x81: "NEWOBJ",
+    0x82: "EXT1",
+    0x83: "EXT2",
+    0x84: "EXT4",
+    0x8B: "LONG4",
+    0x8F: "EMPTY_SET",
+    0x90: "ADDITEMS",
+    0x91: "FROZENSET",
+    0x92: "NEWOBJ_EX",
+    0x97: "NEXT_BUFFER",
+    0x98: "READONLY_BUFFER",
+}
