@@ -1,0 +1,103 @@
+"""Files that someone else names: opened without blocking, named by their first bytes, every refusal a sentence."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from backends.errors import DatasetDamaged, DatasetNotFound, NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SPECIAL = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"BZh", "bzip2 data"),
+    (b"\xfd7zXZ\x00", "xz data"),
+    (b"\x28\xb5\x2f\xfd", "zstd data"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"%PDF-", "a PDF document"),
+    (b"\x7fELF", "a program"),
+    (b"\x00\x00\x08", "an MNIST file"),
+)
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence about ``path``.
+
+    Raises
+    ------
+    NotAllowed, DatasetNotFound, DatasetDamaged
+        No permission; nothing there; anything else, such as a failing disk.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        if isinstance(error, NotAllowed):
+            raise
+        raise NotAllowed(f"{path} must not be read: allow it with chmod, or name another dataset.") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, DatasetNotFound):
+            raise
+        raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
+    except OSError as error:
+        raise DatasetDamaged(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; a FIFO or a device does not block.
+
+    Raises
+    ------
+    NotAllowed, DatasetNotFound, DatasetDamaged
+        As ``reading``; DatasetDamaged also where it is not a regular file.
+    """
+    with reading(path):
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        mode = os.fstat(file.fileno()).st_mode
+    if not stat.S_ISREG(mode):
+        file.close()
+        raise DatasetDamaged(f"{path} is {special(mode)}, not a file: replace it with the file that belongs there.")
+    return file
+
+
+def special(mode: int) -> str:
+    """What is there instead of a regular file, of ``st_mode``."""
+    return _SPECIAL.get(stat.S_IFMT(mode), "something special")
+
+
+def kind_of(head: bytes) -> str | None:
+    """What a file is by its first bytes, in words; None where they say nothing."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "a WebP picture"
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    if head and all(byte in _TEXT for byte in head[:64]):
+        return "text"
+    return None
+
+
+_TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f")
