@@ -50,9 +50,7 @@ def open_screen(dataset: str | None) -> int:
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result there as JSON; - for standard output.")
-@click.option(
-    "--in-thread", is_flag=True, help="Run trials in a thread instead of fresh processes, to compare."
-)
+@click.option("--in-thread", is_flag=True, help="Run trials in a thread instead of fresh processes, to compare.")
 def bench(
     dataset: str,
     configurations: tuple[str, ...],
@@ -185,20 +183,40 @@ def main() -> None:
 
     try:
         code = cli.main(standalone_mode=False, prog_name=PROGRAM)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = 2
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         code = 130
     except ImgstoreError as error:
-        from tui.text import safe_text
-
-        click.echo(f"{PROGRAM}: {safe_text(str(error), limit=1000)}", err=True)
+        _say(str(error))
         code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read our output has enough
+        code = _abandon_output()
+    except Exception as error:  # a mistake of ours: one sentence here, the rest in a file
+        _say(f"internal error ({type(error).__name__}: {error}); the details are in {_write_details()}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _abandon_output() -> int:
+    """Let the interpreter flush into nothing instead of complaining at its end."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _say(sentence: str) -> None:
+    from tui.text import safe_text
+
+    click.echo(f"{PROGRAM}: {safe_text(sentence, limit=1000)}", err=True)
+
+
+def _write_details() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return file.name

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backends.bench.environment import Environment
+    from backends.bench.plan import Plan
     from backends.bench.summary import Figure
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.job import JobFacts
@@ -79,21 +80,18 @@ def jobs_text(jobs: Sequence[JobFacts]) -> str:
 
 def result_text(result: Result) -> str:
     """A result: a table an operation, then what was measured, where, and what went wrong."""
-    parts = [
-        _operation(operation, result.plan.sizes, [one for one in result.figures if one.operation == operation])
-        for operation in result.plan.operations
-    ]
+    parts = [_operation(operation, result.plan, result.figures) for operation in result.plan.operations]
     parts.append("\n".join(_footnotes(result)))
     return "\n\n".join(parts)
 
 
-def _operation(operation: str, sizes: Sequence[int], figures: Sequence[Figure]) -> str:
-    cells = {(one.configuration, one.count): one for one in figures}
-    names = list(dict.fromkeys(one.configuration for one in figures))
+def _operation(operation: str, plan: Plan, figures: Sequence[Figure]) -> str:
+    cells = {(one.configuration, one.count): one for one in figures if one.operation == operation}
+    sizes = plan.sizes
     disk = operation == "store"
     head = [_TITLES[operation], *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
     rows = []
-    for name in names:
+    for name in plan.configurations:
         row = [safe_text(name)]
         for size in sizes:
             figure = cells.get((name, size))

@@ -17,7 +17,7 @@ from backends.bench.made import clean
 from backends.bench.plan import Plan, check_plan
 from backends.errors import ImgstoreError
 from backends.jobs import events
-from backends.jobs.folder import CANCEL, EVENTS, LOG, SPEC, last_words, lock_holder, new_folder, read_spec
+from backends.jobs.folder import CANCEL, EVENTS, LOCK, LOG, SPEC, last_words, lock_holder, new_folder, read_spec
 from backends.jobs.journal import LINE_BYTES, Tail
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Job:
             return self._worker.is_alive()
         if self._worker is not None and self._worker.poll() is None:
             return True
-        return lock_holder(self.folder) is not None
+        return lock_holder(self.folder) is not None or _starting(self.folder)
 
     def cancel(self) -> None:
         """Ask the job to stop: it ends its trial, cleans up and says so; ``follow`` ends it if it does not."""
@@ -160,7 +160,7 @@ def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
         folder = spec.parent
         with contextlib.suppress(ImgstoreError):
             plan, started = read_spec(folder)
-            found.append(JobFacts(folder.name, folder, _state(folder, started), started, plan))
+            found.append(JobFacts(folder.name, folder, _state(folder), started, plan))
     return tuple(found)
 
 
@@ -175,14 +175,21 @@ def sweep(jobs: Path) -> tuple[Path, ...]:
     return tuple(left)
 
 
-def _state(folder: Path, started: float) -> str:
+def _starting(folder: Path) -> bool:
+    """Whether the job's process was started a moment ago and has not come to its lock yet."""
+    if (folder / LOCK).exists():
+        return False
+    _, created = read_spec(folder)
+    return time.time() - created < _START_SECONDS
+
+
+def _state(folder: Path) -> str:
     last = _last_event(folder)
     if isinstance(last, events.RunFinished):
         return last.outcome
     if isinstance(last, events.JobFailed):
         return "failed"
-    starting = not (folder / "lock").exists() and time.time() - started < _START_SECONDS
-    return "running" if starting or lock_holder(folder) is not None else "died"
+    return "running" if lock_holder(folder) is not None or _starting(folder) else "died"
 
 
 def _last_event(folder: Path) -> events.Event | None:
