@@ -1,0 +1,72 @@
+"""Sizes, mounts, and where a run may write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from backends.bench.disk import check_space, choose_work_dir, free_files, mount_of, sync, usage_of
+from backends.errors import NoSpace, NotAllowed
+
+MEMORY = Path("/dev/shm")
+
+
+def test_usage_tells_apparent_from_allocated_bytes_and_counts_files(tmp_path: Path) -> None:
+    (tmp_path / "box" / "inner").mkdir(parents=True)
+    (tmp_path / "box" / "small").write_bytes(b"x")
+    with (tmp_path / "box" / "inner" / "sparse").open("wb") as file:
+        file.truncate(1 << 20)
+    (tmp_path / "box" / "link").symlink_to("/etc")
+    usage = usage_of(tmp_path / "box")
+    assert usage.files == 3
+    assert usage.bytes_apparent == 1 + (1 << 20) + len("/etc")
+    assert 0 < usage.bytes_allocated < 1 << 20
+
+
+@pytest.mark.parametrize("files", [1, 50])
+def test_sync_takes_files_and_folders(tmp_path: Path, files: int) -> None:
+    for number in range(files):
+        (tmp_path / str(number)).write_bytes(b"x")
+    sync(tmp_path)
+    sync(tmp_path / "0")
+
+
+def test_a_mount_is_named_as_the_system_names_it(tmp_path: Path) -> None:
+    mount = mount_of(tmp_path / "not" / "there" / "yet")
+    assert mount.block_bytes == os.statvfs(tmp_path).f_frsize
+    if Path("/proc/self/mountinfo").exists():
+        assert os.path.ismount(mount.point)
+        assert mount.filesystem in Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_run_writes_beside_its_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data" / "set").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert choose_work_dir(None, tmp_path / "data" / "set") == tmp_path / "data"
+    assert choose_work_dir(str(tmp_path / "new"), tmp_path / "data" / "set") == tmp_path / "new"
+
+
+@pytest.mark.skipif(not MEMORY.is_dir(), reason="no filesystem in memory at /dev/shm")
+def test_a_filesystem_in_memory_is_used_only_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mount_of(MEMORY).filesystem == "tmpfs"
+    monkeypatch.chdir(tmp_path)
+    assert choose_work_dir(None, MEMORY / "set") == tmp_path
+    assert choose_work_dir(str(MEMORY), None) == MEMORY
+
+
+def test_a_file_is_no_folder_to_write_in(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotAllowed, match="is a file: name a folder"):
+        choose_work_dir(str(tmp_path / "file"), None)
+
+
+def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    check_space(tmp_path, 1, 1)
+    with pytest.raises(NoSpace, match=r"MiB free .* needs up to 1,125,899,906,842,624"):
+        check_space(tmp_path, 1 << 70, 1)
+    if free_files(tmp_path) is not None:
+        with pytest.raises(NoSpace, match="out of inodes"):
+            check_space(tmp_path, 1, 1 << 60)

@@ -1,0 +1,106 @@
+"""Trials in processes of their own: what they find, and how they end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends.bench.measurement import Measurement, Trial
+from backends.bench.process import Trials, run_in_thread
+from backends.bench.staging import Source, stage
+from backends.bench.trial import Task, execute
+from backends.datasets import open_dataset
+from backends.errors import ContainerDamaged
+
+CONFIGURATIONS = ("files+png", "lmdb+raw", "hdf5+raw")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("staging") / "source"
+    return stage(open_dataset("sample"), 2000, 0, folder, lambda done, total: None)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of one MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small filesystem needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def task(folder: Path, source: Source, configuration: str, operation: str = "store", count: int = 500) -> Task:
+    counter = folder / "counter"
+    if not counter.exists():
+        counter.write_bytes(bytes(8))
+    reads = 0 if operation == "read" else None
+    return Task(Trial(1, configuration, operation, count, 1, reads), source, folder / "artefact", counter)
+
+
+def run(task: Task) -> Measurement:
+    return Trials(CONFIGURATIONS).run(task, lambda done: None)
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_a_store_and_its_read_are_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
+    for operation in ("store", "read"):
+        found = run(task(tmp_path, source, configuration, operation))
+        assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+        assert found.cpu_seconds is not None
+        assert found.bytes_apparent is not None
+        assert found.bytes_apparent > 500_000
+        assert found.peak_anonymous is None or found.peak_anonymous < 400 << 20
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_a_full_disk_is_a_failed_trial_with_a_sentence(full_disk: Path, source: Source, configuration: str) -> None:
+    found = run(task(full_disk, source, configuration, count=2000))
+    assert found.outcome == "failed"
+    assert "the disk is full" in found.message
+    assert found.seconds is None
+
+
+def test_a_read_of_something_else_than_the_source_fails(tmp_path: Path, source: Source) -> None:
+    assert run(task(tmp_path, source, "hdf5+raw")).verified
+    found = run(task(tmp_path, source, "hdf5+raw", "read", count=400))
+    assert (found.outcome, found.verified) == ("failed", False)
+    assert "holds 500 images of 400" in found.message
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"), [("labels.npy", "other labels"), ("digests.npy", "not what was stored")]
+)
+def test_labels_and_pixels_are_both_compared(tmp_path: Path, source: Source, spoil: str, sentence: str) -> None:
+    assert execute(task(tmp_path, source, "lmdb+raw")).verified
+    other = tmp_path / "other"
+    shutil.copytree(source.folder, other)
+    array = np.load(other / spoil)
+    array[450] += 1
+    np.save(other / spoil, array)
+    wrong = Source(other, source.image_shape, source.staged, source.classes)
+    with pytest.raises(ContainerDamaged, match=sentence):
+        execute(task(tmp_path, wrong, "lmdb+raw", "read"))
+
+
+def test_what_the_poll_raises_ends_the_process(tmp_path: Path, source: Source) -> None:
+    def enough(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Trials(CONFIGURATIONS).run(task(tmp_path, source, "files+png", count=100_000), enough)
+
+
+def test_a_thread_finds_what_a_process_finds(tmp_path: Path, source: Source) -> None:
+    found = run_in_thread(task(tmp_path, source, "files+png"), lambda done: None)
+    again = run(task(tmp_path, source, "files+png", "read"))
+    assert (found.bytes_apparent, found.files) == (again.bytes_apparent, again.files)

@@ -1,0 +1,80 @@
+"""Staging: one seeded sample of the dataset, the same for every trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends.bench.staging import Source, digests_of, fit_sizes, stage
+from backends.datasets import Dataset, open_dataset
+from backends.images import Images
+
+
+def ignore(done: int, total: int) -> None:
+    """A tick that nobody looks at."""
+
+
+def gather(source: Source, count: int, batch: int = 1024) -> Images:
+    found = [(np.array(images.pixels), images.labels) for images in source.batches(count, batch)]
+    return Images(np.concatenate([pixels for pixels, _ in found]), np.concatenate([labels for _, labels in found]))
+
+
+@pytest.fixture(scope="module")
+def sample() -> Dataset:
+    return open_dataset("sample")
+
+
+def test_a_sample_is_drawn_from_the_whole_dataset_with_its_labels(sample: Dataset, tmp_path: Path) -> None:
+    staged = gather(stage(sample, 300, 7, tmp_path / "source", ignore), 300)
+    everything = sample.read(np.arange(sample.count))
+    ids = {int(digest): i for i, digest in enumerate(digests_of(np.asarray(everything.pixels)))}
+    chosen = [ids[int(digest)] for digest in digests_of(np.asarray(staged.pixels))]
+    assert len(set(chosen)) == 300
+    assert chosen != sorted(chosen)
+    assert max(chosen) > 1500
+    assert np.array_equal(staged.labels, everything.labels[chosen])
+
+
+def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
+    def digests(seed: int, name: str) -> list[int]:
+        found: list[int] = stage(sample, 50, seed, tmp_path / name, ignore).digests(50).tolist()
+        return found
+
+    assert digests(1, "a") == digests(1, "b") != digests(2, "c")
+
+
+@pytest.mark.parametrize("batch", [1, 7, 20, 64])
+def test_a_count_beyond_the_staged_images_repeats_them(sample: Dataset, tmp_path: Path, batch: int) -> None:
+    source = stage(sample, 20, 0, tmp_path / "source", ignore, batch=batch)
+    found = gather(source, 47, batch)
+    assert np.array_equal(digests_of(np.asarray(found.pixels)), source.digests(47))
+    assert np.array_equal(found.labels, np.resize(source.labels(20), 47))
+
+
+def test_digests_tell_one_bit() -> None:
+    pixels = np.zeros((3, 4, 4, 3), np.uint8)
+    before = digests_of(pixels)
+    pixels[1, 3, 3, 2] ^= 1
+    assert (digests_of(pixels) == before).tolist() == [True, False, True]
+    assert len(digests_of(np.zeros((0, 4, 4, 3), np.uint8))) == 0
+
+
+def test_what_a_tick_raises_ends_the_staging(sample: Dataset, tmp_path: Path) -> None:
+    def enough(done: int, total: int) -> None:
+        raise KeyboardInterrupt(f"{done} of {total}")
+
+    with pytest.raises(KeyboardInterrupt, match="10 of 100"):
+        stage(sample, 100, 0, tmp_path / "source", enough, batch=10)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "fitted"),
+    [((10, 100), 1000, (10, 100)), ((10, 10_000), 50, (10, 10_000)), ((10, 5000, 9000), 9000, (10, 100))],
+    ids=["fits", "repeats fit", "shrinks"],
+)
+def test_sizes_that_do_not_fit_into_memory_are_shrunk(
+    sizes: tuple[int, ...], count: int, fitted: tuple[int, ...]
+) -> None:
+    assert fit_sizes(sizes, count, record_bytes=3072, memory=100 * 3072 + 5) == fitted
