@@ -1,0 +1,287 @@
+"""Jobs: real processes that run real plans, die, are cancelled and are found again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.bench.plan import Plan
+from backends.errors import ImgstoreError, UsageError
+from backends.jobs import events
+from backends.jobs.folder import lock_holder
+from backends.jobs.job import Job, list_jobs, open_job, start_run, sweep
+from backends.jobs.result import Result, collect
+
+PLUGIN = Path(__file__).parents[2] / "plugin"
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    return tmp_path / "jobs"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The backends of tests/plugin, found by their entry points here and in the processes started here."""
+    from backends.registry import backend_entries
+
+    monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    backend_entries.cache_clear()
+    yield
+    backend_entries.cache_clear()
+
+
+def plan(work: Path, *configurations: str, sizes: tuple[int, ...] = (10,), repeats: int = 1) -> Plan:
+    return Plan("sample", configurations or ("hdf5",), sizes, repeats=repeats, work_dir=str(work))
+
+
+def endless(work: Path) -> Plan:
+    """More trials than anybody waits for."""
+    return plan(work, "hdf5", "lmdb", sizes=(500,), repeats=10_000)
+
+
+def follow_until(job: Job, enough: Callable[[events.Event], bool]) -> list[events.Event]:
+    found = []
+    for event in job.follow():
+        found.append(event)
+        if enough(event):
+            break
+    return found
+
+
+def finish(job: Job) -> Result:
+    result = collect(job.follow())
+    assert result is not None
+    return result
+
+
+def process_group(leader: int) -> set[int]:
+    """The living processes of a group, from /proc."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def is_trial(event: events.Event) -> bool:
+    return isinstance(event, events.TrialFinished)
+
+
+def test_a_run_stores_and_reads_in_every_configuration_verified(jobs: Path, work: Path) -> None:
+    result = finish(start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs))
+    assert result.outcome == "finished"
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert all(one.verified for one in result.measurements)
+    assert len(result.figures) == 3 * 2 * 2
+    assert all(figure.repeats == 2 for figure in result.figures)
+
+
+def test_a_run_leaves_nothing_where_it_wrote(jobs: Path, work: Path) -> None:
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    job = start_run(plan(work, "hdf5", f"hdf5@{elsewhere}"), jobs)
+    start = next(event for event in job.follow() if isinstance(event, events.RunStarted))
+    assert [Path(folder).parent for folder in start.work] == [work, elsewhere]
+    assert finish(job).outcome == "finished"
+    assert not elsewhere.exists()
+
+
+def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) -> None:
+    store, read = [one for one in finish(start_run(plan(work, "lmdb"), jobs)).measurements if one.shown]
+    assert list(store.phases) == ["open", "encode", "write", "close", "sync"]
+    assert list(read.phases) == ["open", "read", "decode", "close"]
+    assert store.seconds == pytest.approx(sum(store.phases.values()) - store.phases["sync"])
+    assert store.seconds_durable == pytest.approx(sum(store.phases.values()))
+    assert read.seconds_durable == read.seconds == pytest.approx(sum(read.phases.values()))
+
+
+def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
+    result = finish(start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs))
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert any("larger sizes repeat them" in note for note in result.notes)
+
+
+def test_a_second_viewer_sees_the_same_events_from_the_first_on(jobs: Path, work: Path) -> None:
+    job = start_run(plan(work), jobs)
+    seen = list(job.follow())
+    assert list(open_job(job.folder).follow()) == seen
+    assert isinstance(seen[0], events.RunStarted)
+    assert isinstance(seen[-1], events.RunFinished)
+
+
+def test_a_job_is_listed_with_its_state(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    assert [(one.id, one.state) for one in list_jobs(jobs)] == [(job.id, "running")]
+    job.cancel()
+    list(job.follow())
+    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    (jobs / "not-a-job").mkdir()
+    assert len(list_jobs(jobs)) == 1
+
+
+def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    job.cancel()
+    result = finish(job)
+    assert result.outcome == "cancelled"
+    assert result.measurements
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_cancels_a_job(jobs: Path, work: Path, number: signal.Signals) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    os.kill(lock_holder(job.folder) or 0, number)
+    assert finish(job).outcome == "cancelled"
+    assert list(work.iterdir()) == []
+
+
+def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    leader = lock_holder(job.folder) or 0
+    assert len(process_group(leader)) >= 2
+    os.kill(leader, signal.SIGKILL)
+    last = list(job.follow())[-1]
+    assert isinstance(last, events.JobFailed)
+    assert "died" in last.message
+    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert list(work.iterdir()) != []
+    wait_until(lambda: not process_group(leader))
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Look every hundredth of a second; the test's own time limit ends it."""
+    while not done():
+        threading.Event().wait(0.01)
+
+
+def test_a_sweep_leaves_a_running_job_alone(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    assert sweep(jobs) == ()
+    assert list(work.iterdir()) != []
+    follow_until(job, is_trial)
+    job.cancel()
+    assert finish(job).outcome == "cancelled"
+
+
+def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backends.jobs.job import start_run\n"
+        "from backends.bench.plan import Plan\n"
+        "job = start_run(Plan('sample', ('hdf5',), (300,), repeats=5, work_dir=sys.argv[2]), Path(sys.argv[1]))\n"
+        "print(job.folder, flush=True); import os; os.kill(os.getpid(), 9)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)], capture_output=True, text=True)
+    assert found.returncode == -signal.SIGKILL
+    assert finish(open_job(Path(found.stdout.strip()))).outcome == "finished"
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize(
+    ("backend", "sentence"),
+    [("dying", "died of SIGBUS"), ("hungry", "out of memory"), ("lying", "is not what was stored")],
+)
+def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
+    jobs: Path, work: Path, backend: str, sentence: str
+) -> None:
+    result = finish(start_run(plan(work, backend, "hdf5"), jobs))
+    assert result.outcome == "finished"
+    bad = [one for one in result.measurements if one.backend == backend]
+    assert {one.outcome for one in bad} == {"failed", "skipped"}
+    assert all(sentence in one.message for one in bad)
+    assert {one.outcome for one in result.measurements if one.backend == "hdf5"} == {"ok"}
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
+    job = start_run(plan(work, "stuck"), jobs)
+    follow_until(job, lambda event: isinstance(event, events.TrialStarted))
+    job.cancel()
+    assert finish(job).outcome == "cancelled"
+    assert list(work.iterdir()) == []
+
+
+def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
+    asked = Plan("sample", ("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True)
+    result = finish(start_run(asked, jobs))
+    assert result.outcome == "finished"
+    assert all(one.verified for one in result.measurements)
+    assert len(result.measurements) == 3 * 2 * 2
+
+
+def test_a_folder_with_names_of_ours_does_not_win_over_the_program(
+    jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = tmp_path / "hostile"
+    for name in ("backends/__init__.py", "tui/__init__.py", "numpy.py", "h5py.py", "multiprocessing.py"):
+        path = hostile / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("raise SystemExit('the wrong module was imported')")
+    monkeypatch.chdir(hostile)
+    assert finish(start_run(plan(work, "hdf5", "lmdb", "files"), jobs)).outcome == "finished"
+    program = Path(sys.executable).parent / "imgstore-tui"
+    command = [str(program), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "1", "--work-dir", str(work)]
+    found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XDG_STATE_HOME": str(jobs)})
+    assert found.returncode == 0, found.stderr
+    wrong = subprocess.run([sys.executable, "-m", "backends.jobs"], capture_output=True, text=True)
+    assert "the wrong module was imported" in wrong.stderr  # what the flag -P protects from
+
+
+def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> None:
+    with pytest.raises(UsageError):
+        start_run(plan(work, sizes=(0,)), jobs)
+    assert not jobs.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "code"),
+    [({"dataset": "/not/there"}, "/not/there", 1), ({"split": "dev"}, "dev", 2), ({"sizes": (10**12,)}, "free", 1)],
+)
+def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
+    jobs: Path, work: Path, change: dict[str, object], sentence: str, code: int
+) -> None:
+    from dataclasses import replace
+
+    (failed,) = start_run(replace(plan(work), **change), jobs).follow()  # type: ignore[arg-type]
+    assert isinstance(failed, events.JobFailed)
+    assert sentence in failed.message
+    assert failed.exit_code == code
+    assert list(work.iterdir()) == []
+    assert [one.state for one in list_jobs(jobs)] == ["failed"]
+
+
+def test_what_is_not_a_job_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ImgstoreError, match="is not the folder of a job"):
+        open_job(tmp_path)
