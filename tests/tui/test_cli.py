@@ -1,0 +1,172 @@
+"""The command line as a shell sees it: output, exit codes, one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / "imgstore-tui"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def call(environment: dict[str, str], *words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    found: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
+        [PROGRAM, *words], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, **more
+    )
+    return found
+
+
+def bench(environment: dict[str, str], work: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    quick = ("--sizes", "10", "--repeats", "1") if "--sizes" not in words else ()
+    return call(environment, "bench", *words, *quick, "--work-dir", str(work))
+
+
+def test_bench_prints_a_table_an_operation_and_narrates_on_standard_error(
+    environment: dict[str, str], work: Path
+) -> None:
+    found = bench(environment, work, "sample", "files", "lmdb", "--sizes", "10,50", "--repeats", "2")
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert lines[0].split() == ["Store", "10", "50", "on", "disk", "apparent", "files"]
+    assert lines[1].startswith("files+png")
+    assert lines[4].split() == ["Read", "10", "50"]
+    assert "median of 2" in found.stdout
+    assert "20 trials; at most" in found.stderr
+
+
+def test_the_json_of_bench_has_every_trial_and_a_summary(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.json"
+    found = bench(environment, work, "sample", "lmdb", "hdf5", "--json", str(target))
+    assert found.returncode == 0, found.stderr
+    result = json.loads(target.read_text())
+    assert {"schema", "environment", "dataset", "plan", "trials", "summary"} <= set(result)
+    assert result["schema"] == 1
+    assert len(result["trials"]) == 4
+    assert {"configuration", "backend", "codec", "operation", "count", "cache", "repeat", "outcome", "seconds",
+            "seconds_durable", "phases", "cpu_seconds", "peak_rss", "peak_anonymous", "bytes_apparent",
+            "bytes_allocated", "files", "verified", "message"} <= set(result["trials"][0])  # fmt: skip
+    assert [path.name for path in tmp_path.glob(".out.json*")] == []
+
+
+def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, str], work: Path) -> None:
+    found = bench(environment, work, "sample", "hdf5", "--operations", "read", "--json", "-")
+    assert [trial["operation"] for trial in json.loads(found.stdout)["trials"]] == ["read"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "code"),
+    [
+        (("sample", "zip"), "there is no backend 'zip'", 2),
+        (("sample", "--sizes", "abc"), "'abc' is not a number of images", 2),
+        (("sample", "--sizes", "0"), "size 0 is not a number of images", 2),
+        (("sample", "--sizes", ""), "'' is not a number of images", 2),
+        (("sample", "--repeats", "0"), "0 repeats measure nothing", 2),
+        (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
+        (("sample", "--split", "dev"), "dev", 2),
+        (("/not/there",), "/not/there", 1),
+        (("sample", "--json", "/not/there/out.json"), "there is no folder /not/there", 1),
+        (("sample", "--sizes", "1000000000000"), "free", 1),
+        ((), "Missing argument 'DATASET'", 2),
+        (("sample", "--nope"), "No such option", 2),
+    ],
+)
+def test_bad_input_is_one_sentence_an_exit_code_and_nothing_left(
+    environment: dict[str, str], work: Path, words: tuple[str, ...], sentence: str, code: int
+) -> None:
+    found = call(environment, "bench", *words, "--work-dir", str(work))
+    assert found.returncode == code
+    assert sentence in found.stderr
+    assert "Traceback" not in found.stderr
+    assert found.stdout == ""
+    assert list(work.iterdir()) == []
+
+
+def test_a_work_dir_that_is_a_file_is_refused(environment: dict[str, str], work: Path) -> None:
+    (work / "file").write_bytes(b"precious")
+    found = call(environment, "bench", "sample", "hdf5", "--work-dir", str(work / "file"))
+    assert (found.returncode, "is a file" in found.stderr) == (1, True)
+    assert (work / "file").read_bytes() == b"precious"
+
+
+def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environment: dict[str, str], work: Path) -> None:
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stderr is not None
+        assert "trials" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate()
+    assert process.returncode == 130
+    assert "The run was stopped" in output
+    assert list(work.iterdir()) == []
+
+
+def test_info_says_what_a_dataset_is(environment: dict[str, str]) -> None:
+    found = call(environment, "info", "sample")
+    assert "2,000 images 32×32×3, 10 classes" in found.stdout
+    assert json.loads(call(environment, "info", "sample", "--json").stdout)["count"] == 2000
+
+
+def test_backends_lists_what_is_there(environment: dict[str, str]) -> None:
+    assert "hdf5+raw" in call(environment, "backends").stdout
+    found = json.loads(call(environment, "backends", "--json").stdout)
+    assert [entry["name"] for entry in found][:3] == ["files", "lmdb", "hdf5"]
+
+
+def test_jobs_lists_shows_and_stops(environment: dict[str, str], work: Path) -> None:
+    assert "No runs yet" in call(environment, "jobs").stderr
+    table = bench(environment, work, "sample", "hdf5").stdout
+    (job,) = json.loads(call(environment, "jobs", "--json").stdout)
+    assert job["state"] == "finished"
+    assert call(environment, "jobs", "show", job["id"]).stdout == table
+    assert "is not running" in call(environment, "jobs", "stop", job["id"]).stderr
+    missing = call(environment, "jobs", "show", "nope")
+    assert (missing.returncode, "is not the folder of a job" in missing.stderr) == (1, True)
+
+
+def test_the_screen_needs_a_terminal_and_says_what_does_not(environment: dict[str, str]) -> None:
+    found = call(environment)
+    assert (found.returncode, "needs a terminal" in found.stderr) == (2, True)
+
+
+def test_a_closed_pipe_is_no_traceback(environment: dict[str, str]) -> None:
+    found = subprocess.run(f"'{PROGRAM}' backends | true", shell=True, env=environment, capture_output=True, text=True)
+    assert found.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["bench", "--help"]])
+def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
+    heavy = {"numpy", "h5py", "lmdb", "PIL", "textual", "plotext", "rich"}
+    code = (
+        "import sys; sys.argv[0] = 'imgstore-tui'\nfrom tui.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"sys.stderr.write(' '.join(sorted({heavy!r} & set(sys.modules))))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert "imgstore-tui" in found.stdout
+    assert found.stderr == ""
+
+
+def test_importing_backends_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, backends; print(sorted({'numpy', 'h5py', 'lmdb', 'PIL', 'textual', 'click'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
