@@ -57,6 +57,33 @@ def clock(value: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def capacity(value: float) -> str:
+    """Bytes of a disk in decimal units: ``1.2 TB``."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if value >= 0.9995 * 1000**power:
+            scaled = value / 1000**power
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:,.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def about(seconds_taken: float) -> str:
+    """A rough duration: ``5 s``, ``20 s``, ``12 min``, ``3.5 h``."""
+    if seconds_taken < 90:
+        return f"{max(1, round(seconds_taken)) if seconds_taken < 9.5 else 5 * round(seconds_taken / 5)} s"
+    return f"{seconds_taken / 60:.0f} min" if seconds_taken < 5400 else f"{seconds_taken / 3600:.1f} h"
+
+
+def ago(seconds_since: float) -> str:
+    """How long ago: ``just now``, ``5 min ago``, ``3 h ago``, ``2 days ago``."""
+    for factor, unit, below in ((60, "min", 3600), (3600, "h", 86400)):
+        if seconds_since < 60:
+            return "just now"
+        if seconds_since < below:
+            return f"{int(seconds_since // factor)} {unit} ago"
+    days = int(seconds_since // 86400)
+    return f"{days} days ago" if days > 1 else "1 day ago"
+
+
 def shape(image_shape: tuple[int, int, int] | None) -> str:
     """``(32, 32, 3)`` is ``32×32×3``; None is ``mixed sizes``."""
     return "×".join(str(side) for side in image_shape) if image_shape else "mixed sizes"
