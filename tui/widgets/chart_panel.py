@@ -1,0 +1,173 @@
+"""Panel 4, the chart's place: the list to begin with, what a plan will do, charts, numbers, an error."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from tui import units
+from tui.charts import Bar, Curve, Row, TimeChart, draw_bars, draw_times, dropped
+from tui.series import identify
+from tui.text import safe_text
+from tui.verdict import disk_count, disk_standings, verdict_rows
+from tui.widgets.chart_view import ChartView
+from tui.widgets.start_list import StartList
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from backends.datasets.facts import DatasetFacts
+    from backends.jobs.job import JobFacts
+    from tui.run_state import RunState
+
+START, WORDS, CHART, NUMBERS, DISK, VERDICT = "start", "words", "chart", "numbers", "disk", "verdict"
+
+
+class ChartPanel(Vertical, can_focus=True):
+    """Shows one of its views; which one is the screen's business."""
+
+    view: reactive[str] = reactive(START)
+    run: reactive[RunState | None] = reactive(None)
+    operation: reactive[str] = reactive("store")
+    log_scale: reactive[bool] = reactive(True)
+    focused_configuration: reactive[str] = reactive("")
+    words: reactive[Content] = reactive(Content)
+    """The sentence of the view ``words``."""
+    jobs: reactive[tuple[JobFacts, ...]] = reactive(())
+    folder: reactive[DatasetFacts | None] = reactive(None)
+
+    class Drawn(Message):
+        """A chart was drawn in a thread."""
+
+        def __init__(self, wanted: object, rows: list[Row], note: str = "") -> None:
+            super().__init__()
+            self.wanted = wanted
+            self.rows = rows
+            self.note = note
+
+    def compose(self) -> ComposeResult:
+        yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
+        with VerticalScroll(id="words", can_focus=False):
+            yield Static()
+        yield ChartView()
+
+    def on_mount(self) -> None:
+        self._drawn: object = None
+        self._show()
+
+    def watch_view(self) -> None:
+        self._show()
+
+    def watch_words(self) -> None:
+        self._show()
+
+    def watch_run(self) -> None:
+        self._show()
+
+    def watch_operation(self) -> None:
+        self._show()
+
+    def watch_log_scale(self) -> None:
+        self._show()
+
+    def watch_focused_configuration(self) -> None:
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        self.border_title = self._title()
+        self.query_one(StartList).display = self.view == START
+        self.query_one("#words").display = self.view in (WORDS, VERDICT)
+        self.query_one(ChartView).display = self.view in (CHART, DISK)
+        for table in self.query("DataTable"):
+            table.display = self.view == NUMBERS
+        if self.view == WORDS:
+            self.query_one("#words Static", Static).update(self.words)
+        elif self.view == VERDICT:
+            self.query_one("#words Static", Static).update(Content("\n").join(verdict_rows(self.run, self.size.width)))
+        elif self.view in (CHART, DISK):
+            self._draw()
+
+    def _title(self) -> str:
+        if self.view == CHART:
+            kind = {"store": "Storage time", "read": "Read time"}.get(self.operation, self.operation)
+            return f"4 Log {kind[0].lower()}{kind[1:]}" if self.log_scale else f"4 {kind}"
+        return {START: "4 Start", WORDS: "4 Plan", NUMBERS: "4 Numbers", DISK: "4 Disk usage", VERDICT: "4 Verdict"}[
+            self.view
+        ]
+
+    def _draw(self) -> None:
+        if self.run is None or not self.size:
+            return
+        width, height = self.size.width, self.size.height
+        wanted: object
+        if self.view == CHART:
+            chart = self._times(self.run)
+            wanted = (chart, width, height)
+            job = partial(self._draw_times, wanted, chart, width, height)
+        else:
+            bars = disk_bars(self.run)
+            wanted = (bars, width, height)
+            job = partial(self._draw_disk, wanted, bars, disk_count(self.run), width, height)
+        if wanted != self._drawn:
+            self._drawn = wanted
+            self.run_worker(job, thread=True, group="chart", exit_on_error=False)
+
+    def _times(self, run: RunState) -> TimeChart:
+        series = identify(run.plan.configurations)
+        curves = tuple(
+            Curve(safe_text(one.name, 40), one.mark, one.role, _points(run, name, self.operation))
+            for name, one in series.items()
+        )
+        names = list(series)
+        focus = names.index(self.focused_configuration) if self.focused_configuration in names else None
+        verb = {"store": "store", "read": "read"}.get(self.operation, self.operation)
+        return TimeChart(curves, run.plan.sizes, "Number of images", f"Seconds to {verb}", self.log_scale, focus)
+
+    def _draw_times(self, wanted: object, chart: TimeChart, width: int, height: int) -> None:
+        lost = dropped(chart)
+        note = f"{lost} figures are not positive and are left out" if lost else ""
+        self.post_message(self.Drawn(wanted, draw_times(chart, width, height), note))
+
+    def _draw_disk(self, wanted: object, bars: tuple[Bar, ...], count: int, width: int, height: int) -> None:
+        head: list[Row] = [[(f" Allocated on disk by {count:,} images", "$dim")], []]
+        self.post_message(self.Drawn(wanted, head + draw_bars(bars, width, max(0, height - 2))))
+
+    @on(Drawn)
+    def show_drawing(self, message: Drawn) -> None:
+        """Put a drawing on the screen, unless another one is wanted by now."""
+        if message.wanted == self._drawn:
+            self.query_one(ChartView).rows = message.rows
+
+
+def _points(run: RunState, configuration: str, operation: str) -> tuple[tuple[float, float], ...]:
+    found = (run.figures.get((configuration, operation, size)) for size in run.plan.sizes)
+    return tuple((one.count, one.seconds) for one in found if one is not None and one.seconds is not None)
+
+
+def disk_bars(run: RunState) -> tuple[Bar, ...]:
+    """One bar a configuration: allocated bytes at the largest size, the least first."""
+    count = disk_count(run)
+    bars = []
+    for one in disk_standings(run):
+        name = one.series.configuration
+        figure = next(f for (c, _, n), f in run.figures.items() if (c, n) == (name, count) and f.bytes_allocated)
+        files = f"{figure.files:,} file{'' if figure.files == 1 else 's'}" if figure.files is not None else ""
+        note = f"{units.size(figure.bytes_apparent)} of data, {files}"
+        bars.append(
+            Bar(
+                safe_text(one.series.name, 24), one.series.mark, one.series.role, one.value, units.size(one.value), note
+            )
+        )
+    return tuple(bars)

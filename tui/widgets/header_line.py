@@ -1,0 +1,54 @@
+"""The first row: what this is, what it does now, where it writes, and on which machine."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui import units
+from tui.messages import Place
+from tui.text import safe_text, short
+
+
+def user_at_host() -> str:
+    """``user@host``, as the header shows it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "?"
+    return safe_text(f"{user}@{socket.gethostname().partition('.')[0]}", 40)
+
+
+class HeaderLine(Widget):
+    """One row that says where the user is."""
+
+    phase: reactive[str] = reactive("ready")
+    """One word: ready, staging, running, finished, stopped, failed."""
+    place: reactive[Place | None] = reactive(None)
+    """Where a run writes; None until a dataset is chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._who = user_at_host()
+
+    def render(self) -> Content:
+        left = Content.assemble(" ", (" imgstore ", "bold $ground on $chip"), "  ", (f"{self.phase:<9}", "bold"))
+        who = self._who if self.size.width >= 60 else ""
+        room = self.size.width - left.cell_length - len(who) - 4
+        right = Content.assemble(self._place(room), ("  " + who + " ", "$dim"))
+        gap = max(1, self.size.width - left.cell_length - right.cell_length)
+        return Content.assemble(left, " " * gap, right)
+
+    def _place(self, room: int) -> Content:
+        if self.place is None:
+            return Content("")
+        disk = f" ({self.place.filesystem}, {units.capacity(self.place.free)} free)"
+        folder = short(safe_text(self.place.folder), max(12, room - len(disk) - 11))
+        if room < 10 + len(folder):
+            return Content("")
+        shown = Content.assemble(("writes to ", "$dim"), folder, (safe_text(disk), "$dim"))
+        return shown if shown.cell_length <= room else Content.assemble(("writes to ", "$dim"), folder)

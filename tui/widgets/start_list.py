@@ -1,0 +1,80 @@
+"""What there is to begin with: the sample, this folder, any folder, and the runs there were."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from backends.datasets.facts import DatasetFacts
+from backends.jobs.job import JobFacts
+from tui import units
+from tui.keys import MOVES
+from tui.series import identify
+from tui.text import safe_text
+
+RECENT = 5
+
+
+class StartList(OptionList):
+    """The first row is selected; what arrives later never moves the selection."""
+
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
+
+    folder: reactive[DatasetFacts | None] = reactive(None)
+    """The current folder, where it is a dataset."""
+    jobs: reactive[tuple[JobFacts, ...]] = reactive(())
+    """The runs there were, newest first."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, compact=True)
+
+    def watch_folder(self) -> None:
+        selected = self.highlighted_option.id if self.highlighted_option else "sample"
+        options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "20 s")]
+        if self.folder is not None:
+            kind, count = safe_text(self.folder.kind, 40), self.folder.count
+            options.append(_option("folder", f"This folder: {kind}", f"{count:,} images"))
+        options.append(_option("open", "Open a folder…", ""))
+        options += [_job_option(job) for job in self.jobs[:RECENT]]
+        self.clear_options().add_options(options)
+        ids = [option.id for option in options]
+        self.highlighted = ids.index(selected) if selected in ids else 0
+
+    def watch_jobs(self) -> None:
+        self.watch_folder()
+
+    def action_cursor_up(self) -> None:
+        if self.highlighted:
+            self.highlighted -= 1
+
+    def action_cursor_down(self) -> None:
+        if self.highlighted is not None and self.highlighted < self.option_count - 1:
+            self.highlighted += 1
+
+
+def _option(name: str, text: str, note: str) -> Option:
+    return Option(Content.assemble(text, (f"  ({note})" if note else "", "$dim")), id=name)
+
+
+def job_line(job: JobFacts, now: float) -> Content:
+    """One job in a list: its state, what it measured, and when."""
+    plan = job.plan
+    alive = job.state == "running"
+    sizes = units.count(plan.sizes[0]) + (f" to {units.count(plan.sizes[-1])}" if len(plan.sizes) > 1 else "")
+    names = ", ".join(one.name for one in identify(plan.configurations).values())
+    return Content.assemble(
+        ("▸ " if alive else "  ", "bold"),
+        (f"{job.state:<10}", "bold" if alive else "$error" if job.state in ("failed", "died") else ""),
+        safe_text(plan.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
+        (f"  {safe_text(names, 60)}  {sizes}  {units.ago(max(0.0, now - job.started))}", "$dim"),
+    )
+
+
+def _job_option(job: JobFacts) -> Option:
+    return Option(job_line(job, time.time()), id=f"job {job.id}")

@@ -1,0 +1,72 @@
+"""Panel 3: what runs now, how far it is, and at the end what came out."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui import units
+from tui.run_state import RunState
+from tui.series import Series, identify
+from tui.text import fit, safe_text
+from tui.verdict import headline
+
+
+class StatusLine(Widget, can_focus=True):
+    """One row."""
+
+    run: reactive[RunState | None] = reactive(None)
+    said: reactive[str] = reactive("")
+    """A sentence that is more urgent than the run: what the cursor stands on, or why a key did nothing."""
+    urgent: reactive[bool] = reactive(False)
+
+    def render(self) -> Content:
+        number = Content.assemble((" 3 ", "bold" if self.has_focus else "$dim"))
+        room = self.size.width - number.cell_length - 1
+        return Content.assemble(number, self._words(room))
+
+    def _words(self, room: int) -> Content:
+        run = self.run
+        if self.said:
+            style = "$error" if self.urgent else "$dim"
+            return Content.styled(fit(safe_text(("! " if self.urgent else "") + self.said, 400), room).rstrip(), style)
+        if run is None:
+            return Content("")
+        if run.alive:
+            return _progress(run, room)
+        if run.phase == "failed":
+            return Content.styled(fit("! " + safe_text(run.message, 400), room).rstrip(), "$error")
+        return headline(run, room)
+
+
+def _progress(run: RunState, room: int) -> Content:
+    """``● files store 50k  ━━━━━━────  24.4k img/s  57 of 100  0:25``."""
+    what = _what(run)
+    right = Content.assemble(
+        (units.rate(run.images_per_second) if run.images_per_second and run.trial else "", "bold"),
+        f"  {run.ended} of {run.trials}  {units.clock(run.elapsed)}" if run.trials else "",
+    )
+    bar_room = room - what.cell_length - right.cell_length - 4
+    if bar_room < 4:
+        return Content.assemble(what, "  ", right)
+    width = min(bar_room, max(8, room // 2))
+    share = run.share if run.phase == "staging" else run.ended / max(1, run.trials)
+    full = min(width, round(share * width))
+    role = identify(run.plan.configurations)[run.trial.configuration].role if run.trial else "$focus"
+    bar = Content.assemble(("━" * full, role), ("━" * (width - full), "$line"))
+    gap = " " * (bar_room - width)
+    return Content.assemble(what, "  ", bar, gap, "  ", right)
+
+
+def _what(run: RunState) -> Content:
+    if run.stopping:
+        return Content.styled("stopping", "bold")
+    if run.phase == "staging":
+        return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
+    if run.trial is None:
+        return Content.styled("starting" if not run.ended else "next trial", "$dim")
+    series: Series = identify(run.plan.configurations)[run.trial.configuration]
+    warm = " warm-up" if run.trial.repeat == 0 else ""
+    text = f"{safe_text(series.name, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
+    return Content.assemble((series.mark, series.role), " ", fit(text, 18))

@@ -1,0 +1,38 @@
+"""Panel 5: what the medians say."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from tui.run_state import RunState
+from tui.verdict import verdict_rows
+
+
+class VerdictPanel(VerticalScroll, can_focus=True):
+    """The medians at the largest size, ordered, with their ratios."""
+
+    BORDER_TITLE = "5 Verdict"
+
+    run: reactive[RunState | None] = reactive(None)
+
+    def compose(self) -> ComposeResult:
+        yield Static()
+
+    def watch_run(self, old: RunState | None, new: RunState | None) -> None:
+        same = old is not None and new is not None and old.measurements is new.measurements and old.phase == new.phase
+        if not same:
+            self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        run = self.run
+        if self.is_mounted:
+            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.size.width)))
+        if run is not None:
+            self.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
