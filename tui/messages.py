@@ -85,66 +85,106 @@ def message_of(job: str, event: events.Event) -> JobEvent:
     return _KINDS[type(event)](job, event)
 
 
-@dataclass
-class JobOpened(Message):
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run writes: ``free`` is in bytes."""
+
+    folder: str
+    filesystem: str
+    free: int
+
+
+class Answer(Message):
+    """What a slow question, asked in a thread, came back with."""
+
+
+class JobOpened(Answer):
     """A run was started, or an earlier one opened: it can be followed."""
 
-    job: Job
-    plan: Plan
-
-    def __post_init__(self) -> None:
+    def __init__(self, job: Job, plan: Plan) -> None:
         super().__init__()
+        self.job = job
+        self.plan = plan
 
 
-@dataclass
-class JobsListed(Message):
+class JobsListed(Answer):
     """The jobs there are, newest first."""
 
-    jobs: tuple[JobFacts, ...]
-
-    def __post_init__(self) -> None:
+    def __init__(self, jobs: tuple[JobFacts, ...]) -> None:
         super().__init__()
+        self.jobs = jobs
 
 
-@dataclass
-class DatasetOpened(Message):
+class DatasetOpened(Answer):
     """A dataset was recognised."""
 
-    path: str
-    facts: DatasetFacts
-
-    def __post_init__(self) -> None:
+    def __init__(self, facts: DatasetFacts) -> None:
         super().__init__()
+        self.facts = facts
 
 
-@dataclass
-class DatasetRefused(Message):
-    """A dataset could not be opened; ``sentence`` says why and what to do."""
-
-    path: str
-    sentence: str
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-
-@dataclass
-class FolderRecognised(Message):
+class FolderRecognised(Answer):
     """The current folder is a dataset."""
 
-    facts: DatasetFacts
-
-    def __post_init__(self) -> None:
+    def __init__(self, facts: DatasetFacts) -> None:
         super().__init__()
+        self.facts = facts
 
 
-@dataclass
-class Estimated(Message):
-    """What a plan will take, or the sentence that says why it cannot be run."""
+class PlanWeighed(Answer):
+    """What a plan will take, and where it will write."""
 
-    plan: Plan
-    estimate: Estimate | None
-    sentence: str = ""
-
-    def __post_init__(self) -> None:
+    def __init__(self, plan: Plan, estimate: Estimate, place: Place) -> None:
         super().__init__()
+        self.plan = plan
+        self.estimate = estimate
+        self.place = place
+
+
+class Refused(Answer):
+    """Something could not be done; ``sentence`` says why and what to do next."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
+
+
+class Wish(Message):
+    """What a screen asks the app for."""
+
+
+class OpenDataset(Wish):
+    """Look at the dataset at ``path``."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class WeighPlan(Wish):
+    """Say what ``plan`` will take."""
+
+    def __init__(self, plan: Plan, facts: DatasetFacts) -> None:
+        super().__init__()
+        self.plan = plan
+        self.facts = facts
+
+
+class StartRun(Wish):
+    """Run ``plan``."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+class StopRun(Wish):
+    """Cancel the run on show; what has finished stays."""
+
+
+class FollowJob(Wish):
+    """Replay a job, or follow it where it still runs."""
+
+    def __init__(self, job: JobFacts) -> None:
+        super().__init__()
+        self.job = job
