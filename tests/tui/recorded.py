@@ -1,0 +1,169 @@
+"""Runs as their events tell them: real events through the real encoding, with figures made by a formula."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backends.bench.configuration import Configuration
+from backends.bench.disk import Mount
+from backends.bench.environment import Environment
+from backends.bench.measurement import Measurement, Trial
+from backends.bench.plan import Plan, trials
+from backends.datasets.facts import DatasetFacts
+from backends.jobs import events
+
+START = 1_790_000_000.0
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_SECONDS = {  # (operation, backend) -> seconds for one image, seconds for opening
+    ("store", "files"): (41e-6, 9e-4),
+    ("store", "lmdb"): (8.8e-6, 7.6e-4),
+    ("store", "hdf5"): (9.2e-7, 1.1e-3),
+    ("read", "files"): (33e-6, 4.1e-4),
+    ("read", "lmdb"): (1.9e-6, 8.4e-5),
+    ("read", "hdf5"): (3.1e-7, 5.2e-4),
+}
+_BYTES = {
+    ("files", "png"): (4096, 8192, 2400),
+    ("lmdb", "raw"): (4100, 12288, 4100),
+    ("hdf5", "raw"): (3080, 4096, 3080),
+}
+
+
+def facts(
+    path: str = "/data/cifar-10-batches-py", classes: tuple[str, ...] = CLASSES, count: int = 50_000
+) -> DatasetFacts:
+    """CIFAR-10 as it comes."""
+    return DatasetFacts(
+        path=path,
+        kind="CIFAR-10",
+        split="train",
+        splits={"train": count, "test": 10_000},
+        count=count,
+        image_shape=(32, 32, 3),
+        raw_bytes=count * 3072,
+        classes=classes,
+        class_counts=(count // len(classes),) * len(classes),
+        fingerprint="f" * 32,
+        source=path,
+    )
+
+
+def plan_of(*configurations: str, sizes: tuple[int, ...] = (10, 100, 1000, 10_000, 50_000), repeats: int = 3) -> Plan:
+    """A plan of configurations, by default the three of a first run."""
+    names = configurations or ("files", "lmdb", "hdf5")
+    return Plan(
+        dataset="/data/cifar-10-batches-py",
+        configurations=tuple(str(Configuration.parse(name)) for name in names),
+        sizes=sizes,
+        repeats=repeats,
+        work_dir="/scratch/me",
+    )
+
+
+def measure(trial: Trial, **changes: object) -> Measurement:
+    """What a trial found, by the formula; every repeat a little slower than the one before."""
+    one = Configuration.parse(trial.configuration)
+    per_image, opening = _SECONDS.get((trial.operation, one.backend), (5e-6, 1e-3))
+    if one.codec == "png" and one.backend != "files":
+        per_image *= 4
+    seconds = (opening + per_image * trial.count) * (1 + 0.03 * trial.repeat)
+    allocated, least, apparent = _BYTES.get((one.backend, one.codec), (3500, 4096, 3400))
+    found: dict[str, object] = {
+        "trial": trial.index,
+        "configuration": trial.configuration,
+        "backend": one.backend,
+        "codec": one.codec,
+        "operation": trial.operation,
+        "count": trial.count,
+        "cache": "warm",
+        "repeat": trial.repeat,
+        "outcome": "ok",
+        "shown": trial.shown,
+        "seconds": seconds,
+        "seconds_durable": seconds * (1.4 if trial.operation == "store" else 1.0),
+        "phases": {"open": opening, "write": seconds - opening},
+        "cpu_seconds": seconds * 0.9,
+        "peak_rss": 61_000_000 + trial.count * 300,
+        "peak_anonymous": 24_000_000,
+        "bytes_apparent": apparent * trial.count,
+        "bytes_allocated": max(least, allocated * trial.count),
+        "files": trial.count + 2 if one.backend == "files" else 1,
+        "verified": True,
+    }
+    return Measurement(**(found | changes))  # type: ignore[arg-type]
+
+
+def run_events(
+    plan: Plan, dataset: DatasetFacts | None = None, fails: str = "", note: str = ""
+) -> Iterator[events.Event]:
+    """All events of a run; trials whose ``configuration operation count`` is ``fails`` fail."""
+    todo = trials(plan)
+    now = START
+    environment = Environment(
+        host="login3", user="me", system="Linux 6.1", cpu="a processor", cores=8, memory_bytes=1 << 34,
+        memory_limit=None, python="3.11.7", libraries={"numpy": "2.4.6"},
+        mounts=(Mount("/scratch", "ext4", "rw", "/dev/sdb", 4096, True),), load=0.1,
+    )  # fmt: skip
+    known = dataset or facts()
+    yield events.RunStarted(
+        now, plan, known, environment, len(todo), ("/scratch/me",), 500_000_000, (note,) if note else ()
+    )
+    most = min(max(plan.sizes), known.count)
+    for share in (0.25, 0.5, 1.0):
+        now += 0.4
+        yield events.Staging(now, int(most * share), most, now - START)
+    for trial in todo:
+        found = measure(trial)
+        yield events.TrialStarted(now, trial)
+        if trial.count >= 10_000:
+            for share in (0.2, 0.41, 0.8):
+                yield events.Progress(
+                    now + share * (found.seconds or 0), trial.index, int(trial.count * share), trial.count
+                )
+        now += (found.seconds or 0) + 0.01
+        if f"{trial.configuration} {trial.operation} {trial.count}" == fails:
+            why = "the disk is full: 12 MiB are free and 200 MiB are needed."
+            empty = {"seconds": None, "seconds_durable": None, "bytes_allocated": None, "verified": False}
+            yield events.TrialFailed(now, measure(trial, outcome="failed", message=why, **empty))
+        else:
+            yield events.TrialFinished(now, found)
+    yield events.RunFinished(now, "finished", now - START)
+
+
+def through_the_file(found: Iterator[events.Event]) -> Iterator[events.Event]:
+    """The same events as they come back from ``events.jsonl``."""
+    for event in found:
+        decoded = events.decode_event(events.encode_event(event))
+        assert decoded is not None
+        yield decoded
+
+
+@dataclass
+class RecordedJob:
+    """A job whose events are known; ``follow`` gives them all and then waits to be stopped or continued."""
+
+    told: list[events.Event]
+    id: str = "20261122-061500-k3f9"
+    folder: Path = Path("/nowhere")
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
+        """The events; where they do not end, as a live job: until cancelled or no longer followed."""
+        yield from self.told
+        if self.told and isinstance(self.told[-1], events.RunFinished | events.JobFailed):
+            return
+        while stop is None or not stop.is_set():
+            if self.cancelled.wait(0.01):
+                yield events.RunFinished(self.told[-1].time + 1, "cancelled", self.told[-1].time + 1 - START)
+                return
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self.cancelled.set()
+
+    def running(self) -> bool:
+        """Whether it goes on."""
+        return not self.cancelled.is_set()
