@@ -6,12 +6,14 @@ The format: https://www.cs.toronto.edu/~kriz/cifar.html
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
 
+from backends.datasets.archive import TarFiles, is_archive
 from backends.datasets.base import Dataset
 from backends.datasets.batch_files import FolderFiles
 from backends.datasets.cifar_batch import PIXELS, SIDE, Batch, read_batch, read_class_names
@@ -240,6 +242,31 @@ def find_in_folder(listing: Listing) -> list[Found]:
         for edition in EDITIONS
         if edition.folder in listing.folders
     ]
+
+
+def find_in_archive(path: Path, head: bytes) -> Found | None:
+    """CIFAR in a tar archive, by the first of its files.
+
+    Raises
+    ------
+    DatasetNotFound, DatasetDamaged
+        It is an archive of something else, or a broken one.
+    """
+    if not is_archive(head):
+        return None
+    with closing(TarFiles(path)) as files:
+        first = files.first_of([name for edition in EDITIONS for name in edition.files])
+    edition = next(edition for edition in EDITIONS if first in edition.files)
+
+    def open_(written: str, split: str | None) -> CIFAR:
+        with ExitStack() as undo:
+            files = TarFiles(path)
+            undo.callback(files.close)
+            dataset = open_cifar(files, edition, str(path), written, split)
+            undo.pop_all()
+        return dataset
+
+    return Found(edition.kind, path, open_)
 
 
 def is_batch_name(name: str) -> bool:

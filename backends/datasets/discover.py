@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FOLDERS: tuple[Callable[[Listing], list[Found]], ...] = (cifar.find_in_folder,)
 """Recognisers of folders; the first that finds something wins."""
 
-FILES: tuple[Callable[[Path, bytes], Found | None], ...] = ()
+FILES: tuple[Callable[[Path, bytes], Found | None], ...] = (cifar.find_in_archive,)
 """Recognisers of files, by path and first bytes."""
 
 KNOWN = "CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"

@@ -77,9 +77,10 @@ class _Machine:
         raise Refused(f"has more than the {self.limit:,} pickle instructions that a CIFAR batch of its size can have")
 
     def refuse_instruction(self, code: int, at: int) -> NoReturn:
-        if code in _FOREIGN and at:
-            raise Refused(f"uses the pickle instruction {_FOREIGN[code]}, which a CIFAR batch has no need of")
-        raise Refused(f"is not a CIFAR batch (byte {at:,} is no pickle instruction)")
+        if at == 0:
+            raise Refused("is not a CIFAR batch (no pickle begins like this)")
+        name = _CALLS.get(code, f"0x{code:02x}")
+        raise Refused(f"has the pickle instruction {name} at byte {at:,}, which a CIFAR batch has no need of")
 
     # What follows an instruction
 
@@ -114,12 +115,8 @@ class _Machine:
         except ValueError:
             raise Refused(f"is broken: {printable(text)!r} is not a number") from None
 
-    def check_protocol(self, protocol: int) -> None:
-        if protocol > 5:
-            raise Refused(f"is not a CIFAR batch (a pickle of protocol {protocol}, and 5 is the highest)")
-
-    def skip_frame(self) -> None:
-        self.take(8)
+    def skip(self, size: int) -> None:
+        self.take(size)
 
     # Values
 
@@ -127,11 +124,8 @@ class _Machine:
         self.stack.append(self.number(width, signed))
 
     def push_int_line(self) -> None:
-        text = self.short_line()
+        text = self.short_line().removesuffix("L")
         self.stack.append(text == "01" if text in ("00", "01") else self.integer(text))
-
-    def push_long_line(self) -> None:
-        self.stack.append(self.integer(self.short_line().removesuffix("L")))
 
     def push_long(self) -> None:
         self.stack.append(self.number(self.number(1), signed=True))
@@ -248,80 +242,70 @@ class _Machine:
         set_state(self.stack[-1], state)
 
 
-# A Python 2 string literal in full.  Possessive, so that no hostile line makes it slow.
-_ESCAPED = re.compile(rb"(?:[^\\]++|\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|[0-7]{1,3}))*+", re.DOTALL)
+# The inside of what Python 2's repr makes of a string.  Possessive, so that no hostile line makes it slow.
+_ESCAPED = re.compile(rb"(?:[^\\]++|\\(?:[\\'\"nrt]|x[0-9a-f]{2}))*+", re.DOTALL)
 
 _STOP = ord(".")
 
 _STEPS: dict[int, Callable[[_Machine], None]] = {
-    0x80: lambda m: m.check_protocol(m.number(1)),
-    0x95: lambda m: m.skip_frame(),
-    ord("N"): lambda m: m.stack.append(None),
-    0x88: lambda m: m.stack.append(True),
-    0x89: lambda m: m.stack.append(False),
-    ord("K"): lambda m: m.push_int(1),
-    ord("M"): lambda m: m.push_int(2),
-    ord("J"): lambda m: m.push_int(4, signed=True),
-    ord("I"): _Machine.push_int_line,
-    ord("L"): _Machine.push_long_line,
-    0x8A: _Machine.push_long,
-    ord("U"): lambda m: m.push_bytes(1),
-    ord("T"): lambda m: m.push_bytes(4),
-    ord("C"): lambda m: m.push_bytes(1),
-    ord("B"): lambda m: m.push_bytes(4),
-    0x8E: lambda m: m.push_bytes(8),
-    0x96: lambda m: m.push_bytes(8),
-    ord("S"): _Machine.push_bytes_line,
-    0x8C: lambda m: m.push_text(m.take(m.number(1)), "utf-8"),
-    ord("X"): lambda m: m.push_text(m.take(m.number(4)), "utf-8"),
-    0x8D: lambda m: m.push_text(m.take(m.number(8)), "utf-8"),
-    ord("V"): lambda m: m.push_text(m.line(), "raw-unicode-escape"),
-    ord("("): _Machine.mark,
-    ord(")"): lambda m: m.stack.append(()),
-    0x85: lambda m: m.push_tuple(1),
-    0x86: lambda m: m.push_tuple(2),
-    0x87: lambda m: m.push_tuple(3),
-    ord("t"): lambda m: m.stack.append(tuple(m.above_mark())),
-    ord("]"): lambda m: m.stack.append([]),
-    ord("l"): lambda m: m.stack.append(m.above_mark()),
-    ord("a"): lambda m: m.extend([m.stack.pop()]),
-    ord("e"): lambda m: m.extend(m.above_mark()),
-    ord("}"): lambda m: m.stack.append({}),
-    ord("d"): _Machine.push_dict,
-    ord("s"): _Machine.set_item,
-    ord("u"): lambda m: m.update(m.above_mark()),
-    ord("q"): lambda m: m.put(m.number(1)),
-    ord("r"): lambda m: m.put(m.number(4)),
-    ord("p"): lambda m: m.put(m.integer(m.short_line())),
-    0x94: lambda m: m.put(len(m.memo)),
-    ord("h"): lambda m: m.get(m.number(1)),
-    ord("j"): lambda m: m.get(m.number(4)),
-    ord("g"): lambda m: m.get(m.integer(m.short_line())),
-    ord("c"): lambda m: m.push_global(m.short_line(), m.short_line()),
-    0x93: _Machine.push_stack_global,
-    ord("R"): _Machine.reduce,
-    ord("b"): _Machine.build,
+    0x80: lambda m: m.skip(1),  # PROTO
+    0x95: lambda m: m.skip(8),  # FRAME
+    ord("N"): lambda m: m.stack.append(None),  # NONE
+    0x88: lambda m: m.stack.append(True),  # NEWTRUE
+    0x89: lambda m: m.stack.append(False),  # NEWFALSE
+    ord("K"): lambda m: m.push_int(1),  # BININT1
+    ord("M"): lambda m: m.push_int(2),  # BININT2
+    ord("J"): lambda m: m.push_int(4, signed=True),  # BININT
+    ord("I"): _Machine.push_int_line,  # INT
+    ord("L"): _Machine.push_int_line,  # LONG
+    0x8A: _Machine.push_long,  # LONG1
+    ord("U"): lambda m: m.push_bytes(1),  # SHORT_BINSTRING
+    ord("T"): lambda m: m.push_bytes(4),  # BINSTRING
+    ord("C"): lambda m: m.push_bytes(1),  # SHORT_BINBYTES
+    ord("B"): lambda m: m.push_bytes(4),  # BINBYTES
+    0x8E: lambda m: m.push_bytes(8),  # BINBYTES8
+    0x96: lambda m: m.push_bytes(8),  # BYTEARRAY8
+    ord("S"): _Machine.push_bytes_line,  # STRING
+    0x8C: lambda m: m.push_text(m.take(m.number(1)), "utf-8"),  # SHORT_BINUNICODE
+    ord("X"): lambda m: m.push_text(m.take(m.number(4)), "utf-8"),  # BINUNICODE
+    0x8D: lambda m: m.push_text(m.take(m.number(8)), "utf-8"),  # BINUNICODE8
+    ord("V"): lambda m: m.push_text(m.line(), "raw-unicode-escape"),  # UNICODE
+    ord("("): _Machine.mark,  # MARK
+    ord(")"): lambda m: m.stack.append(()),  # EMPTY_TUPLE
+    0x85: lambda m: m.push_tuple(1),  # TUPLE1
+    0x86: lambda m: m.push_tuple(2),  # TUPLE2
+    0x87: lambda m: m.push_tuple(3),  # TUPLE3
+    ord("t"): lambda m: m.stack.append(tuple(m.above_mark())),  # TUPLE
+    ord("]"): lambda m: m.stack.append([]),  # EMPTY_LIST
+    ord("l"): lambda m: m.stack.append(m.above_mark()),  # LIST
+    ord("a"): lambda m: m.extend([m.stack.pop()]),  # APPEND
+    ord("e"): lambda m: m.extend(m.above_mark()),  # APPENDS
+    ord("}"): lambda m: m.stack.append({}),  # EMPTY_DICT
+    ord("d"): _Machine.push_dict,  # DICT
+    ord("s"): _Machine.set_item,  # SETITEM
+    ord("u"): lambda m: m.update(m.above_mark()),  # SETITEMS
+    ord("q"): lambda m: m.put(m.number(1)),  # BINPUT
+    ord("r"): lambda m: m.put(m.number(4)),  # LONG_BINPUT
+    ord("p"): lambda m: m.put(m.integer(m.short_line())),  # PUT
+    0x94: lambda m: m.put(len(m.memo)),  # MEMOIZE
+    ord("h"): lambda m: m.get(m.number(1)),  # BINGET
+    ord("j"): lambda m: m.get(m.number(4)),  # LONG_BINGET
+    ord("g"): lambda m: m.get(m.integer(m.short_line())),  # GET
+    ord("c"): lambda m: m.push_global(m.short_line(), m.short_line()),  # GLOBAL
+    0x93: _Machine.push_stack_global,  # STACK_GLOBAL
+    ord("R"): _Machine.reduce,  # REDUCE
+    ord("b"): _Machine.build,  # BUILD
 }
 
-_FOREIGN = {
-    ord("0"): "POP",
-    ord("1"): "POP_MARK",
-    ord("2"): "DUP",
-    ord("F"): "FLOAT",
-    ord("G"): "BINFLOAT",
-    ord("i"): "INST",
-    ord("o"): "OBJ",
+_CALLS = {
     ord("P"): "PERSID",
     ord("Q"): "BINPERSID",
+    ord("i"): "INST",
+    ord("o"): "OBJ",
     0x81: "NEWOBJ",
     0x82: "EXT1",
     0x83: "EXT2",
     0x84: "EXT4",
-    0x8B: "LONG4",
-    0x8F: "EMPTY_SET",
-    0x90: "ADDITEMS",
-    0x91: "FROZENSET",
     0x92: "NEWOBJ_EX",
-    0x97: "NEXT_BUFFER",
-    0x98: "READONLY_BUFFER",
 }
+"""Instructions that run something; the others that are missing above are only useless here."""

@@ -1,0 +1,179 @@
+"""The files of a dataset inside a tar archive, plain or gzipped, read where they lie: nothing is extracted to disk."""
+
+from __future__ import annotations
+
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backends.datasets.batch_files import FILE_BYTES
+from backends.datasets.pickled_array import printable
+from backends.datasets.regular_file import kind_of, open_regular, reading
+from backends.datasets.streams import GZIP, Broken, GzipStream, PlainStream, Stream
+from backends.errors import DatasetDamaged, DatasetNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+BLOCK = 512
+MEMBERS = 1000
+TOTAL_BYTES = 512 << 20
+"""Of an archive that may be read through: CIFAR-10 and CIFAR-100 together have 371 MB."""
+
+TRAILER = 16 << 20
+"""Zeros that may follow the end of an archive."""
+
+_WITHOUT_DATA = (
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.DIRTYPE,
+    tarfile.FIFOTYPE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file whose bytes come next; an empty name for what is of no use."""
+
+    name: str
+    size: int
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` (512 bytes) may be a tar archive, gzipped or not."""
+    return head.startswith(GZIP) or _header(head) is not None
+
+
+class TarFiles:
+    """The regular files of an archive, at its top or one folder below, by their bare names.
+
+    Raises
+    ------
+    NotAllowed, DatasetNotFound, DatasetDamaged
+        It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_regular(path)
+        with reading(path):
+            gzipped = self._file.read(2) == GZIP
+            self._file.seek(0)
+        self._stream: Stream = GzipStream(self._file) if gzipped else PlainStream(self._file)
+        self._restart = self._stream.bookmark()
+        self._found: dict[str, tuple[Callable[[], None], int]] = {}
+
+    def where(self, name: str) -> str:
+        return f"{name} in {self.path}"
+
+    def first_of(self, wanted: Collection[str]) -> str:
+        """The first of the ``wanted`` names in the archive, which is read no further.
+
+        Raises
+        ------
+        DatasetNotFound
+            There is none.
+        DatasetDamaged
+            It is truncated, broken or too large.
+        """
+        seen: list[str] = []
+        with self._guarded():
+            for member in self._members():
+                if member.name in wanted:
+                    return member.name
+                seen.append(printable(member.name))
+                self._stream.skip(_padded(member.size))
+        names = ", ".join([name for name in seen if name][:3]) or "nothing"
+        raise DatasetNotFound(f"{self.path} holds no known dataset (it has {names}): name an archive of CIFAR.")
+
+    def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        self._found.clear()
+        with self._guarded():
+            for member in self._members():
+                if member.name not in wanted:
+                    self._stream.skip(_padded(member.size))
+                    continue
+                if member.name in self._found:
+                    raise Broken(f"has {member.name} twice")
+                if member.size > FILE_BYTES:
+                    raise Broken(f"has a {member.name} of {member.size:,} bytes, more than any CIFAR batch")
+                self._found[member.name] = self._stream.bookmark(), member.size
+                data = self._exactly(member.size)
+                yield member.name, data
+                del data  # before the next one is read
+                self._stream.skip(_padded(member.size) - member.size)
+            self._check_end()
+
+    def load(self, name: str) -> bytes:
+        go_back, size = self._found[name]
+        with self._guarded():
+            go_back()
+            return self._exactly(size)
+
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            with reading(self.path):
+                yield
+        except Broken as reason:
+            raise DatasetDamaged(f"{self.path} {reason}: get the archive again.") from None
+
+    def _members(self) -> Iterator[_Member]:
+        """Every member, the stream at its first byte; whoever asks for the next has gone past its padded size."""
+        self._restart()
+        passed = 0
+        for number in range(MEMBERS):
+            head = self._exactly(BLOCK)
+            if not any(head):
+                return
+            info = _header(head)
+            if info is None and number:
+                raise Broken(f"is broken: no tar header at byte {passed:,}")
+            if info is None:
+                kind = kind_of(head) or "data of an unknown kind"
+                raise DatasetNotFound(f"{self.path} is {kind} in gzip, no archive: name a .tar.gz of CIFAR.")
+            size = 0 if info.type in _WITHOUT_DATA else info.size
+            passed += BLOCK + _padded(size)
+            if passed > TOTAL_BYTES:
+                raise Broken(f"unpacks to more than {TOTAL_BYTES >> 20} MiB, which CIFAR does not")
+            yield _Member(_bare_name(info), size)
+        raise Broken(f"has more than {MEMBERS:,} files, which CIFAR has not")
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        if len(data) < size:
+            raise Broken("is truncated: it ends in the middle of a file")
+        return data
+
+    def _check_end(self) -> None:
+        """Read what follows the last file, so that gzip's checksum is compared."""
+        for _ in range(0, TRAILER, 1 << 20):
+            if not self._stream.read(1 << 20):
+                return
+        raise Broken("has more data behind its end")
+
+
+def _header(block: bytes) -> tarfile.TarInfo | None:
+    try:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return None
+    return info if info.size >= 0 else None
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
+
+
+def _bare_name(info: tarfile.TarInfo) -> str:
+    """The last part of a regular file's name; empty for everything that is not a file or lies elsewhere."""
+    parts = [part for part in info.name.split("/") if part != "."]
+    plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+    return parts[-1] if plain and len(parts) in (1, 2) and ".." not in parts and parts[0] else ""
