@@ -49,6 +49,8 @@ def read_batch(data: bytes, key: str, classes: int) -> Batch:
         raise Refused(f"is not a CIFAR batch (it has no {'data' if isinstance(labels, list) else key})")
     if len(array.shape) != 2 or array.shape[1] != PIXELS:
         raise Refused(f"is not a CIFAR batch (an array of shape {array.shape}, not (N, {PIXELS}))")
+    if array.shape[0] == 0:
+        raise Refused("holds no images")
     if len(labels) != array.shape[0]:
         raise Refused(f"has {array.shape[0]:,} images and {len(labels):,} labels")
     for label in labels:

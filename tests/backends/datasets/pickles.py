@@ -52,8 +52,8 @@ def planar(images: Images) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).reshape(len(pixels), -1)
 
 
-def batch(images: Images, label_key: str = "labels", **replaced: bytes) -> bytes:
-    """A batch file; ``replaced`` has other bytes for ``data`` or the labels."""
+def batch(images: Images, label_key: str = "labels", replaced: Mapping[str, bytes] | None = None) -> bytes:
+    """A batch file; ``replaced`` has other bytes for some of its entries."""
     planes = planar(images)
     entries = {
         "batch_label": string("training batch 1 of 5"),
@@ -61,7 +61,7 @@ def batch(images: Images, label_key: str = "labels", **replaced: bytes) -> bytes
         "data": array(planes.tobytes(), planes.shape),
         "filenames": items(string(f"picture_s_{number:06}.png") for number in range(len(planes))),
     }
-    return dictionary(entries | replaced)
+    return dictionary(entries | dict(replaced or {}))
 
 
 def meta(key: str, names: Iterable[str]) -> bytes:

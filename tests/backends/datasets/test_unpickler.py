@@ -1,0 +1,259 @@
+"""What a CIFAR batch may be pickled as, and that everything else is refused without harm."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backends.datasets.cifar_batch import read_batch
+from backends.datasets.pickled_array import Refused
+from backends.datasets.unpickler import unpickle
+from backends.images import Images
+from tests.backends.datasets import pickles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def images(sample_images: Images) -> Images:
+    return Images(sample_images.pixels[:60], sample_images.labels[:60])
+
+
+def pickled_again(data: bytes, protocol: int, encoding: str = "bytes") -> bytes:
+    return pickle.dumps(pickle.loads(data, encoding=encoding), protocol)
+
+
+def assert_same(data: bytes, images: Images) -> None:
+    found = read_batch(data, "labels", 10)
+    np.testing.assert_array_equal(found.planes, pickles.planar(images))
+    np.testing.assert_array_equal(found.labels, images.labels)
+    assert found.planes.dtype == np.uint8
+    assert found.labels.dtype == np.int64
+
+
+def test_a_python_2_batch_loads_as_the_stock_unpickler_loads_it(images: Images) -> None:
+    data = pickles.batch(images)
+    stock = pickle.loads(data, encoding="bytes")
+    np.testing.assert_array_equal(stock[b"data"], pickles.planar(images))
+    assert_same(data, images)
+
+
+@pytest.mark.parametrize("encoding", ["bytes", "latin1"])
+@pytest.mark.parametrize("numpy_1", [False, True], ids=["numpy2", "numpy1"])
+@pytest.mark.parametrize("protocol", range(6))
+def test_batches_pickled_again_load_equal(images: Images, protocol: int, numpy_1: bool, encoding: str) -> None:
+    data = pickled_again(pickles.batch(images), protocol, encoding)
+    if numpy_1:
+        assert b"numpy._core" in data
+        data = data.replace(b"numpy._core", b"numpy.core")  # and the length before it, from protocol 4 on
+        data = data.replace(b"\x16numpy.core.multiarray", b"\x15numpy.core.multiarray")
+        data = data.replace(b"\x13numpy.core.numeric", b"\x12numpy.core.numeric")
+    assert_same(data, images)
+
+
+def test_the_text_protocol_of_python_2_loads(images: Images) -> None:
+    def string(raw: bytes) -> bytes:
+        return b"S" + repr(raw)[1:].encode() + b"\n"
+
+    planes = pickles.planar(images)
+    data = (
+        b"(dp0\nS'labels'\np1\n(lp2\n"
+        + b"".join(b"I%d\na" % label for label in images.labels)
+        + b"sS'data'\np3\ncnumpy.core.multiarray\n_reconstruct\np4\n(cnumpy\nndarray\np5\n(I0\ntp6\n"
+        + b"S'b'\np7\ntp8\nRp9\n"
+        + b"(I1\n(L%dL\nI3072\ntp10\ncnumpy\ndtype\np11\n(S'u1'\np12\nI0\nI1\ntp13\nRp14\n" % len(planes)
+        + b"(I3\nS'|'\np15\nNNNI-1\nI-1\nI0\ntp16\nbI00\n"
+        + string(planes.tobytes())
+        + b"p17\ntp18\nbs."
+    )
+    assert_same(data, images)
+
+
+HOSTILE = {
+    "os.system": (b"cos\nsystem\n(S'touch CANARY'\ntR.", "asks for os.system"),
+    "eval": (b'c__builtin__\neval\n(S\'open("CANARY", "w")\'\ntR.', "asks for __builtin__.eval"),
+    "INST": (b"(S'touch CANARY'\nios\nsystem\n.", "instruction INST"),
+    "OBJ": (b"(cos\nsystem\nS'touch CANARY'\no.", "asks for os.system"),
+    "STACK_GLOBAL": (b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x0ctouch CANARY\x85R.", "asks for os.system"),
+    "dotted": (
+        b"\x80\x04\x8c\x07tarfile\x8c\x09os.system\x93\x8c\x0ctouch CANARY\x85R.",
+        "asks for tarfile.os.system",
+    ),
+    "NEWOBJ": (b"\x80\x02csubprocess\nPopen\n(S'touch'\nS'CANARY'\nlp0\n\x85\x81.", "asks for subprocess.Popen"),
+    "numpy gadget": (
+        b'cnumpy.f2py.crackfortran\ngetlincoef\n(S\'open("CANARY", "w")\'\n(dtR.',
+        "asks for numpy.f2py.crackfortran.getlincoef",
+    ),
+    "numpy builtins": (b"cnumpy\nsize\n.", "asks for numpy.size"),
+    "inside a batch": (
+        pickles.dictionary({"labels": pickles.items([]), "data": b"cos\nsystem\n(S'touch CANARY'\ntR"}),
+        "asks for os.system",
+    ),
+    "escape sequence": (b"cos\n\x1b]0;x\x07\n.", r"asks for os.\x1b]0;x\x07"),
+    "persistent id": (b"}Pany\n.", "instruction PERSID"),
+    "extension code": (b"}\x82\x01.", "instruction EXT1"),
+    "foreign state": (b"}}b.", "changes something else"),
+    "unknown call": (b"}}R.", "makes something else"),
+    "set_state of a mark": (b"cnumpy\ndtype\n(tb.", "changes something else"),
+    "deep": (b"(" * 100, "more than 64 deep"),
+}
+RUNS = ("os.system", "eval", "INST", "OBJ", "STACK_GLOBAL", "dotted", "numpy gadget", "inside a batch")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_batch_has_no_need_of_is_refused_and_does_not_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, reason = HOSTILE[name]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused) as refused:
+        unpickle(data)
+    assert reason in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", RUNS)
+def test_the_stock_unpickler_would_have_run_it(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with suppress(TypeError):  # of int(open(...)), after the deed
+        pickle.loads(HOSTILE[name][0])
+    assert (tmp_path / "CANARY").exists()
+
+
+def array(raw: bytes = bytes(2 * 3072), shape: tuple[int, ...] = (2, 3072), **more: Any) -> dict[str, bytes]:
+    return {"data": pickles.array(raw, shape, **more)}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "reason"),
+    [
+        (array(shape=(10**9, 3072)), "6,144 bytes of data"),
+        (array(shape=(-2, 3072)), "impossible shape"),
+        (array(shape=(1,) * 65), "without a shape"),
+        (array(bytes(6143)), "6,144 bytes by its shape and 6,143"),
+        (array(shape=(2, 32, 96)), r"shape \(2, 32, 96\)"),
+        (array(dtype="O"), "type 'O' instead of bytes"),
+        (array(dtype="i4"), "type 'i4' instead of bytes"),
+        (array(order=b"I01\n"), "column by column"),
+        (array(shape=(0, 3072), raw=b"") | {"labels": b"]"}, "holds no images"),
+        ({"data": b"N"}, "has no data"),
+        ({"data": b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tU\x01btR"}, "has no data"),
+        ({"labels": b"N"}, "has no labels"),
+        ({"labels": b"](K\x01e"}, "2 images and 1 labels"),
+        ({"labels": b"](K\x01K\x0ae"}, "not one of the 10 classes"),
+        ({"labels": b"](K\x01J\xff\xff\xff\xffe"}, "not one of the 10 classes"),
+        ({"labels": b"](K\x01\x88e"}, "not one of the 10 classes"),
+        ({"labels": b"](K\x01\x8a\xff" + b"\x7f" * 255 + b"e"}, "not one of the 10 classes"),
+        ({"labels": b"](K\x01I" + b"9" * 5000 + b"\ne"}, "5,000 characters"),
+    ],
+)
+def test_a_batch_whose_parts_do_not_fit_is_refused(
+    sample_images: Images, replaced: dict[str, bytes], reason: str
+) -> None:
+    two = Images(sample_images.pixels[:2], sample_images.labels[:2])
+    with pytest.raises(Refused, match=reason):
+        read_batch(pickles.batch(two, replaced=replaced), "labels", 10)
+
+
+@pytest.mark.parametrize("protocol", [None, 0, 4])
+def test_every_cut_of_a_batch_is_refused(sample_images: Images, protocol: int | None) -> None:
+    data = pickles.batch(Images(sample_images.pixels[:2], sample_images.labels[:2]))
+    data = data if protocol is None else pickled_again(data, protocol)
+    for size in range(len(data)):
+        with pytest.raises(Refused):
+            read_batch(data[:size], "labels", 10)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_mutated_batch_is_a_batch_or_refused(sample_images: Images, data: st.DataObject) -> None:
+    two = Images(sample_images.pixels[:2], sample_images.labels[:2])
+    protocol = data.draw(st.sampled_from([None, 0, 2, 4, 5]))
+    raw = pickles.batch(two)
+    mutated = bytearray(raw if protocol is None else pickled_again(raw, protocol))
+    outside = [at for at in range(len(mutated)) if at < 400 or at > len(mutated) - 400]  # mostly pixels between
+    for at in data.draw(st.lists(st.sampled_from(outside), min_size=1, max_size=4)):
+        mutated[at] = data.draw(st.integers(0, 255))
+    with suppress(Refused):
+        found = read_batch(bytes(mutated), "labels", 10)
+        assert found.planes.shape == (len(found.labels), 3072)
+
+
+MANY = 10_000_000
+BOMBS = {
+    "memo index": r"b'\x80\x02Nr\x00\x00\x80\x00.'",
+    "largest memo index": r"b'\x80\x02Nr\xff\xff\xff\xff.'",
+    "BINBYTES8": r"b'\x80\x04\x8e' + bytes(7) + b'\x10'",
+    "BINUNICODE8": r"b'\x80\x04\x8d' + bytes(7) + b'\x10'",
+    "BYTEARRAY8": r"b'\x80\x05\x96' + bytes(7) + b'\x10'",
+    "marks": f"b'(' * {MANY}",
+    "values": f"b'N' * {MANY}",
+    "lists": f"b']' * {MANY}",
+    "dictionaries": f"b'}}' * {MANY}",
+    "memo": rf"b'N' + b'\x94' * {MANY}",
+    "nested tuples": rf"b')' + b'\x85' * {MANY}",
+    "items": f"b']' + b'Na' * {MANY}",
+    "keys": rf"b'}}' + b''.join(b'S\'%d\'\nNs' % number for number in range({MANY // 10}))",
+    "digits": rf"b'I' + b'9' * {MANY} + b'\n.'",
+    "escapes": rf"b'S\'' + b'\\' * {MANY + 1} + b'q\'\n.'",
+    "encoded again and again": (
+        r"b'\x80\x02c_codecs\nencode\nq\x00X\x00\x00\x10\x00' + b'a' * (1 << 20) + b'q\x01' "
+        r"+ b'h\x00h\x01X\x06\x00\x00\x00latin1\x86R' * 300 + b'.'"
+    ),
+}
+"""Expressions, so that a fresh process makes the bytes."""
+
+CHILD = r"""
+import re
+from pathlib import Path
+from {module} import {function} as load
+
+def high_water_mark():
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+data = {data}
+Path("/proc/self/clear_refs").write_text("5")
+before = high_water_mark()
+try:
+    load(data)
+    result = "loaded"
+except Exception as error:
+    result = type(error).__name__
+print(result, high_water_mark() - before)
+"""
+
+
+def load_in_child(function: Any, data: str) -> tuple[str, int]:
+    """How loading ended in a fresh process, and how many bytes of memory it took at most."""
+    script = CHILD.format(module=function.__module__, function=function.__name__, data=data)
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    result, size = output.split()
+    return result, int(size)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="a process's memory is read from /proc")
+
+
+@linux
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_in_little_memory(data: str) -> None:
+    result, size = load_in_child(unpickle, data)
+    assert result == "Refused"
+    assert size < 64 << 20
+
+
+@linux
+@pytest.mark.parametrize("data", [BOMBS["memo index"], BOMBS["lists"]], ids=["memo index", "lists"])
+def test_the_stock_unpickler_would_have_taken_the_memory(data: str) -> None:
+    assert load_in_child(pickle.loads, data)[1] > 64 << 20
