@@ -6,18 +6,20 @@ Raw records are bare pixels in ``.raw`` files; where their sizes are mixed, shap
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
-from backends.errors import ContainerDamaged
-from backends.images import Layout, Records, even_offsets
+from backends.errors import ContainerDamaged, NotAllowed
+from backends.images import Layout, Records, offsets_of
 from backends.registry import make_codec
-from backends.transfer import write_at
+from backends.transfer import read_at, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PER_FOLDER = 1_000
-MAX_RECORD_BYTES = 1 << 30
+MAX_FILE_BYTES = 1 << 32
+FIRST_READ_BYTES = 1 << 14
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -44,16 +47,16 @@ class Files(Backend):
 
 
 class FilesWriter(Writer):
-    """Writes record ``i`` as ``{i // 1000:03d}/{i:06d}{suffix}``; layout.json comes last and makes it a container."""
+    """Writes one file a record; layout.json comes last and makes the folder a container."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path.absolute()
         self._layout = layout
         self._suffix = make_codec(layout.codec).suffix
         self._columns = Columns(layout)
-        self._folders: list[str] = []
-        self._files: list[str] = []
         self._images = 0
+        self._folders: list[str] = []
+        self._others: list[str] = []
         self._folder = -1
         self._path.mkdir()
         self._root = os.open(self._path, _FOLDER)
@@ -61,14 +64,15 @@ class FilesWriter(Writer):
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         data, ends = records.data.data, records.offsets.tolist()
-        for index, start, stop in zip(range(first, first + len(records)), ends, ends[1:], strict=False):
+        for index, start, stop in zip(range(first, first + len(records)), ends[:-1], ends[1:], strict=True):
             if index % PER_FOLDER == 0:
-                self._next_folder(f"{index // PER_FOLDER:03d}")
+                self._next_folder(_folder_name(index))
             file = os.open(f"{index:06d}{self._suffix}", _CREATE, 0o666, dir_fd=self._folder)
             self._images = index + 1
             try:
-                if os.write(file, data[start:stop]) != stop - start:
-                    write_at(file, records.data[start:stop], 0)
+                written = os.write(file, data[start:stop])
+                if written < stop - start:
+                    write_at(file, records.data[start + written : stop], written)
             finally:
                 os.close(file)
 
@@ -77,7 +81,8 @@ class FilesWriter(Writer):
             return
         try:
             self._columns.check_complete()
-            self._finish()
+            self._write_columns()
+            self._write("layout.json", self._layout.to_json().encode())
         except BaseException:
             self.abort()
             raise
@@ -85,41 +90,38 @@ class FilesWriter(Writer):
 
     def abort(self) -> None:
         self._release()
-        if not self._path.exists():
-            return
-        root = os.open(self._path, _FOLDER)
         try:
-            for name in [*map(self._name, range(self._images)), *self._files]:
-                os.unlink(name, dir_fd=root)
+            root = os.open(self._path, _FOLDER)
+        except FileNotFoundError:
+            return
+        try:
+            for name in (*self._others, *(_image_name(index, self._suffix) for index in range(self._images))):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=root)
             for folder in self._folders:
-                os.rmdir(folder, dir_fd=root)
+                _remove_folder(folder, root)
         finally:
             os.close(root)
-        self._path.rmdir()
+        _remove_folder(str(self._path), None)
 
-    def _name(self, index: int) -> str:
-        return _name(index, self._suffix)
-
-    def _next_folder(self, folder: str) -> None:
-        os.mkdir(folder, dir_fd=self._root)
-        self._folders.append(folder)
-        previous, self._folder = self._folder, os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
+    def _next_folder(self, name: str) -> None:
+        os.mkdir(name, dir_fd=self._root)
+        self._folders.append(name)
+        previous, self._folder = self._folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
         if previous >= 0:
             os.close(previous)
 
-    def _finish(self) -> None:
+    def _write_columns(self) -> None:
         labels = self._columns.labels
-        names = map(self._name, range(len(labels)))
-        rows = "".join(f"{name},{label}\n" for name, label in zip(names, labels.tolist(), strict=True))
-        self._write("labels.csv", b"file,label\n" + rows.encode())
-        self._write("labels.npy", _npy_bytes(labels))
+        rows = (f"{_image_name(index, self._suffix)},{label}\n" for index, label in enumerate(labels.tolist()))
+        self._write("labels.csv", "".join(("file,label\n", *rows)).encode())
+        self._write("labels.npy", _npy(labels))
         if self._columns.shapes is not None:
-            self._write("shapes.npy", _npy_bytes(self._columns.shapes))
-        self._write("layout.json", self._layout.to_json().encode())
+            self._write("shapes.npy", _npy(self._columns.shapes))
 
     def _write(self, name: str, content: bytes) -> None:
         file = os.open(name, _CREATE, 0o666, dir_fd=self._root)
-        self._files.append(name)
+        self._others.append(name)
         try:
             write_at(file, np.frombuffer(content, np.uint8), 0)
         finally:
@@ -137,10 +139,12 @@ class FilesReader(Reader):
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._root = -1
         self._labels: NDArray[np.int64] | None = None
         self._shapes: NDArray[np.int32] | None = None
-        self._open()
+        self._root = -1
+        self._likely_bytes = FIRST_READ_BYTES
+        self._folders: set[int] = set()
+        self.layout, self._suffix = self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FilesReader, (self._path,)
@@ -152,85 +156,121 @@ class FilesReader(Reader):
         return self._labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        return self._read(np.arange(start, stop), out)
+        return self.read_rows(np.arange(start, stop), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        return self._read(rows, out)
+        self._reopen()
+        into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
+        for folder in set((rows // PER_FOLDER).tolist()) - self._folders:
+            self._check_folder(folder)
+        names = [_image_name(row, self._suffix) for row in rows.tolist()]
+        found = [self._content(name) for name in names]
+        size = self.layout.record_bytes
+        for name, record in zip(names, found, strict=True):
+            if size is not None and len(record) != size:
+                raise self._damaged(f"{name} has {len(record):,} bytes, not {size:,}")
+        data = np.frombuffer(b"".join(found), np.uint8)
+        if into is not None:
+            into[:] = data
+        offsets = offsets_of([len(record) for record in found])
+        return Records(data if into is None else into, offsets, self.labels[rows], self._shapes_of(rows))
 
     def close(self) -> None:
         if self._root >= 0:
             os.close(self._root)
         self._root = -1
 
-    def _open(self) -> None:
+    def _open(self) -> tuple[Layout, str]:
         try:
             self._root = os.open(self._path, _FOLDER)
-            self.layout = Layout.from_json(self._content("layout.json"))
-            self._suffix = make_codec(self.layout.codec).suffix
+            layout = Layout.from_json(self._content("layout.json"))
+            return layout, make_codec(layout.codec).suffix
+        except ContainerDamaged:
+            self.close()
+            raise
         except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
             self.close()
-            raise self._damaged(f"layout.json does not say what it holds ({error})") from error
+            raise self._damaged(f"layout.json is missing or invalid ({error})") from error
 
-    def _read(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        if self._root < 0:
-            self._open()
-        shapes = None
-        if carries_shapes(self.layout):
-            if self._shapes is None:
-                self._shapes = self._column("shapes.npy", np.dtype(np.int32), (self.layout.count, 3))
-            shapes = self._shapes[rows]
-        size = self.layout.record_bytes
-        if size is not None:
-            into = row_buffer(self.layout, len(rows), out)
-            for row, index in zip(into, rows.tolist(), strict=True):
-                row[:] = np.frombuffer(self._content(_name(index, self._suffix), size), np.uint8)
-            return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows], shapes)
-        if out is not None:
-            row_buffer(self.layout, len(rows), out)
-        found = [self._content(_name(index, self._suffix)) for index in rows.tolist()]
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(record) for record in found], out=offsets[1:])
-        return Records(np.frombuffer(b"".join(found), np.uint8), offsets, self.labels[rows], shapes)
+    def _reopen(self) -> None:
+        if self._root < 0 and self._open() != (self.layout, self._suffix):
+            raise self._damaged("layout.json has changed since it was opened")
 
-    def _content(self, name: str, size: int | None = None) -> bytes:
-        """All bytes of a regular file, of ``size`` bytes where that is given."""
+    def _check_folder(self, number: int) -> None:
+        """Images lie in a real folder, not behind a link to elsewhere."""
+        name = _folder_name(number * PER_FOLDER)
+        try:
+            mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            mode = 0
+        if not stat.S_ISDIR(mode):
+            raise self._damaged(f"the folder {name} is missing")
+        self._folders.add(number)
+
+    def _content(self, name: str) -> bytes:
+        """All bytes of a regular file; ``fstat`` is asked only where two reads do not tell that it is one."""
         try:
             file = os.open(name, _READ, dir_fd=self._root)
+            try:
+                content = os.read(file, self._likely_bytes)
+                if not content or os.read(file, 1):
+                    content = self._long_content(file, name)
+            finally:
+                os.close(file)
+        except PermissionError as error:
+            raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
         except OSError as error:
-            raise self._damaged(f"{name} cannot be opened ({error.strerror})") from error
-        try:
-            facts = os.fstat(file)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_RECORD_BYTES:
-                raise self._damaged(f"{name} is not a regular file of at most {MAX_RECORD_BYTES:,} bytes")
-            content = os.read(file, facts.st_size)
-        finally:
-            os.close(file)
-        if len(content) != (facts.st_size if size is None else size):
-            raise self._damaged(f"{name} has {len(content):,} bytes, not {size or facts.st_size:,}")
+            raise self._damaged(f"{name} cannot be read ({error.strerror})") from error
         return content
 
+    def _long_content(self, file: int, name: str) -> bytes:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_FILE_BYTES:
+            raise self._damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
+        self._likely_bytes = max(self._likely_bytes, min(facts.st_size, 1 << 20))
+        content = np.empty(facts.st_size, np.uint8)
+        read_at(file, content, 0, name)
+        return content.tobytes()
+
+    def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
+        if not carries_shapes(self.layout):
+            return None
+        if self._shapes is None:
+            self._shapes = self._column("shapes.npy", np.dtype(np.int32), (self.layout.count, 3))
+        return self._shapes[rows]
+
     def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """An array beside the images, refused by its size before anything is allocated for it."""
-        if self._root < 0:
-            self._open()
+        """One of the arrays beside the images, read-only."""
+        self._reopen()
+        content = io.BytesIO(self._content(name))
         try:
-            column = np.load(io.BytesIO(self._content(name)), allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            header = np.lib.format.read_magic(content), *np.lib.format.read_array_header_1_0(content)
+        except ValueError as error:
             raise self._damaged(f"{name} is not an array ({error})") from error
-        if not isinstance(column, np.ndarray) or column.dtype != dtype or column.shape != shape:
+        body = content.getvalue()[content.tell() :]
+        if header != ((1, 0), shape, False, dtype) or len(body) != dtype.itemsize * math.prod(shape):
             raise self._damaged(f"{name} is not an array of shape {shape} and type {dtype}")
-        column.flags.writeable = False
-        return column
+        return np.frombuffer(body, dtype).reshape(shape)
 
     def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path}: {why}; make it again from its source.")
+        return ContainerDamaged(f"{self._path} is not a finished folder of images: {why}; make it again.")
 
 
-def _name(index: int, suffix: str) -> str:
+def _folder_name(index: int) -> str:
+    return f"{index // PER_FOLDER:03d}"
+
+
+def _image_name(index: int, suffix: str) -> str:
     return f"{index // PER_FOLDER:03d}/{index:06d}{suffix}"
 
 
-def _npy_bytes(array: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
+def _remove_folder(path: str, root: int | None) -> None:
+    """Remove a folder unless somebody else has put something into it."""
+    with suppress(OSError):
+        os.rmdir(path, dir_fd=root)
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getvalue()

@@ -64,6 +64,13 @@ def even_offsets(count: int, size: int) -> NDArray[np.int64]:
     return np.arange(count + 1, dtype=np.int64) * size
 
 
+def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Offsets of records of these lengths, ``(n + 1,)`` int64."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What a container holds, kept inside it as JSON.

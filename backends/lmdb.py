@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import math
 import struct
-import threading
+from contextlib import contextmanager
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import lmdb
@@ -13,16 +15,20 @@ import numpy as np
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
 from backends.errors import ContainerDamaged
-from backends.images import Layout, Records, even_offsets
+from backends.images import Layout, Records, even_offsets, offsets_of
+from backends.lmdb_sharing import DATA_FILE, Share, acquire, release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    Item = tuple[bytes, memoryview]
+
 FIRST_MAP_BYTES = 1 << 28
 TRANSACTION_BYTES = 1 << 24
+_KEY = struct.Struct(">Q")
 
 
 class LMDB(Backend):
@@ -50,18 +56,23 @@ class LMDBWriter(Writer):
         self._path = path.absolute()
         self._layout = layout
         self._columns = Columns(layout)
+        self._environment: lmdb.Environment | None = None
         self._path.mkdir()
-        self._environment: lmdb.Environment | None = lmdb.open(
-            str(self._path), map_size=map_bytes, lock=False, sync=False, metasync=False, meminit=False, mode=0o666
-        )
+        try:
+            self._environment = lmdb.open(
+                str(self._path), map_size=map_bytes, lock=False, sync=False, metasync=False, meminit=False, mode=0o666
+            )
+        except lmdb.Error as error:
+            self.abort()
+            raise _os_error(error) from error
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
-        keys = _keys(np.arange(first, first + len(records), dtype=np.uint64))
+        keys = _keys(np.arange(first, first + len(records)))
         data, ends = records.data.data, records.offsets.tolist()
-        items = [(key, data[start:stop]) for key, start, stop in zip(keys, ends, ends[1:], strict=False)]
-        for some in _bounded(items):
-            self._commit(some)
+        values = (data[start:stop] for start, stop in pairwise(ends))
+        for items in _bounded(zip(keys, values, strict=True)):
+            self._commit(items)
 
     def close(self) -> None:
         if self._environment is None:
@@ -80,13 +91,14 @@ class LMDBWriter(Writer):
 
     def abort(self) -> None:
         self._release()
-        (self._path / "data.mdb").unlink(missing_ok=True)
-        if self._path.exists():
+        (self._path / DATA_FILE).unlink(missing_ok=True)
+        if self._path.is_dir() and not any(self._path.iterdir()):
             self._path.rmdir()
 
-    def _commit(self, items: Sequence[tuple[bytes, memoryview]]) -> None:
+    def _commit(self, items: list[Item]) -> None:
         """Put ``items`` in one transaction; where the map is full, it doubles and they are put again."""
-        assert self._environment is not None
+        if self._environment is None:
+            raise ValueError(f"{self._path} is closed.")
         while True:
             try:
                 with self._environment.begin(write=True) as transaction:
@@ -94,6 +106,8 @@ class LMDBWriter(Writer):
                 return
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            except lmdb.Error as error:
+                raise _os_error(error) from error
 
     def _release(self) -> None:
         if self._environment is not None:
@@ -102,14 +116,14 @@ class LMDBWriter(Writer):
 
 
 class LMDBReader(Reader):
-    """Reads through one cursor into one array; readers of one file share one environment."""
+    """Copies values out of the map into one array; readers of one file share one environment."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._lease: _Lease | None = None
         self._labels: NDArray[np.int64] | None = None
         self._shapes: NDArray[np.int32] | None = None
-        self.layout = self._read_layout()
+        self._share: Share | None = acquire(self._path)
+        self.layout = self._read_layout(self._share)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LMDBReader, (self._path,)
@@ -117,131 +131,109 @@ class LMDBReader(Reader):
     @property
     def labels(self) -> NDArray[np.int64]:
         if self._labels is None:
-            self._labels = self._column(b"labels", np.dtype(np.int64), (self.layout.count,))
+            self._labels = self._column(b"labels", np.dtype("<i8"), (self.layout.count,))
         return self._labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        return self.read_rows(np.arange(start, stop), out)
+        rows = np.arange(start, stop)
+        labels = self.labels[rows]
+        with self._begin() as transaction:
+            cursor = transaction.cursor()
+            cursor.set_key(_KEY.pack(start))
+            records = self._records(rows, labels, islice(cursor.iternext(keys=False), len(rows)), out)
+            if len(rows) and cursor.key() != _KEY.pack(stop - 1):
+                raise self._damaged(f"an image of {start} to {stop - 1} is missing")
+        return records
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        shapes = self._shapes_of(rows)
-        size = self.layout.record_bytes
-        keys = _keys(rows)
+        labels = self.labels[rows]
         with self._begin() as transaction:
-            values = []
-            for key in keys:
-                value = transaction.get(key)
-                if value is None or (size is not None and len(value) != size):
-                    raise self._damaged(f"the image of key {key.hex()} is missing or of another size")
-                values.append(value)
-            if size is not None or out is not None:
-                into = row_buffer(self.layout, len(rows), out)
-                for target, value in zip(into, values, strict=True):
-                    target[:] = np.frombuffer(value, np.uint8)
-                return Records(into.reshape(-1), even_offsets(len(rows), into.shape[1]), self.labels[rows], shapes)
-            offsets = np.zeros(len(rows) + 1, np.int64)
-            np.cumsum([len(value) for value in values], out=offsets[1:])
-            data = np.frombuffer(b"".join(values), np.uint8)
-        return Records(data, offsets, self.labels[rows], shapes)
+            return self._records(rows, labels, map(transaction.get, _keys(rows)), out)
 
     def close(self) -> None:
-        if self._lease is not None:
-            _TABLE.release(self._lease)
-        self._lease = None
+        if self._share is not None:
+            release(self._share)
+        self._share = None
 
-    def _begin(self) -> lmdb.Transaction:
-        if self._lease is None or self._lease.environment is None:
-            self._lease = _TABLE.acquire(self._path)
-        assert self._lease.environment is not None
-        return self._lease.environment.begin(buffers=True)
-
-    def _read_layout(self) -> Layout:
+    def _records(
+        self, rows: NDArray[np.int64], labels: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None
+    ) -> Records:
+        """Copy ``values``, views of the map, one for each row."""
+        shapes = self._all_shapes()[rows] if carries_shapes(self.layout) else None
+        if out is None and self.layout.record_bytes is None:
+            found = list(values)
+            if len(found) < len(rows) or None in found:
+                raise self._damaged("an image is missing")
+            data = np.frombuffer(b"".join(found), np.uint8)
+            return Records(data, offsets_of([len(value) for value in found]), labels, shapes)
+        into = row_buffer(self.layout, len(rows), out)
+        size, flat = into.shape[1], into.reshape(-1)
+        view, start = flat.data, 0
         try:
-            with self._begin() as transaction:
-                found = transaction.get(b"layout")
-                if found is None:
-                    raise self._damaged("the key 'layout' is missing")
-                return Layout.from_json(bytes(found))
-        except (lmdb.Error, ValueError, KeyError, TypeError) as error:
-            self.close()
+            for value in values:
+                view[start : start + size] = value
+                start += size
+        except (TypeError, ValueError) as error:
+            raise self._damaged(f"image {rows[start // size]} is missing or has not {size:,} bytes") from error
+        if start < len(flat):
+            raise self._damaged("an image is missing")
+        return Records(flat, even_offsets(len(rows), size), labels, shapes)
+
+    @contextmanager
+    def _begin(self) -> Iterator[lmdb.Transaction]:
+        if self._share is None or not self._share.is_open:
+            self._share = acquire(self._path)
+            if self._read_layout(self._share) != self.layout:
+                raise self._damaged("its layout has changed since it was opened")
+        try:
+            with self._share.environment.begin(buffers=True) as transaction:
+                yield transaction
+        except lmdb.Error as error:
             raise self._damaged(str(error)) from error
 
-    def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        if not carries_shapes(self.layout):
-            return None
+    def _read_layout(self, share: Share) -> Layout:
+        try:
+            with share.environment.begin() as transaction:
+                return Layout.from_json(bytes(transaction.get(b"layout", b"")))
+        except (lmdb.Error, ValueError, KeyError, TypeError) as error:
+            self.close()
+            raise self._damaged(f"the key 'layout' is missing or invalid ({error})") from error
+
+    def _all_shapes(self) -> NDArray[np.int32]:
         if self._shapes is None:
-            self._shapes = self._column(b"shapes", np.dtype(np.int32), (self.layout.count, 3))
-        return self._shapes[rows]
+            self._shapes = self._column(b"shapes", np.dtype("<i4"), (self.layout.count, 3))
+        return self._shapes
 
     def _column(self, key: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """One of the arrays beside the images, read-only."""
         with self._begin() as transaction:
-            found = transaction.get(key)
-            if found is None or len(found) != dtype.itemsize * int(np.prod(shape)):
-                raise self._damaged(f"the key {key.decode()!r} is missing or of another size")
-            return np.frombuffer(bytes(found), dtype).reshape(shape)
+            found = bytes(transaction.get(key, b""))
+        if len(found) != dtype.itemsize * math.prod(shape):
+            raise self._damaged(f"the key {key.decode()!r} is missing or has not {math.prod(shape):,} values")
+        return np.frombuffer(found, dtype).reshape(shape)
 
     def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again from its source.")
+        return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again.")
 
 
-class _Lease:
-    """A share in the environment of one file; ``environment`` is None once it is closed or a fork left it behind."""
-
-    def __init__(self, environment: lmdb.Environment) -> None:
-        self.environment: lmdb.Environment | None = environment
-        self.users = 0
+def _keys(rows: NDArray[np.int64]) -> Iterator[bytes]:
+    packed = rows.astype(">u8").tobytes()
+    return (packed[start : start + 8] for start in range(0, len(packed), 8))
 
 
-class _Table:
-    """The environments that this process has open, by file: LMDB forbids to open one file twice in one process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._leases: dict[tuple[int, int], _Lease] = {}
-
-    def acquire(self, path: Path) -> _Lease:
-        with self._lock:
-            facts = (path / "data.mdb").stat()
-            key = facts.st_dev, facts.st_ino
-            if key not in self._leases:
-                self._leases[key] = _Lease(lmdb.open(str(path), readonly=True, lock=False, map_size=0))
-            lease = self._leases[key]
-            lease.users += 1
-            return lease
-
-    def release(self, lease: _Lease) -> None:
-        with self._lock:
-            lease.users -= 1
-            if lease.users == 0 and lease.environment is not None:
-                lease.environment.close()
-                lease.environment = None
-                self._leases = {key: other for key, other in self._leases.items() if other is not lease}
-
-    def forget(self) -> None:
-        """In a child after a fork: close what was inherited, so that it can be opened anew."""
-        self._lock = threading.Lock()
-        for lease in self._leases.values():
-            if lease.environment is not None:
-                lease.environment.close()
-                lease.environment = None
-        self._leases = {}
-
-
-_TABLE = _Table()
-os.register_at_fork(after_in_child=_TABLE.forget)
-
-
-def _keys(rows: NDArray[Any]) -> list[bytes]:
-    return [struct.pack(">Q", row) for row in rows.tolist()]
-
-
-def _bounded(items: Sequence[tuple[bytes, memoryview]]) -> Iterator[Sequence[tuple[bytes, memoryview]]]:
-    """Split ``items`` into runs of about ``TRANSACTION_BYTES``."""
-    start = total = 0
-    for index, (_, value) in enumerate(items):
-        total += len(value)
+def _bounded(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Split ``items`` into lists of about ``TRANSACTION_BYTES``."""
+    some: list[Item] = []
+    total = 0
+    for item in items:
+        some.append(item)
+        total += len(item[1])
         if total >= TRANSACTION_BYTES:
-            yield items[start : index + 1]
-            start, total = index + 1, 0
-    if start < len(items):
-        yield items[start:]
+            yield some
+            some, total = [], 0
+    if some:
+        yield some
+
+
+def _os_error(error: lmdb.Error) -> OSError:
+    return OSError(max(error.code, 0) or errno.EIO, f"LMDB cannot write: {error}")

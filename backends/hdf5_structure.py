@@ -1,0 +1,182 @@
+"""The structure of an HDF5 container: its datasets, where their bytes lie in the file, and the attribute ``layout``."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5l, h5p, h5s, h5t, string_dtype
+
+from backends.images import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PAGE_BYTES = 4_096
+MAX_CHUNK_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A run of a dataset's bytes: ``start`` to ``stop`` lie at ``position`` of the file."""
+
+    start: int
+    stop: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a dataset lie: extents in the order of the dataset, without gaps."""
+
+    extents: tuple[Extent, ...] = ()
+
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Cut bytes ``start`` to ``stop`` of the dataset at its extents.
+
+        Yields
+        ------
+        from, to, position
+            Bytes ``from`` to ``to``, counted from ``start``, lie at ``position`` of the file.
+        """
+        for extent in self.extents:
+            low, high = max(start, extent.start), min(stop, extent.stop)
+            if low < high:
+                yield low - start, high - start, extent.position + low - extent.start
+
+    def followed_by(self, start: int, stop: int, position: int) -> Place:
+        """With one more run at its end, joined to the last where they are neighbours in the file."""
+        *before, last = self.extents or (Extent(0, 0, position),)
+        if last.position + last.stop - last.start == position:
+            return Place((*before, Extent(last.start, stop, last.position)))
+        return Place((*self.extents, Extent(start, stop, position)))
+
+
+def create_file(path: Path) -> h5f.FileID:
+    """Create a file that must not exist.
+
+    It is not truncated, since ext4 flushes a truncated file to the disk when it is closed.
+    """
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_alignment(PAGE_BYTES, PAGE_BYTES)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    return h5f.create(os.fsencode(path), h5f.ACC_EXCL, fapl=access)
+
+
+def open_file(path: Path) -> h5f.FileID:
+    """Open a finished file, which nobody changes any more: without a lock, as some filesystems have none."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_file_locking(False, True)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    return h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=access)
+
+
+def allot(file: h5f.FileID, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
+    """Create a contiguous dataset; its bytes are for the caller to write."""
+    properties = _unfilled()
+    properties.set_layout(h5d.CONTIGUOUS)
+    kind = h5t.py_create(np.dtype(dtype))
+    return _contiguous(h5d.create(file, name.encode(), kind, h5s.create_simple(shape), properties))
+
+
+def create_growing(file: h5f.FileID, name: str, likely_bytes: int) -> h5d.DatasetID:
+    """Create a dataset of bytes that ``extend`` makes longer, in 64 chunks where ``likely_bytes`` holds true."""
+    properties = _unfilled()
+    chunk = 1 << (likely_bytes // 64).bit_length()
+    properties.set_chunk((min(max(chunk, PAGE_BYTES), MAX_CHUNK_BYTES),))
+    space = h5s.create_simple((0,), (h5s.UNLIMITED,))
+    return h5d.create(file, name.encode(), h5t.STD_U8LE, space, properties)
+
+
+def extend(dataset: h5d.DatasetID, place: Place, size: int) -> Place:
+    """Make a growing dataset ``size`` bytes long; return where they lie, given where the former ones do."""
+    (chunk,) = dataset.get_create_plist().get_chunk()
+    former = dataset.shape[0]
+    dataset.set_extent((size,))
+    for start in range(-(-former // chunk) * chunk, size, chunk):
+        position = dataset.get_chunk_info_by_coord((start,)).byte_offset
+        place = place.followed_by(start, start + chunk, position)
+    return place
+
+
+def find(file: h5f.FileID, name: str, dtype: str, shape: tuple[int | None, ...]) -> tuple[Place, int]:
+    """Where the bytes of a dataset lie, and how many there are.
+
+    Refuses whatever points outside the file or needs a filter: links, external storage, virtual datasets, compression.
+
+    Raises
+    ------
+    ValueError, KeyError
+        There is no such dataset, or it is not of this type and shape (None: any length).
+    """
+    if file.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+        raise ValueError(f"{name} is a link to elsewhere")
+    dataset = h5d.open(file, name.encode())
+    plan = dataset.get_create_plist()
+    if dataset.dtype != np.dtype(dtype) or len(dataset.shape) != len(shape):
+        raise ValueError(f"{name} is not an array of {np.dtype(dtype)} with {len(shape)} dimensions")
+    if any(wanted not in (None, found) for wanted, found in zip(shape, dataset.shape, strict=True)):
+        raise ValueError(f"{name} has the shape {dataset.shape}, not {shape}")
+    if plan.get_external_count() or plan.get_nfilters() or plan.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED):
+        raise ValueError(f"{name} is compressed or stored outside the file")
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    place = _contiguous(dataset) if plan.get_layout() == h5d.CONTIGUOUS else _chunked(dataset)
+    covered = place.extents[-1].stop if place.extents else 0
+    end = max((extent.position + extent.stop - extent.start for extent in place.extents), default=0)
+    if covered < size:
+        raise ValueError(f"{name} was never written")
+    if end > file.get_filesize():
+        raise ValueError(f"{name} lies beyond the end of the file")
+    return place, size
+
+
+def _unfilled() -> h5p.PropDCID:
+    """Properties of a dataset whose space is allotted at once and not filled."""
+    properties = h5p.create(h5p.DATASET_CREATE)
+    properties.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5d.FILL_TIME_NEVER)
+    return properties
+
+
+def _contiguous(dataset: h5d.DatasetID) -> Place:
+    position = dataset.get_offset()
+    if position is None:
+        return Place()
+    return Place((Extent(0, math.prod(dataset.shape) * dataset.dtype.itemsize, position),))
+
+
+def _chunked(dataset: h5d.DatasetID) -> Place:
+    """The chunks of a dataset that is cut along its first dimension only."""
+    if dataset.get_create_plist().get_chunk()[1:] != dataset.shape[1:]:
+        raise ValueError("its chunks cut through images")
+    row = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+    found: list[tuple[int, int, int]] = []
+    dataset.chunk_iter(lambda chunk: found.append((chunk.chunk_offset[0] * row, chunk.size, chunk.byte_offset)))
+    place, end = Place(), 0
+    for start, length, position in sorted(found):
+        if start == end:
+            place, end = place.followed_by(start, start + length, position), start + length
+    return place
+
+
+def write_layout(file: h5f.FileID, layout: Layout) -> None:
+    """Keep the layout as an attribute of the file: text of variable length, which may exceed 64 KiB."""
+    kind = h5t.C_S1.copy()
+    kind.set_size(h5t.VARIABLE)
+    kind.set_cset(h5t.CSET_UTF8)
+    attribute = h5a.create(file, b"layout", kind, h5s.create(h5s.SCALAR))
+    attribute.write(np.array(layout.to_json(), string_dtype()))
+
+
+def read_layout(file: h5f.FileID) -> Layout:
+    """Raises ValueError, KeyError or TypeError where there is none."""
+    attribute = h5a.open(file, b"layout")
+    if attribute.shape != ():
+        raise ValueError("the attribute 'layout' is not one text")
+    text = np.empty((), attribute.dtype)
+    attribute.read(text)
+    return Layout.from_json(text.item())
