@@ -1,0 +1,82 @@
+"""What a test runs in a process of its own: because it may crash, or because being another process is the point."""
+
+from __future__ import annotations
+
+import os
+import resource
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.errors import ContainerDamaged
+from backends.registry import make_codec
+from backends.testing.batches import read, store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from backends.base import Backend, Reader
+    from backends.images import Images, Layout
+
+
+def in_child(method: str, function: Callable[..., Any], *arguments: Any) -> tuple[int | None, Any]:
+    """Call ``function`` in a child made by ``method`` ("fork" or "spawn"): exit code and result, None where it died."""
+    context: Any = get_context(method)
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(sender, function, arguments))
+    child.start()
+    sender.close()
+    try:
+        result = receiver.recv()
+    except EOFError:
+        result = None
+    child.join()
+    return child.exitcode, result
+
+
+def _send(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    sender.send(function(*arguments))
+
+
+def read_everything(reader: Reader) -> Images:
+    """Read through a reader that another process opened."""
+    return read(reader)
+
+
+def is_refused(backend: Backend, path: Path) -> bool:
+    """Whether opening and reading all of a container ends in ContainerDamaged."""
+    try:
+        with backend.open(path) as reader:
+            read(reader)
+            assert len(reader.labels) == len(reader)
+    except ContainerDamaged:
+        return True
+    return False
+
+
+def die_while_writing(backend: Backend, path: Path, images: Images, layout: Layout) -> None:
+    """Append everything, and end without closing, as a killed process does."""
+    writer = backend.create(path, layout)
+    writer.append(make_codec(layout.codec).encode(images))
+    os._exit(9)
+
+
+def is_out_of_space(backend: Backend, path: Path, images: Images, layout: Layout, limit: int) -> bool:
+    """Whether storing ends in OSError where no file may grow beyond ``limit`` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        store(backend, path, images, layout)
+    except OSError:
+        return True
+    return False
+
+
+def bytes_touched() -> int:
+    """Bytes that this process has read by calls, and at least a part of those it has touched through maps (Linux).
+
+    A fault on a mapped file maps the 16 pages around it, or more.
+    """
+    calls = next(line for line in Path("/proc/self/io").read_text().splitlines() if line.startswith("rchar"))
+    faults = resource.getrusage(resource.RUSAGE_SELF)
+    return int(calls.split()[1]) + (faults.ru_minflt + faults.ru_majflt) * 16 * os.sysconf("SC_PAGE_SIZE")
