@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.datasets import open_dataset
 from backends.errors import NotAllowed, UsageError
 from backends.jobs import events
 from backends.jobs.job import Job, open_job, start_run
@@ -74,13 +75,12 @@ def make_plan(
     )
     if operations is not None:
         plan = replace(plan, operations=tuple(part.strip() for part in operations.split(",")))
-    plan = check_plan(plan)
-    for text in plan.configurations:
+    check_plan(plan)
+    for text in chosen:
         Configuration.parse(text).make()
-    from backends.datasets import open_dataset
-
     with open_dataset(dataset, split) as found:
-        return plan if asked else replace(plan, sizes=default_sizes(found.count))
+        facts = found.survey()
+    return check_plan(plan if asked else replace(plan, sizes=default_sizes(facts.count)), facts)
 
 
 def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:

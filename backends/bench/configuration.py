@@ -11,6 +11,11 @@ from backends.registry import backend_entry, codec_entry, make_backend, make_cod
 
 if TYPE_CHECKING:
     from backends.base import Backend, Codec
+    from backends.datasets.facts import DatasetFacts
+    from backends.registry import BackendEntry
+
+SOURCE = "source"
+"""The codec that passes the bytes of picture files through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,18 @@ class Configuration:
     folder: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Configuration:
+    def parse(cls, text: str, facts: DatasetFacts | None = None) -> Configuration:
         """Read ``BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER]``; a bare backend takes its default codec.
+
+        Parameters
+        ----------
+        facts
+            What is to be stored: decides the default codec.  Without it, arrays of one size.
 
         Raises
         ------
         UsageError
-            A name or an option that is not there, or an empty folder.
+            A name or an option that is not there, an empty folder, or ``source`` for a dataset without files.
         """
         what, at, folder = text.partition("@")
         if at and not folder:
@@ -45,7 +55,9 @@ class Configuration:
         backend, _, backend_options = left.partition(":")
         entry = backend_entry(backend)
         codec, _, codec_options = right.partition(":")
-        codec = codec or entry.codec
+        codec = codec or _default_codec(entry, facts)
+        if codec == SOURCE and facts is not None and facts.source_bytes is None:
+            raise UsageError(f"{text!r}: {facts.kind} keeps arrays, not files to pass through: choose raw or png.")
         return cls(
             backend=backend,
             codec=codec,
@@ -65,6 +77,14 @@ class Configuration:
     def make(self) -> tuple[Backend, Codec]:
         """The backend and the codec, ready for use.  Raises BackendUnavailable."""
         return make_backend(self.backend, self.backend_options), make_codec(self.codec, self.codec_options)
+
+
+def _default_codec(entry: BackendEntry, facts: DatasetFacts | None) -> str:
+    if facts is None or (facts.source_bytes is None and facts.image_shape is not None):
+        return entry.codec
+    if entry.name != "files" and facts.image_shape is not None:
+        return entry.codec
+    return SOURCE if facts.source_bytes is not None else "png"
 
 
 def _with(name: str, options: Options) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import Configuration
+from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import choose_work_dir, mount_of
 from backends.bench.plan import trials
 
@@ -19,11 +19,16 @@ _TRIAL_SECONDS = 0.05
 """A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
 
 _RATE = {"raw": 150e6, "png": 20e6}
+_DECODE_RATE = 100e6
 """Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
 
 _CONTAINER_BYTES = 1 << 20
 _RECORD_BYTES = 160
 _IMAGES_A_FOLDER = 1000
+_SAMPLE_MARGIN = 1.25
+"""A sample's pictures may be larger than the dataset's on average."""
+
+_UNKNOWN_IMAGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +58,50 @@ def work_dir(plan: Plan) -> Path:
     return choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset))
 
 
-def artefact_need(configuration: str, count: int, raw_bytes: int, block: int) -> Need:
-    """The most that one container takes, for images of ``raw_bytes`` bytes each on average.
-
-    Every record starts a block of its own at worst, and PNG of noise is a little larger than the pixels.
-    """
-    record = math.ceil((raw_bytes * 1.02 + _RECORD_BYTES) / block) * block + _RECORD_BYTES
-    files = 1
-    if Configuration.parse(configuration).backend == "files":
-        files = count + math.ceil(count / _IMAGES_A_FOLDER)
-    return Need(count * record + _CONTAINER_BYTES, files + 4)
-
-
-def source_need(count: int, raw_bytes: int) -> Need:
-    """What the staged images take."""
-    return Need(count * (raw_bytes + 16) + _CONTAINER_BYTES, 5)
-
-
 def image_bytes(facts: DatasetFacts) -> int:
-    """Bytes of the pixels of one image, on average and rounded up."""
-    return math.ceil(facts.raw_bytes / max(1, facts.count))
+    """Bytes of the pixels of one image: exact where all have one size, else a bound on a sample's mean."""
+    if facts.raw_bytes is None:
+        return _UNKNOWN_IMAGE_BYTES
+    mean = facts.raw_bytes / max(1, facts.count)
+    return math.ceil(mean * _SAMPLE_MARGIN if facts.estimated else mean)
+
+
+def record_bytes(codec: str, facts: DatasetFacts) -> int:
+    """Bytes of one record at most, on average: PNG of noise is a little larger than its pixels."""
+    if codec == SOURCE and facts.source_bytes is not None:
+        return math.ceil(facts.source_bytes / max(1, facts.count) * _SAMPLE_MARGIN)
+    return math.ceil(image_bytes(facts) * 1.02)
+
+
+def artefact_need(configuration: str, count: int, facts: DatasetFacts, block: int) -> Need:
+    """The most that one container of ``count`` images takes: every record starts a block of its own at worst."""
+    parsed = Configuration.parse(configuration, facts)
+    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES
+    files = count + math.ceil(count / _IMAGES_A_FOLDER) if parsed.backend == "files" else 1
+    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + _CONTAINER_BYTES, files + 6)
+
+
+def staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
+    """Bytes that staging takes for one image: its pixels, its file's own bytes, or both."""
+    codecs = {Configuration.parse(text, facts).codec for text in plan.configurations}
+    pixels = image_bytes(facts) if codecs != {SOURCE} else 0
+    return pixels + (record_bytes(SOURCE, facts) if SOURCE in codecs else 0) + 32
+
+
+def source_need(plan: Plan, facts: DatasetFacts) -> Need:
+    """What the staged images take."""
+    return Need(min(max(plan.sizes), facts.count) * staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
 
 
 def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
     """What ``plan`` on the dataset ``facts`` will take.  Raises NotAllowed where there is nowhere to write."""
     work = work_dir(plan)
     block = mount_of(work).block_bytes
-    raw = image_bytes(facts)
-    need = source_need(min(max(plan.sizes), facts.count), raw)
-    seconds = 0.5
+    need = source_need(plan, facts)
+    seconds = 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
     for trial in trials(plan):
-        rate = _RATE.get(Configuration.parse(trial.configuration).codec, min(_RATE.values()))
-        seconds += _TRIAL_SECONDS + trial.count * raw / rate
+        codec = Configuration.parse(trial.configuration, facts).codec
+        seconds += _TRIAL_SECONDS + trial.count * image_bytes(facts) / _RATE.get(codec, _DECODE_RATE)
         if trial.reads is None:
-            need += artefact_need(trial.configuration, trial.count, raw, block)
+            need += artefact_need(trial.configuration, trial.count, facts, block)
     return Estimate(seconds, need.bytes, need.files, work)

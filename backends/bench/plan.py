@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import OPERATIONS, Trial
 from backends.errors import UsageError
+
+if TYPE_CHECKING:
+    from backends.datasets.facts import DatasetFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,13 @@ class Plan:
     in_thread: bool = False
 
 
-def check_plan(plan: Plan) -> Plan:
+def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
     """The same plan with canonical configurations, sizes ascending and operations in their order.
+
+    Parameters
+    ----------
+    facts
+        Of the plan's dataset, where known: they decide the default codecs.
 
     Raises
     ------
@@ -70,18 +79,11 @@ def check_plan(plan: Plan) -> Plan:
     unknown = [name for name in plan.operations if name not in OPERATIONS]
     if unknown or not plan.operations:
         raise UsageError(f"there is no operation {unknown[0] if unknown else ''!r}: choose of {', '.join(OPERATIONS)}.")
-    configurations = tuple(dict.fromkeys(str(Configuration.parse(text)) for text in plan.configurations))
-    return Plan(
-        dataset=plan.dataset,
-        configurations=configurations,
+    return replace(
+        plan,
+        configurations=tuple(dict.fromkeys(str(Configuration.parse(text, facts)) for text in plan.configurations)),
         sizes=tuple(sorted(set(plan.sizes))),
         operations=tuple(name for name in OPERATIONS if name in plan.operations),
-        repeats=plan.repeats,
-        seed=plan.seed,
-        split=plan.split,
-        work_dir=plan.work_dir,
-        memory=plan.memory,
-        in_thread=plan.in_thread,
     )
 
 

@@ -1,104 +1,61 @@
-"""The images of a plan, decoded once by the job, and fetched by trials with the clock stopped.
-
-The pixels lie in one file in the order in which trials use them; trials read it into a buffer that they reuse,
-since a mapped source would count as their memory.
-"""
+"""The images of a plan, decoded once by the job into the folder that trials fetch them from."""
 
 from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xxhash
 
-from backends.errors import NoSpace, UsageError
-from backends.images import Images
+from backends.bench.source import BATCH, DIGESTS, LABELS, PIXELS, RECORD_BYTES, RECORDS, SHAPES, Source, digests_of
+from backends.errors import DatasetDamaged, NoSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import NDArray
 
-    from backends.datasets.base import Dataset
+    from backends.datasets.base import Dataset, Decoded, Failure
 
-BATCH = 1024
-"""Images that are fetched, encoded, read or verified at a time."""
+PICTURES = 64
+"""Picture files that are decoded at a time: they may be large."""
 
-_PIXELS, _DIGESTS, _LABELS = "pixels.raw", "digests.npy", "labels.npy"
-
-
-def digests_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The xxh3 digest of each of ``(n, h, w, c)`` C-contiguous pixels, ``(n,)`` uint64."""
-    size = pixels[0].size if len(pixels) else 0
-    flat = pixels.reshape(-1).data
-    rows = (xxhash.xxh3_64_intdigest(flat[i * size : (i + 1) * size]) for i in range(len(pixels)))
-    return np.fromiter(rows, np.uint64, len(pixels))
+Tick = Callable[[int, int], None]
 
 
-def fit_sizes(sizes: tuple[int, ...], count: int, record_bytes: int, memory: int) -> tuple[int, ...]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to stage: how many distinct images, drawn by which seed, as pixels and as the files' own bytes."""
+
+    count: int
+    seed: int
+    pixels: bool = True
+    records: bool = False
+
+
+@dataclass(slots=True)
+class Staged:
+    """Attributes: ``source`` for the trials, and ``failures``, the pictures that did not decode."""
+
+    source: Source
+    failures: tuple[Failure, ...] = field(default=())
+
+
+def fit_sizes(sizes: tuple[int, ...], count: int, image_bytes: int, memory: int) -> tuple[int, ...]:
     """The sizes whose distinct images, at most ``count``, take no more than ``memory`` bytes staged.
 
     A size that does not fit is shrunk to the largest that does.
     """
-    most = max(1, memory // record_bytes)
+    most = max(1, memory // image_bytes)
     if min(max(sizes), count) <= most:
         return sizes
     return tuple(sorted({min(size, most) for size in sizes}))
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Staged images, as trials see them: image ``i`` is the staged image ``i`` modulo their number.
-
-    Attributes
-    ----------
-    image_shape
-        ``(height, width, channels)`` of every image.
-    staged
-        The number of distinct images.
-    classes
-        Names of the classes, by label.
-    """
-
-    folder: Path
-    image_shape: tuple[int, int, int]
-    staged: int
-    classes: tuple[str, ...]
-
-    def batches(self, count: int, batch: int = BATCH) -> Iterator[Images]:
-        """The first ``count`` images in batches that share one buffer: each is valid until the next."""
-        labels = self.labels(count)
-        record = int(np.prod(self.image_shape))
-        buffer = np.zeros((min(batch, count, self.staged), *self.image_shape), np.uint8)
-        descriptor = os.open(self.folder / _PIXELS, os.O_RDONLY)
-        try:
-            start = 0
-            while start < count:
-                first = start % self.staged
-                size = min(batch, count - start, self.staged - first)
-                _read_full(descriptor, buffer[:size].reshape(-1).data, first * record)
-                yield Images(buffer[:size], labels[start : start + size])
-                start += size
-        finally:
-            os.close(descriptor)
-
-    def digests(self, count: int) -> NDArray[np.uint64]:
-        """The digests of the first ``count`` images, ``(count,)`` uint64."""
-        return np.resize(np.load(self.folder / _DIGESTS), count)
-
-    def labels(self, count: int) -> NDArray[np.int64]:
-        """The labels of the first ``count`` images, ``(count,)`` int64."""
-        return np.resize(np.load(self.folder / _LABELS), count)
-
-
-def stage(
-    dataset: Dataset, count: int, seed: int, folder: Path, tick: Callable[[int, int], None], *, batch: int = BATCH
-) -> Source:
-    """Decode a seeded random sample of ``count`` images into ``folder``, which must not exist.
+def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
+    """Decode a seeded random sample into ``folder``, which must not exist.
 
     Parameters
     ----------
@@ -107,30 +64,87 @@ def stage(
 
     Raises
     ------
-    UsageError
-        The images have different sizes.
     NoSpace
         The filesystem is full.
+    DatasetDamaged
+        Not one picture decodes.
     """
-    if dataset.image_shape is None:
-        raise UsageError("images of mixed sizes cannot be measured by this version.")
     folder.mkdir()
-    ids = np.random.default_rng(seed).choice(dataset.count, size=count, replace=False)
+    try:
+        if dataset.facts().source_bytes is None:
+            return Staged(_stage_arrays(dataset, wanted, folder, tick))
+        return _stage_pictures(dataset, wanted, folder, tick)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(f"{folder.parent} is full: choose another folder with --work-dir.") from None
+        raise
+
+
+def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Source:
+    """Images of one size are decoded in the order of their ids, and put where the sample has them."""
+    if dataset.image_shape is None:
+        raise DatasetDamaged("the dataset's arrays have different sizes.")
+    count = wanted.count
+    ids = np.random.default_rng(wanted.seed).choice(dataset.count, size=count, replace=False)
     order = np.argsort(ids)
-    digests = np.empty(count, np.uint64)
-    labels = np.empty(count, np.int64)
-    pixels = _allocate(folder / _PIXELS, (count, *dataset.image_shape))
-    for start in range(0, count, batch):
-        places = order[start : start + batch]
+    digests, labels = np.empty(count, np.uint64), np.empty(count, np.int64)
+    pixels = _allocate(folder / PIXELS, (count, *dataset.image_shape))
+    for start in range(0, count, BATCH):
+        places = order[start : start + BATCH]
         images = dataset.read(ids[places])
         found = np.ascontiguousarray(images.pixels, np.uint8)
         pixels[places] = found
         digests[places] = digests_of(found)
         labels[places] = images.labels
         tick(start + len(places), count)
-    np.save(folder / _DIGESTS, digests)
-    np.save(folder / _LABELS, labels)
+    np.save(folder / SHAPES, np.array([dataset.image_shape], np.int32))
+    np.save(folder / DIGESTS, digests)
+    np.save(folder / LABELS, labels)
     return Source(folder, dataset.image_shape, count, dataset.classes)
+
+
+def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
+    """Pictures are decoded in the order of the sample; for one that does not decode the next is drawn."""
+    rng = np.random.default_rng(wanted.seed)
+    drawn = rng.choice(dataset.count, size=min(dataset.count, wanted.count + wanted.count // 10 + 1000), replace=False)
+    columns: list[tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]]] = []
+    failures: list[Failure] = []
+    done = position = 0
+    with (folder / PIXELS).open("xb") as pixels, (folder / RECORDS).open("xb") as records:
+        while done < wanted.count and position < len(drawn):
+            some = drawn[position : position + min(PICTURES, wanted.count - done)]
+            position += len(some)
+            found = dataset.decode(some, source=wanted.records)
+            failures += found.failures
+            if wanted.pixels:
+                for image in found.images.pixels:
+                    pixels.write(np.ascontiguousarray(image).data)
+            if found.source is not None:
+                records.write(found.source.data.data)
+            columns.append(_columns(found))
+            done += len(found.ids)
+            tick(done, wanted.count)
+    if not done:
+        why = f"{failures[0].name}: {failures[0].why}" if failures else "it is empty"
+        raise DatasetDamaged(f"no picture of the dataset decodes ({why}).")
+    labels, digests, shapes, sizes = (np.concatenate(column) for column in zip(*columns, strict=True))
+    one_size = bool((shapes == shapes[0]).all())
+    np.save(folder / SHAPES, shapes[:1] if one_size else shapes)
+    np.save(folder / DIGESTS, digests)
+    np.save(folder / LABELS, labels)
+    np.save(folder / RECORD_BYTES, sizes)
+    height, width, channels = (int(side) for side in shapes[0])
+    shape = (height, width, channels) if one_size else None
+    return Staged(Source(folder, shape, done, dataset.classes), tuple(failures))
+
+
+def _columns(
+    found: Decoded,
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]]:
+    pixels = found.images.pixels
+    shapes = np.array([image.shape for image in pixels], np.int32).reshape(-1, 3)
+    sizes = np.diff(found.source.offsets) if found.source is not None else np.empty(0, np.int64)
+    return found.images.labels, digests_of(pixels), shapes, sizes
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -139,19 +153,8 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, int(np.prod(shape)))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(f"{path.parent} is full: choose another folder with --work-dir.") from None
-        raise
+        else:
+            os.ftruncate(descriptor, int(np.prod(shape)))
     finally:
         os.close(descriptor)
     return np.memmap(path, np.uint8, "r+", shape=shape)
-
-
-def _read_full(descriptor: int, view: memoryview, offset: int) -> None:
-    done = 0
-    while done < len(view):
-        found = os.preadv(descriptor, [view[done:]], offset + done)
-        if not found:
-            raise OSError(errno.EIO, "the staged images ended early")
-        done += found

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.bench.configuration import Configuration
+from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import sync, usage_of
 from backends.bench.measurement import Measurement, Trial
 from backends.bench.memory import MemoryWatch
-from backends.bench.staging import BATCH, Source, digests_of
+from backends.bench.source import Source, digests_of, record_digests
 from backends.bench.stopwatch import Stopwatch
 from backends.errors import ContainerDamaged
 from backends.images import Layout
@@ -23,8 +23,10 @@ from backends.images import Layout
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from backends.base import Backend, Codec
-    from backends.images import Images
+    from numpy.typing import NDArray
+
+    from backends.base import Backend, Codec, Reader
+    from backends.images import Records
 
     Tick = Callable[[int], None]
 
@@ -37,6 +39,8 @@ class Task:
     ----------
     artefact
         The container that a store makes and a read reads.
+    decoded
+        Digests of what the artefact of a lossy codec decodes to, a ``.npy`` file that its store makes.
     counter
         A file of eight bytes that holds the number of images done so far.
     """
@@ -44,6 +48,7 @@ class Task:
     trial: Trial
     source: Source
     artefact: Path
+    decoded: Path
     counter: Path
 
 
@@ -111,16 +116,17 @@ def _counter(path: Path) -> Iterator[Tick]:
 def _store(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:
     source, count = task.source, task.trial.count
     layout = Layout(count, codec.name, source.image_shape, source.classes)
+    written: list[NDArray[np.uint64]] = []
+    done = 0
     with watch.phase("open"):
         writer = backend.create(task.artefact, layout)
-    done = 0
     with writer:
-        for images in source.batches(count):
-            with watch.phase("encode"):
-                records = codec.encode(images)
+        for records in _encoded(source, count, codec, watch):
             with watch.phase("write"):
                 writer.append(records)
-            done += len(images)
+            if not codec.lossless:
+                written.append(record_digests(records))
+            done += len(records)
             tick(done)
             memory.sample()
         with watch.phase("close"):
@@ -129,45 +135,88 @@ def _store(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory:
     memory.settle()
     with watch.phase("sync"):
         sync(task.artefact)
-    _scan(task, backend, codec, Stopwatch(), MemoryWatch(), lambda done: None)
+    if codec.lossless:
+        _scan(task, backend, codec, Stopwatch(), MemoryWatch(), source.digests(count))
+    else:
+        _verify_records(task, backend, codec, np.concatenate(written))
+
+
+def _encoded(source: Source, count: int, codec: Codec, watch: Stopwatch) -> Iterator[Records]:
+    """The records to store: the files' own bytes, or what the codec makes of the pixels."""
+    if codec.name == SOURCE:
+        yield from source.records(count)
+        return
+    for images in source.images(count):
+        with watch.phase("encode"):
+            records = codec.encode(images)
+        yield records
 
 
 def _read(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:
-    _scan(task, backend, codec, watch, memory, tick)
+    digests = task.source.digests(task.trial.count) if codec.lossless else np.load(task.decoded)
+    _scan(task, backend, codec, watch, memory, digests, tick)
     memory.settle()
 
 
-def _scan(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:
-    """Read everything in order into one reused buffer; compare each batch with the source outside the clock."""
+def _scan(
+    task: Task,
+    backend: Backend,
+    codec: Codec,
+    watch: Stopwatch,
+    memory: MemoryWatch,
+    digests: NDArray[np.uint64],
+    tick: Tick = lambda done: None,
+) -> None:
+    """Read everything in order into one reused buffer; compare each batch with its digests outside the clock."""
     source, count = task.source, task.trial.count
-    digests, expected = source.digests(count), source.labels(count)
-    pixels = np.zeros((min(BATCH, count), *source.image_shape), np.uint8)
-    rows = pixels.reshape(len(pixels), -1)
+    pixels = _buffer(source, count)
     with watch.phase("open"):
         reader = backend.open(task.artefact)
     with reader:
-        if len(reader) != count:
-            raise ContainerDamaged(f"{task.trial.configuration} holds {len(reader):,} images of {count:,}.")
-        with watch.phase("read"):
-            labels = reader.labels
-        if not np.array_equal(labels, expected):
-            raise ContainerDamaged(f"{task.trial.configuration} gave other labels than it was given.")
-        plain = reader.layout.record_bytes is not None
-        for start in range(0, count, BATCH):
-            stop = min(start + BATCH, count)
+        _check_labels(task, reader, watch)
+        rows = pixels.reshape(len(pixels), -1) if pixels is not None and reader.layout.record_bytes else None
+        for start, stop in source.ranges(count):
             with watch.phase("read"):
-                records = reader.read(slice(start, stop), rows[: stop - start] if plain else None)
+                records = reader.read(slice(start, stop), rows[: stop - start] if rows is not None else None)
             with watch.phase("decode"):
-                images = codec.decode(records, reader.layout, pixels[: stop - start])
+                images = codec.decode(records, reader.layout, pixels[: stop - start] if pixels is not None else None)
             tick(stop)
             memory.sample()
-            _compare(task.trial, start, images, digests[start:stop])
+            _compare(task.trial, start, digests_of(images.pixels), digests[start:stop])
         with watch.phase("close"):
             reader.close()
 
 
-def _compare(trial: Trial, start: int, images: Images, digests: np.ndarray) -> None:
-    found = digests_of(np.asarray(images.pixels))
-    if not np.array_equal(found, digests):
-        first = start + int(np.flatnonzero(found != digests)[0])
+def _buffer(source: Source, count: int) -> NDArray[np.uint8] | None:
+    """Room for the largest batch of images of one size; None where their sizes differ."""
+    if source.image_shape is None:
+        return None
+    return np.zeros((max(stop - start for start, stop in source.ranges(count)), *source.image_shape), np.uint8)
+
+
+def _check_labels(task: Task, reader: Reader, watch: Stopwatch) -> None:
+    name, count = task.trial.configuration, task.trial.count
+    if len(reader) != count:
+        raise ContainerDamaged(f"{name} holds {len(reader):,} images of {count:,}.")
+    with watch.phase("read"):
+        labels = reader.labels
+    if not np.array_equal(labels, task.source.labels(count)):
+        raise ContainerDamaged(f"{name} gave other labels than it was given.")
+
+
+def _verify_records(task: Task, backend: Backend, codec: Codec, written: NDArray[np.uint64]) -> None:
+    """What a lossy codec made is compared byte for byte; what it decodes to is kept for the reads to compare."""
+    decoded = []
+    with backend.open(task.artefact) as reader:
+        _check_labels(task, reader, Stopwatch())
+        for start, stop in task.source.ranges(task.trial.count):
+            records = reader.read(slice(start, stop))
+            _compare(task.trial, start, record_digests(records), written[start:stop])
+            decoded.append(digests_of(codec.decode(records, reader.layout).pixels))
+    np.save(task.decoded, np.concatenate(decoded))
+
+
+def _compare(trial: Trial, start: int, found: NDArray[np.uint64], expected: NDArray[np.uint64]) -> None:
+    if not np.array_equal(found, expected):
+        first = start + int(np.flatnonzero(found != expected)[0])
         raise ContainerDamaged(f"image {first:,} of {trial.configuration} is not what was stored.")

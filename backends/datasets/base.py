@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from backends.errors import DatasetDamaged
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -13,7 +16,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backends.datasets.facts import DatasetFacts
-    from backends.images import Images
+    from backends.images import Images, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture that does not decode: its id, its name, and why."""
+
+    id: int
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of the ids that were asked for.
+
+    Attributes
+    ----------
+    ids
+        ``(n,)`` int64: those that decoded, in the order asked.
+    images
+        Their pixels and labels.
+    source
+        Their files' bytes where asked for, else None.
+    failures
+        The others.
+    """
+
+    ids: NDArray[np.int64]
+    images: Images
+    source: Records | None = None
+    failures: tuple[Failure, ...] = ()
 
 
 class Dataset(ABC):
@@ -29,6 +63,22 @@ class Dataset(ABC):
     @abstractmethod
     def facts(self) -> DatasetFacts:
         """What this dataset is, as plain data."""
+
+    def survey(self) -> DatasetFacts:
+        """The facts with shapes and raw bytes, for which a folder looks into pictures drawn at random."""
+        return self.facts()
+
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+        """Decode as ``read`` does; a picture that does not decode is a failure, not an error.
+
+        Parameters
+        ----------
+        source
+            Give the bytes of the files too, which only datasets with ``source_bytes`` have.
+        """
+        if source:
+            raise DatasetDamaged("this dataset keeps arrays, not picture files: there are no bytes to pass through.")
+        return Decoded(ids, self.read(ids))
 
     @abstractmethod
     def read(self, ids: NDArray[np.int64]) -> Images:

@@ -20,11 +20,17 @@ class DatasetFacts:
     image_shape
         ``(height, width, channels)`` where all images have one, else None.
     raw_bytes
-        Bytes of all pixels of the split, uint8.
+        Bytes of all pixels of the split, uint8; None where no picture was looked into yet.
     class_counts
         Images of each class, in the order of ``classes``.
     fingerprint
         Hexadecimal digest that two equal datasets share.
+    source_bytes
+        Bytes of the split's picture files; None for datasets that keep arrays, which have no ``source`` codec.
+    estimated
+        Whether shape and raw bytes come from some headers drawn at random.
+    notes
+        Sentences on what was found besides pictures: links followed, files passed over, conversions.
     """
 
     path: str
@@ -33,8 +39,11 @@ class DatasetFacts:
     splits: dict[str, int]
     count: int
     image_shape: tuple[int, int, int] | None
-    raw_bytes: int
+    raw_bytes: int | None
     classes: tuple[str, ...]
     class_counts: tuple[int, ...]
     fingerprint: str
     source: str = ""
+    source_bytes: int | None = None
+    estimated: bool = False
+    notes: tuple[str, ...] = ()

@@ -53,11 +53,23 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Staging(Event):
-    """The plan's images are being decoded once: ``done`` of ``total`` so far, ``seconds`` the source has taken."""
+    """The plan's images are being decoded once.
+
+    Attributes
+    ----------
+    done, total
+        Images so far, and in all.
+    seconds
+        What the source has taken, which is in no other figure.
+    failures, examples
+        How many pictures did not decode and were left out, and some of them with the reason; in the last event.
+    """
 
     done: int
     total: int
     seconds: float
+    failures: int = 0
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

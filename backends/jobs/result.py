@@ -62,14 +62,14 @@ def collect(found: Iterable[events.Event]) -> Result | None:
     """The result of a run's events; None where it failed before it started."""
     start: events.RunStarted | None = None
     end: events.RunFinished | events.JobFailed | None = None
-    staging = 0.0
+    staging: events.Staging | None = None
     measurements: list[Measurement] = []
     for event in found:
         match event:
             case events.RunStarted():
                 start = event
-            case events.Staging(seconds=seconds):
-                staging = seconds
+            case events.Staging():
+                staging = event
             case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
                 measurements.append(event.measurement)
             case events.RunFinished() | events.JobFailed():
@@ -81,13 +81,19 @@ def collect(found: Iterable[events.Event]) -> Result | None:
         plan=start.plan,
         dataset=start.dataset,
         environment=start.environment,
-        notes=start.notes,
+        notes=(*start.dataset.notes, *start.notes, *_left_out(staging)),
         outcome=outcome,
         seconds=end.time - start.time if end else 0.0,
-        staging_seconds=staging,
+        staging_seconds=staging.seconds if staging else 0.0,
         measurements=tuple(measurements),
         message=end.message if isinstance(end, events.JobFailed) else "",
     )
+
+
+def _left_out(staging: events.Staging | None) -> tuple[str, ...]:
+    if staging is None or not staging.failures:
+        return ()
+    return (f"{staging.failures:,} pictures do not decode and were left out: {'; '.join(staging.examples)}.",)
 
 
 def to_json(result: Result) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import Configuration
-from backends.bench.disk import check_space, choose_work_dir, mount_of
+from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.environment import cgroup_memory, describe_environment, machine_memory
-from backends.bench.estimate import Need, artefact_need, image_bytes, source_need, work_dir
+from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
+from backends.bench.places import Places, find_places
 from backends.bench.plan import check_plan, trials
 from backends.bench.process import Trials, run_in_thread
-from backends.bench.staging import fit_sizes, stage
+from backends.bench.staging import Wanted, fit_sizes, stage
 from backends.bench.trial import Task, blank
 from backends.datasets import open_dataset
-from backends.errors import NoSpace
 from backends.jobs import events
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from backends.bench.measurement import Measurement, Trial
     from backends.bench.plan import Plan
-    from backends.bench.staging import Source
+    from backends.bench.source import Source
     from backends.datasets.base import Dataset
     from backends.datasets.facts import DatasetFacts
 
@@ -34,33 +33,12 @@ MEMORY_SHARE = 4
 
 PROGRESS_SECONDS = 0.1
 
+EXAMPLES = 20
+"""How many pictures that do not decode are named."""
+
 
 class Cancelled(Exception):
     """Somebody asked the run to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a run writes.
-
-    Attributes
-    ----------
-    main
-        The folder of the staged images.
-    by_configuration
-        The folder of each configuration's artefacts.
-    early
-        Artefacts are removed as soon as nothing needs them, since all of them together do not fit.
-    """
-
-    main: Path
-    by_configuration: dict[str, Path]
-    bytes_at_most: int
-    early: bool
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys((self.main, *self.by_configuration.values())))
 
 
 def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> None:
@@ -80,12 +58,12 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
     ImgstoreError
         The run cannot start: nothing was measured, and nothing is left behind.
     """
-    plan = check_plan(plan)
     started = time.time()
     with open_dataset(plan.dataset, plan.split) as dataset:
-        facts = dataset.facts()
+        facts = dataset.survey()
+        plan = check_plan(plan, facts)
         fitted = _fit(plan, facts)
-        places = _places(fitted, facts, name)
+        places = find_places(fitted, facts, name)
         emit(
             events.RunStarted(
                 time=started,
@@ -115,54 +93,8 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
 
 def _fit(plan: Plan, facts: DatasetFacts) -> Plan:
     memory = plan.memory or min(machine_memory(), cgroup_memory() or machine_memory()) // MEMORY_SHARE
-    sizes = fit_sizes(plan.sizes, facts.count, image_bytes(facts), memory)
+    sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
     return replace(plan, sizes=sizes, split=facts.split, memory=memory)
-
-
-def _places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
-    """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
-    folder = f"imgstore-{name}"
-    main = work_dir(plan) / folder
-    chosen = {text: Configuration.parse(text).folder for text in plan.configurations}
-    by_configuration = {
-        text: choose_work_dir(asked, None) / folder if asked else main for text, asked in chosen.items()
-    }
-    everything, early = _needs(plan, facts, main, by_configuration)
-    places = Places(main, by_configuration, sum(need.bytes for need in everything.values()), early=False)
-    try:
-        for path, need in everything.items():
-            check_space(path.parent, need.bytes, need.files)
-    except NoSpace:
-        for path, need in early.items():
-            check_space(path.parent, need.bytes, need.files)
-        return replace(places, bytes_at_most=sum(need.bytes for need in early.values()), early=True)
-    return places
-
-
-def _needs(
-    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path]
-) -> tuple[dict[Path, Need], dict[Path, Need]]:
-    """What each filesystem must hold where nothing is removed before the end, and where each block is."""
-    raw = image_bytes(facts)
-    mounts = {path: mount_of(path).point for path in (main, *folders.values())}
-    first = {mounts[path]: path for path in reversed((main, *folders.values()))}
-    staged = source_need(min(max(plan.sizes), facts.count), raw)
-    everything = dict.fromkeys(first.values(), Need()) | {first[mounts[main]]: staged}
-    blocks: dict[tuple[int, int], dict[Path, Need]] = {}
-    for trial in trials(plan):
-        if trial.reads is None:
-            path = folders[trial.configuration]
-            need = artefact_need(trial.configuration, trial.count, raw, mount_of(path).block_bytes)
-            home = first[mounts[path]]
-            everything[home] += need
-            block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))
-            block[home] += need
-    early = {
-        home: max((block[home] for block in blocks.values()), key=lambda need: need.bytes)
-        + (staged if home == first[mounts[main]] else Need())
-        for home in everything
-    }
-    return everything, early
 
 
 def _notes(asked: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
@@ -203,8 +135,14 @@ def _stage(
                 raise Cancelled
 
     tick(0, count)
-    path = folder.claim("source")
-    return stage(dataset, count, plan.seed, path, tick)
+    codecs = {Configuration.parse(text).codec for text in plan.configurations}
+    wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs)
+    staged = stage(dataset, wanted, folder.claim("source"), tick)
+    if staged.failures:
+        examples = tuple(f"{one.name}: {one.why}"[:200] for one in staged.failures[:EXAMPLES])
+        took = time.perf_counter() - begin
+        emit(events.Staging(time.time(), count, count, took, len(staged.failures), examples))
+    return staged.source
 
 
 def _execute(
@@ -231,17 +169,19 @@ def _execute(
         block = (trial.count, trial.repeat)
         folder = folders[places.by_configuration[trial.configuration]]
         name = _artefact(trial)
+        decoded = f"{name}.npy"
         if trial.reads is None:
-            artefact = folder.claim(name)
-            waiting.append((folder, name))
-        else:
-            artefact = folder.root / name
+            for made in (name, decoded):
+                folder.claim(made)
+                waiting.append((folder, made))
         if trial.reads in failed:
             why = f"its store failed: {failed[trial.reads].message}"
             emit(events.TrialSkipped(time.time(), blank(trial, "skipped", why)))
             continue
         emit(events.TrialStarted(time.time(), trial))
-        found = run_task(Task(trial, source, artefact, counter), _poll(trial, emit, cancelled))
+        found = run_task(
+            Task(trial, source, folder.root / name, folder.root / decoded, counter), _poll(trial, emit, cancelled)
+        )
         if found.outcome == "ok":
             emit(events.TrialFinished(time.time(), found))
         else:

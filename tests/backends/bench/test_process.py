@@ -13,7 +13,8 @@ import pytest
 
 from backends.bench.measurement import Measurement, Trial
 from backends.bench.process import Trials, run_in_thread
-from backends.bench.staging import Source, stage
+from backends.bench.source import Source
+from backends.bench.staging import Wanted, stage
 from backends.bench.trial import Task, execute
 from backends.datasets import open_dataset
 from backends.errors import ContainerDamaged
@@ -24,7 +25,7 @@ CONFIGURATIONS = ("files+png", "lmdb+raw", "hdf5+raw")
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     folder = tmp_path_factory.mktemp("staging") / "source"
-    return stage(open_dataset("sample"), 2000, 0, folder, lambda done, total: None)
+    return stage(open_dataset("sample"), Wanted(2000, 0), folder, lambda done, total: None).source
 
 
 @pytest.fixture
@@ -44,7 +45,13 @@ def task(folder: Path, source: Source, configuration: str, operation: str = "sto
     if not counter.exists():
         counter.write_bytes(bytes(8))
     reads = 0 if operation == "read" else None
-    return Task(Trial(1, configuration, operation, count, 1, reads), source, folder / "artefact", counter)
+    return Task(
+        Trial(1, configuration, operation, count, 1, reads),
+        source,
+        folder / "artefact",
+        folder / "decoded.npy",
+        counter,
+    )
 
 
 def run(task: Task) -> Measurement:

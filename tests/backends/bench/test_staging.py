@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.bench.staging import Source, digests_of, fit_sizes, stage
+from backends.bench.source import Source, digests_of
+from backends.bench.staging import Wanted, fit_sizes, stage
 from backends.datasets import Dataset, open_dataset
 from backends.images import Images
 
@@ -16,8 +17,12 @@ def ignore(done: int, total: int) -> None:
     """A tick that nobody looks at."""
 
 
-def gather(source: Source, count: int, batch: int = 1024) -> Images:
-    found = [(np.array(images.pixels), images.labels) for images in source.batches(count, batch)]
+def staged(dataset: Dataset, wanted: Wanted, folder: Path) -> Source:
+    return stage(dataset, wanted, folder, ignore).source
+
+
+def gather(source: Source, count: int) -> Images:
+    found = [(np.array(images.pixels), images.labels) for images in source.images(count)]
     return Images(np.concatenate([pixels for pixels, _ in found]), np.concatenate([labels for _, labels in found]))
 
 
@@ -27,28 +32,32 @@ def sample() -> Dataset:
 
 
 def test_a_sample_is_drawn_from_the_whole_dataset_with_its_labels(sample: Dataset, tmp_path: Path) -> None:
-    staged = gather(stage(sample, 300, 7, tmp_path / "source", ignore), 300)
+    found = gather(staged(sample, Wanted(300, 7), tmp_path / "source"), 300)
     everything = sample.read(np.arange(sample.count))
     ids = {int(digest): i for i, digest in enumerate(digests_of(np.asarray(everything.pixels)))}
-    chosen = [ids[int(digest)] for digest in digests_of(np.asarray(staged.pixels))]
+    chosen = [ids[int(digest)] for digest in digests_of(np.asarray(found.pixels))]
     assert len(set(chosen)) == 300
     assert chosen != sorted(chosen)
     assert max(chosen) > 1500
-    assert np.array_equal(staged.labels, everything.labels[chosen])
+    assert np.array_equal(found.labels, everything.labels[chosen])
 
 
 def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
     def digests(seed: int, name: str) -> list[int]:
-        found: list[int] = stage(sample, 50, seed, tmp_path / name, ignore).digests(50).tolist()
+        found: list[int] = staged(sample, Wanted(50, seed), tmp_path / name).digests(50).tolist()
         return found
 
     assert digests(1, "a") == digests(1, "b") != digests(2, "c")
 
 
 @pytest.mark.parametrize("batch", [1, 7, 20, 64])
-def test_a_count_beyond_the_staged_images_repeats_them(sample: Dataset, tmp_path: Path, batch: int) -> None:
-    source = stage(sample, 20, 0, tmp_path / "source", ignore, batch=batch)
-    found = gather(source, 47, batch)
+def test_a_count_beyond_the_staged_images_repeats_them(
+    sample: Dataset, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = staged(sample, Wanted(20, 0), tmp_path / "source")
+    monkeypatch.setattr("backends.bench.source.BATCH", batch)
+    assert max(stop - start for start, stop in source.ranges(47)) == min(batch, 20)
+    found = gather(source, 47)
     assert np.array_equal(digests_of(np.asarray(found.pixels)), source.digests(47))
     assert np.array_equal(found.labels, np.resize(source.labels(20), 47))
 
@@ -65,8 +74,8 @@ def test_what_a_tick_raises_ends_the_staging(sample: Dataset, tmp_path: Path) ->
     def enough(done: int, total: int) -> None:
         raise KeyboardInterrupt(f"{done} of {total}")
 
-    with pytest.raises(KeyboardInterrupt, match="10 of 100"):
-        stage(sample, 100, 0, tmp_path / "source", enough, batch=10)
+    with pytest.raises(KeyboardInterrupt, match="100 of 100"):
+        stage(sample, Wanted(100, 0), tmp_path / "source", enough)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +86,4 @@ def test_what_a_tick_raises_ends_the_staging(sample: Dataset, tmp_path: Path) ->
 def test_sizes_that_do_not_fit_into_memory_are_shrunk(
     sizes: tuple[int, ...], count: int, fitted: tuple[int, ...]
 ) -> None:
-    assert fit_sizes(sizes, count, record_bytes=3072, memory=100 * 3072 + 5) == fitted
+    assert fit_sizes(sizes, count, 3072, memory=100 * 3072 + 5) == fitted

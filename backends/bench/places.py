@@ -1,0 +1,86 @@
+"""Where a run writes, and whether that fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.bench.configuration import Configuration
+from backends.bench.disk import check_space, choose_work_dir, mount_of
+from backends.bench.estimate import Need, artefact_need, source_need, work_dir
+from backends.bench.plan import trials
+from backends.errors import NoSpace
+
+if TYPE_CHECKING:
+    from backends.bench.plan import Plan
+    from backends.datasets.facts import DatasetFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run writes.
+
+    Attributes
+    ----------
+    main
+        The folder of the staged images.
+    by_configuration
+        The folder of each configuration's artefacts.
+    early
+        Artefacts are removed as soon as nothing needs them, since all of them together do not fit.
+    """
+
+    main: Path
+    by_configuration: dict[str, Path]
+    bytes_at_most: int
+    early: bool
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys((self.main, *self.by_configuration.values())))
+
+
+def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
+    """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
+    folder = f"imgstore-{name}"
+    main = work_dir(plan) / folder
+    chosen = {text: Configuration.parse(text).folder for text in plan.configurations}
+    by_configuration = {
+        text: choose_work_dir(asked, None) / folder if asked else main for text, asked in chosen.items()
+    }
+    everything, early = _needs(plan, facts, main, by_configuration)
+    places = Places(main, by_configuration, sum(need.bytes for need in everything.values()), early=False)
+    try:
+        for path, need in everything.items():
+            check_space(path.parent, need.bytes, need.files)
+    except NoSpace:
+        for path, need in early.items():
+            check_space(path.parent, need.bytes, need.files)
+        return replace(places, bytes_at_most=sum(need.bytes for need in early.values()), early=True)
+    return places
+
+
+def _needs(
+    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path]
+) -> tuple[dict[Path, Need], dict[Path, Need]]:
+    """What each filesystem must hold where nothing is removed before the end, and where each block is."""
+    mounts = {path: mount_of(path).point for path in (main, *folders.values())}
+    first = {mounts[path]: path for path in reversed((main, *folders.values()))}
+    staged = source_need(plan, facts)
+    everything = dict.fromkeys(first.values(), Need()) | {first[mounts[main]]: staged}
+    blocks: dict[tuple[int, int], dict[Path, Need]] = {}
+    for trial in trials(plan):
+        if trial.reads is None:
+            path = folders[trial.configuration]
+            need = artefact_need(trial.configuration, trial.count, facts, mount_of(path).block_bytes)
+            home = first[mounts[path]]
+            everything[home] += need
+            block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))
+            block[home] += need
+    early = {
+        home: max((block[home] for block in blocks.values()), key=lambda need: need.bytes)
+        + (staged if home == first[mounts[main]] else Need())
+        for home in everything
+    }
+    return everything, early

@@ -1,0 +1,153 @@
+"""The staged images as trials see them: fetched in bounded batches, with the clock stopped.
+
+Image ``i`` is the staged image ``i`` modulo their number.  Trials read into a buffer that they reuse, since a
+mapped file would count as their memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xxhash
+
+from backends.images import Images, Records, even_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+BATCH = 1024
+"""Images that are fetched, encoded, read or verified at a time, if ``BATCH_BYTES`` allow."""
+
+BATCH_BYTES = 1 << 26
+"""Bytes of pixels in a batch; a larger image is a batch of its own."""
+
+PIXELS, RECORDS = "pixels.raw", "records.raw"
+LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy", "record_bytes.npy"
+
+
+def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
+    """The xxh3 digest of each image's shape and pixels, ``(n,)`` uint64."""
+    return np.fromiter((_digest(image) for image in pixels), np.uint64, len(pixels))
+
+
+def record_digests(records: Records) -> NDArray[np.uint64]:
+    """The xxh3 digest of each record's bytes, ``(n,)`` uint64."""
+    found = (xxhash.xxh3_64_intdigest(records.record(i).data) for i in range(len(records)))
+    return np.fromiter(found, np.uint64, len(records))
+
+
+def _digest(image: NDArray[np.uint8]) -> int:
+    height, width, channels = image.shape
+    return xxhash.xxh3_64_intdigest(image.reshape(-1).data, seed=height << 40 | width << 8 | channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Attributes
+    ----------
+    image_shape
+        ``(height, width, channels)`` where all staged images have one, else None.
+    staged
+        The number of distinct images.
+    classes
+        Names of the classes, by label.
+    """
+
+    folder: Path
+    image_shape: tuple[int, int, int] | None
+    staged: int
+    classes: tuple[str, ...]
+
+    def ranges(self, count: int) -> Iterator[tuple[int, int]]:
+        """The batches of the first ``count`` images as ``(start, stop)``; none runs over the end of the staged."""
+        ends = np.cumsum(np.resize(self._pixel_bytes(), self.staged))
+        start = 0
+        while start < count:
+            first = start % self.staged
+            before = int(ends[first - 1]) if first else 0
+            fitting = int(np.searchsorted(ends, before + BATCH_BYTES, side="right")) - first
+            size = min(BATCH, count - start, max(1, fitting), self.staged - first)
+            yield start, start + size
+            start += size
+
+    def images(self, count: int) -> Iterator[Images]:
+        """The first ``count`` images in batches; each is valid until the next."""
+        labels, buffer = self.labels(count), np.empty(0, np.uint8)
+        shapes = np.load(self.folder / SHAPES)
+        ends = _ends(self._pixel_bytes(), self.staged)
+        with _opened(self.folder / PIXELS) as file:
+            for start, stop in self.ranges(count):
+                first, last = start % self.staged, start % self.staged + stop - start
+                buffer = _fetch(file, int(ends[first]), int(ends[last]), buffer)
+                data = buffer[: ends[last] - ends[first]]
+                if self.image_shape is not None:
+                    yield Images(data.reshape(-1, *self.image_shape), labels[start:stop])
+                else:
+                    cuts = (ends[first : last + 1] - ends[first]).tolist()
+                    mixed = [
+                        data[cut:end].reshape(shape)
+                        for cut, end, shape in zip(cuts, cuts[1:], shapes[first:last].tolist(), strict=False)
+                    ]
+                    yield Images(mixed, labels[start:stop])
+
+    def records(self, count: int) -> Iterator[Records]:
+        """The files' bytes of the first ``count`` images in batches; each is valid until the next."""
+        labels, buffer = self.labels(count), np.empty(0, np.uint8)
+        ends = _ends(np.load(self.folder / RECORD_BYTES), self.staged)
+        with _opened(self.folder / RECORDS) as file:
+            for start, stop in self.ranges(count):
+                first, last = start % self.staged, start % self.staged + stop - start
+                buffer = _fetch(file, int(ends[first]), int(ends[last]), buffer)
+                offsets = ends[first : last + 1] - ends[first]
+                yield Records(buffer[: offsets[-1]], offsets, labels[start:stop])
+
+    def digests(self, count: int) -> NDArray[np.uint64]:
+        """The digests of the first ``count`` images, ``(count,)`` uint64."""
+        return np.resize(np.load(self.folder / DIGESTS), count)
+
+    def labels(self, count: int) -> NDArray[np.int64]:
+        """The labels of the first ``count`` images, ``(count,)`` int64."""
+        return np.resize(np.load(self.folder / LABELS), count)
+
+    def _pixel_bytes(self) -> NDArray[np.int64]:
+        if self.image_shape is not None:
+            return np.full(1, np.prod(self.image_shape, dtype=np.int64))
+        sizes: NDArray[np.int64] = np.load(self.folder / SHAPES).prod(axis=1, dtype=np.int64)
+        return sizes
+
+
+def _ends(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Offsets ``(count + 1,)`` of things of these sizes, or all of the one size, end to end."""
+    if len(sizes) == 1:
+        return even_offsets(count, int(sizes[0]))
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _fetch(file: int, start: int, stop: int, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bytes ``start`` to ``stop`` at the front of ``buffer``, or of a larger one."""
+    if len(buffer) < stop - start:
+        buffer = np.zeros(stop - start, np.uint8)
+    view, done = buffer[: stop - start].data, 0
+    while done < len(view):
+        found = os.preadv(file, [view[done:]], start + done)
+        if not found:
+            raise OSError(errno.EIO, "the staged images ended early")
+        done += found
+    return buffer
