@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
+import sys
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.filter import LineFilter
+from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from backends.bench.plan import Plan
@@ -22,10 +27,17 @@ from backends.datasets.facts import DatasetFacts
 from backends.errors import ImgstoreError
 from backends.jobs.job import Job, list_jobs, open_job, start_run
 from tui import messages
+from tui.questions import read_facts, weigh
 from tui.run_state import RunState, fold
+from tui.screens.history import HistoryScreen
+from tui.screens.quit import QuitScreen
 from tui.screens.workbench import Workbench
-from tui.text import safe_text
-from tui.theme import AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
+from tui.sentences import sentence_of
+from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
+from tui.widgets.footer_line import key_name
+
+SECOND_PRESS = 5.0
+"""Seconds within which a second ctrl+c leaves."""
 
 
 @dataclass(slots=True)
@@ -44,8 +56,11 @@ class ImgstoreApp(App[int]):
     MODES: ClassVar = {"workbench": Workbench}
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "help", "keys", key_display="?", id="help"),
-        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit"),
+        Binding("H", "history", "history", show=False, id="history", tooltip="All runs: replay or go on following"),
+        Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Find any command"),
+        Binding("question_mark,f1", "help", "keys", key_display="?", id="help", tooltip="This list"),
+        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave; asks if something runs"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True),
         Binding("ctrl+c", "interrupt", "quit at the second press", show=False, priority=True, system=True),
     ]
 
@@ -57,6 +72,7 @@ class ImgstoreApp(App[int]):
         self._dataset = dataset
         self._runs: dict[str, Followed] = {}
         self._shown = ""
+        self._interrupted = -SECOND_PRESS
         for theme in themes():
             self.register_theme(theme)
         self.theme = choose_theme(environ)
@@ -75,6 +91,10 @@ class ImgstoreApp(App[int]):
         return screen
 
     def on_mount(self) -> None:
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
+            loop.add_signal_handler(signal.SIGINT, self.leave, 130)
         if self._dataset is not None:
             self.post_message(messages.OpenDataset(self._dataset))
         else:
@@ -83,34 +103,21 @@ class ImgstoreApp(App[int]):
 
     # Threads: each asks one slow question and posts the answer
 
-    def _ask(self, group: str, question: object) -> None:
-        self.run_worker(question, thread=True, group=group, exit_on_error=False)  # type: ignore[arg-type]
+    def _ask(self, group: str, question: Callable[[], None]) -> None:
+        self.run_worker(question, thread=True, group=group, exit_on_error=False)
 
     def _recognise_folder(self) -> None:
-        from backends.datasets import open_dataset
-
-        try:
-            with open_dataset(Path.cwd(), None) as dataset:
-                self.post_message(messages.FolderRecognised(dataset.facts()))
-        except ImgstoreError:
-            return
+        with contextlib.suppress(ImgstoreError):
+            self.post_message(messages.FolderRecognised(read_facts(str(Path.cwd()))))
 
     def _list_jobs(self) -> None:
         self.post_message(messages.JobsListed(list_jobs(self.jobs)))
 
     def _open_dataset(self, path: str) -> None:
-        from backends.datasets import open_dataset
-
-        with open_dataset(path, None) as dataset:
-            self.post_message(messages.DatasetOpened(dataset.facts()))
+        self.post_message(messages.DatasetOpened(read_facts(path)))
 
     def _weigh(self, plan: Plan, facts: DatasetFacts) -> None:
-        from backends.bench.disk import free_bytes, mount_of
-        from backends.bench.estimate import estimate
-
-        found = estimate(plan, facts)
-        place = messages.Place(str(found.work), mount_of(found.work).filesystem, free_bytes(found.work))
-        self.post_message(messages.PlanWeighed(plan, found, place))
+        self.post_message(messages.PlanWeighed(plan, *weigh(plan, facts)))
 
     def _start(self, plan: Plan) -> None:
         self.post_message(messages.JobOpened(start_run(plan, self.jobs), plan))
@@ -122,7 +129,16 @@ class ImgstoreApp(App[int]):
         for event in job.follow(stop):
             self.post_message(messages.message_of(job.id, event))
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What failed in a thread is said where the user looks; the app goes on."""
+        if event.state is WorkerState.ERROR:
+            self.workbench.show_error(sentence_of(event.worker.error))
+
     # Wishes of the screens
+
+    @on(messages.ListJobs)
+    def list_jobs(self) -> None:
+        self._ask("jobs", self._list_jobs)
 
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
@@ -139,18 +155,29 @@ class ImgstoreApp(App[int]):
 
     @on(messages.FollowJob)
     def follow_job(self, wish: messages.FollowJob) -> None:
-        self._ask("start", partial(self._reopen, wish.job.folder, wish.job.plan))
+        followed = self._runs.get(wish.job.id)
+        if followed is not None:
+            self._show_run(followed)
+        else:
+            self._ask("start", partial(self._reopen, wish.job.folder, wish.job.plan))
 
     @on(messages.StopRun)
     def stop_run(self) -> None:
-        if self._shown in self._runs:
-            self._runs[self._shown].job.cancel()
+        followed = self._runs.get(self._shown)
+        if followed is not None and followed.state.alive:
+            followed.job.cancel()
+            followed.state = replace(followed.state, stopping=True)
+            self.workbench.run = followed.state
+            self.workbench.refresh_bindings()
 
     # Answers
 
     @on(messages.JobsListed)
     def show_jobs(self, answer: messages.JobsListed) -> None:
         self.workbench.jobs = answer.jobs
+        for screen in self.screen_stack:
+            if isinstance(screen, HistoryScreen):
+                screen.jobs = answer.jobs
 
     @on(messages.FolderRecognised)
     def show_folder(self, answer: messages.FolderRecognised) -> None:
@@ -166,33 +193,71 @@ class ImgstoreApp(App[int]):
 
     @on(messages.JobOpened)
     def follow(self, answer: messages.JobOpened) -> None:
-        job = answer.job
-        if job.id not in self._runs:
-            followed = Followed(job, RunState(answer.plan), threading.Event())
-            self._runs[job.id] = followed
-            self._ask(job.id, partial(self._follow, job, followed.stop))
-        self._shown = job.id
-        self.workbench.show_run(answer.plan, self._runs[job.id].state)
+        followed = self._runs.get(answer.job.id)
+        if followed is None:
+            followed = Followed(answer.job, RunState(answer.plan), threading.Event())
+            self._runs[answer.job.id] = followed
+            self._ask(answer.job.id, partial(self._follow, answer.job, followed.stop))
+        self._show_run(followed)
+
+    def _show_run(self, followed: Followed) -> None:
+        self._shown = followed.job.id
+        self.workbench.show_run(followed.state.plan, followed.state)
 
     @on(messages.JobEvent)
     def take_event(self, message: messages.JobEvent) -> None:
         followed = self._runs.get(message.job)
-        if followed is None:
-            return
-        followed.state = fold(followed.state, message.event)
-        if message.job == self._shown:
-            self.workbench.run = followed.state
+        if followed is not None:
+            followed.state = fold(followed.state, message.event)
+            if message.job == self._shown and self.workbench.run is not None:
+                self.workbench.run = followed.state
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What failed in a thread is said where the user looks; the app goes on."""
-        if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            said = str(error) if isinstance(error, ImgstoreError) else f"unexpected: {type(error).__name__}: {error}"
-            self.workbench.opening = ""
-            self.workbench.show_words(Content.styled(safe_text(said, 1000), "$error"))
+    # Keys
+
+    def action_history(self) -> None:
+        """Show every run there was."""
+        self.push_screen(HistoryScreen(), lambda job: self.follow_job(messages.FollowJob(job)) if job else None)
+        self._ask("jobs", self._list_jobs)
+
+    def action_help(self) -> None:
+        """Show every key."""
+        from tui.screens.help import HelpScreen, key_rows
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(key_rows([*Workbench.BINDINGS, *self.BINDINGS])))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if active.enabled and not binding.system and binding.id:
+                said = binding.tooltip or binding.description
+                run = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(f"{key_name(binding)}  {binding.description}", said, run)
+        for name in (DARK, LIGHT, SIXTEEN):
+            yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
 
     async def action_quit(self) -> None:
-        self.leave(0)
+        """Leave; ask first where a run goes on."""
+        if not any(followed.state.alive for followed in self._runs.values()):
+            self.leave(0)
+        elif not isinstance(self.screen, QuitScreen):
+            self.push_screen(QuitScreen(), self._quit_as)
+
+    def _quit_as(self, choice: str | None) -> None:
+        if choice == "stop":
+            for followed in self._runs.values():
+                if followed.state.alive:
+                    followed.job.cancel()
+        if choice is not None:
+            self.leave(0)
+
+    def action_interrupt(self) -> None:
+        """Leave at the second press within some seconds; runs go on."""
+        now = time.monotonic()
+        if now - self._interrupted < SECOND_PRESS:
+            self.leave(0)
+        self._interrupted = now
+        self.workbench.say("ctrl+c again leaves; a run goes on without this screen.")
 
     def leave(self, code: int) -> None:
         """End now: following stops within a tenth of a second, jobs go on."""
@@ -214,4 +279,8 @@ def run(dataset: str | None, jobs: Path) -> int:
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
     app = ImgstoreApp(jobs, dataset)
     app.run()
-    return app.return_code or 0
+    code = app.return_code or 0
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()  # a thread that waits for a dead disk must not keep the user from the prompt
+        os._exit(code)
+    return code

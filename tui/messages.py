@@ -188,3 +188,7 @@ class FollowJob(Wish):
     def __init__(self, job: JobFacts) -> None:
         super().__init__()
         self.job = job
+
+
+class ListJobs(Wish):
+    """Say which jobs there are."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
-from backends.errors import ImgstoreError, UsageError
-from tui import messages, units
+from backends.bench.plan import default_sizes
+from backends.errors import ImgstoreError
+from tui import messages
 from tui.draft import Draft, command_line, draft_of, first_draft
-from tui.text import safe_text
-from tui.widgets import chart_panel
+from tui.sentences import describe_plan, describe_row, plan_sentence
+from tui.steps import FIGURES, Situation, View, acts, next_step
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
@@ -38,274 +38,321 @@ if TYPE_CHECKING:
     from tui.messages import Place
     from tui.run_state import RunState
 
-WIDE, TALL = 100, 30
+ROOMY = (100, 30)
 SMALLEST = (60, 16)
+PANELS = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
 
 
 class Workbench(Screen[None]):
-    """Panels 1 to 5.  Its state is four values: the dataset, the draft, the run on show, and the view."""
+    """Panels 1 to 5.  What they show follows from the dataset, the draft, the run on show and the view."""
 
     CSS_PATH = "workbench.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "next_step", "next", id="next"),
-        Binding("x", "stop", "stop", id="stop", tooltip="Cancel the run; finished trials stay"),
-        Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick the configuration"),
-        Binding("c", "codec", "codec", id="codec", tooltip="The next codec of the configuration"),
+        Binding("enter", "next_step", "next", id="next", tooltip="The next sensible step"),
+        Binding("x", "stop", "stop", id="stop", tooltip="Stop the run; finished trials stay"),
+        Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
+        Binding("c", "codec", "codec", id="codec", tooltip="The next codec"),
+        Binding("plus,equals_sign", "add", "add", key_display="+", id="add", tooltip="Add a configuration"),
+        Binding("minus", "remove", "remove", show=False, id="remove", tooltip="Remove a configuration"),
         Binding("o", "open", "open", id="open", tooltip="Open a dataset"),
         Binding("w", "where", "where", id="where", tooltip="Where the run writes"),
         Binding("p", "plan", "plan", id="plan", tooltip="Sizes, repeats, operations"),
-        Binding("left_square_bracket", "operation(-1)", "previous operation", show=False, id="operation-back"),
+        Binding("r", "run", "run", show=False, id="run", tooltip="Run the plan"),
+        Binding("left_square_bracket", "operation(-1)", "before", show=False, id="operation-before"),
         Binding("right_square_bracket", "operation(1)", "operation", key_display="[ ]", id="operation"),
         Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
-        Binding("t", "numbers", "table", id="table", tooltip="Every number instead of the chart"),
-        Binding("d", "disk", "disk", id="disk", tooltip="What is on disk"),
+        Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or the chart"),
+        Binding("d", "look('disk')", "disk", id="disk", tooltip="Disk usage, or the chart"),
         Binding("v", "verdict", "verdict", id="verdict", tooltip="What the medians say"),
         Binding("f", "full", "full", id="full", tooltip="This panel alone"),
-        Binding("r", "run", "run", show=False, id="run", tooltip="Run the plan"),
-        Binding("plus", "add", "add", show=False, id="add", tooltip="Add a configuration"),
-        Binding("minus", "remove", "remove", show=False, id="remove", tooltip="Remove the configuration"),
-        Binding("y", "copy", "copy command", show=False, id="copy", tooltip="Copy the command line of this plan"),
-        Binding("escape", "back", "back", id="back"),
+        Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy this plan's command line"),
+        Binding("escape", "back", "back", id="back", tooltip="Back"),
         Binding("tab", "app.focus_next", "next panel", show=False),
         Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-        *(Binding(str(n), f"panel({n})", f"panel {n}", show=False, id=f"panel-{n}") for n in range(1, 6)),
+        *(Binding(str(n), f"panel({n})", "to panel", show=False, id=f"panel-{n}") for n in range(1, 6)),
     ]
 
     facts: reactive[DatasetFacts | None] = reactive(None)
     opening: reactive[str] = reactive("")
+    """The path of the dataset that is being opened; empty when none is."""
     draft: reactive[Draft] = reactive(first_draft)
     run: reactive[RunState | None] = reactive(None)
-    operation: reactive[str] = reactive("store")
-    view: reactive[str] = reactive(chart_panel.START, bindings=True)
-    log_scale: reactive[bool] = reactive(True)
+    operation: reactive[str] = reactive("store", bindings=True)
+    view: reactive[View] = reactive(View.START, bindings=True)
+    log_scale: reactive[bool] = reactive(True, bindings=True)
+    configuration: reactive[str] = reactive("")
+    """The one under the cursor: its curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
-    words: reactive[Content] = reactive(Content)
+    words: reactive[str] = reactive("")
+    """What the plan will do, or what went wrong."""
     jobs: reactive[tuple[JobFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
 
     def compose(self) -> ComposeResult:
-        yield HeaderLine().data_bind(Workbench.place)
-        yield DatasetPanel(classes="panel").data_bind(Workbench.facts, Workbench.opening)
-        yield BackendTable(classes="panel").data_bind(Workbench.draft, Workbench.run, Workbench.operation)
+        here = Workbench
+        yield HeaderLine().data_bind(here.place)
+        yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
+        yield BackendTable(classes="panel").data_bind(here.draft, here.run, here.operation)
         with Horizontal(id="lower"):
             yield ChartPanel(classes="panel").data_bind(
-                Workbench.view,
-                Workbench.run,
-                Workbench.operation,
-                Workbench.words,
-                Workbench.log_scale,
-                Workbench.jobs,
-                Workbench.folder,
+                here.view,
+                here.run,
+                here.operation,
+                here.log_scale,
+                here.configuration,
+                here.words,
+                here.jobs,
+                here.folder,
             )
-            yield VerdictPanel(classes="panel").data_bind(Workbench.run)
-        yield StatusLine(classes="panel").data_bind(Workbench.run)
+            yield VerdictPanel(classes="panel").data_bind(here.run)
+        yield StatusLine(classes="panel").data_bind(here.run)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
-    def on_mount(self) -> None:
-        self.watch_view()
-
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
-        self.set_class(width >= WIDE and height >= TALL, "-roomy")
+        self.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
 
-    # What the app tells this screen
+    # What the app tells
 
     def show_dataset(self, facts: DatasetFacts) -> None:
         """A dataset was opened: plan its default sizes."""
-        from backends.bench.plan import default_sizes
-
         self.opening, self.facts, self.run = "", facts, None
-        self.draft = replace(self.draft, sizes=default_sizes(facts.count))
-        self._propose()
+        self.change(replace(self.draft, sizes=default_sizes(facts.count)))
+
+    def show_estimate(self, answer: messages.PlanWeighed) -> None:
+        """Say in one sentence what the plan will do, if it still is the plan."""
+        if self.facts is not None and not self.busy and answer.plan == self.draft.plan(self.facts.path):
+            self.place = answer.place
+            self.words = plan_sentence(answer.plan, answer.estimate, answer.place)
+
+    def show_error(self, sentence: str) -> None:
+        """Say in the chart's place what went wrong."""
+        self.opening = ""
+        self.words, self.view = sentence, View.ERROR
 
     def show_run(self, plan: Plan, run: RunState) -> None:
-        """Another run is on show."""
-        self.draft = draft_of(plan)
-        self.run = run
-        self.operation = plan.operations[0]
-        self.view = chart_panel.CHART
+        """Put a run on show, from its first event on."""
+        if plan != self._plan():
+            self.draft = draft_of(plan)
+        self.say("")
+        self.operation, self.view, self.run = plan.operations[0], View.CHART, run
         self.query_one(BackendTable).focus()
-
-    def show_words(self, words: Content) -> None:
-        """Say something in the chart's place."""
-        self.words = words
-        self.view = chart_panel.WORDS
-
-    def show_estimate(self, message: messages.PlanWeighed) -> None:
-        """Say in one sentence what the plan will do."""
-        self.place = message.place
-        plan, estimate = message.plan, message.estimate
-        verbs = " and ".join(plan.operations).capitalize()
-        few, many = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
-        span = f"{few} to {many}" if len(plan.sizes) > 1 else many
-        repeats = f"{plan.repeats} repeats" if plan.repeats > 1 else "once"
-        folder = f"{safe_text(message.place.folder)} ({safe_text(message.place.filesystem)})"
-        size = units.capacity(estimate.bytes_at_most)
-        self.show_words(
-            Content.assemble(
-                f"{verbs} {span} images, {repeats}. About {units.about(estimate.seconds)}, ",
-                f"at most {size} in {folder}, removed afterwards. ",
-                ("Enter", "bold"),
-                " runs it.",
-            )
-        )
 
     # What follows from a change
 
-    def watch_run(self, run: RunState | None) -> None:
+    def change(self, draft: Draft) -> None:
+        """Take a new draft and ask what its plan will take."""
+        self.draft, self.view = draft, View.PLAN
+        if draft.operations and self.operation not in draft.operations:
+            self.operation = draft.operations[0]
+        plan = self._plan()
+        self.words = "" if plan else "Nothing is ticked: space ticks a configuration."
+        self.say(describe_plan(plan) if plan else "")
+        self.query_one(BackendTable).focus()
+        if plan and self.facts is not None:
+            self.post_message(messages.WeighPlan(plan, self.facts))
+
+    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
         if run is not None and run.dataset is not None:
             self.facts = run.dataset
-        phases = {"starting": "staging", "cancelled": "stopped"}
-        phase = run.phase if run is not None else "ready"
         if self.is_mounted:
-            self.query_one(HeaderLine).phase = phases.get(phase, phase)
-        self.refresh_bindings()
+            self.query_one(HeaderLine).phase = run.phase if run else "ready"
+        if (before and before.phase) != (run and run.phase):
+            self.refresh_bindings()
+            if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
+                self.show_error(run.message)
 
-    def watch_view(self) -> None:
+    def watch_view(self, view: View) -> None:
+        if self.is_mounted and view is View.START:
+            self.query_one(StartList).focus()
+
+    @on(BackendTable.Moved)
+    def inspect(self) -> None:
+        """Say what the cursor stands on."""
+        table = self.query_one(BackendTable)
+        self.configuration = table.configuration
+        if self.facts is not None:
+            sentence, urgent = describe_row(table.configuration, self.operation, self.run)
+            self.say(sentence, urgent=urgent)
+
+    def say(self, sentence: str, *, urgent: bool = False) -> None:
+        """Show a sentence in the status line; an empty one gives it back to the run."""
         if self.is_mounted:
-            self.query_one(BackendTable).display = self.view != chart_panel.START or self.facts is not None
-            if self.view == chart_panel.START:
-                self.query_one(StartList).focus()
+            line = self.query_one(StatusLine)
+            line.said, line.urgent = sentence, urgent
 
-    def _propose(self) -> None:
-        """Ask what the plan of the draft will take."""
-        if self.facts is None:
-            return
-        self.query_one(BackendTable).focus()
+    def _plan(self) -> Plan | None:
         try:
-            self.post_message(messages.WeighPlan(self.draft.plan(self.facts.path), self.facts))
-        except ImgstoreError as error:
-            self.show_words(Content.styled(safe_text(str(error)), "$error"))
+            return self.draft.plan(self.facts.path) if self.facts else None
+        except ImgstoreError:
+            return None
 
-    def _change(self, draft: Draft) -> None:
-        self.draft = draft
-        self._propose()
+    # Keys
 
     @property
     def busy(self) -> bool:
         """Whether the run on show goes on."""
         return self.run is not None and self.run.alive
 
-    # Keys
+    @property
+    def situation(self) -> Situation:
+        """What decides which keys act."""
+        run = self.run
+        return Situation(
+            view=self.view,
+            has_dataset=self.facts is not None,
+            has_run=run is not None,
+            busy=self.busy,
+            stopping=run is not None and run.stopping,
+            operation=self.operation,
+            operations=run.plan.operations if run else self.draft.operations,
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        has_figures = self.run is not None and self.view != chart_panel.START
-        editable = self.facts is not None and not self.busy and self.view != chart_panel.START
-        match action:
-            case "stop":
-                return self.busy and self.view != chart_panel.START
-            case "pick" | "codec" | "add" | "remove" | "where" | "plan" | "run" | "copy":
-                return editable
-            case "next_step":
-                return bool(self._next_step())
-            case "operation" | "numbers" | "disk" | "verdict":
-                return has_figures
-            case "scale":
-                return has_figures and self.view == chart_panel.CHART
-            case "full":
-                return self.view != chart_panel.START
-            case "back":
-                return self.view != chart_panel.START
-            case "open":
-                return not self.busy
-        return True
+        return acts("disk" if action == "look" else action, self.situation)
 
-    def describe_action(self, action: str) -> str | None:
-        """The footer's word for an action whose meaning depends on the state."""
+    def describe_action(self, action: str) -> str:
+        """The footer's word for an action whose meaning depends on the state; empty for all others."""
         if action == "next_step":
-            return self._next_step()
+            step = next_step(self.situation)
+            return step.word if step else ""
         if action == "scale":
             return "linear" if self.log_scale else "log"
-        if action == "numbers" and self.view == chart_panel.NUMBERS:
+        if action in (f"look('{self.view}')", self.view):
             return "chart"
-        if action == "disk" and self.view == chart_panel.DISK:
-            return "chart"
-        return None
-
-    def _next_step(self) -> str:
-        if self.view == chart_panel.START:
-            return "choose"
-        if self.busy or self.facts is None:
-            return ""
-        if self.view == chart_panel.WORDS:
-            return "run"
-        return "next"
+        return ""
 
     def action_next_step(self) -> None:
-        if self.view == chart_panel.START:
-            self.query_one(StartList).action_select()
-        elif self.view == chart_panel.WORDS:
-            self.action_run()
-        else:
-            self.action_operation(1)
+        step = next_step(self.situation)
+        match step and step.kind:
+            case "choose":
+                self.query_one(StartList).action_select()
+            case "run":
+                self.action_run()
+            case "plan":
+                self.change(self.draft)
+            case "back":
+                self.view = View.START
+            case "show" if step:
+                self.operation, self.view = step.operation, step.view
 
     def action_run(self) -> None:
-        if self.facts is not None:
-            try:
-                self.post_message(messages.StartRun(self.draft.plan(self.facts.path)))
-            except ImgstoreError as error:
-                self.say(str(error), urgent=True)
+        plan = self._plan()
+        if plan:
+            self.post_message(messages.StartRun(plan))
+        else:
+            self.say("Nothing is ticked: space ticks a configuration.", urgent=True)
 
     def action_stop(self) -> None:
         self.post_message(messages.StopRun())
 
     def action_pick(self) -> None:
-        self._change(self.draft.toggle(self.query_one(BackendTable).cursor))
+        self.change(self.draft.toggle(self.query_one(BackendTable).cursor))
 
     def action_codec(self) -> None:
-        try:
-            self._change(self.draft.next_codec(self.query_one(BackendTable).cursor))
-        except UsageError as error:
-            self.say(str(error), urgent=True)
+        self._try(self.draft.next_codec)
 
     def action_remove(self) -> None:
+        self._try(self.draft.remove)
+
+    def _try(self, change: object) -> None:
         try:
-            self._change(self.draft.remove(self.query_one(BackendTable).cursor))
-        except UsageError as error:
+            self.change(change(self.query_one(BackendTable).cursor))  # type: ignore[operator]
+        except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
     def action_operation(self, step: int) -> None:
-        operations = self.run.plan.operations if self.run else self.draft.operations
-        place = operations.index(self.operation) if self.operation in operations else 0
-        self.operation = operations[(place + step) % len(operations)]
+        operations = self.situation.operations
+        self.operation = operations[(operations.index(self.operation) + step) % len(operations)]
 
     def action_scale(self) -> None:
         self.log_scale = not self.log_scale
-        self.refresh_bindings()
 
-    def action_numbers(self) -> None:
-        self.view = chart_panel.CHART if self.view == chart_panel.NUMBERS else chart_panel.NUMBERS
+    def action_look(self, view: str) -> None:
+        self.view = View.CHART if self.view == view else View(view)
 
-    def action_disk(self) -> None:
-        self.view = chart_panel.CHART if self.view == chart_panel.DISK else chart_panel.DISK
+    def action_verdict(self) -> None:
+        panel = self.query_one(VerdictPanel)
+        if panel.display and self.has_class("-roomy"):
+            panel.focus()
+        else:
+            self.action_look("verdict")
+
+    def action_full(self) -> None:
+        full = not self.has_class("-full")
+        for panel in self.query(".panel"):
+            panel.set_class(full and panel.has_focus_within, "-kept")
+        if full and not self.query(".panel.-kept"):
+            self.query_one(ChartPanel).add_class("-kept")
+        self.set_class(full, "-full")
+        self.set_class(full and bool(self.query("#lower > .-kept")), "-full-lower")
 
     def action_back(self) -> None:
-        self.view = chart_panel.START
+        if self.has_class("-full"):
+            self.action_full()
+        elif self.view in FIGURES and self.view is not View.CHART:
+            self.view = View.CHART
+        else:
+            self.view = View.START
+            self.post_message(messages.ListJobs())
 
     def action_copy(self) -> None:
-        if self.facts is not None:
-            self.app.copy_to_clipboard(command_line(self.draft.plan(self.facts.path)))
-            self.say("The command line of this plan is in the clipboard.")
+        plan = self._plan()
+        if plan:
+            self.app.copy_to_clipboard(command_line(plan))
+            self.say("The command line of this plan was copied: " + command_line(plan))
 
     def action_panel(self, number: int) -> None:
-        widgets = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
-        self.query_one(widgets[number - 1]).focus()
+        self.query_one(PANELS[number - 1]).focus()
 
-    def say(self, sentence: str, *, urgent: bool = False) -> None:
-        """Show a sentence in the status line until the next key that changes something."""
-        line = self.query_one(StatusLine)
-        line.said, line.urgent = sentence, urgent
+    def action_open(self) -> None:
+        from tui.questions import read_facts
+        from tui.screens.ask import AskScreen
 
-    # What widgets tell
+        hint = "A CIFAR folder or archive, or the word sample"
+        ask = AskScreen("Open a dataset", hint, read_facts, value=self._last_path(), folders=True)
+        self.app.push_screen(ask, lambda facts: self.show_dataset(facts) if facts else None)
+
+    def _last_path(self) -> str:
+        return self.facts.path if self.facts and self.facts.path != "sample" else ""
+
+    def action_where(self) -> None:
+        from tui.questions import folder_to_write
+        from tui.screens.ask import AskScreen
+
+        def take(folder: str | None) -> None:
+            if folder is not None:
+                self.change(replace(self.draft, work_dir=folder or None))
+
+        hint = "The folder to write in; empty: beside the dataset, else here, else /var/tmp"
+        value = self.draft.work_dir or ""
+        self.app.push_screen(AskScreen("Where the run writes", hint, folder_to_write, value=value, folders=True), take)
+
+    def action_add(self) -> None:
+        from tui.screens.ask import AskScreen
+
+        hint = "BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER], such as lmdb+png:level=2"
+        ask = AskScreen("Add a configuration", hint, self.draft.add, live=True)
+        self.app.push_screen(ask, lambda draft: self.change(draft) if draft else None)
+
+    def action_plan(self) -> None:
+        from tui.screens.plan_form import PlanScreen
+
+        self.app.push_screen(PlanScreen(self.draft), lambda draft: self.change(draft) if draft else None)
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        chosen = event.option.id or ""
-        if chosen == "sample":
+        """Do what the list to begin with offers."""
+        kind, _, name = (event.option.id or "").partition(" ")
+        if kind == "sample":
             self.post_message(messages.OpenDataset("sample"))
-        elif chosen == "folder":
+        elif kind == "folder":
             self.post_message(messages.OpenDataset(str(Path.cwd())))
+        elif kind == "open":
+            self.action_open()
+        else:
+            self.post_message(messages.FollowJob(next(job for job in self.jobs if job.id == name)))

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from tui import units
 from tui.charts import Bar, Curve, Row, TimeChart, draw_bars, draw_times, dropped
 from tui.series import identify
+from tui.steps import View
 from tui.text import safe_text
 from tui.verdict import disk_count, disk_standings, verdict_rows
 from tui.widgets.chart_view import ChartView
@@ -27,19 +28,28 @@ if TYPE_CHECKING:
     from backends.jobs.job import JobFacts
     from tui.run_state import RunState
 
-START, WORDS, CHART, NUMBERS, DISK, VERDICT = "start", "words", "chart", "numbers", "disk", "verdict"
+_TITLES = {
+    View.START: "4 Start",
+    View.PLAN: "4 Plan",
+    View.NUMBERS: "4 Numbers",
+    View.DISK: "4 Disk usage",
+    View.VERDICT: "4 Verdict",
+    View.ERROR: "4 Not done",
+}
+_TIMES = {"store": "Storage time", "read": "Read time"}
 
 
 class ChartPanel(Vertical, can_focus=True):
     """Shows one of its views; which one is the screen's business."""
 
-    view: reactive[str] = reactive(START)
+    view: reactive[View] = reactive(View.START)
     run: reactive[RunState | None] = reactive(None)
     operation: reactive[str] = reactive("store")
     log_scale: reactive[bool] = reactive(True)
-    focused_configuration: reactive[str] = reactive("")
-    words: reactive[Content] = reactive(Content)
-    """The sentence of the view ``words``."""
+    configuration: reactive[str] = reactive("")
+    """The one whose curve is drawn last."""
+    words: reactive[str] = reactive("")
+    """What the plan will do, or what went wrong."""
     jobs: reactive[tuple[JobFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
 
@@ -60,59 +70,55 @@ class ChartPanel(Vertical, can_focus=True):
 
     def on_mount(self) -> None:
         self._drawn: object = None
-        self._show()
-
-    def watch_view(self) -> None:
-        self._show()
-
-    def watch_words(self) -> None:
-        self._show()
-
-    def watch_run(self) -> None:
-        self._show()
-
-    def watch_operation(self) -> None:
-        self._show()
-
-    def watch_log_scale(self) -> None:
-        self._show()
-
-    def watch_focused_configuration(self) -> None:
+        for name in ("view", "run", "operation", "log_scale", "configuration", "words"):
+            self.watch(self, name, self._show, init=False)
         self._show()
 
     def on_resize(self) -> None:
         self._show()
 
     def _show(self) -> None:
-        if not self.is_mounted:
-            return
+        view = self.view
         self.border_title = self._title()
-        self.query_one(StartList).display = self.view == START
-        self.query_one("#words").display = self.view in (WORDS, VERDICT)
-        self.query_one(ChartView).display = self.view in (CHART, DISK)
-        for table in self.query("DataTable"):
-            table.display = self.view == NUMBERS
-        if self.view == WORDS:
-            self.query_one("#words Static", Static).update(self.words)
-        elif self.view == VERDICT:
-            self.query_one("#words Static", Static).update(Content("\n").join(verdict_rows(self.run, self.size.width)))
-        elif self.view in (CHART, DISK):
+        self.query_one(StartList).display = view is View.START
+        self.query_one("#words").display = view in (View.PLAN, View.ERROR, View.VERDICT)
+        self.query_one(ChartView).display = view in (View.CHART, View.DISK)
+        self._show_numbers(view is View.NUMBERS)
+        if view in (View.PLAN, View.ERROR, View.VERDICT):
+            self.query_one("#words Static", Static).update(self._said())
+        elif view in (View.CHART, View.DISK):
             self._draw()
 
+    def _show_numbers(self, shown: bool) -> None:
+        tables = list(self.query("NumbersTable"))
+        if shown and not tables:
+            from tui.widgets.numbers_table import NumbersTable
+
+            self.mount(NumbersTable().data_bind(ChartPanel.run, ChartPanel.operation))
+        for table in tables:
+            table.display = shown
+
+    def _said(self) -> Content:
+        if self.view is View.VERDICT:
+            return Content("\n").join(verdict_rows(self.run, self.size.width))
+        if self.view is View.ERROR:
+            return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
+        said = safe_text(self.words, 1000)
+        before, enter, after = said.rpartition("Enter runs it.")
+        return Content.assemble(before, ("Enter", "bold"), " runs it.") if enter and not after else Content(said)
+
     def _title(self) -> str:
-        if self.view == CHART:
-            kind = {"store": "Storage time", "read": "Read time"}.get(self.operation, self.operation)
-            return f"4 Log {kind[0].lower()}{kind[1:]}" if self.log_scale else f"4 {kind}"
-        return {START: "4 Start", WORDS: "4 Plan", NUMBERS: "4 Numbers", DISK: "4 Disk usage", VERDICT: "4 Verdict"}[
-            self.view
-        ]
+        if self.view is not View.CHART:
+            return _TITLES[self.view]
+        title = _TIMES.get(self.operation, f"{self.operation} time")
+        return f"4 Log {title[0].lower()}{title[1:]}" if self.log_scale else f"4 {title}"
 
     def _draw(self) -> None:
         if self.run is None or not self.size:
             return
         width, height = self.size.width, self.size.height
         wanted: object
-        if self.view == CHART:
+        if self.view is View.CHART:
             chart = self._times(self.run)
             wanted = (chart, width, height)
             job = partial(self._draw_times, wanted, chart, width, height)
@@ -131,9 +137,9 @@ class ChartPanel(Vertical, can_focus=True):
             for name, one in series.items()
         )
         names = list(series)
-        focus = names.index(self.focused_configuration) if self.focused_configuration in names else None
-        verb = {"store": "store", "read": "read"}.get(self.operation, self.operation)
-        return TimeChart(curves, run.plan.sizes, "Number of images", f"Seconds to {verb}", self.log_scale, focus)
+        focus = names.index(self.configuration) if self.configuration in names else None
+        label = f"Seconds to {self.operation}"
+        return TimeChart(curves, run.plan.sizes, "Number of images", label, self.log_scale, focus)
 
     def _draw_times(self, wanted: object, chart: TimeChart, width: int, height: int) -> None:
         lost = dropped(chart)

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from textual.binding import Binding
 from textual.content import Content
-from textual.style import Style
 from textual.widget import Widget
 
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+    from textual.events import Click
+
 _NAMES = {
-    "enter": "Enter", "space": "spc", "escape": "Esc", "left_square_bracket": "[", "right_square_bracket": "]",
-    "question_mark": "?", "plus": "+", "minus": "-", "colon": ":", "tab": "Tab", "equals_sign": "=",
-}  # fmt: skip
+    "enter": "Enter",
+    "space": "spc",
+    "escape": "Esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "colon": ":",
+    "tab": "Tab",
+    "shift+tab": "shift+Tab",
+}
+_ALWAYS = ("help", "quit")
+"""Actions that keep their place at the end however small the row is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One key of the row."""
+
+    key: str
+    word: str
+    action: str
+    node: DOMNode
 
 
 def key_name(binding: Binding) -> str:
@@ -19,44 +47,53 @@ def key_name(binding: Binding) -> str:
 
 
 class FooterLine(Widget):
-    """Reads the bindings of the screen it stands on; the order of the bindings is the order of the row."""
+    """Reads the bindings that are active; the order in which they are declared is the order of the row."""
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
-
-    def _bindings_changed(self, _: object) -> None:
-        self.refresh()
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> Content:
-        parts: list[Content] = []
-        room = self.size.width - 2
-        for key, text, action in self._hints():
-            part = Content.assemble((key, "bold"), (f" {text}", "$dim"))
-            part = part.stylize(Style.from_meta({"@click": action}))
-            needed = part.cell_length + (2 if parts else 0)
-            if needed <= room:
-                parts.append(part)
-                room -= needed
-        return Content(" ") + Content("  ").join(parts)
+        room = self.size.width - 1
+        return Content(" ") + Content("  ").join(_shown(hint) for hint in self._fitting(room))
 
-    def _hints(self) -> list[tuple[str, str, str]]:
-        found: dict[str, tuple[str, str, str]] = {}
-        order = {binding.action: place for place, binding in enumerate(_declared(self))}
+    def on_click(self, event: Click) -> None:
+        column = 1
+        for hint in self._fitting(self.size.width - 1):
+            width = _shown(hint).cell_length
+            if column <= event.x < column + width:
+                self.app.call_later(self.app.run_action, hint.action, hint.node)
+                return
+            column += width + 2
+
+    def _fitting(self, room: int) -> list[Hint]:
+        hints = self._hints()
+        kept = [hint for hint in hints if hint.action in _ALWAYS]
+        left = room - sum(_shown(hint).cell_length + 2 for hint in kept)
+        shown = []
+        for hint in hints:
+            needed = _shown(hint).cell_length + 2
+            if hint not in kept and needed <= left:
+                shown.append(hint)
+                left -= needed
+        return shown + kept
+
+    def _hints(self) -> list[Hint]:
+        describe = getattr(self.screen, "describe_action", None)
+        found: dict[str, Hint] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.action not in found:
-                text = self._text(binding)
-                found[binding.action] = (key_name(binding), text, f"screen.{binding.action}")
-        return [found[action] for action in sorted(found, key=lambda action: order.get(action, 99))]
-
-    def _text(self, binding: Binding) -> str:
-        describe = getattr(self.screen, "describe_action", None)
-        said = describe(binding.action) if describe else None
-        return said or binding.description
+                word = (describe(binding.action) if describe else "") or binding.description
+                found[binding.action] = Hint(key_name(binding), word, binding.action, active.node)
+        order = {action: place for place, action in enumerate(_declared(self))}
+        return sorted(found.values(), key=lambda hint: order.get(hint.action, 0))
 
 
-def _declared(widget: Widget) -> list[Binding]:
-    found = []
-    for owner in (type(widget.screen), type(widget.app)):
-        found += [binding for binding in owner.__dict__.get("BINDINGS", []) if isinstance(binding, Binding)]
-    return found
+def _shown(hint: Hint) -> Content:
+    return Content.assemble((hint.key, "bold"), (f" {hint.word}", "$dim"))
+
+
+def _declared(widget: Widget) -> list[str]:
+    owners = (type(widget.screen), type(widget.app))
+    found = (binding for owner in owners for binding in owner.__dict__.get("BINDINGS", []))
+    return [binding.action for binding in found if isinstance(binding, Binding)]

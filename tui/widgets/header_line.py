@@ -13,6 +13,8 @@ from tui import units
 from tui.messages import Place
 from tui.text import safe_text, short
 
+_WORDS = {"starting": "staging", "cancelled": "stopped"}
+
 
 def user_at_host() -> str:
     """``user@host``, as the header shows it."""
@@ -27,7 +29,7 @@ class HeaderLine(Widget):
     """One row that says where the user is."""
 
     phase: reactive[str] = reactive("ready")
-    """One word: ready, staging, running, finished, stopped, failed."""
+    """Of the run on show; ``ready`` where none is."""
     place: reactive[Place | None] = reactive(None)
     """Where a run writes; None until a dataset is chosen."""
 
@@ -36,7 +38,12 @@ class HeaderLine(Widget):
         self._who = user_at_host()
 
     def render(self) -> Content:
-        left = Content.assemble(" ", (" imgstore ", "bold $ground on $chip"), "  ", (f"{self.phase:<9}", "bold"))
+        left = Content.assemble(
+            " ",
+            (" imgstore ", "bold $ground on $chip"),
+            "  ",
+            (f"{_WORDS.get(self.phase, self.phase):<9}", "bold $error" if self.phase == "failed" else "bold"),
+        )
         who = self._who if self.size.width >= 60 else ""
         room = self.size.width - left.cell_length - len(who) - 4
         right = Content.assemble(self._place(room), ("  " + who + " ", "$dim"))
