@@ -1,57 +1,163 @@
-"""PNG, lossless."""
+"""PNG, lossless: a batch at a time for files as we write them, Pillow for all others.
+
+What makes it fast: the rows of all images of a batch are filtered at once, each minus its left neighbour ("sub"), and
+deflated by ISA-L.  Reading back is inflating, then one cumulative sum over the batch.
+"""
 
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from isal import isal_zlib
 from PIL import Image
 
 from backends.base import Codec
+from backends.codecs.png_format import DEPTH_BYTE, around, check_chunks, find_plain, head_of, inflate_plain, shape_of
 from backends.errors import ContainerDamaged
-from backends.images import Images, Records
+from backends.images import Images, Records, offsets_of
+from backends.options import PngOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from backends.images import Layout
 
+PIECE_BYTES = 1 << 20
+"""Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
+_SUB = 1
+_MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
+"""Modes of Pillow, and those to which they convert without loss."""
+_NO_PIXELS = np.empty((0, 0, 1), np.uint8)
+
 
 class Png(Codec):
-    """PNG, 8 bits a channel: grey, RGB, RGBA."""
+    """PNG with 8 bits a channel: grey, RGB or RGBA."""
 
     name, suffix = "png", ".png"
 
     def encode(self, images: Images) -> Records:
-        found = [_encode(image) for image in images.pixels]
-        offsets = np.zeros(len(found) + 1, np.int64)
-        np.cumsum([len(record) for record in found], out=offsets[1:])
-        return Records(np.frombuffer(b"".join(found), np.uint8), offsets, images.labels)
+        level = self.options.level if isinstance(self.options, PngOptions) else PngOptions().level
+        pixels = images.pixels
+        parts = [b""] * (3 * len(images))
+        lengths = np.zeros(len(images), np.int64)
+        for shape, indices in _by_shape(pixels):
+            head = head_of(*shape)
+            for piece in _pieces(indices, shape):
+                rows = _filtered(_stack(pixels, piece))
+                size, view = rows.shape[1], rows.reshape(-1).data
+                for number, index in enumerate(piece.tolist()):
+                    stream = isal_zlib.compress(view[number * size : number * size + size], level)
+                    before, after = around(head, stream)
+                    parts[3 * index : 3 * index + 3] = before, stream, after
+                    lengths[index] = len(before) + len(stream) + len(after)
+        return Records(np.frombuffer(b"".join(parts), np.uint8), offsets_of(lengths), images.labels)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
-        found = [_decode(records.record(index), index) for index in range(len(records))]
+        images: NDArray[np.uint8] | list[NDArray[np.uint8]]
         if layout.image_shape is None:
-            return Images(found, records.labels)
-        if out is None:
-            out = np.empty((len(found), *layout.image_shape), np.uint8)
-        for index, image in enumerate(found):
-            if image.shape != layout.image_shape:
-                raise ContainerDamaged(f"record {index} is an image of {image.shape}, not {layout.image_shape}.")
-            out[index] = image
-        return Images(out, records.labels)
+            images = [_NO_PIXELS] * len(records)
+        else:
+            images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
+        plain, heads = find_plain(records)
+        others = [np.flatnonzero(~plain)]
+        for head in np.unique(heads[plain]):
+            indices = np.flatnonzero(plain & (heads == head))
+            shape = shape_of(head.tobytes())
+            if shape is None:
+                others.append(indices)
+                continue
+            _check_shape(shape, layout, int(indices[0]))
+            others += [_decode_plain(records, piece, shape, images) for piece in _pieces(indices, shape)]
+        for index in np.concatenate(others).tolist():
+            pixels = _decode_any(records.record(index).tobytes(), index)
+            _check_shape(pixels.shape, layout, index)
+            images[index] = pixels
+        return Images(images, records.labels)
 
 
-def _encode(image: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The rows of ``(n, ...)`` pixels as "sub" filters them, each behind its filter type: ``(n, bytes of rows)``."""
+    count, height, width, channels = pixels.shape
+    flat = pixels.reshape(count, height, width * channels)
+    rows = np.empty((count, height, 1 + width * channels), np.uint8)
+    rows[:, :, 0] = _SUB
+    rows[:, :, 1 : 1 + channels] = flat[:, :, :channels]
+    np.subtract(flat[:, :, channels:], flat[:, :, :-channels], out=rows[:, :, 1 + channels :])
+    return rows.reshape(count, -1)
 
 
-def _decode(record: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+def _decode_plain(
+    records: Records,
+    indices: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    images: NDArray[np.uint8] | list[NDArray[np.uint8]],
+) -> NDArray[np.int64]:
+    """Decode plain records of one shape into ``images``; return the indices of those whose rows need other filters."""
+    height, width, channels = shape
+    size, view = height * (1 + width * channels), records.data.data
+    rows = indices.tolist()
+    starts, stops = records.offsets[indices].tolist(), records.offsets[indices + 1].tolist()
+    found = []
+    for index, start, stop in zip(rows, starts, stops, strict=True):
+        try:
+            found.append(inflate_plain(view[start:stop], size))
+        except ValueError as error:
+            raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
+    lines = np.frombuffer(b"".join(found), np.uint8).reshape(-1, height, 1 + width * channels)
+    differences = lines[:, :, 1:].reshape(-1, *shape)
+    if isinstance(images, np.ndarray) and rows[-1] - rows[0] + 1 == len(rows):
+        np.cumsum(differences, axis=2, dtype=np.uint8, out=images[rows[0] : rows[-1] + 1])
+    else:
+        for index, image in zip(rows, np.cumsum(differences, axis=2, dtype=np.uint8), strict=True):
+            images[index] = image
+    other_filters: NDArray[np.bool_] = (lines[:, :, 0] != _SUB).any(axis=1)
+    return indices[other_filters]
+
+
+def _decode_any(record: bytes, index: int) -> NDArray[np.uint8]:
+    """Decode any PNG of at most 8 bits a channel: palettes become RGB, transparency becomes a channel."""
     try:
-        with Image.open(io.BytesIO(record.tobytes()), formats=("PNG",)) as image:
-            pixels = np.asarray(image)
+        check_chunks(record)
+        with Image.open(io.BytesIO(record), formats=("PNG",)) as image:
+            mode = "RGBA" if "transparency" in image.info else _MODES.get(image.mode)
+            if mode is None or record[DEPTH_BYTE] > 8:
+                raise ValueError("it has more than 8 bits a channel")
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ContainerDamaged(f"record {index} is not a whole PNG ({error}).") from error
+        raise ContainerDamaged(f"record {index} is not a PNG that can be read: {error}.") from error
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _check_shape(shape: tuple[int, ...], layout: Layout, index: int) -> None:
+    if layout.image_shape not in (None, shape):
+        raise ContainerDamaged(f"record {index} is an image of {shape}, not of {layout.image_shape}.")
+
+
+def _by_shape(
+    pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+) -> Iterator[tuple[tuple[int, ...], NDArray[np.int64]]]:
+    """The shapes that there are, each with the indices of its images."""
+    if isinstance(pixels, np.ndarray):
+        yield pixels.shape[1:], np.arange(len(pixels))
+        return
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(pixels):
+        groups.setdefault(image.shape, []).append(index)
+    yield from ((shape, np.array(indices)) for shape, indices in groups.items())
+
+
+def _pieces(indices: NDArray[np.int64], shape: tuple[int, ...]) -> Iterator[NDArray[np.int64]]:
+    """Cut ``indices`` so that the images of a piece have about ``PIECE_BYTES``."""
+    some = max(1, PIECE_BYTES // math.prod(shape))
+    yield from (indices[start : start + some] for start in range(0, len(indices), some))
+
+
+def _stack(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    if isinstance(pixels, np.ndarray):
+        return pixels[indices[0] : indices[-1] + 1]
+    return np.stack([pixels[index] for index in indices.tolist()])

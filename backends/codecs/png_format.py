@@ -1,0 +1,135 @@
+"""PNG as bytes: the head and tail of the files that we write, and the check of any other (W3C PNG, third edition)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+from isal import isal_zlib
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from backends.images import Records
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
+MAX_PIXELS = 89_478_485
+"""The limit of Pillow, beyond which it takes an image for a decompression bomb."""
+
+HEAD_BYTES = 33
+"""Signature and IHDR."""
+DEPTH_BYTE = 24
+"""Where IHDR says the bits of a channel."""
+BEFORE_STREAM = HEAD_BYTES + 8
+AFTER_STREAM = 4 + len(END)
+_HEAD = struct.Struct(">8sI4sIIBBBBBI")
+_BEFORE = struct.Struct(f">{HEAD_BYTES}sI4s")
+_AFTER = struct.Struct(f">I{len(END)}s")
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+_CHANNELS = {colour: channels for channels, colour in _COLOUR_TYPES.items()}
+_CRC_OF_IDAT = isal_zlib.crc32(b"IDAT")
+
+
+def head_of(height: int, width: int, channels: int) -> bytes:
+    """Signature and IHDR of an image with 8 bits a channel, not interlaced.
+
+    Raises
+    ------
+    ValueError
+        PNG has no such image, or no reader would take it.
+    """
+    if channels not in _COLOUR_TYPES or not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(
+            f"png keeps images of 1, 3 or 4 channels and up to {MAX_PIXELS:,} pixels, not {(height, width, channels)}."
+        )
+    fields = struct.pack(">4sIIBBBBB", b"IHDR", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    return SIGNATURE + struct.pack(">I", 13) + fields + struct.pack(">I", isal_zlib.crc32(fields))
+
+
+def shape_of(head: bytes) -> tuple[int, int, int] | None:
+    """The shape for which ``head_of`` would write this head; None where it would not."""
+    _, _, _, width, height, _, colour, *_ = _HEAD.unpack(head)
+    channels = _CHANNELS.get(colour, 0)
+    if not channels or not 0 < height * width <= MAX_PIXELS or head != head_of(height, width, channels):
+        return None
+    return height, width, channels
+
+
+def around(head: bytes, stream: bytes) -> tuple[bytes, bytes]:
+    """What comes before and behind a deflated stream in a file with one IDAT."""
+    crc = isal_zlib.crc32(stream, _CRC_OF_IDAT)
+    return _BEFORE.pack(head, len(stream), b"IDAT"), _AFTER.pack(crc, END)
+
+
+def find_plain(records: Records) -> tuple[NDArray[np.bool_], NDArray[np.void]]:
+    """Tell which records are a head, one IDAT and IEND, nothing else; and the heads of all.
+
+    Returns
+    -------
+    plain
+        ``(n,)`` bool.
+    heads
+        ``(n,)`` void of ``HEAD_BYTES``; without meaning where a record is not plain.
+    """
+    starts, lengths = records.offsets[:-1], np.diff(records.offsets)
+    long_enough = lengths > BEFORE_STREAM + AFTER_STREAM
+    if not long_enough.any():
+        return long_enough, np.zeros(len(lengths), f"V{HEAD_BYTES}")
+    starts = np.where(long_enough, starts, starts[long_enough][0])
+    lengths = np.where(long_enough, lengths, lengths[long_enough][0])
+    before = records.data[starts[:, np.newaxis] + np.arange(BEFORE_STREAM)]
+    ends = records.data[(starts + lengths)[:, np.newaxis] - np.arange(len(END), 0, -1)]
+    stream = np.ascontiguousarray(before[:, HEAD_BYTES:]).view(">u4")
+    plain = long_enough & (stream[:, 0] == lengths - BEFORE_STREAM - AFTER_STREAM)
+    plain &= stream[:, 1] == int.from_bytes(b"IDAT", "big")
+    plain &= (ends == np.frombuffer(END, np.uint8)).all(axis=1)
+    heads = np.ascontiguousarray(before[:, :HEAD_BYTES]).view(f"V{HEAD_BYTES}").reshape(-1)
+    return plain, heads
+
+
+def inflate_plain(record: memoryview, size: int) -> bytes:
+    """Check and inflate the stream of a plain record.
+
+    Raises
+    ------
+    ValueError
+        Its CRC or its stream is damaged, or it does not inflate to ``size`` bytes; never more are made.
+    """
+    stream = record[BEFORE_STREAM:-AFTER_STREAM]
+    (crc, _) = _AFTER.unpack(record[-AFTER_STREAM:])
+    if isal_zlib.crc32(stream, _CRC_OF_IDAT) != crc:
+        raise ValueError("its CRC is wrong")
+    inflater = isal_zlib.decompressobj()
+    try:
+        rows: bytes = inflater.decompress(stream, size + 1)
+    except isal_zlib.error as error:  # type: ignore[misc]
+        raise ValueError(str(error)) from error
+    if len(rows) != size or not inflater.eof:
+        raise ValueError(f"it does not inflate to {size:,} bytes")
+    return rows
+
+
+def check_chunks(record: bytes) -> None:
+    """Walk the chunks of any PNG: their CRCs, IHDR first, IEND there, a size within the limit.
+
+    Raises
+    ------
+    ValueError
+        It is not a whole PNG.
+    """
+    if record[:16] != SIGNATURE + b"\x00\x00\x00\rIHDR":
+        raise ValueError("it does not begin as a PNG")
+    width, height = struct.unpack_from(">II", record.ljust(24), 16)
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    position, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        (length,) = struct.unpack(">I", record[position : position + 4].rjust(4))
+        kind, stop = record[position + 4 : position + 8], position + 8 + length
+        if stop + 4 > len(record):
+            raise ValueError("it is cut")
+        if isal_zlib.crc32(record[position + 4 : stop]) != int.from_bytes(record[stop : stop + 4], "big"):
+            raise ValueError(f"the CRC of its chunk {kind!r} is wrong")
+        position = stop + 4
