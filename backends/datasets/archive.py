@@ -88,7 +88,7 @@ class TarFiles:
                 seen.append(printable(member.name))
                 self._stream.skip(_padded(member.size))
         names = ", ".join([name for name in seen if name][:3]) or "nothing"
-        raise DatasetNotFound(f"{self.path} holds no known dataset (it has {names}): name an archive of CIFAR.")
+        raise self._foreign(f"holds no known dataset (it has {names})")
 
     def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         self._found.clear()
@@ -129,22 +129,26 @@ class TarFiles:
         """Every member, the stream at its first byte; whoever asks for the next has gone past its padded size."""
         self._restart()
         passed = 0
-        for number in range(MEMBERS):
+        for _ in range(MEMBERS):
             head = self._exactly(BLOCK)
             if not any(head):
                 return
             info = _header(head)
-            if info is None and number:
-                raise Broken(f"is broken: no tar header at byte {passed:,}")
+            if info is None and not passed:
+                raise self._foreign(f"is {kind_of(head) or 'data of an unknown kind'} in gzip, no archive")
             if info is None:
-                kind = kind_of(head) or "data of an unknown kind"
-                raise DatasetNotFound(f"{self.path} is {kind} in gzip, no archive: name a .tar.gz of CIFAR.")
+                raise Broken(f"is broken: no tar header at byte {passed:,}")
             size = 0 if info.type in _WITHOUT_DATA else info.size
+            if size < 0:
+                raise Broken("is broken: a file has fewer than no bytes")
             passed += BLOCK + _padded(size)
             if passed > TOTAL_BYTES:
-                raise Broken(f"unpacks to more than {TOTAL_BYTES >> 20} MiB, which CIFAR does not")
+                raise self._foreign(f"unpacks to more than {TOTAL_BYTES >> 20} MiB, which CIFAR does not")
             yield _Member(_bare_name(info), size)
-        raise Broken(f"has more than {MEMBERS:,} files, which CIFAR has not")
+        raise self._foreign(f"has more than {MEMBERS:,} files, which CIFAR has not")
+
+    def _foreign(self, reason: str) -> DatasetNotFound:
+        return DatasetNotFound(f"{self.path} {reason}: name the .tar.gz of CIFAR's Python version.")
 
     def _exactly(self, size: int) -> bytes:
         data = self._stream.read(size)
@@ -162,10 +166,9 @@ class TarFiles:
 
 def _header(block: bytes) -> tarfile.TarInfo | None:
     try:
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return None
-    return info if info.size >= 0 else None
 
 
 def _padded(size: int) -> int:

@@ -64,5 +64,5 @@ def _read_whole(path: Path) -> bytes:
     with open_regular(path) as file, reading(path):
         size = os.fstat(file.fileno()).st_size
         if size > FILE_BYTES:
-            raise DatasetDamaged(f"{path} is not a CIFAR batch (it has more than {FILE_BYTES >> 20} MiB).")
+            raise DatasetDamaged(f"{path} is not a CIFAR batch (it has more than {FILE_BYTES >> 20} MiB): replace it.")
         return file.read(size)

@@ -13,7 +13,7 @@ class Refused(Exception):
 
 def printable(name: str) -> str:
     """A name from a file, short and free of control characters."""
-    return ascii(name[:60])[1:-1]
+    return ascii(name[:60])[1:-1][:60]
 
 
 class Global(Enum):

@@ -61,7 +61,9 @@ def reading(path: Path | str) -> Iterator[None]:
             raise
         raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
     except OSError as error:
-        raise DatasetDamaged(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DatasetDamaged(
+            f"{path} cannot be read: {error.strerror or error}; check the path and its disk."
+        ) from error
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -43,8 +43,8 @@ def unpickle(data: bytes) -> object:
     """
     try:
         return _Machine(data).run()
-    except IndexError:
-        raise Refused("is broken: an instruction finds too few values before it") from None
+    except (IndexError, KeyError):  # of the stack, of the memo
+        raise Refused("is broken: an instruction needs a value that is not there") from None
 
 
 class _Machine:
@@ -113,7 +113,7 @@ class _Machine:
         try:
             return int(text)
         except ValueError:
-            raise Refused(f"is broken: {printable(text)!r} is not a number") from None
+            raise Refused(f"is broken: the number that ends at byte {self.at:,} is none") from None
 
     def skip(self, size: int) -> None:
         self.take(size)
@@ -201,8 +201,6 @@ class _Machine:
         self.memo[index] = self.stack[-1]
 
     def get(self, index: int) -> None:
-        if index not in self.memo:
-            raise Refused("is broken: it refers to a value that it never had")
         self.stack.append(self.memo[index])
 
     # Globals, and what is made of them
@@ -297,15 +295,5 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     ord("b"): _Machine.build,  # BUILD
 }
 
-_CALLS = {
-    ord("P"): "PERSID",
-    ord("Q"): "BINPERSID",
-    ord("i"): "INST",
-    ord("o"): "OBJ",
-    0x81: "NEWOBJ",
-    0x82: "EXT1",
-    0x83: "EXT2",
-    0x84: "EXT4",
-    0x92: "NEWOBJ_EX",
-}
-"""Instructions that run something; the others that are missing above are only useless here."""
+# Of the instructions that are missing above, those that run something; the others are only of no use.
+_CALLS = {0x50: "PERSID", 0x51: "BINPERSID", 0x69: "INST", 0x6F: "OBJ", 0x81: "NEWOBJ", 0x82: "EXT1", 0x92: "NEWOBJ_EX"}
