@@ -1,0 +1,118 @@
+"""Archives that are broken, hostile or of something else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import tarfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from backends.datasets import open_dataset
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def packed(cifar10_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("packed") / "cifar-10-python"
+    return type(cifar10_folder)(shutil.make_archive(str(base), "gztar", cifar10_folder.parent, cifar10_folder.name))
+
+
+def member(name: str, content: bytes = b"", **fields: object) -> bytes:
+    """One header and its padded content; ``fields`` of TarInfo."""
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def refusal(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    with pytest.raises(ImgstoreError) as refused:
+        open_dataset(path)
+    sentence = str(refused.value)
+    assert str(path) in sentence
+    assert sentence.endswith(".")
+    assert isinstance(refused.value, DatasetDamaged | DatasetNotFound)
+    return sentence
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_archive_is_refused(packed: Path, tmp_path: Path, share: float, gzipped: bool) -> None:
+    content = packed.read_bytes() if gzipped else gzip.decompress(packed.read_bytes()).rstrip(b"\0")
+    assert "is truncated" in refusal(tmp_path / "cut.tar.gz", content[: int(len(content) * share)])
+
+
+def test_a_flipped_bit_is_found_by_the_checksum(packed: Path, tmp_path: Path) -> None:
+    content = bytearray(packed.read_bytes())
+    for at in np.random.default_rng(0).integers(100, len(content), 20):
+        content[at] ^= 1
+        refusal(tmp_path / "flipped.tar.gz", bytes(content))
+        content[at] ^= 1
+
+
+def test_an_archive_that_changes_while_open_is_refused(packed: Path, tmp_path: Path) -> None:
+    path = tmp_path / packed.name
+    shutil.copy(packed, path)
+    content = bytearray(path.read_bytes())
+    with open_dataset(path) as dataset:
+        content[1000:-1000] = np.random.default_rng(0).bytes(len(content) - 2000)
+        path.write_bytes(content)
+        with pytest.raises(DatasetDamaged, match=str(path)):
+            dataset.read(np.arange(200))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (member("d/data_batch_1", size=10 << 30), "unpacks to more than 512 MiB"),
+        (member("d/data_batch_1", size=300 << 20), "data_batch_1 of 314,572,800 bytes"),
+        (member("d/data_batch_1", size=-5), "fewer than no bytes"),
+        (member("d/any", b"x" * 600) * 1001, "more than 1,000 files"),
+        (member("d/batches.meta", b"x") + member("e/batches.meta", b"x"), "found text"),
+        (member("../data_batch_1", b"x") + bytes(1024), "holds no known dataset (it has nothing)"),
+        (member("/d/data_batch_1", b"x") + bytes(1024), "holds no known dataset (it has nothing)"),
+        (member("a/b/c/data_batch_1", b"x") + bytes(1024), "holds no known dataset (it has nothing)"),
+        (member("d/data_batch_1", type=tarfile.SYMTYPE, linkname="/etc/passwd") + bytes(1024), "no known dataset"),
+        (member("d/data_batch_1", type=tarfile.LNKTYPE, linkname="/etc/passwd") + bytes(1024), "no known dataset"),
+        (member("d/data_batch_1", type=tarfile.FIFOTYPE) + bytes(1024), "no known dataset"),
+        (member("d/data_batch_1", type=tarfile.GNUTYPE_SPARSE) + bytes(1024), "no known dataset"),
+        (member("a\x1b]0;x") + bytes(1024), "(it has a\\x1b]0;x)"),
+        (member("cat.png", b"x") + b"x" * 512, "no tar header at byte 1,024"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(600), "is a PNG picture in gzip, no archive"),
+        (b"", "is truncated"),
+        (bytes(4 << 20), "holds no known dataset (it has nothing)"),
+    ],
+)
+def test_a_foreign_or_hostile_archive_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    sentence = refusal(tmp_path / "x.tar.gz", gzip.compress(content, 1))
+    assert reason in sentence
+
+
+def test_the_same_file_twice_is_refused(cifar10_folder: Path, tmp_path: Path) -> None:
+    one = member("a/batches.meta", (cifar10_folder / "batches.meta").read_bytes())
+    two = member("b/batches.meta", (cifar10_folder / "batches.meta").read_bytes())
+    assert "has batches.meta twice" in refusal(tmp_path / "x.tar", one + two + bytes(1024))
+
+
+def test_zeros_behind_the_end_do_not_unpack_for_ever(packed: Path, tmp_path: Path) -> None:
+    squeezed = zlib.compressobj(9, wbits=31)
+    zeros = b"".join(squeezed.compress(bytes(1 << 20)) for _ in range(64)) + squeezed.flush()
+    assert len(zeros) < 1 << 17
+    assert "more data behind its end" in refusal(tmp_path / "x.tar.gz", packed.read_bytes() + zeros)
+
+
+def test_garbage_after_gzip_is_ignored_as_gzip_does(packed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(packed.read_bytes() + bytes(512))
+    assert open_dataset(path).count == 200
+    assert gzip.GzipFile(fileobj=io.BytesIO(path.read_bytes())).read(1) != b""
