@@ -56,12 +56,12 @@ class ImgstoreApp(App[int]):
     MODES: ClassVar = {"workbench": Workbench}
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("H", "history", "history", show=False, id="history", tooltip="All runs: replay or go on following"),
+        Binding("H", "history", "history", show=False, id="history", tooltip="All runs, past and present"),
         Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Find any command"),
         Binding("question_mark,f1", "help", "keys", key_display="?", id="help", tooltip="This list"),
-        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave; asks if something runs"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True),
-        Binding("ctrl+c", "interrupt", "quit at the second press", show=False, priority=True, system=True),
+        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, system=True),
+        Binding("ctrl+c", "interrupt", "Twice: leave at once", show=False, priority=True, system=True),
     ]
 
     def __init__(self, jobs: Path, dataset: str | None = None) -> None:

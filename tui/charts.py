@@ -145,7 +145,7 @@ def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
     curves = [Curve(c.name, c.mark, c.role, tuple(filter(_drawable, c.points))) for c in chart.curves]
     seconds = [y for curve in curves for _, y in curve.points]
     counts = [count for count in chart.counts if count > 0]
-    if not counts or width < 12 or height < 5:
+    if not counts or width < 12 or height < 4:
         return canvas.rows()
     ticks_y = _value_ticks(seconds, height - 2, chart.log)
     left = max((cell_len(text) for _, text in ticks_y[1]), default=0) + 2
@@ -158,7 +158,7 @@ def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
     scale_y = ticks_y[0]
     _draw_axes(canvas, left, plot_width, plot_height, ticks_y, _count_ticks(counts, scale_x, chart.log))
     _draw_curves(canvas, curves, chart.focus, left, plot_width, plot_height, scale_x, scale_y)
-    _draw_names(canvas, curves, left, plot_width, plot_height, scale_x, scale_y)
+    _draw_names(canvas, curves, left, plot_height, scale_x, scale_y)
     _draw_labels(canvas, chart, left, plot_width, plot_height)
     return canvas.rows()
 
@@ -179,24 +179,26 @@ def _value_ticks(seconds: list[float], cells: int, log: bool) -> tuple[_Scale, l
 
 
 def _decades(seconds: list[float], cells: int) -> tuple[_Scale, list[tuple[int, str]]]:
-    """Whole rows a decade where that fills most of the height."""
+    """Whole rows a decade where that fills most of the height, and two decades' ticks at least."""
     low, high = math.log10(min(seconds)), math.log10(max(seconds))
-    span = max(high - low, 0.3)
-    per_decade = (cells - 1) / span
-    first, last = math.floor(low), math.ceil(high)
-    if math.floor(per_decade) * max(1, last - first) >= 0.6 * (cells - 1):
-        per_decade = min(math.floor(per_decade), max(1, (cells - 1) // max(1, last - first)))
-    bottom = low
-    if per_decade * (last - first) <= cells - 1:
-        bottom = first
-    scale = _Scale(float(bottom), float(per_decade), True)
-    step = 1 if per_decade >= 1 else math.ceil(1 / per_decade)
-    ticks = []
-    for power in range(math.ceil(bottom), last + 1, step):
-        row = int(scale.position(10.0**power))
-        if 0 <= row < cells:
-            ticks.append((row, _decade_text(power)))
-    return scale, ticks
+    if math.floor(high) - math.ceil(low) < 1:
+        low, high = float(math.floor(low)), max(float(math.ceil(high)), math.floor(low) + 1.0)
+    fitting = (cells - 1) / (high - low)
+    scale = _Scale(low, fitting, True)
+    for rows in range(math.floor(fitting), 0, -1):
+        above = (math.ceil(low) - low) * rows
+        shifted = _Scale(low - (math.ceil(above) - above) / rows, float(rows), True)
+        if shifted.position(10.0**high) < cells:
+            if rows * (high - low) >= 0.6 * (cells - 1):
+                scale = shifted
+            break
+    step = max(1, math.ceil(1 / scale.per_unit))
+    powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1, step)
+    ticks = [(int(scale.position(10.0**power) + 1e-9), _decade_text(power)) for power in powers]
+    above = math.ceil(high + 1e-9) if step == 1 else 0
+    if above and int(scale.position(10.0**above) + 1e-9) < cells:
+        ticks.append((int(scale.position(10.0**above) + 1e-9), _decade_text(above)))
+    return scale, [(row, text) for row, text in ticks if 0 <= row < cells]
 
 
 def _decade_text(power: int) -> str:
@@ -319,18 +321,22 @@ def _draw_names(
     canvas: _Canvas,
     curves: list[Curve],
     left: int,
-    width: int,
     height: int,
     scale_x: _Scale,
     scale_y: _Scale,
 ) -> None:
-    """Names behind the last points, from the top down, each on the nearest row that is free for it."""
+    """Names behind the last points, from the top down, each on the nearest row that is free for it.
+
+    Of several curves that end in one cell, the one whose mark is seen there has its name beside it.
+    """
     ends = []
     for curve in curves:
         if curve.points:
             x, y = curve.points[-1]
-            ends.append((height - 1 - int(scale_y.position(y)), left + int(scale_x.position(x)), curve))
-    for row, column, curve in sorted(ends, key=lambda end: end[:2]):
+            row, column = height - 1 - int(scale_y.position(y)), left + int(scale_x.position(x))
+            hidden = canvas.cells[row][column][0] != curve.mark
+            ends.append((row, column, hidden, curve))
+    for row, column, _, curve in sorted(ends, key=lambda end: end[:3]):
         room = canvas.width - column - 2
         name = curve.name if cell_len(curve.name) <= room else curve.name[: max(0, room - 1)] + "…"
         for offset in sorted(range(-height, height + 1), key=lambda step: (abs(step), step < 0)):

@@ -39,6 +39,7 @@ class RunState:
     stopping: bool = False
     dataset: DatasetFacts | None = None
     work: tuple[str, ...] = ()
+    filesystem: str = ""
     notes: tuple[str, ...] = ()
     trials: int = 0
     ended: int = 0
@@ -103,6 +104,7 @@ def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:
         "plan": event.plan,
         "dataset": event.dataset,
         "work": event.work,
+        "filesystem": next((mount.filesystem for mount in event.environment.mounts), ""),
         "notes": event.notes,
         "trials": event.trials,
         "started": event.time,

@@ -30,8 +30,6 @@ class Situation:
     ----------
     has_dataset, has_run, busy
         Whether a dataset is open, a run is on show, and it still goes on.
-    stale
-        Whether the draft differs from the plan of the run on show.
     operations
         Of the run on show, else of the draft.
     """
@@ -41,7 +39,6 @@ class Situation:
     has_run: bool = False
     busy: bool = False
     stopping: bool = False
-    stale: bool = False
     operation: str = "store"
     operations: tuple[str, ...] = ("store", "read")
 

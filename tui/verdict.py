@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from tui import units
@@ -29,14 +30,9 @@ def standings(run: RunState, operation: str, count: int) -> list[Standing]:
 
 
 def disk_standings(run: RunState) -> list[Standing]:
-    """Allocated bytes at the largest size that has any, the least first."""
-    count = disk_count(run)
+    """Allocated bytes at the largest size, the least first."""
+    count = run.plan.sizes[-1]
     return _ordered(run, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
-
-
-def disk_count(run: RunState) -> int:
-    """The largest number of images whose disk usage is known; 0 where none is."""
-    return max((n for (_, _, n), one in run.figures.items() if one.bytes_allocated), default=0)
 
 
 def _ordered(run: RunState, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
@@ -47,29 +43,31 @@ def _ordered(run: RunState, values: dict[str, float | None] | dict[str, int | No
 
 def headline(run: RunState, room: int) -> Content:
     """The result in one row: ``read 2,000: hdf5 1.1 ms · lmdb 5.2x · files 48x  median of 3``."""
-    ended = {"finished": "", "cancelled": "stopped  "}.get(run.phase, "")
+    stopped = "stopped  " if run.phase == "cancelled" else ""
     operation = "read" if "read" in run.plan.operations else run.plan.operations[-1]
     count = max((n for (_, op, n), one in run.figures.items() if op == operation and one.repeats), default=0)
     found = standings(run, operation, count)
     if not found:
         return Content.styled(
-            f"{ended}no figures: {safe_text(run.message, 300)}" if run.message else ended.strip(), "$dim"
+            f"{stopped}no figures" + (f": {safe_text(run.message, 300)}" if run.message else ""), "$dim"
         )
     repeats = min(run.figures[one.series.configuration, operation, count].repeats for one in found)
     tail = f"  median of {repeats}" if repeats > 1 else "  measured once"
-    line = Content.assemble((ended, "bold"), (f"{operation} {count:,}: ", "$dim"))
-    for index, one in enumerate(found):
-        value = units.seconds(one.value) if index == 0 else units.ratio(one.ratio)
-        name = Content.assemble(
-            (one.series.mark, one.series.role), f" {safe_text(one.series.name, 24)} ", (value, "bold")
-        )
-        part = Content.assemble((" · ", "$dim") if index else "", name)
-        if line.cell_length + part.cell_length > room:
-            break
-        line = Content.assemble(line, part)
-    if line.cell_length + len(tail) <= room:
-        line = Content.assemble(line, (tail, "$dim"))
-    return line
+    head = Content.assemble((stopped, "bold"), (f"{operation} {count:,}: ", "$dim"))
+    for marks, end in ((True, tail), (False, tail), (False, "")):
+        parts = Content.assemble(("  ·  " if room > 110 else " · ", "$dim")).join(_entry(one, marks) for one in found)
+        line = Content.assemble(head, parts, (end, "$dim"))
+        if line.cell_length <= room:
+            return line
+    return line.truncate(room, ellipsis=True)
+
+
+def _entry(one: Standing, marks: bool) -> Content:
+    mark = Content.styled(one.series.mark + " ", one.series.role) if marks else Content("")
+    value = units.seconds(one.value) if one.ratio == 1 else units.ratio(one.ratio)
+    return Content.assemble(
+        mark, (safe_text(one.series.name, 24), "" if marks else one.series.role), " ", (value, "bold")
+    )
 
 
 def verdict_rows(run: RunState | None, width: int) -> list[Content]:
@@ -77,11 +75,10 @@ def verdict_rows(run: RunState | None, width: int) -> list[Content]:
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     size = run.plan.sizes[-1]
-    rows = [_state_row(run), Content("")]
+    rows = [_state_row(run), Content.styled(f"{size:,} images", "$dim"), Content("")]
     for operation in run.plan.operations:
-        rows += _block(operation, standings(run, operation, size), units.seconds, width)
-    rows += _block("disk", disk_standings(run), units.size, width)
-    rows += [Content(""), Content.styled(f"for {size:,} images", "$dim")]
+        rows += _block(operation, standings(run, operation, size), width)
+    rows += _block("disk", disk_standings(run), width)
     rows += [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
     return rows
 
@@ -95,22 +92,17 @@ def _state_row(run: RunState) -> Content:
     return Content.styled("stopped before all repeats were in", "$dim")
 
 
-def _block(title: str, found: list[Standing], text: object, width: int) -> list[Content]:
+def _block(title: str, found: list[Standing], width: int) -> list[Content]:
     if not found:
         return [Content.assemble((fit(title, 7), "$dim"), ("waiting", "$dim"))]
-    describe = units.size if text is units.size else units.seconds
-    names = max(len(safe_text(one.series.name, 24)) for one in found)
-    rows = []
-    for index, one in enumerate(found):
-        head = title if index == 0 else ""
-        ratio = "" if index == 0 else units.ratio(one.ratio)
-        rows.append(
-            Content.assemble(
-                (fit(head, 7), "$dim"),
-                (one.series.mark, one.series.role),
-                f" {fit(safe_text(one.series.name, 24), min(names, max(4, width - 28)))} ",
-                f"{describe(one.value):>8}",
-                (f"{ratio:>7}", "$dim"),
-            )
+    describe = units.size if title == "disk" else units.seconds
+    names = min(max(cell_len(safe_text(one.series.name, 40)) for one in found), max(4, width - 25))
+    return [
+        Content.assemble(
+            (fit(title if one is found[0] else "", 7), "$dim"),
+            (one.series.mark, one.series.role),
+            f" {fit(safe_text(one.series.name, 40), names)} {describe(one.value):>8}",
+            ("" if one is found[0] else f"{units.ratio(one.ratio):>7}", "$dim"),
         )
-    return rows
+        for one in found
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -12,13 +13,28 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui import units
-from tui.draft import Draft, first_draft
+from tui.draft import Draft, Row, first_draft
 from tui.keys import MOVES, SIDEWAYS
 from tui.run_state import RunState
 from tui.series import Series, identify
 from tui.text import fit, safe_text
 
 _COLUMN, _WIDEST_COLUMN = 9, 12
+_EXTRAS = ("on disk", "files", "img/s", "durable")
+"""Columns behind the sizes, as many as fit; all of the largest size."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where the columns stand, in cells; ``start`` and ``fitting`` say which sizes are shown."""
+
+    names: int
+    codecs: int
+    start: int
+    fitting: int
+    extras: int
+    width: int
+    gap: int
 
 
 class BackendTable(Widget, can_focus=True):
@@ -67,18 +83,13 @@ class BackendTable(Widget, can_focus=True):
         self.column = max(0, self.column - 1)
 
     def action_cursor_right(self) -> None:
-        sizes = self.shown_sizes
-        self.column = min(self.column + 1, len(sizes) - self._fitting(len(sizes))[0])
+        grid = self._grid(list(identify(self.draft.configurations).values()))
+        self.column = min(self.column + 1, len(self.draft.sizes) - grid.fitting)
 
     @property
     def configuration(self) -> str:
         """The configuration under the cursor."""
         return self.draft.rows[self.cursor].configuration
-
-    @property
-    def shown_sizes(self) -> tuple[int, ...]:
-        """The sizes that have a column: the run's, else the plan's."""
-        return self.run.plan.sizes if self.run is not None else self.draft.sizes
 
     def on_click(self, event: object) -> None:
         offset = getattr(event, "y", 0) - 2
@@ -87,66 +98,54 @@ class BackendTable(Widget, can_focus=True):
 
     def render(self) -> Content:
         series = identify(self.draft.configurations)
-        names = max(6, *(cell_len(one.backend) for one in series.values()))
-        codecs = max(5, *(cell_len(_codec(one)) for one in series.values()))
+        grid = self._grid(list(series.values()))
         first = self._first_row()
-        height = max(1, self.size.height - 1)
-        lines = [self._head(names, codecs)]
-        for index in range(first, min(first + height, len(self.draft.rows))):
-            row = self.draft.rows[index]
-            lines.append(self._row(index, row.ticked, series[row.configuration], names, codecs))
-        return Content("\n").join(lines)
+        shown = self.draft.rows[first : first + max(1, self.size.height - 1)]
+        rows = (self._row(first + place, row, series[row.configuration], grid) for place, row in enumerate(shown))
+        return Content("\n").join([self._head(grid), *rows])
 
     def _first_row(self) -> int:
         height = max(1, self.size.height - 1)
         return max(0, min(self.cursor - height + 1, len(self.draft.rows) - height))
 
-    def _left(self, names: int, codecs: int) -> int:
-        return 6 + names + 2 + min(codecs, 16)
-
-    def _fitting(self, sizes: int) -> tuple[int, int, bool]:
-        """How many sizes fit, how wide a column is, and whether the number of files has one too."""
-        series = identify(self.draft.configurations).values()
+    def _grid(self, series: list[Series]) -> _Grid:
         names = max(6, *(cell_len(one.backend) for one in series))
-        codecs = max(5, *(cell_len(_codec(one)) for one in series))
-        room = self.size.width - self._left(names, codecs) - 1
-        files = room >= (sizes + 2) * _COLUMN + 20
-        extra = 2 if files else 1
-        count = max(1, min(sizes, room // _COLUMN - extra))
-        return count, max(_COLUMN, min(_WIDEST_COLUMN, room // (count + extra))), files
+        codecs = min(16, max(5, *(cell_len(_codec(one)) for one in series)))
+        room = self.size.width - 6 - names - 2 - codecs - 1
+        sizes = len(self.draft.sizes)
+        extras = max(1, min(len(_EXTRAS), room // (_COLUMN + 1) - sizes))
+        fitting = max(1, min(sizes, room // _COLUMN - extras))
+        width = max(_COLUMN, min(_WIDEST_COLUMN, room // (fitting + extras)))
+        start = min(self.column, sizes - fitting)
+        gap = max(0, room - width * (fitting + extras)) if width < _WIDEST_COLUMN else 0
+        return _Grid(names, codecs, start, fitting, extras, width, gap)
 
-    def _head(self, names: int, codecs: int) -> Content:
-        sizes = self.shown_sizes
-        count, width, files = self._fitting(len(sizes))
-        start = min(self.column, len(sizes) - count)
-        shown = sizes[start : start + count]
-        text = " " * self._left(names, codecs)
-        for place, size in enumerate(shown):
-            label = units.count(size)
-            if place == 0 and start > 0:
-                label = f"‹ {label}"
-            if place == count - 1 and start + count < len(sizes):
-                label = f"{label} ›"
-            text += fit(label, width, right=True)
-        text += fit("on disk", width, right=True) + (fit("files", width, right=True) if files else "")
-        return Content.styled(text, "$dim")
+    def _head(self, grid: _Grid) -> Content:
+        sizes = self.draft.sizes
+        text = " " * (6 + grid.names + 2 + grid.codecs + grid.gap)
+        for place in range(grid.start, grid.start + grid.fitting):
+            label = units.count(sizes[place])
+            before = "‹ " if place == grid.start > 0 else ""
+            after = " ›" if place == grid.start + grid.fitting - 1 < len(sizes) - 1 else ""
+            text += fit(before + label + after, grid.width, right=True)
+        return Content.styled(
+            text + "".join(fit(name, grid.width, right=True) for name in _EXTRAS[: grid.extras]), "$dim"
+        )
 
-    def _row(self, index: int, ticked: bool, one: Series, names: int, codecs: int) -> Content:
-        sizes = self.shown_sizes
-        count, width, files = self._fitting(len(sizes))
-        start = min(self.column, len(sizes) - count)
-        plain, strong = ("", "bold") if ticked else ("$dim", "$dim")
+    def _row(self, index: int, row: Row, one: Series, grid: _Grid) -> Content:
+        plain, strong = ("", "bold") if row.ticked else ("$dim", "$dim")
         parts: list[Content | tuple[str, str]] = [
-            ("[x] " if ticked else "[ ] ", plain),
-            (one.mark + " ", one.role if ticked else "$dim"),
-            (fit(safe_text(one.backend, 40), names) + "  ", strong),
-            (fit(_codec(one), min(codecs, 16)), "$dim"),
+            ("[x] " if row.ticked else "[ ] ", plain),
+            (one.mark + " ", one.role if row.ticked else "$dim"),
+            (fit(safe_text(one.backend, 40), grid.names) + "  ", strong),
+            (fit(_codec(one), grid.codecs) + " " * grid.gap, "$dim"),
         ]
-        for size in sizes[start : start + count]:
-            text, style = self._cell(one.configuration, size, ticked)
-            parts.append((fit(text, width, right=True), style))
-        for text, style in self._usage(one.configuration, ticked)[: 2 if files else 1]:
-            parts.append((fit(text, width, right=True), style))
+        cells = [
+            self._cell(one.configuration, size, row.ticked)
+            for size in self.draft.sizes[grid.start : grid.start + grid.fitting]
+        ]
+        for text, style in cells + self._extras(one.configuration, row.ticked)[: grid.extras]:
+            parts.append((fit(text, grid.width, right=True), style))
         line = Content.assemble(*parts)
         line = Content.assemble(line, " " * max(0, self.size.width - line.cell_length))
         if index == self.cursor and self.has_focus:
@@ -156,31 +155,35 @@ class BackendTable(Widget, can_focus=True):
     def _cell(self, configuration: str, size: int, ticked: bool) -> tuple[str, str]:
         """What one cell says: a figure, a share, a dot, or that it failed."""
         run = self.run
+        waiting = ("·" if ticked and self.operation in self.draft.operations else "", "$dim")
         if run is None:
-            return ("·" if ticked else "", "$dim")
-        if configuration not in run.plan.configurations or self.operation not in run.plan.operations:
-            return "", ""
+            return waiting
         key = (configuration, self.operation, size)
         trial = run.trial
         if trial is not None and (trial.configuration, trial.operation, trial.count) == key:
             return f"▸ {run.share * 100:.0f} %", "bold"
         figure = run.figures.get(key)
-        if key in run.failures:
-            return ("! failed", "$error") if run.failures[key].outcome == "failed" else ("skipped", "$dim")
+        failed = run.failures.get(key)
+        if failed is not None and (figure is None or not figure.repeats):
+            return ("! failed", "$error") if failed.outcome == "failed" else ("skipped", "$dim")
         if figure is None or figure.seconds is None:
-            return "·", "$dim"
+            return waiting
+        if failed is not None:
+            return f"! {units.seconds(figure.seconds)}", "$error"
         return units.seconds(figure.seconds), "" if figure.repeats >= run.plan.repeats else "$dim"
 
-    def _usage(self, configuration: str, ticked: bool) -> list[tuple[str, str]]:
-        """Allocated bytes and number of files at the largest size."""
-        run = self.run
-        if run is None or configuration not in run.plan.configurations:
-            return [("·" if ticked and run is None else "", "$dim")] * 2
-        for operation in run.plan.operations:
-            figure = run.figures.get((configuration, operation, run.plan.sizes[-1]))
-            if figure is not None and figure.bytes_allocated is not None:
-                return [(units.size(figure.bytes_allocated), ""), (f"{figure.files or 0:,}", "")]
-        return [("·", "$dim")] * 2
+    def _extras(self, configuration: str, ticked: bool) -> list[tuple[str, str]]:
+        """What the largest size takes on disk, in files, and how fast and how durable it was."""
+        run, size = self.run, self.draft.sizes[-1]
+        found = run.figures.get((configuration, self.operation, size)) if run is not None else None
+        if found is None or not found.repeats:
+            return [("·" if ticked else "", "$dim")] * len(_EXTRAS)
+        return [
+            (units.size(found.bytes_allocated), ""),
+            (f"{found.files:,}" if found.files is not None else "·", ""),
+            (units.rate(found.images_per_second).removesuffix(" img/s"), ""),
+            (units.seconds(found.seconds_durable), ""),
+        ]
 
 
 def _codec(one: Series) -> str:

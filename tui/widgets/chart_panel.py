@@ -16,8 +16,8 @@ from tui import units
 from tui.charts import Bar, Curve, Row, TimeChart, draw_bars, draw_times, dropped
 from tui.series import identify
 from tui.steps import View
-from tui.text import safe_text
-from tui.verdict import disk_count, disk_standings, verdict_rows
+from tui.text import fit, safe_text
+from tui.verdict import disk_standings, verdict_rows
 from tui.widgets.chart_view import ChartView
 from tui.widgets.start_list import StartList
 
@@ -36,6 +36,10 @@ _TITLES = {
     View.VERDICT: "4 Verdict",
     View.ERROR: "4 Not done",
 }
+HOW = (
+    "Each trial is a process of its own, in random order, after one warm-up that is thrown away. "
+    "Every image and label is compared with its source afterwards, outside the clock."
+)
 _TIMES = {"store": "Storage time", "read": "Read time"}
 
 
@@ -56,11 +60,10 @@ class ChartPanel(Vertical, can_focus=True):
     class Drawn(Message):
         """A chart was drawn in a thread."""
 
-        def __init__(self, wanted: object, rows: list[Row], note: str = "") -> None:
+        def __init__(self, wanted: object, rows: list[Row]) -> None:
             super().__init__()
             self.wanted = wanted
             self.rows = rows
-            self.note = note
 
     def compose(self) -> ComposeResult:
         yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
@@ -105,7 +108,9 @@ class ChartPanel(Vertical, can_focus=True):
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
         said = safe_text(self.words, 1000)
         before, enter, after = said.rpartition("Enter runs it.")
-        return Content.assemble(before, ("Enter", "bold"), " runs it.") if enter and not after else Content(said)
+        if not enter or after:
+            return Content(said)
+        return Content.assemble(before, ("Enter", "bold"), " runs it.\n\n", (HOW, "$dim"))
 
     def _title(self) -> str:
         if self.view is not View.CHART:
@@ -120,12 +125,13 @@ class ChartPanel(Vertical, can_focus=True):
         wanted: object
         if self.view is View.CHART:
             chart = self._times(self.run)
-            wanted = (chart, width, height)
-            job = partial(self._draw_times, wanted, chart, width, height)
+            notes = self._notes(self.run, chart)
+            wanted = (chart, notes, width, height)
+            job = partial(self._draw_times, wanted, chart, notes, width, height)
         else:
             bars = disk_bars(self.run)
             wanted = (bars, width, height)
-            job = partial(self._draw_disk, wanted, bars, disk_count(self.run), width, height)
+            job = partial(self._draw_disk, wanted, bars, self.run.plan.sizes[-1], width, height)
         if wanted != self._drawn:
             self._drawn = wanted
             self.run_worker(job, thread=True, group="chart", exit_on_error=False)
@@ -141,13 +147,18 @@ class ChartPanel(Vertical, can_focus=True):
         label = f"Seconds to {self.operation}"
         return TimeChart(curves, run.plan.sizes, "Number of images", label, self.log_scale, focus)
 
-    def _draw_times(self, wanted: object, chart: TimeChart, width: int, height: int) -> None:
+    def _notes(self, run: RunState, chart: TimeChart) -> tuple[str, ...]:
         lost = dropped(chart)
-        note = f"{lost} figures are not positive and are left out" if lost else ""
-        self.post_message(self.Drawn(wanted, draw_times(chart, width, height), note))
+        said = [safe_text(note, 400) for note in run.notes]
+        return (*said, f"{lost} figures are not positive and not drawn") if lost else tuple(said)
+
+    def _draw_times(self, wanted: object, chart: TimeChart, notes: tuple[str, ...], width: int, height: int) -> None:
+        said: list[Row] = [[(" " + fit(note, width - 2), "$dim")] for note in notes[: height // 4]]
+        self.post_message(self.Drawn(wanted, said + draw_times(chart, width, height - len(said))))
 
     def _draw_disk(self, wanted: object, bars: tuple[Bar, ...], count: int, width: int, height: int) -> None:
-        head: list[Row] = [[(f" Allocated on disk by {count:,} images", "$dim")], []]
+        said = f" Allocated on disk by {count:,} images" if bars else f" {count:,} images are not stored yet"
+        head: list[Row] = [[(said, "$dim")], []]
         self.post_message(self.Drawn(wanted, head + draw_bars(bars, width, max(0, height - 2))))
 
     @on(Drawn)
@@ -164,7 +175,7 @@ def _points(run: RunState, configuration: str, operation: str) -> tuple[tuple[fl
 
 def disk_bars(run: RunState) -> tuple[Bar, ...]:
     """One bar a configuration: allocated bytes at the largest size, the least first."""
-    count = disk_count(run)
+    count = run.plan.sizes[-1]
     bars = []
     for one in disk_standings(run):
         name = one.series.configuration

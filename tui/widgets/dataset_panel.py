@@ -61,11 +61,10 @@ class DatasetPanel(Widget, can_focus=True):
 
     def _rows(self, facts: DatasetFacts) -> list[Content]:
         width = self.size.width
-        path = short(safe_text(facts.path), max(10, width - 80))
-        first = Content.assemble((safe_text(facts.kind, 24), "bold"), "   ", (path, "$dim"))
-        for part in self._figures(facts):
-            if first.cell_length + 3 + part.cell_length <= width:
-                first = Content.assemble(first, "   ", part)
+        kind = Content.styled(safe_text(facts.kind, 24), "bold")
+        figures = Content.join(Content("   "), self._figures(facts))
+        path = short(safe_text(facts.path), max(10, width - kind.cell_length - figures.cell_length - 6))
+        first = Content.assemble(kind, "   ", (path, "$dim"), "   ", figures)
         return [first, self._class_names(facts, width), self._splits(facts)]
 
     def _class_names(self, facts: DatasetFacts, width: int) -> Content:
@@ -79,5 +78,5 @@ class DatasetPanel(Widget, can_focus=True):
         return Content.assemble(shown.stylize("$dim"), (each, "$dim"))
 
     def _splits(self, facts: DatasetFacts) -> Content:
-        others = "   ".join(f"{safe_text(name, 20)} {count:,}" for name, count in facts.splits.items())
-        return Content.styled(f"split {safe_text(facts.split, 20)} of   {others}", "$dim")
+        others = ", ".join(f"{safe_text(name, 20)} {count:,}" for name, count in facts.splits.items())
+        return Content.styled(f"split {safe_text(facts.split, 20)}   of {others}", "$dim")

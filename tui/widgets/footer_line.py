@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
 from textual.content import Content
 from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from textual.dom import DOMNode
     from textual.events import Click
+    from textual.screen import Screen
 
 _NAMES = {
     "enter": "Enter",
@@ -27,6 +30,10 @@ _NAMES = {
     "tab": "Tab",
     "shift+tab": "shift+Tab",
 }
+TABLE_KEYS = ("pick", "codec", "add", "remove")
+CHART_KEYS = ("scale", "look('numbers')", "look('disk')", "verdict", "full")
+"""Actions whose keys stand in the bottom edge of their panel."""
+
 _ALWAYS = ("help", "quit")
 """Actions that keep their place at the end however small the row is."""
 
@@ -66,7 +73,7 @@ class FooterLine(Widget):
             column += width + 2
 
     def _fitting(self, room: int) -> list[Hint]:
-        hints = self._hints()
+        hints = [hint for hint in active_hints(self.screen) if hint.action not in TABLE_KEYS + CHART_KEYS]
         kept = [hint for hint in hints if hint.action in _ALWAYS]
         left = room - sum(_shown(hint).cell_length + 2 for hint in kept)
         shown = []
@@ -77,23 +84,29 @@ class FooterLine(Widget):
                 left -= needed
         return shown + kept
 
-    def _hints(self) -> list[Hint]:
-        describe = getattr(self.screen, "describe_action", None)
-        found: dict[str, Hint] = {}
-        for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if binding.show and active.enabled and binding.action not in found:
-                word = (describe(binding.action) if describe else "") or binding.description
-                found[binding.action] = Hint(key_name(binding), word, binding.action, active.node)
-        order = {action: place for place, action in enumerate(_declared(self))}
-        return sorted(found.values(), key=lambda hint: order.get(hint.action, 0))
+
+def active_hints(screen: Screen[Any]) -> list[Hint]:
+    """The keys that act now on ``screen``, in the order in which they are declared."""
+    describe = getattr(screen, "describe_action", None)
+    found: dict[str, Hint] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.show and active.enabled and binding.action not in found:
+            word = (describe(binding.action) if describe else "") or binding.description
+            found[binding.action] = Hint(key_name(binding), word, binding.action, active.node)
+    order = {action: place for place, action in enumerate(_declared(screen))}
+    return sorted(found.values(), key=lambda hint: order.get(hint.action, 0))
+
+
+def hints_line(hints: Iterable[Hint], actions: Sequence[str]) -> Content:
+    """Those of ``actions`` that act now, for the edge of a panel."""
+    return Content("   ").join(_shown(hint) for hint in hints if hint.action in actions)
 
 
 def _shown(hint: Hint) -> Content:
     return Content.assemble((hint.key, "bold"), (f" {hint.word}", "$dim"))
 
 
-def _declared(widget: Widget) -> list[str]:
-    owners = (type(widget.screen), type(widget.app))
-    found = (binding for owner in owners for binding in owner.__dict__.get("BINDINGS", []))
+def _declared(screen: Screen[Any]) -> list[str]:
+    found = (binding for owner in (type(screen), type(screen.app)) for binding in owner.__dict__.get("BINDINGS", []))
     return [binding.action for binding in found if isinstance(binding, Binding)]

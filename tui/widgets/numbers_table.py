@@ -44,10 +44,11 @@ class NumbersTable(DataTable[Text]):
     def _fill(self) -> None:
         if self.run is None or not self.columns:
             return
-        rows = number_rows(self.run, self.operation)
-        if rows == self._shown:
+        wanted = (id(self.run.measurements), self.operation)
+        if wanted == self._shown:
             return
-        self._shown = rows
+        self._shown = wanted
+        rows = number_rows(self.run, self.operation)
         place = self.cursor_row
         self.clear()
         roles = {one.mark: one.role for one in identify(self.run.plan.configurations).values()}

@@ -21,8 +21,8 @@ from tui.text import safe_text
 RECENT = 5
 
 
-class StartList(OptionList):
-    """The first row is selected; what arrives later never moves the selection."""
+class StartList(OptionList, inherit_bindings=False):
+    """The first row is selected; what arrives later never moves the selection.  Enter is the screen's."""
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 

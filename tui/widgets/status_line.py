@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -13,13 +15,19 @@ from tui.text import fit, safe_text
 from tui.verdict import headline
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence that comes before the run: what the cursor stands on, or why a key did nothing."""
+
+    sentence: str = ""
+    urgent: bool = False
+
+
 class StatusLine(Widget, can_focus=True):
     """One row."""
 
     run: reactive[RunState | None] = reactive(None)
-    said: reactive[str] = reactive("")
-    """A sentence that is more urgent than the run: what the cursor stands on, or why a key did nothing."""
-    urgent: reactive[bool] = reactive(False)
+    remark: reactive[Remark] = reactive(Remark)
 
     def render(self) -> Content:
         number = Content.assemble((" 3 ", "bold" if self.has_focus else "$dim"))
@@ -28,9 +36,9 @@ class StatusLine(Widget, can_focus=True):
 
     def _words(self, room: int) -> Content:
         run = self.run
-        if self.said:
-            style = "$error" if self.urgent else "$dim"
-            return Content.styled(fit(safe_text(("! " if self.urgent else "") + self.said, 400), room).rstrip(), style)
+        if self.remark.sentence:
+            said = safe_text(("! " if self.remark.urgent else "") + self.remark.sentence, 400)
+            return Content.styled(fit(said, room).rstrip(), "$error" if self.remark.urgent else "$dim")
         if run is None:
             return Content("")
         if run.alive:
