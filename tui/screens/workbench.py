@@ -22,10 +22,10 @@ from tui.steps import FIGURES, Situation, View, acts, next_step
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
-from tui.widgets.footer_line import FooterLine
+from tui.widgets.footer_line import CHART_KEYS, TABLE_KEYS, FooterLine, active_hints, hints_line
 from tui.widgets.header_line import HeaderLine
 from tui.widgets.start_list import StartList
-from tui.widgets.status_line import StatusLine
+from tui.widgets.status_line import Remark, StatusLine
 from tui.widgets.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tui.run_state import RunState
 
 ROOMY = (100, 30)
+WIDE = 150
 SMALLEST = (60, 16)
 PANELS = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
 
@@ -49,28 +50,32 @@ class Workbench(Screen[None]):
     CSS_PATH = "workbench.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "next_step", "next", id="next", tooltip="The next sensible step"),
-        Binding("x", "stop", "stop", id="stop", tooltip="Stop the run; finished trials stay"),
-        Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
-        Binding("c", "codec", "codec", id="codec", tooltip="The next codec"),
-        Binding("plus,equals_sign", "add", "add", key_display="+", id="add", tooltip="Add a configuration"),
-        Binding("minus", "remove", "remove", show=False, id="remove", tooltip="Remove a configuration"),
+        Binding("enter", "next_step", "next", id="next", tooltip="Next sensible step"),
+        Binding("escape", "back", "back", show=False, id="back", tooltip="Back"),
+        Binding("x", "stop", "stop", id="stop", tooltip="Stop; what finished stays"),
+        Binding(
+            "left_square_bracket", "operation(-1)", "operation", show=False, key_display="[ ]", id="operation-before"
+        ),
+        Binding(
+            "right_square_bracket", "operation(1)", "operation", key_display="[ ]", id="operation", tooltip="Operation"
+        ),
         Binding("o", "open", "open", id="open", tooltip="Open a dataset"),
         Binding("w", "where", "where", id="where", tooltip="Where the run writes"),
-        Binding("p", "plan", "plan", id="plan", tooltip="Sizes, repeats, operations"),
-        Binding("r", "run", "run", show=False, id="run", tooltip="Run the plan"),
-        Binding("left_square_bracket", "operation(-1)", "before", show=False, id="operation-before"),
-        Binding("right_square_bracket", "operation(1)", "operation", key_display="[ ]", id="operation"),
+        Binding("p", "plan", "plan", id="plan", tooltip="Sizes, repeats, ..."),
+        Binding("r", "run", "run", id="run", tooltip="Run the plan"),
+        Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
+        Binding("c", "codec", "codec", id="codec", tooltip="Next codec"),
+        Binding("plus,equals_sign", "add", "add", key_display="+", id="add", tooltip="Add a configuration"),
+        Binding("minus", "remove", "remove", id="remove", tooltip="Remove a configuration"),
         Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
-        Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or the chart"),
-        Binding("d", "look('disk')", "disk", id="disk", tooltip="Disk usage, or the chart"),
+        Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
+        Binding("d", "look('disk')", "disk", id="disk", tooltip="Disk usage, or chart"),
         Binding("v", "verdict", "verdict", id="verdict", tooltip="What the medians say"),
         Binding("f", "full", "full", id="full", tooltip="This panel alone"),
-        Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy this plan's command line"),
-        Binding("escape", "back", "back", id="back", tooltip="Back"),
-        Binding("tab", "app.focus_next", "next panel", show=False),
-        Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-        *(Binding(str(n), f"panel({n})", "to panel", show=False, id=f"panel-{n}") for n in range(1, 6)),
+        Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
+        Binding("tab", "app.focus_next", "panel", show=False, tooltip="Next, previous panel"),
+        Binding("shift+tab", "app.focus_previous", "panel", show=False, tooltip="Next, previous panel"),
+        *(Binding(str(n), f"panel({n})", "panels", show=False, tooltip="To a panel") for n in range(1, 6)),
     ]
 
     facts: reactive[DatasetFacts | None] = reactive(None)
@@ -84,6 +89,7 @@ class Workbench(Screen[None]):
     configuration: reactive[str] = reactive("")
     """The one under the cursor: its curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
+    remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
     jobs: reactive[tuple[JobFacts, ...]] = reactive(())
@@ -107,13 +113,24 @@ class Workbench(Screen[None]):
                 here.folder,
             )
             yield VerdictPanel(classes="panel").data_bind(here.run)
-        yield StatusLine(classes="panel").data_bind(here.run)
+        yield StatusLine(classes="panel").data_bind(here.run, here.remark)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
+
+    def on_mount(self) -> None:
+        self.bindings_updated_signal.subscribe(self, lambda _: self._label_edges())
+        self.query_one(StartList).focus()
+        self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
+
+    def _label_edges(self) -> None:
+        """Write the keys of a panel into its bottom edge."""
+        for panel, actions in ((self.query_one(BackendTable), TABLE_KEYS), (self.query_one(ChartPanel), CHART_KEYS)):
+            panel.border_subtitle = hints_line(active_hints(self), actions)
 
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
         self.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
+        self.set_class(width >= WIDE, "-wide")
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
 
     # What the app tells
@@ -181,9 +198,7 @@ class Workbench(Screen[None]):
 
     def say(self, sentence: str, *, urgent: bool = False) -> None:
         """Show a sentence in the status line; an empty one gives it back to the run."""
-        if self.is_mounted:
-            line = self.query_one(StatusLine)
-            line.said, line.urgent = sentence, urgent
+        self.remark = Remark(sentence, urgent)
 
     def _plan(self) -> Plan | None:
         try:
@@ -222,9 +237,8 @@ class Workbench(Screen[None]):
             return step.word if step else ""
         if action == "scale":
             return "linear" if self.log_scale else "log"
-        if action in (f"look('{self.view}')", self.view):
-            return "chart"
-        return ""
+        shown = {View.NUMBERS: "look('numbers')", View.DISK: "look('disk')", View.VERDICT: "verdict"}
+        return "chart" if shown.get(self.view) == action else ""
 
     def action_next_step(self) -> None:
         step = next_step(self.situation)
@@ -294,7 +308,7 @@ class Workbench(Screen[None]):
     def action_back(self) -> None:
         if self.has_class("-full"):
             self.action_full()
-        elif self.view in FIGURES and self.view is not View.CHART:
+        elif self.view is not View.CHART and self.run is not None:
             self.view = View.CHART
         else:
             self.view = View.START
