@@ -98,7 +98,7 @@ def info(path: str, split: str | None, as_json: bool) -> int:
     from tui.report import dataset_text
 
     with open_dataset(path, split) as dataset:
-        facts = dataset.facts()
+        facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
     return 0
 

@@ -41,15 +41,18 @@ def dataset_text(facts: DatasetFacts) -> str:
     names = " ".join(safe_text(name) for name in facts.classes[:_CLASSES_SHOWN])
     more = len(facts.classes) - _CLASSES_SHOWN
     splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
+    estimated = " (estimated)" if facts.estimated else ""
+    files = f", {units.size(facts.source_bytes)} of files" if facts.source_bytes is not None else ""
     lines = [
         f"{safe_text(facts.kind)}: {facts.count:,} images {units.shape(facts.image_shape)}, "
-        f"{len(facts.classes):,} classes, {units.size(facts.raw_bytes)} of raw pixels",
+        f"{len(facts.classes):,} classes{files}, {units.size(facts.raw_bytes)} of raw pixels{estimated}",
         f"path    {safe_text(facts.path)}",
         f"split   {safe_text(facts.split)} (of {splits})",
         f"classes {names}" + (f" and {more:,} more" if more > 0 else ""),
     ]
     if facts.source:
         lines.append(f"source  {safe_text(facts.source)}")
+    lines += [safe_text(note, limit=500) for note in facts.notes]
     return "\n".join(lines)
 
 
