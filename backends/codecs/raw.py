@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.base import Codec
 from backends.errors import ContainerDamaged
-from backends.images import Images, Records, even_offsets
+from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Raw(Codec):
             return Records(np.ascontiguousarray(pixels).reshape(-1), even_offsets(count, size), images.labels)
         shapes = np.array([image.shape for image in pixels], np.int32).reshape(-1, 3)
         data = np.concatenate([image.reshape(-1) for image in pixels]) if len(pixels) else np.empty(0, np.uint8)
-        return Records(data, _offsets(shapes), images.labels, shapes)
+        return Records(data, offsets_of(shapes.prod(axis=1, dtype=np.int64)), images.labels, shapes)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
         if layout.image_shape is None:
@@ -42,22 +42,18 @@ class Raw(Codec):
         pixels = data.reshape(shape)
         if out is None:
             return Images(pixels, records.labels)
-        if not np.may_share_memory(pixels, out) or pixels.ctypes.data != out.ctypes.data:
+        if pixels.ctypes.data != out.ctypes.data:
             out[...] = pixels
         return Images(out, records.labels)
-
-
-def _offsets(shapes: NDArray[np.int32]) -> NDArray[np.int64]:
-    sizes = shapes.prod(axis=1, dtype=np.int64)
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
 
 def _mixed(records: Records) -> Sequence[NDArray[np.uint8]]:
     if records.shapes is None:
         raise ContainerDamaged("raw images of mixed size came without their shapes.")
-    wrong = np.flatnonzero(records.shapes.prod(axis=1, dtype=np.int64) != np.diff(records.offsets))
-    if wrong.size:
-        index = int(wrong[0])
+    right = records.shapes.prod(axis=1, dtype=np.int64) == np.diff(records.offsets)
+    right &= (records.shapes >= 0).all(axis=1)
+    if not right.all():
+        index = int(right.argmin())
         shape = tuple(int(side) for side in records.shapes[index])
         raise ContainerDamaged(f"record {index} has {records.record(index).size:,} bytes, too few or many for {shape}.")
     return [records.record(i).reshape(shape) for i, shape in enumerate(records.shapes.tolist())]

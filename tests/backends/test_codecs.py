@@ -1,0 +1,194 @@
+"""Codecs: what they encode, every reader reads; what is damaged is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+from numpy.typing import NDArray
+from PIL import Image
+
+from backends.codecs.png_format import MAX_PIXELS, head_of
+from backends.errors import ContainerDamaged
+from backends.images import Images, Layout, Records, offsets_of
+from backends.options import PngOptions
+from backends.registry import codec_entries, make_codec
+from backends.testing.batches import assert_same, layout_of, make_images
+
+Pixels = NDArray[np.uint8]
+SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 4]))
+LOSSLESS = [name for name, entry in codec_entries().items() if entry.lossless]
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@given(data=st.data())
+def test_images_of_one_size_come_back(name: str, data: st.DataObject) -> None:
+    shape = (data.draw(st.integers(0, 5)), *data.draw(SHAPES))
+    pixels = data.draw(stn.arrays(np.uint8, shape))
+    images = Images(pixels, np.arange(len(pixels)))
+    codec, layout = make_codec(name), layout_of(images, name)
+    out = np.zeros(shape, np.uint8)
+    records = codec.encode(images)
+    found = codec.decode(records, layout, out)
+    assert found.pixels is out
+    assert_same(found, images)
+    assert_same(codec.decode(records, layout), images)
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@given(pixels=st.lists(SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, shape)), max_size=6))
+def test_images_of_mixed_size_come_back(name: str, pixels: list[Pixels]) -> None:
+    images = Images(pixels, np.arange(len(pixels)))
+    codec = make_codec(name)
+    assert_same(codec.decode(codec.encode(images), layout_of(images, name)), images)
+
+
+def test_raw_pixels_are_views_both_ways() -> None:
+    images = make_images(5)
+    records = make_codec("raw").encode(images)
+    assert np.shares_memory(records.data, np.asarray(images.pixels))
+    found = make_codec("raw").decode(records, layout_of(images, "raw"))
+    assert np.shares_memory(np.asarray(found.pixels), records.data)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pillow_reads_what_png_encodes(channels: int, level: int) -> None:
+    images = make_images(4, channels=channels, mixed=True, side=40)
+    records = make_codec("png", PngOptions(level)).encode(images)
+    for index in range(4):
+        with Image.open(io.BytesIO(records.record(index).tobytes())) as image:
+            found = np.asarray(image).reshape(images.pixels[index].shape)
+        np.testing.assert_array_equal(found, images.pixels[index])
+
+
+def test_images_larger_than_a_piece_come_back() -> None:
+    images = make_images(3, side=700)
+    codec = make_codec("png")
+    assert_same(codec.decode(codec.encode(images), layout_of(images, "png")), images)
+
+
+def pillow_png(pixels: Any, mode: str | None = None, **how: Any) -> bytes:
+    stream = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(stream, "PNG", **how)
+    return stream.getvalue()
+
+
+def decode(*files: bytes, shape: tuple[int, int, int] | None = None) -> Images:
+    records = Records(
+        np.frombuffer(b"".join(files), np.uint8), offsets_of([len(file) for file in files]), np.zeros(len(files), int)
+    )
+    return make_codec("png").decode(records, Layout(len(files), "png", shape))
+
+
+def test_files_of_other_encoders_are_read_beside_ours() -> None:
+    images = make_images(6, side=20)
+    ours = make_codec("png").encode(images)
+    files = [ours.record(index).tobytes() for index in range(3)]
+    files += [pillow_png(images.pixels[index], compress_level=level) for index, level in ((3, 0), (4, 1), (5, 9))]
+    files.insert(0, files.pop())
+    for shape in (None, (20, 21, 3)):
+        found = decode(*files, shape=shape).pixels
+        np.testing.assert_array_equal(found, np.asarray(images.pixels)[[5, 0, 1, 2, 3, 4]])
+
+
+GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        (pillow_png(GREY, "P"), np.repeat(GREY[:, :, None], 3, axis=2)),
+        (pillow_png(GREY, "LA"), np.dstack([GREY, GREY, GREY, np.full_like(GREY, 255)])),
+        (pillow_png(GREY > 100), np.where(GREY > 100, 255, 0)[:, :, None]),
+        (pillow_png(GREY, transparency=0), np.dstack([GREY, GREY, GREY, np.where(GREY == 0, 0, 255)])),
+    ],
+    ids=["palette", "grey and alpha", "one bit", "transparent colour"],
+)
+def test_other_kinds_of_png_become_the_nearest_channels(file: bytes, wanted: Pixels) -> None:
+    np.testing.assert_array_equal(decode(file).pixels[0], wanted)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of(head: bytes, *bodies: bytes) -> bytes:
+    return head + b"".join(chunk(b"IDAT", body) for body in bodies) + chunk(b"IEND", b"")
+
+
+WHOLE = make_codec("png").encode(make_images(1)).data.tobytes()
+HUGE = head_of(1, 1, 3)[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a" + bytes(60),
+        WHOLE[:-1],
+        WHOLE[: len(WHOLE) // 2],
+        WHOLE[:45],
+        png_of(HUGE, zlib.compress(bytes(1 << 20))),
+        png_of(head_of(9, 9, 3), zlib.compress(bytes(50 << 20))),
+        png_of(head_of(9, 9, 3), zlib.compress(bytes(100))),
+        png_of(head_of(9, 9, 3), zlib.compress(b"\x07" * (9 * 28))),
+        png_of(head_of(9, 9, 3), b"no deflate stream"),
+        png_of(head_of(9, 9, 3)),
+        pillow_png(np.arange(24, dtype=np.uint16).reshape(4, 6)),
+    ],
+    ids=[
+        *("empty", "signature", "another format", "cut by a byte", "cut in half", "cut head", "60000 x 60000"),
+        *("bomb", "too few rows", "unknown filter", "no deflate", "no data", "16 bits"),
+    ],
+)
+@pytest.mark.parametrize("shape", [None, (9, 9, 3)])
+def test_what_is_no_whole_png_is_refused_by_its_index(file: bytes, shape: tuple[int, int, int] | None) -> None:
+    good = make_codec("png").encode(Images(np.zeros((1, 9, 9, 3), np.uint8), np.zeros(1, int))).data.tobytes()
+    with pytest.raises(ContainerDamaged, match="record 1 "):
+        decode(good, file, shape=shape)
+
+
+def test_every_flipped_bit_of_a_png_is_noticed() -> None:
+    for position in range(8 * len(WHOLE)):
+        damaged = bytearray(WHOLE)
+        damaged[position // 8] ^= 1 << position % 8
+        with pytest.raises(ContainerDamaged, match="record 0 "):
+            decode(bytes(damaged))
+
+
+def test_an_image_of_another_shape_is_refused() -> None:
+    with pytest.raises(ContainerDamaged, match="record 0 "):
+        decode(WHOLE, shape=(3, 3, 3))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (0, 4, 3), (MAX_PIXELS, 2, 1)], ids=str)
+def test_what_png_cannot_keep_is_refused(shape: tuple[int, int, int]) -> None:
+    pixels = np.broadcast_to(np.zeros((), np.uint8), (1, *shape))
+    with pytest.raises(ValueError, match="png keeps"):
+        make_codec("png").encode(Images(pixels, np.zeros(1, int)))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "layout"),
+    [
+        (None, Layout(2, "raw", None)),
+        ([[2, 2, 3], [2, 2, 4]], Layout(2, "raw", None)),
+        ([[-2, -2, 3], [2, 2, 3]], Layout(2, "raw", None)),
+        (None, Layout(2, "raw", (2, 2, 4))),
+    ],
+)
+def test_raw_pixels_that_do_not_fit_their_shape_are_refused(shapes: list[list[int]] | None, layout: Layout) -> None:
+    rows = None if shapes is None else np.array(shapes, np.int32)
+    records = Records(np.zeros(24, np.uint8), offsets_of([12, 12]), np.zeros(2, int), rows)
+    with pytest.raises(ContainerDamaged):
+        make_codec("raw").decode(records, layout)
