@@ -197,7 +197,7 @@ class HDF5Reader(Reader):
                 self._place = self._find_all(file, layout)
             finally:
                 file.close()
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # all of them are HDF5's refusals
             self.close()
             raise self._damaged(str(error)) from error
         return layout

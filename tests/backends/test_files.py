@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pytest
+
+from backends.errors import ContainerDamaged, NotAllowed
+from backends.images import Images, Layout
+from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
+from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
+
+IMAGES = make_images(12)
 
 
 class TestFiles(BackendTests):
@@ -19,3 +30,104 @@ class TestFiles(BackendTests):
 
     def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         return run_plain_lines("files", path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A container of ``IMAGES`` as raw pixels."""
+    store(make_backend("files"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
+    return tmp_path / "container"
+
+
+def test_a_folder_has_at_most_1000_images_and_is_named_by_thousands(tmp_path: Path) -> None:
+    images = make_images(2_001, side=1)
+    store(make_backend("files"), tmp_path / "container", images, layout_of(images, "raw"), batch=512)
+    folders = filter(Path.is_dir, (tmp_path / "container").iterdir())
+    assert {folder.name: len(list(folder.iterdir())) for folder in folders} == {"000": 1_000, "001": 1_000, "002": 1}
+    assert (tmp_path / "container/001/001000.raw").read_bytes() == np.asarray(images.pixels)[1_000].tobytes()
+
+
+def test_labels_are_a_table_that_anything_reads(path: Path) -> None:
+    lines = (path / "labels.csv").read_text().splitlines()
+    assert lines[0] == "file,label"
+    assert lines[1:] == [f"000/{index:06d}.raw,{label}" for index, label in enumerate(IMAGES.labels)]
+
+
+def replace_by_link(file: Path) -> None:
+    file.rename(file.with_suffix(".away"))
+    file.symlink_to(file.with_suffix(".away"))
+
+
+def replace_by_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def replace_by_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [replace_by_link, replace_by_pipe, replace_by_folder, os.unlink])
+def test_what_is_no_regular_file_is_refused_by_its_name(path: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(path / "000/000007.raw")
+    with make_backend("files").open(path) as reader:
+        reader.read(slice(0, 7))
+        with pytest.raises(ContainerDamaged, match=r"000/000007\.raw"):
+            reader.read(slice(7, 8))
+
+
+def test_a_linked_folder_is_refused(path: Path) -> None:
+    (path / "000").rename(path.parent / "elsewhere")
+    (path / "000").symlink_to(path.parent / "elsewhere")
+    with make_backend("files").open(path) as reader, pytest.raises(ContainerDamaged, match="000"):
+        reader.read(slice(None))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_not_called_damaged(path: Path) -> None:
+    (path / "000/000007.raw").chmod(0)
+    with make_backend("files").open(path) as reader, pytest.raises(NotAllowed, match=r"000/000007\.raw"):
+        reader.read(slice(None))
+
+
+def npy(array: NDArray[np.generic]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+HUGE = npy(np.zeros(12, np.int64)).replace(b"(12,), }              ", b"(1200000000000000,), }")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text", npy(np.zeros(11, np.int64)), npy(np.zeros(12, np.int32)), npy(np.zeros(12, object)), HUGE],
+    ids=["empty", "text", "count", "type", "pickles", "huge"],
+)
+def test_labels_of_another_kind_are_refused(path: Path, content: bytes) -> None:
+    (path / "labels.npy").write_bytes(content)
+    with make_backend("files").open(path) as reader, pytest.raises(ContainerDamaged, match=r"labels\.npy"):
+        assert reader.labels is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"count":1,"codec":"../x","image_shape":null,"classes":[]}'])
+def test_a_layout_that_says_nothing_is_refused(path: Path, content: str) -> None:
+    (path / "layout.json").write_text(content)
+    with pytest.raises(ContainerDamaged, match=r"layout\.json"):
+        make_backend("files").open(path)
+
+
+def test_files_longer_than_the_first_read_come_back(tmp_path: Path) -> None:
+    images = make_images(3, side=200, mixed=True)
+    store(make_backend("files"), tmp_path / "container", images, layout_of(images, "raw"))
+    with make_backend("files").open(tmp_path / "container") as reader:
+        assert_same(read(reader), images)
+
+
+def test_aborting_keeps_what_others_have_put_there(tmp_path: Path) -> None:
+    writer = make_backend("files").create(tmp_path / "container", Layout(3, "raw", (12, 13, 3)))
+    writer.append(make_codec("raw").encode(Images(IMAGES.pixels[:2], IMAGES.labels[:2])))
+    (tmp_path / "container/000/mine").touch()
+    writer.abort()
+    assert [file.name for file in tmp_path.rglob("*")] == ["container", "000", "mine"]

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lmdb
+import numpy as np
+import pytest
+
+from backends.errors import ContainerDamaged
+from backends.lmdb import LMDBWriter
+from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
+from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
+
+IMAGES = make_images(12)
 
 
 class TestLMDB(BackendTests):
@@ -19,3 +28,70 @@ class TestLMDB(BackendTests):
 
     def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         return run_plain_lines("lmdb", path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A container of ``IMAGES`` as raw pixels."""
+    store(make_backend("lmdb"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
+    return tmp_path / "container"
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_full_map_grows_and_nothing_is_lost(tmp_path: Path, mixed: bool) -> None:
+    images = make_images(90, side=40, mixed=mixed)
+    codec = make_codec("raw")
+    with LMDBWriter(tmp_path / "container", layout_of(images, "raw"), map_bytes=32_768) as writer:
+        writer.append(codec.encode(images))
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert_same(read(reader), images)
+
+
+def test_a_batch_larger_than_a_transaction_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.lmdb.TRANSACTION_BYTES", 1_000)
+    store(make_backend("lmdb"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"), batch=12)
+    with lmdb.open(str(tmp_path / "container"), readonly=True, lock=False) as environment:
+        assert environment.info()["last_txnid"] == 4 + 2, "three images of 468 bytes a transaction, then the columns"
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert_same(read(reader), IMAGES)
+
+
+def test_readers_share_an_environment_and_the_last_one_closes_it(path: Path) -> None:
+    first, second = make_backend("lmdb").open(path), make_backend("lmdb").open(path)
+    first.close()
+    with pytest.raises(lmdb.Error, match="already open"):
+        lmdb.open(str(path), readonly=True, lock=False)
+    second.close()
+    lmdb.open(str(path), readonly=True, lock=False).close()
+
+
+def test_the_library_finds_no_fault(path: Path) -> None:
+    verify = pytest.importorskip("lmdb.verify", reason="lmdb 3 brings a verifier")
+    assert verify.verify(str(path)) == []
+
+
+@pytest.mark.parametrize("key", [b"layout", b"labels", bytes(7) + b"\x05"])
+def test_a_missing_key_is_refused(path: Path, key: bytes) -> None:
+    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
+        transaction.delete(key)
+    for rows in (slice(None), np.array([5])):
+        with pytest.raises(ContainerDamaged), make_backend("lmdb").open(path) as reader:
+            reader.read(rows)
+
+
+@pytest.mark.parametrize("key", [b"layout", b"labels", bytes(7) + b"\x05"])
+def test_a_value_of_another_size_is_refused(path: Path, key: bytes) -> None:
+    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
+        transaction.put(key, bytes(467))
+    for rows in (slice(None), np.array([5])):
+        with pytest.raises(ContainerDamaged), make_backend("lmdb").open(path) as reader:
+            reader.read(rows)
+
+
+def test_an_environment_of_another_format_is_refused(tmp_path: Path) -> None:
+    try:
+        lmdb.open(str(tmp_path / "container"), lib_version=1).close()
+    except TypeError:
+        pytest.skip("this lmdb writes one format only")
+    with pytest.raises(ContainerDamaged, match=r"0\.9"):
+        make_backend("lmdb").open(tmp_path / "container")
