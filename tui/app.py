@@ -53,10 +53,11 @@ class ImgstoreApp(App[int]):
     """Measure how to keep lots of images."""
 
     TITLE = "imgstore"
+    CSS_PATH = "app.tcss"
     MODES: ClassVar = {"workbench": Workbench}
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("H", "history", "history", show=False, id="history", tooltip="All runs, past and present"),
+        Binding("H", "history", "history", show=False, id="history", tooltip="All runs there were"),
         Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Find any command"),
         Binding("question_mark,f1", "help", "keys", key_display="?", id="help", tooltip="This list"),
         Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
@@ -227,9 +228,11 @@ class ImgstoreApp(App[int]):
             self.push_screen(HelpScreen(key_rows([*Workbench.BINDINGS, *self.BINDINGS])))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        offered: set[str] = set()
         for active in screen.active_bindings.values():
             binding = active.binding
-            if active.enabled and not binding.system and binding.id:
+            if active.enabled and not binding.system and binding.id and binding.id not in offered:
+                offered.add(binding.id)
                 said = binding.tooltip or binding.description
                 run = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(f"{key_name(binding)}  {binding.description}", said, run)

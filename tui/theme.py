@@ -82,6 +82,9 @@ def _theme(
         boost=panel,
         dark=dark,
         variables=_roles(dim, line, text, "#a9bccb" if dark else "#4a5a68", background, series)
+        | {f"scrollbar{part}": line for part in ("", "-hover", "-active")}
+        | {f"scrollbar-background{part}": background for part in ("", "-hover", "-active")}
+        | {"scrollbar-corner-color": background}
         | {
             "cursor": panel,
             "block-cursor-background": panel,

@@ -73,8 +73,8 @@ class Workbench(Screen[None]):
         Binding("v", "verdict", "verdict", id="verdict", tooltip="What the medians say"),
         Binding("f", "full", "full", id="full", tooltip="This panel alone"),
         Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
-        Binding("tab", "app.focus_next", "panel", show=False, tooltip="Next, previous panel"),
-        Binding("shift+tab", "app.focus_previous", "panel", show=False, tooltip="Next, previous panel"),
+        Binding("tab", "app.focus_next", "panel", show=False, key_display="Tab", tooltip="Next panel"),
+        Binding("shift+tab", "app.focus_previous", "panel", show=False, key_display="Tab", tooltip="Next panel"),
         *(Binding(str(n), f"panel({n})", "panels", show=False, tooltip="To a panel") for n in range(1, 6)),
     ]
 
@@ -184,8 +184,10 @@ class Workbench(Screen[None]):
                 self.show_error(run.message)
 
     def watch_view(self, view: View) -> None:
-        if self.is_mounted and view is View.START:
-            self.query_one(StartList).focus()
+        if self.is_mounted and view in (View.START, View.NUMBERS):
+            self.call_after_refresh(self.query_one(ChartPanel).focus_content)
+        elif self.is_mounted and self.focused is None:
+            self.query_one(BackendTable).focus()
 
     @on(BackendTable.Moved)
     def inspect(self) -> None:
@@ -321,7 +323,11 @@ class Workbench(Screen[None]):
             self.say("The command line of this plan was copied: " + command_line(plan))
 
     def action_panel(self, number: int) -> None:
-        self.query_one(PANELS[number - 1]).focus()
+        panel = self.query_one(PANELS[number - 1])
+        if isinstance(panel, ChartPanel):
+            panel.focus_content()
+        else:
+            panel.focus()
 
     def action_open(self) -> None:
         from tui.questions import read_facts

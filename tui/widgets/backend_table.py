@@ -149,7 +149,7 @@ class BackendTable(Widget, can_focus=True):
         line = Content.assemble(*parts)
         line = Content.assemble(line, " " * max(0, self.size.width - line.cell_length))
         if index == self.cursor and self.has_focus:
-            line = line.stylize("reverse" if self.app.no_color else "on $cursor")
+            line = line.stylize("reverse" if self.app.native_ansi_color else "on $cursor")
         return line
 
     def _cell(self, configuration: str, size: int, ticked: bool) -> tuple[str, str]:

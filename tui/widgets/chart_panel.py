@@ -10,6 +10,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui import units
@@ -101,6 +102,15 @@ class ChartPanel(Vertical, can_focus=True):
         for table in tables:
             table.display = shown
 
+    def focus_content(self) -> None:
+        """Focus what the view shows, where that takes keys of its own."""
+        listed: Widget = self.query_one(StartList)
+        if self.view is View.NUMBERS:
+            listed = self.query_one("NumbersTable")
+        elif self.view is not View.START:
+            listed = self
+        listed.focus()
+
     def _said(self) -> Content:
         if self.view is View.VERDICT:
             return Content("\n").join(verdict_rows(self.run, self.size.width))
@@ -113,6 +123,8 @@ class ChartPanel(Vertical, can_focus=True):
         return Content.assemble(before, ("Enter", "bold"), " runs it.\n\n", (HOW, "$dim"))
 
     def _title(self) -> str:
+        if self.view is View.NUMBERS:
+            return f"{_TITLES[self.view]} ─ {self.operation.capitalize()}, ← → for more"
         if self.view is not View.CHART:
             return _TITLES[self.view]
         title = _TIMES.get(self.operation, f"{self.operation} time")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui.run_state import RunState
 
 
-class NumbersTable(DataTable[Text]):
+class NumbersTable(DataTable[Text], inherit_bindings=False):
     """Follows a run; the column of configurations stays in sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
@@ -27,7 +27,7 @@ class NumbersTable(DataTable[Text]):
     operation: reactive[str] = reactive("store")
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", fixed_columns=1, cell_padding=1)
+        super().__init__(cursor_type="row", fixed_columns=1, cell_padding=1, cursor_foreground_priority="renderable")
         self._shown: object = None
 
     def on_mount(self) -> None:
