@@ -52,6 +52,13 @@ class Draft:
             )
         )
 
+    def following(self, plan: Plan) -> Draft:
+        """The draft that shows ``plan``: the same rows where they hold all of it, ticked as it is."""
+        if not set(plan.configurations) <= set(self.configurations):
+            return draft_of(plan)
+        rows = tuple(Row(row.configuration, row.configuration in plan.configurations) for row in self.rows)
+        return replace(self, rows=rows, sizes=plan.sizes, operations=plan.operations, repeats=plan.repeats)
+
     def toggle(self, index: int) -> Draft:
         """Tick or untick one row."""
         row = self.rows[index]

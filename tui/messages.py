@@ -87,11 +87,11 @@ def message_of(job: str, event: events.Event) -> JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run writes: ``free`` is in bytes."""
+    """Where a run writes: ``free`` is in bytes, None where it is not known."""
 
     folder: str
     filesystem: str
-    free: int
+    free: int | None
 
 
 class Answer(Message):

@@ -6,13 +6,13 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tui import units
-from tui.series import identify
 from tui.text import safe_text
 
 if TYPE_CHECKING:
     from backends.bench.measurement import Measurement
     from backends.bench.summary import Figure
     from tui.run_state import RunState
+    from tui.series import Known
 
 HEAD = (
     "configuration", "images", "median", "min", "max", "durable", "img/s", "CPU", "memory", "allocated", "apparent",
@@ -20,9 +20,8 @@ HEAD = (
 )  # fmt: skip
 
 
-def number_rows(run: RunState, operation: str) -> list[tuple[str, ...]]:
+def number_rows(run: RunState, series: Known, operation: str) -> list[tuple[str, ...]]:
     """One row a configuration and size, the largest size first; texts aligned by whoever shows them."""
-    series = identify(run.plan.configurations)
     rows = []
     for size in reversed(run.plan.sizes):
         for name in run.plan.configurations:

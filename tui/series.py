@@ -45,7 +45,11 @@ class Series:
     role: str
 
 
-def identify(configurations: Iterable[str]) -> dict[str, Series]:
+Known = dict[str, Series]
+"""The series of every configuration of the table: the one answer to who is who, wherever something is shown."""
+
+
+def identify(configurations: Iterable[str]) -> Known:
     """The series of each configuration, in their order.  What does not parse keeps its text as its name."""
     parsed = {text: _parse(text) for text in configurations}
     found: dict[str, Series] = {}

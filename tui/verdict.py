@@ -9,7 +9,7 @@ from textual.content import Content
 
 from tui import units
 from tui.run_state import RunState
-from tui.series import Series, identify
+from tui.series import Known, Series
 from tui.text import fit, safe_text
 
 
@@ -22,31 +22,30 @@ class Standing:
     ratio: float
 
 
-def standings(run: RunState, operation: str, count: int) -> list[Standing]:
+def standings(run: RunState, series: Known, operation: str, count: int) -> list[Standing]:
     """The medians of seconds, the least first."""
     return _ordered(
-        run, {name: one.seconds for (name, op, n), one in run.figures.items() if (op, n) == (operation, count)}
+        series, {name: one.seconds for (name, op, n), one in run.figures.items() if (op, n) == (operation, count)}
     )
 
 
-def disk_standings(run: RunState) -> list[Standing]:
+def disk_standings(run: RunState, series: Known) -> list[Standing]:
     """Allocated bytes at the largest size, the least first."""
     count = run.plan.sizes[-1]
-    return _ordered(run, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
+    return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
 
 
-def _ordered(run: RunState, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
-    series = identify(run.plan.configurations)
+def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
     known = sorted((float(value), name) for name, value in values.items() if value)
     return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
-def headline(run: RunState, room: int) -> Content:
+def headline(run: RunState, series: Known, room: int) -> Content:
     """The result in one row: ``read 2,000: hdf5 1.1 ms · lmdb 5.2x · files 48x  median of 3``."""
     stopped = "stopped  " if run.phase == "cancelled" else ""
     operation = "read" if "read" in run.plan.operations else run.plan.operations[-1]
     count = max((n for (_, op, n), one in run.figures.items() if op == operation and one.repeats), default=0)
-    found = standings(run, operation, count)
+    found = standings(run, series, operation, count)
     if not found:
         return Content.styled(
             f"{stopped}no figures" + (f": {safe_text(run.message, 300)}" if run.message else ""), "$dim"
@@ -70,15 +69,15 @@ def _entry(one: Standing, marks: bool) -> Content:
     )
 
 
-def verdict_rows(run: RunState | None, width: int) -> list[Content]:
+def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
     """The panel: each operation's medians at the largest size, then disk, with how many times the least."""
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     size = run.plan.sizes[-1]
     rows = [_state_row(run), Content.styled(f"{size:,} images", "$dim"), Content("")]
     for operation in run.plan.operations:
-        rows += _block(operation, standings(run, operation, size), width)
-    rows += _block("disk", disk_standings(run), width)
+        rows += _block(operation, standings(run, series, operation, size), width)
+    rows += _block("disk", disk_standings(run, series), width)
     rows += [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
     return rows
 

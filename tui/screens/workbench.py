@@ -16,8 +16,10 @@ from textual.widgets import OptionList, Static
 from backends.bench.plan import default_sizes
 from backends.errors import ImgstoreError
 from tui import messages
-from tui.draft import Draft, command_line, draft_of, first_draft
+from tui.draft import Draft, command_line, first_draft
+from tui.messages import Place
 from tui.sentences import describe_plan, describe_row, plan_sentence
+from tui.series import Known, identify
 from tui.steps import FIGURES, Situation, View, acts, next_step
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.job import JobFacts
-    from tui.messages import Place
     from tui.run_state import RunState
 
 ROOMY = (100, 30)
@@ -82,6 +83,8 @@ class Workbench(Screen[None]):
     opening: reactive[str] = reactive("")
     """The path of the dataset that is being opened; empty when none is."""
     draft: reactive[Draft] = reactive(first_draft)
+    series: reactive[Known] = reactive(Known)
+    """Of every configuration in the table."""
     run: reactive[RunState | None] = reactive(None)
     operation: reactive[str] = reactive("store", bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
@@ -100,11 +103,12 @@ class Workbench(Screen[None]):
         here = Workbench
         yield HeaderLine().data_bind(here.place)
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
-        yield BackendTable(classes="panel").data_bind(here.draft, here.run, here.operation)
+        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.operation)
         with Horizontal(id="lower"):
             yield ChartPanel(classes="panel").data_bind(
                 here.view,
                 here.run,
+                here.series,
                 here.operation,
                 here.log_scale,
                 here.configuration,
@@ -112,8 +116,8 @@ class Workbench(Screen[None]):
                 here.jobs,
                 here.folder,
             )
-            yield VerdictPanel(classes="panel").data_bind(here.run)
-        yield StatusLine(classes="panel").data_bind(here.run, here.remark)
+            yield VerdictPanel(classes="panel").data_bind(here.run, here.series)
+        yield StatusLine(classes="panel").data_bind(here.run, here.series, here.remark)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
@@ -153,8 +157,7 @@ class Workbench(Screen[None]):
 
     def show_run(self, plan: Plan, run: RunState) -> None:
         """Put a run on show, from its first event on."""
-        if plan != self._plan():
-            self.draft = draft_of(plan)
+        self.draft = self.draft.following(plan)
         self.say("")
         self.operation, self.view, self.run = plan.operations[0], View.CHART, run
         self.query_one(BackendTable).focus()
@@ -176,12 +179,19 @@ class Workbench(Screen[None]):
     def watch_run(self, before: RunState | None, run: RunState | None) -> None:
         if run is not None and run.dataset is not None:
             self.facts = run.dataset
+            if before is None or before.plan != run.plan:
+                self.draft = self.draft.following(run.plan)
+            if run.work and (self.place is None or self.place.folder != run.work[0]):
+                self.place = Place(run.work[0], run.filesystem, None)
         if self.is_mounted:
             self.query_one(HeaderLine).phase = run.phase if run else "ready"
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
             if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
                 self.show_error(run.message)
+
+    def watch_draft(self, draft: Draft) -> None:
+        self.series = identify(draft.configurations)
 
     def watch_view(self, view: View) -> None:
         if self.is_mounted and view in (View.START, View.NUMBERS):

@@ -16,7 +16,7 @@ from tui import units
 from tui.draft import Draft, Row, first_draft
 from tui.keys import MOVES, SIDEWAYS
 from tui.run_state import RunState
-from tui.series import Series, identify
+from tui.series import Known, Series
 from tui.text import fit, safe_text
 
 _COLUMN, _WIDEST_COLUMN = 9, 12
@@ -45,6 +45,7 @@ class BackendTable(Widget, can_focus=True):
 
     draft: reactive[Draft] = reactive(first_draft)
     run: reactive[RunState | None] = reactive(None)
+    series: reactive[Known] = reactive(Known)
     operation: reactive[str] = reactive("store")
     cursor: reactive[int] = reactive(0)
     """The row that keys act on."""
@@ -83,7 +84,7 @@ class BackendTable(Widget, can_focus=True):
         self.column = max(0, self.column - 1)
 
     def action_cursor_right(self) -> None:
-        grid = self._grid(list(identify(self.draft.configurations).values()))
+        grid = self._grid()
         self.column = min(self.column + 1, len(self.draft.sizes) - grid.fitting)
 
     @property
@@ -97,20 +98,24 @@ class BackendTable(Widget, can_focus=True):
             self.cursor = offset + self._first_row()
 
     def render(self) -> Content:
-        series = identify(self.draft.configurations)
-        grid = self._grid(list(series.values()))
+        grid = self._grid()
         first = self._first_row()
         shown = self.draft.rows[first : first + max(1, self.size.height - 1)]
-        rows = (self._row(first + place, row, series[row.configuration], grid) for place, row in enumerate(shown))
+        rows = (
+            self._row(first + place, row, self.series[row.configuration], grid)
+            for place, row in enumerate(shown)
+            if row.configuration in self.series
+        )
         return Content("\n").join([self._head(grid), *rows])
 
     def _first_row(self) -> int:
         height = max(1, self.size.height - 1)
         return max(0, min(self.cursor - height + 1, len(self.draft.rows) - height))
 
-    def _grid(self, series: list[Series]) -> _Grid:
-        names = max(6, *(cell_len(one.backend) for one in series))
-        codecs = min(16, max(5, *(cell_len(_codec(one)) for one in series)))
+    def _grid(self) -> _Grid:
+        series = self.series.values()
+        names = max([6, *(cell_len(one.backend) for one in series)])
+        codecs = min(16, max([5, *(cell_len(_codec(one)) for one in series)]))
         room = self.size.width - 6 - names - 2 - codecs - 1
         sizes = len(self.draft.sizes)
         extras = max(1, min(len(_EXTRAS), room // (_COLUMN + 1) - sizes))

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from tui import units
 from tui.charts import Bar, Curve, Row, TimeChart, draw_bars, draw_times, dropped
-from tui.series import identify
+from tui.series import Known
 from tui.steps import View
 from tui.text import fit, safe_text
 from tui.verdict import disk_standings, verdict_rows
@@ -49,6 +49,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     view: reactive[View] = reactive(View.START)
     run: reactive[RunState | None] = reactive(None)
+    series: reactive[Known] = reactive(Known)
     operation: reactive[str] = reactive("store")
     log_scale: reactive[bool] = reactive(True)
     configuration: reactive[str] = reactive("")
@@ -73,8 +74,9 @@ class ChartPanel(Vertical, can_focus=True):
         yield ChartView()
 
     def on_mount(self) -> None:
+        self._wanted: object = None
         self._drawn: object = None
-        for name in ("view", "run", "operation", "log_scale", "configuration", "words"):
+        for name in ("view", "run", "series", "operation", "log_scale", "configuration", "words"):
             self.watch(self, name, self._show, init=False)
         self._show()
 
@@ -98,7 +100,7 @@ class ChartPanel(Vertical, can_focus=True):
         if shown and not tables:
             from tui.widgets.numbers_table import NumbersTable
 
-            self.mount(NumbersTable().data_bind(ChartPanel.run, ChartPanel.operation))
+            self.mount(NumbersTable().data_bind(ChartPanel.run, ChartPanel.series, ChartPanel.operation))
         for table in tables:
             table.display = shown
 
@@ -113,7 +115,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def _said(self) -> Content:
         if self.view is View.VERDICT:
-            return Content("\n").join(verdict_rows(self.run, self.size.width))
+            return Content("\n").join(verdict_rows(self.run, self.series, self.size.width))
         if self.view is View.ERROR:
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
         said = safe_text(self.words, 1000)
@@ -141,15 +143,15 @@ class ChartPanel(Vertical, can_focus=True):
             wanted = (chart, notes, width, height)
             job = partial(self._draw_times, wanted, chart, notes, width, height)
         else:
-            bars = disk_bars(self.run)
+            bars = disk_bars(self.run, self.series)
             wanted = (bars, width, height)
             job = partial(self._draw_disk, wanted, bars, self.run.plan.sizes[-1], width, height)
-        if wanted != self._drawn:
-            self._drawn = wanted
+        if wanted != self._wanted:
+            self._wanted = wanted
             self.run_worker(job, thread=True, group="chart", exit_on_error=False)
 
     def _times(self, run: RunState) -> TimeChart:
-        series = identify(run.plan.configurations)
+        series = {name: self.series[name] for name in run.plan.configurations if name in self.series}
         curves = tuple(
             Curve(safe_text(one.name, 40), one.mark, one.role, _points(run, name, self.operation))
             for name, one in series.items()
@@ -176,8 +178,14 @@ class ChartPanel(Vertical, can_focus=True):
     @on(Drawn)
     def show_drawing(self, message: Drawn) -> None:
         """Put a drawing on the screen, unless another one is wanted by now."""
-        if message.wanted == self._drawn:
+        if message.wanted == self._wanted:
+            self._drawn = message.wanted
             self.query_one(ChartView).rows = message.rows
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the chart that is wanted is the one on the screen."""
+        return self._drawn == self._wanted
 
 
 def _points(run: RunState, configuration: str, operation: str) -> tuple[tuple[float, float], ...]:
@@ -185,11 +193,11 @@ def _points(run: RunState, configuration: str, operation: str) -> tuple[tuple[fl
     return tuple((one.count, one.seconds) for one in found if one is not None and one.seconds is not None)
 
 
-def disk_bars(run: RunState) -> tuple[Bar, ...]:
+def disk_bars(run: RunState, series: Known) -> tuple[Bar, ...]:
     """One bar a configuration: allocated bytes at the largest size, the least first."""
     count = run.plan.sizes[-1]
     bars = []
-    for one in disk_standings(run):
+    for one in disk_standings(run, series):
         name = one.series.configuration
         figure = next(f for (c, _, n), f in run.figures.items() if (c, n) == (name, count) and f.bytes_allocated)
         files = f"{figure.files:,} file{'' if figure.files == 1 else 's'}" if figure.files is not None else ""

@@ -53,7 +53,8 @@ class HeaderLine(Widget):
     def _place(self, room: int) -> Content:
         if self.place is None:
             return Content("")
-        disk = f" ({self.place.filesystem}, {units.capacity(self.place.free)} free)"
+        free = f", {units.capacity(self.place.free)} free" if self.place.free is not None else ""
+        disk = f" ({self.place.filesystem}{free})"
         folder = short(safe_text(self.place.folder), max(12, room - len(disk) - 11))
         if room < 10 + len(folder):
             return Content("")

@@ -10,7 +10,7 @@ from textual.widgets import DataTable
 
 from tui.keys import MOVES, SIDEWAYS
 from tui.numbers import HEAD, number_rows
-from tui.series import identify
+from tui.series import Known
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -25,6 +25,7 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
 
     run: reactive[RunState | None] = reactive(None)
     operation: reactive[str] = reactive("store")
+    series: reactive[Known] = reactive(Known)
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", fixed_columns=1, cell_padding=1, cursor_foreground_priority="renderable")
@@ -48,10 +49,10 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
         if wanted == self._shown:
             return
         self._shown = wanted
-        rows = number_rows(self.run, self.operation)
+        rows = number_rows(self.run, self.series, self.operation)
         place = self.cursor_row
         self.clear()
-        roles = {one.mark: one.role for one in identify(self.run.plan.configurations).values()}
+        roles = {one.mark: one.role for one in self.series.values()}
         for row in rows:
             self.add_row(self._first(row[0], roles), *(self._figure(text) for text in row[1:]))
         self.move_cursor(row=min(place, max(0, len(rows) - 1)))
@@ -66,6 +67,12 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
 
     def _figure(self, text: str) -> Text:
         return Text(text, justify="right", style="dim" if text == "·" else "")
+
+    def action_cursor_left(self) -> None:
+        self.scroll_relative(x=-9, animate=False)
+
+    def action_cursor_right(self) -> None:
+        self.scroll_relative(x=9, animate=False)
 
     def action_first(self) -> None:
         self.move_cursor(row=0)

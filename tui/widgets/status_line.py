@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from tui import units
 from tui.run_state import RunState
-from tui.series import Series, identify
+from tui.series import Known
 from tui.text import fit, safe_text
 from tui.verdict import headline
 
@@ -27,6 +27,7 @@ class StatusLine(Widget, can_focus=True):
     """One row."""
 
     run: reactive[RunState | None] = reactive(None)
+    series: reactive[Known] = reactive(Known)
     remark: reactive[Remark] = reactive(Remark)
 
     def render(self) -> Content:
@@ -42,15 +43,15 @@ class StatusLine(Widget, can_focus=True):
         if run is None:
             return Content("")
         if run.alive:
-            return _progress(run, room)
+            return _progress(run, self.series, room)
         if run.phase == "failed":
             return Content.styled(fit("! " + safe_text(run.message, 400), room).rstrip(), "$error")
-        return headline(run, room)
+        return headline(run, self.series, room)
 
 
-def _progress(run: RunState, room: int) -> Content:
+def _progress(run: RunState, series: Known, room: int) -> Content:
     """``● files store 50k  ━━━━━━────  24.4k img/s  57 of 100  0:25``."""
-    what = _what(run)
+    what = _what(run, series)
     right = Content.assemble(
         (units.rate(run.images_per_second) if run.images_per_second and run.trial else "", "bold"),
         f"  {run.ended} of {run.trials}  {units.clock(run.elapsed)}" if run.trials else "",
@@ -61,20 +62,21 @@ def _progress(run: RunState, room: int) -> Content:
     width = min(bar_room, max(8, room // 2))
     share = run.share if run.phase == "staging" else run.ended / max(1, run.trials)
     full = min(width, round(share * width))
-    role = identify(run.plan.configurations)[run.trial.configuration].role if run.trial else "$focus"
+    one = series.get(run.trial.configuration) if run.trial else None
+    role = one.role if one else "$focus"
     bar = Content.assemble(("━" * full, role), ("━" * (width - full), "$line"))
     gap = " " * (bar_room - width)
     return Content.assemble(what, "  ", bar, gap, "  ", right)
 
 
-def _what(run: RunState) -> Content:
+def _what(run: RunState, series: Known) -> Content:
     if run.stopping:
         return Content.styled("stopping", "bold")
     if run.phase == "staging":
         return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
     if run.trial is None:
         return Content.styled("starting" if not run.ended else "next trial", "$dim")
-    series: Series = identify(run.plan.configurations)[run.trial.configuration]
+    one = series[run.trial.configuration]
     warm = " warm-up" if run.trial.repeat == 0 else ""
-    text = f"{safe_text(series.name, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
-    return Content.assemble((series.mark, series.role), " ", fit(text, 18))
+    text = f"{safe_text(one.name, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
+    return Content.assemble((one.mark, one.role), " ", fit(text, 18))

@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from tui.run_state import RunState
+from tui.series import Known
 from tui.verdict import verdict_rows
 
 
@@ -18,6 +19,7 @@ class VerdictPanel(VerticalScroll, can_focus=True):
     BORDER_TITLE = "5 Verdict"
 
     run: reactive[RunState | None] = reactive(None)
+    series: reactive[Known] = reactive(Known)
 
     def compose(self) -> ComposeResult:
         yield Static()
@@ -27,12 +29,15 @@ class VerdictPanel(VerticalScroll, can_focus=True):
         if not same:
             self._show()
 
+    def watch_series(self) -> None:
+        self._show()
+
     def on_resize(self) -> None:
         self._show()
 
     def _show(self) -> None:
         run = self.run
         if self.is_mounted:
-            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.size.width)))
+            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.series, self.size.width)))
         if run is not None:
             self.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
