@@ -23,6 +23,10 @@ class DatasetDamaged(ImgstoreError, ValueError):
     """There is a dataset, but a file of it is truncated, foreign or broken."""
 
 
+class PictureDamaged(ImgstoreError, ValueError):
+    """A picture does not decode.  The text says why, not which: ``it is empty``."""
+
+
 class ContainerDamaged(ImgstoreError, ValueError):
     """A container's bytes are not what its writer wrote."""
 
@@ -37,6 +41,10 @@ class NoSpace(ImgstoreError, OSError):
 
 class BackendUnavailable(ImgstoreError, ImportError):
     """The library that a backend needs is not installed."""
+
+
+class Cancelled(ImgstoreError):
+    """Somebody asked to stop, and it stopped."""
 
 
 class JobDied(ImgstoreError):

@@ -1,0 +1,260 @@
+"""The one rule by which a picture file becomes pixels: upright, 8 bits a channel, of 1, 3 or 4 channels.
+
+==================  ===========  ==================================================
+in the file         channels     said as ``converted``
+==================  ===========  ==================================================
+grey                1
+RGB                 3
+RGB, alpha          4
+palette             3            palette; 4 channels where it has transparency
+grey, alpha         4            grey+alpha: the grey three times
+1 bit               1            1-bit: 0 and 255
+16 bits             as above     16-bit: the high byte of each value
+CMYK, YCCK          3            CMYK: as Pillow converts it
+turned by EXIF      as above     EXIF orientation: turned upright
+==================  ===========  ==================================================
+
+Ignored are colour profiles, one transparent colour of a grey or RGB picture, and all frames but the first.  Formats are
+told by their first bytes, never by a suffix.  JPEGs in grey or YCbCr are decoded by libjpeg-turbo directly, which is
+several times as fast for small ones and gives the same pixels; Pillow decodes, and judges, everything else.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import simplejpeg
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.Image import DecompressionBombError
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from backends.errors import PictureDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+HEAD_BYTES = 32
+"""Enough of a file to tell its format."""
+
+MAX_SIDE = 65_535
+MAX_PIXELS = 89_478_485
+"""Beyond it Pillow takes a picture for a decompression bomb."""
+
+_OTHER_ERRORS = (struct.error, zlib.error, DecompressionBombError)
+_JPEG, _EXIF = b"\xff\xd8\xff", b"Exif\0\0"
+_READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "BMP": BmpImageFile,
+    "WebP": WebPImageFile,
+}
+_BMP_HEADERS = frozenset((12, 40, 52, 56, 64, 108, 124))
+_PNG_DEPTH, _PNG_COLOUR, _PNG_GREY_ALPHA = 24, 25, 4
+
+_RULE = {
+    "L": ("L", ""),
+    "RGB": ("RGB", ""),
+    "RGBA": ("RGBA", ""),
+    "1": ("L", "1-bit"),
+    "P": ("RGB", "palette"),
+    "LA": ("RGBA", ""),
+    "I;16": ("I;16", ""),
+    "CMYK": ("RGB", "CMYK"),
+}
+"""Modes of Pillow: those that they become, and how that is said."""
+
+_CHANNELS = {"L": 1, "I;16": 1, "RGB": 3, "RGBA": 4}
+_TURNED = "EXIF orientation"
+_ORIENTATION_TAG, _SHORT = 0x0112, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Attributes
+    ----------
+    pixels
+        ``(height, width, channels)`` uint8, C-contiguous.
+    converted
+        What was done to them, in the words of the rule, joined by "and"; empty for nothing.
+    """
+
+    pixels: NDArray[np.uint8]
+    converted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a header promises: ``format`` (JPEG, PNG, BMP, WebP), and ``shape`` and ``converted`` as of a Picture."""
+
+    format: str
+    shape: tuple[int, int, int]
+    converted: str
+
+
+def format_of(head: bytes) -> str | None:
+    """JPEG, PNG, BMP or WebP, by the first ``HEAD_BYTES`` of a file; None for everything else."""
+    if head.startswith(_JPEG):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    return None
+
+
+def decode_picture(data: bytes | memoryview | NDArray[np.uint8]) -> Picture:
+    """Decode a whole file.
+
+    Raises
+    ------
+    PictureDamaged
+        It is no picture of the four formats, is damaged or cut short, or claims too many pixels.
+    """
+    view = data.data if isinstance(data, np.ndarray) else memoryview(data)
+    found = _decode_plain_jpeg(view) if bytes(view[:3]) == _JPEG else None
+    if found is not None:
+        pixels, words, orientation = found
+    else:
+        format_, image, mode, words = _opened(io.BytesIO(view))
+        with _judged(format_):
+            image.load()
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+        if pixels.dtype != np.uint8:
+            pixels = (pixels >> 8).astype(np.uint8)
+        orientation = _orientation(image.info.get("exif", b""))
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if orientation == 1:
+        return Picture(pixels, " and ".join(words))
+    return Picture(_upright(pixels, orientation), " and ".join([*words, _TURNED]))
+
+
+def probe_picture(file: BinaryIO) -> Probe:
+    """Read the header of a picture, and for WebP all of it.
+
+    Raises
+    ------
+    PictureDamaged
+        It is no picture of the four formats, its header is damaged, or it claims too many pixels.
+    """
+    format_, image, mode, words = _opened(file)
+    width, height = image.size
+    orientation = _orientation(image.info.get("exif", b""))
+    if orientation > 1:
+        words.append(_TURNED)
+    if orientation > 4:
+        width, height = height, width
+    return Probe(format_, (height, width, _CHANNELS[mode]), " and ".join(words))
+
+
+def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
+    """The format, the picture with its pixels unread, the mode to convert it to, and words for that."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    format_ = format_of(head)
+    if format_ is None:
+        raise PictureDamaged("it is no JPEG, PNG, BMP or WebP picture" if head else "it is empty")
+    with _judged(format_):
+        image = _READERS[format_](file)
+    _check_size(*image.size)
+    if image.mode not in _RULE:
+        raise PictureDamaged(f"it is a {format_} in {image.mode}, which has no rule")
+    mode, word = _RULE[image.mode]
+    words = [word] if word else []
+    if format_ == "PNG" and head[_PNG_COLOUR] == _PNG_GREY_ALPHA:
+        words.append("grey+alpha")
+    if format_ == "PNG" and head[_PNG_DEPTH] == 16:
+        words.append("16-bit")
+    if image.mode == "P" and "transparency" in image.info:
+        mode = "RGBA"
+    return format_, image, mode, words
+
+
+@contextmanager
+def _judged(format_: str) -> Iterator[None]:
+    """Turn whatever Pillow raises on bytes that are no whole picture into one error, and drop its warnings."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, *_OTHER_ERRORS) as error:
+        raise PictureDamaged(f"it is a damaged {format_} ({error})") from error
+
+
+def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], list[str], int] | None:
+    """Pixels, no words and the orientation of a JPEG in grey or YCbCr; None for others, and where anything is odd."""
+    exif = _exif_of_jpeg(data)
+    if exif is None:
+        return None
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        if space not in ("Gray", "YCbCr"):
+            return None
+        _check_size(width, height)
+        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+    except ValueError as error:
+        if isinstance(error, PictureDamaged):
+            raise
+        return None
+    return pixels, [], _orientation(exif)
+
+
+def _check_size(width: int, height: int) -> None:
+    if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise PictureDamaged(f"it claims {width:,} x {height:,} pixels; {MAX_PIXELS:,} are the limit")
+
+
+def _exif_of_jpeg(data: memoryview) -> bytes | None:
+    """The first Exif segment before the pixels, empty where there is none; None where the segments make no sense."""
+    at = 2
+    while at + 4 <= len(data):
+        marker, length = struct.unpack_from(">HH", data, at)
+        if marker == 0xFFDA:
+            return b""
+        if marker == 0xFFE1 and bytes(data[at + 4 : at + 10]) == _EXIF:
+            return bytes(data[at + 4 : at + 2 + length])
+        if marker < 0xFFC0 or length < 2:
+            return None
+        at += 2 + length
+    return None
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation of an Exif block, 1 to 8; 1, upright, where it has none (Exif 2.3, 4.6.4; TIFF 6.0)."""
+    tiff = exif.removeprefix(_EXIF)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for at in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, at)
+            if tag == _ORIENTATION_TAG:
+                return value if kind == _SHORT and 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    if orientation > 4:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
