@@ -39,8 +39,6 @@ class Task:
     ----------
     artefact
         The container that a store makes and a read reads.
-    decoded
-        Digests of what the artefact of a lossy codec decodes to, a ``.npy`` file that its store makes.
     counter
         A file of eight bytes that holds the number of images done so far.
     """
@@ -48,8 +46,23 @@ class Task:
     trial: Trial
     source: Source
     artefact: Path
-    decoded: Path
     counter: Path
+
+    @property
+    def decoded(self) -> Path:
+        """Digests of what the artefact of a lossy codec decodes to, a ``.npy`` file that its store makes."""
+        return self.artefact.with_name(self.artefact.name + ".npy")
+
+    @property
+    def rehearsal(self) -> Path:
+        """A container of one image that is stored and read before the clock starts."""
+        return self.artefact.with_name(f"{self.artefact.name}.{self.trial.operation}")
+
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """All that the trial may leave behind."""
+        stored = (self.artefact, self.decoded) if self.trial.reads is None else ()
+        return (*stored, self.rehearsal)
 
 
 def execute(task: Task) -> Measurement:
@@ -63,6 +76,7 @@ def execute(task: Task) -> Measurement:
     """
     backend, codec = Configuration.parse(task.trial.configuration).make()
     operation = _store if task.trial.operation == "store" else _read
+    _rehearse(task, backend, codec)
     watch, memory = Stopwatch(), MemoryWatch()
     with _counter(task.counter) as tick:
         operation(task, backend, codec, watch, memory, tick)
@@ -111,6 +125,16 @@ def _counter(path: Path) -> Iterator[Tick]:
 
         tick(0)
         yield tick
+
+
+def _rehearse(task: Task, backend: Backend, codec: Codec) -> None:
+    """Store and read one image, so that what libraries load on first use is in no figure."""
+    layout = Layout(1, codec.name, task.source.image_shape, task.source.classes)
+    with backend.create(task.rehearsal, layout) as writer:
+        for records in _encoded(task.source, 1, codec, Stopwatch()):
+            writer.append(records)
+    with backend.open(task.rehearsal) as reader:
+        codec.decode(reader.read(slice(0, 1)), reader.layout)
 
 
 def _store(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.disk import mount_of
 from backends.bench.environment import cgroup_memory, describe_environment, machine_memory
 from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
@@ -106,6 +107,11 @@ def _notes(asked: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tupl
         )
     if max(plan.sizes) > facts.count:
         notes.append(f"The dataset has {facts.count:,} images: larger sizes repeat them.")
+    if any(mount_of(path).journal is False for path in places.all):
+        notes.append(
+            "This ext4 has no journal: creating files within minutes of deleting others takes up to twenty times as "
+            "long there, so that what was removed before this run can slow its files."
+        )
     if places.early:
         notes.append(
             "The disk cannot hold all artefacts at once: each is removed when nothing needs it any more. "
@@ -168,20 +174,14 @@ def _execute(
                 folder.remove(name)
         block = (trial.count, trial.repeat)
         folder = folders[places.by_configuration[trial.configuration]]
-        name = _artefact(trial)
-        decoded = f"{name}.npy"
-        if trial.reads is None:
-            for made in (name, decoded):
-                folder.claim(made)
-                waiting.append((folder, made))
+        task = Task(trial, source, folder.root / _artefact(trial), counter)
+        waiting += [(folder, folder.claim(path.name).name) for path in task.made]
         if trial.reads in failed:
             why = f"its store failed: {failed[trial.reads].message}"
             emit(events.TrialSkipped(time.time(), blank(trial, "skipped", why)))
             continue
         emit(events.TrialStarted(time.time(), trial))
-        found = run_task(
-            Task(trial, source, folder.root / name, folder.root / decoded, counter), _poll(trial, emit, cancelled)
-        )
+        found = run_task(task, _poll(trial, emit, cancelled))
         if found.outcome == "ok":
             emit(events.TrialFinished(time.time(), found))
         else:
