@@ -49,7 +49,6 @@ def task(folder: Path, source: Source, configuration: str, operation: str = "sto
         Trial(1, configuration, operation, count, 1, reads),
         source,
         folder / "artefact",
-        folder / "decoded.npy",
         counter,
     )
 
