@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.datasets import cifar, sample
+from backends.datasets import cifar, folder, sample
 from backends.datasets.found import Found, Listing
-from backends.datasets.regular_file import kind_of, open_regular, reading, special
+from backends.datasets.regular_file import is_folder, kind_of, open_regular, reading, special
 from backends.errors import DatasetNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     from backends.datasets.base import Dataset
 
-FOLDERS: tuple[Callable[[Listing], list[Found]], ...] = (cifar.find_in_folder,)
+FOLDERS: tuple[Callable[[Listing], list[Found]], ...] = (cifar.find_in_folder, folder.find_in_folder)
 """Recognisers of folders; the first that finds something wins."""
 
 FILES: tuple[Callable[[Path, bytes], Found | None], ...] = (cifar.find_in_archive,)
 """Recognisers of files, by path and first bytes."""
 
-KNOWN = "CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"
+KNOWN = (
+    "a folder of JPEG, PNG, BMP or WebP pictures, at most two levels down, "
+    "or CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"
+)
 LISTED = 10_000
 
 
@@ -102,7 +105,7 @@ def _list(folder: Path) -> Listing:
     folders: list[str] = []
     with reading(folder), os.scandir(folder) as entries:
         for entry in islice(entries, LISTED):
-            (folders if entry.is_dir() else files).append(entry.name)
+            (folders if is_folder(entry) else files).append(entry.name)
     return Listing(folder, tuple(sorted(files)), tuple(sorted(folders)))
 
 

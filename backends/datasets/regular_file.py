@@ -83,6 +83,14 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; False for a link that leads nowhere or in circles."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def special(mode: int) -> str:
     """What is there instead of a regular file, of ``st_mode``."""
     return _SPECIAL.get(stat.S_IFMT(mode), "something special")

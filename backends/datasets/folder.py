@@ -1,0 +1,257 @@
+"""A folder of pictures: class folders as torchvision's ``ImageFolder`` has them, or flat; with or without splits."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xxhash
+
+from backends.codecs.pictures import Probe, decode_picture, probe_picture
+from backends.datasets.base import Dataset, Decoded, Failure
+from backends.datasets.facts import DatasetFacts
+from backends.datasets.folder_scan import PictureFiles, is_picture, is_picture_name, scan
+from backends.datasets.found import Found
+from backends.datasets.regular_file import is_folder, open_regular, reading
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
+from backends.images import Images, Records, offsets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from backends.datasets.found import Listing
+
+KIND = "picture folder"
+SPLITS = ("train", "val", "valid", "validation", "test")
+"""Names of folders that are splits, the default first."""
+
+WHOLE = "all"
+"""The one split of a folder without such folders."""
+
+FILE_BYTES = 256 << 20
+"""No picture file may be larger."""
+
+PROBED = 1000
+"""Headers that a survey looks at."""
+
+_ENTRIES, _FOLDERS, _SNIFFED = 10_000, 1000, 100
+"""What is looked at to recognise a folder: entries of each folder, folders of each depth, files without a suffix."""
+
+
+def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[[], bool] = lambda: False) -> Pictures:
+    """List all splits of a folder, and open one.
+
+    Parameters
+    ----------
+    path
+        As the user wrote it.
+    split
+        ``train`` where None and there is one, else the first.
+    cancelled
+        Asked about every thousand files.
+
+    Raises
+    ------
+    UsageError
+        There is no such split.
+    DatasetNotFound
+        There are no pictures.
+    NotAllowed, DatasetDamaged
+        A folder cannot be listed.
+    Cancelled
+        ``cancelled`` said so.
+    """
+    places, beside = _splits(folder)
+    found = {name: scan(place, cancelled) for name, place in places.items()}
+    found = {name: files for name, files in found.items() if len(files.sizes)}
+    if not found:
+        raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
+    split = next(iter(found)) if split is None else split
+    if split not in found:
+        raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
+    files = found[split]
+    if beside:
+        more = ", ..." if len(beside) > 3 else ""
+        note = f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."
+        files = replace(files, notes=(*files.notes, note))
+    counts = {name: len(files.sizes) for name, files in found.items()}
+    return Pictures(places[split], files, path, split, counts)
+
+
+def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The folders of the splits, the default first, and the names of the other folders."""
+    with reading(folder), os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
+    splits = {name: folder / name for name in SPLITS if name in names}
+    return (splits, sorted(names - splits.keys())) if splits else ({WHOLE: folder}, [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    id: int
+    pixels: NDArray[np.uint8]
+    data: bytes
+
+
+class Pictures(Dataset):
+    """One split of a folder of pictures, of any formats and sizes.  Nothing stays open."""
+
+    image_shape = None
+
+    def __init__(self, folder: Path, files: PictureFiles, path: str, split: str, splits: dict[str, int]) -> None:
+        self.count = len(files.sizes)
+        self.classes = files.classes
+        self.labels = files.labels
+        self._folder = folder
+        self._files = files
+        self._survey: DatasetFacts | None = None
+        self._facts = DatasetFacts(
+            path=path,
+            kind=KIND,
+            split=split,
+            splits=splits,
+            count=self.count,
+            image_shape=None,
+            raw_bytes=None,
+            classes=self.classes,
+            class_counts=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()) if self.classes else (),
+            fingerprint=_fingerprint(files),
+            source=str(folder),
+            source_bytes=int(files.sizes.sum()),
+            notes=files.notes,
+        )
+
+    def name(self, id_: int) -> str:
+        """The file of an image, relative to the folder of the split; undecodable bytes as surrogates."""
+        return self._files.names[id_]
+
+    def facts(self) -> DatasetFacts:
+        return self._facts
+
+    def survey(self) -> DatasetFacts:
+        if self._survey is None:
+            chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, PROBED), replace=False)
+            self._survey = _surveyed(self._facts, [self._probe(id_) for id_ in np.sort(chosen).tolist()])
+        return self._survey
+
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+        looks = [self._decode(id_, source) for id_ in ids.tolist()]
+        read = [look for look in looks if not isinstance(look, Failure)]
+        done = np.array([one.id for one in read], np.int64)
+        labels = self.labels[done]
+        records = None
+        if source:
+            data = np.frombuffer(b"".join([one.data for one in read]), np.uint8)
+            records = Records(data, offsets_of([len(one.data) for one in read]), labels)
+        failures = tuple(look for look in looks if isinstance(look, Failure))
+        return Decoded(done, Images([one.pixels for one in read], labels), records, failures)
+
+    def read(self, ids: NDArray[np.int64]) -> Images:
+        found = self.decode(ids)
+        for failure in found.failures:
+            raise DatasetDamaged(
+                f"{self._folder / failure.name} does not decode ({failure.why}): replace or remove it."
+            )
+        return found.images
+
+    def _decode(self, id_: int, keep: bool) -> _Read | Failure:
+        path = self._folder / self.name(id_)
+        try:
+            with open_regular(path) as file, reading(path):
+                size = os.fstat(file.fileno()).st_size
+                if size != self._files.sizes[id_]:
+                    raise DatasetDamaged("it has changed since the folder was opened")
+                if size > FILE_BYTES:
+                    raise DatasetDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+                data = file.read(size)
+            return _Read(id_, decode_picture(data).pixels, data if keep else b"")
+        except ImgstoreError as error:
+            return self._failure(id_, error)
+
+    def _probe(self, id_: int) -> Probe | Failure:
+        path = self._folder / self.name(id_)
+        try:
+            with open_regular(path) as file, reading(path):
+                return probe_picture(file)
+        except ImgstoreError as error:
+            return self._failure(id_, error)
+
+    def _failure(self, id_: int, error: ImgstoreError) -> Failure:
+        gone = isinstance(error, DatasetNotFound)
+        return Failure(id_, self.name(id_), "it is gone since the folder was opened" if gone else str(error))
+
+
+def _fingerprint(files: PictureFiles) -> str:
+    """A digest of classes, names, sizes and labels; no picture is read."""
+    digest = xxhash.xxh3_128(json.dumps(files.classes).encode())
+    digest.update(files.names.text)
+    for column in (files.names.ends, files.sizes, files.labels):
+        digest.update(column.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts:
+    """The facts with what the headers say of shapes, raw bytes and conversions."""
+    probes = [look for look in looks if isinstance(look, Probe)]
+    failures = [look for look in looks if isinstance(look, Failure)]
+    shapes = {probe.shape for probe in probes}
+    raw = sum(height * width * channels for height, width, channels in (probe.shape for probe in probes))
+    converted = Counter(probe.converted for probe in probes if probe.converted)
+    notes = list(facts.notes)
+    if converted:
+        kinds = ", ".join(f"{number:,} {words}" for words, number in converted.most_common())
+        notes.append(f"{converted.total():,} of {len(looks):,} looked at are converted: {kinds}.")
+    if failures:
+        first = f"{failures[0].name}: {failures[0].why}"
+        notes.append(f"{len(failures):,} of {len(looks):,} looked at do not decode, first {first}.")
+    return replace(
+        facts,
+        image_shape=shapes.pop() if len(shapes) == 1 else None,
+        raw_bytes=round(raw * facts.count / len(looks)) if probes else None,
+        estimated=len(looks) < facts.count,
+        notes=tuple(notes),
+    )
+
+
+def find_in_folder(listing: Listing) -> list[Found]:
+    """A folder that has a picture in it, or one or two levels below."""
+    if not _holds_picture(listing.folder):
+        return []
+
+    def open_(path: str, split: str | None) -> Pictures:
+        return open_folder(listing.folder, path, split)
+
+    return [Found(KIND, listing.folder, open_)]
+
+
+def _holds_picture(folder: Path) -> bool:
+    level, sniffed = [folder], 0
+    for _ in range(3):
+        below: list[Path] = []
+        for entry in (entry for place in level for entry in _entries(place) if not entry.name.startswith(".")):
+            if is_folder(entry):
+                below.append(Path(entry.path))
+            elif is_picture_name(entry.name):
+                return True
+            elif sniffed < _SNIFFED:
+                sniffed += 1
+                if is_picture(Path(entry.path)):
+                    return True
+        level = below[:_FOLDERS]
+    return False
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(islice(entries, _ENTRIES))
+    except OSError:
+        return []

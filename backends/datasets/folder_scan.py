@@ -1,0 +1,234 @@
+"""Which picture files a folder has and in which classes, by names and sizes alone.
+
+The rule is that of torchvision's ``ImageFolder``: a class is a sub-folder, the classes are sorted by name, and all
+pictures at any depth below a class belong to it, sorted by folder and name.  Beyond it, a folder without sub-folders of
+pictures is flat, suffixes may be missing or wrong, and what is passed over is counted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.codecs.pictures import HEAD_BYTES, format_of
+from backends.datasets.regular_file import open_regular, reading
+from backends.errors import Cancelled, ImgstoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp")
+"""Of pictures, in any case."""
+
+SNIFFED = 1000
+"""Files with other suffixes are looked into where there are no more than these."""
+
+_ASK_EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of many files in two pieces of memory: paths relative to the scanned folder, with slashes.
+
+    Attributes
+    ----------
+    text
+        All of them end to end, as the filesystem has them.
+    ends
+        ``(count,)`` int64: where each ends.
+    """
+
+    text: bytes
+    ends: NDArray[np.int64]
+
+    def __getitem__(self, index: int) -> str:
+        start = self.ends[index - 1] if index else 0
+        return os.fsdecode(self.text[start : self.ends[index]])
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFiles:
+    """Attributes
+    ----------
+    classes
+        Sorted; empty for a flat folder.
+    labels, sizes
+        ``(count,)`` int64: the class (-1 in a flat folder) and the bytes of each file, in the order of ``names``.
+    notes
+        Sentences on links, on what was passed over, and on empty classes.
+    """
+
+    names: Names
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def scan(top: Path, cancelled: Callable[[], bool] = lambda: False) -> PictureFiles:
+    """List the pictures below ``top``; no file is opened but some of those without a known suffix.
+
+    Parameters
+    ----------
+    cancelled
+        Asked at every folder and every thousand files.
+
+    Raises
+    ------
+    Cancelled
+        ``cancelled`` said so.
+    NotAllowed, DatasetNotFound, DatasetDamaged
+        A folder cannot be listed.
+    """
+    walk = _Walk(top, cancelled)
+    flat: list[str] = []
+    classes = walk.list_folder("", flat)
+    found = [walk.list_tree(name) for name in classes]
+    walk.sniff_others()
+    if not any(found):
+        return _packed(walk, (), [flat])
+    walk.passed_over["pictures beside the classes"] += len(flat)
+    return _packed(walk, tuple(classes), found)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file's suffix is that of a picture."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its first bytes; False where it cannot be read."""
+    try:
+        with open_regular(path) as file, reading(path):
+            return format_of(file.read(HEAD_BYTES)) is not None
+    except ImgstoreError:
+        return False
+
+
+class _Walk:
+    """One walk over a folder.
+
+    A found file is the text ``folder NUL name NUL size``: a list of such texts needs half the memory of tuples, and
+    sorts by folder, then by name, since NUL is in no name and comes before all other characters.
+    """
+
+    def __init__(self, top: Path, cancelled: Callable[[], bool]) -> None:
+        self.followed: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
+        self._top = os.fspath(top)
+        self._cancelled = cancelled
+        self._others: list[tuple[list[str], str]] = []
+        with reading(top):
+            self._above = _identity(top.stat())
+        self._entered = {self._above}
+
+    def list_tree(self, name: str) -> list[str]:
+        """The files at any depth below a folder; each folder is entered once, so that no link leads in circles."""
+        self._entered = {self._above}
+        found: list[str] = []
+        waiting = [name]
+        while waiting:
+            folder = waiting.pop()
+            waiting += [f"{folder}/{below}" for below in reversed(self.list_folder(folder, found))]
+        return found
+
+    def list_folder(self, folder: str, found: list[str]) -> list[str]:
+        """Add the files of one folder to ``found``; return the names of the folders in it, sorted."""
+        path = os.path.join(self._top, folder)  # noqa: PTH118 - a Path takes three times as long
+        below: list[str] = []
+        with reading(path), os.scandir(path) as entries:
+            if folder:
+                identity = _identity(os.stat(path))  # noqa: PTH116
+                if identity in self._entered:
+                    self.passed_over["folders that links lead to again"] += 1
+                    return below
+                self._entered.add(identity)
+            for number, entry in enumerate(entries):
+                if number % _ASK_EVERY == 0 and self._cancelled():
+                    raise Cancelled(f"{self._top} was not opened: it was stopped.")
+                self._look_at(entry, folder, found, below)
+        return sorted(below)
+
+    def _look_at(self, entry: os.DirEntry[str], folder: str, found: list[str], below: list[str]) -> None:
+        name = entry.name
+        if name.startswith("."):
+            self.passed_over["hidden files and folders"] += 1
+            return
+        linked = entry.is_symlink()
+        try:
+            status = entry.stat()
+        except OSError:
+            if not linked:
+                raise
+            self.passed_over["links that lead nowhere"] += 1
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self.followed["links to folders"] += linked
+            below.append(name)
+        elif not stat.S_ISREG(status.st_mode):
+            self.passed_over["FIFOs, sockets and devices"] += 1
+        else:
+            line = f"{folder}\0{name}\0{status.st_size}"
+            if is_picture_name(name):
+                self.followed["links to files"] += linked
+                found.append(line)
+            else:
+                self.passed_over["files of other kinds"] += 1
+                if len(self._others) <= SNIFFED:
+                    self._others.append((found, line))
+
+    def sniff_others(self) -> None:
+        """Look into files without a known suffix, if they are few."""
+        if len(self._others) > SNIFFED:
+            return
+        for found, line in self._others:
+            folder, name, _ = line.split("\0")
+            if is_picture(Path(self._top, folder, name)):
+                found.append(line)
+                self.passed_over["files of other kinds"] -= 1
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _packed(walk: _Walk, classes: tuple[str, ...], found: Sequence[list[str]]) -> PictureFiles:
+    """Sort and pack what was found, a class at a time; the lists are emptied."""
+    counts = [len(lines) for lines in found]
+    text, ends, sizes = bytearray(), array("q"), array("q")
+    for lines in found:
+        lines.sort()
+        for line in lines:
+            folder, name, size = line.split("\0")
+            text += os.fsencode(f"{folder}/{name}" if folder else name)
+            ends.append(len(text))
+            sizes.append(int(size))
+        lines.clear()
+    return PictureFiles(
+        names=Names(bytes(text), np.frombuffer(ends, np.int64)),
+        classes=classes,
+        labels=np.repeat(np.arange(len(classes)) if classes else np.array([-1]), counts),
+        sizes=np.frombuffer(sizes, np.int64),
+        notes=tuple(_notes(walk, [name for name, count in zip(classes, counts, strict=False) if not count])),
+    )
+
+
+def _notes(walk: _Walk, empty: list[str]) -> list[str]:
+    notes = []
+    for verb, counter in (("Followed", walk.followed), ("Passed over", walk.passed_over)):
+        counted = [f"{what} ({number:,})" for what, number in counter.items() if number]
+        if counted:
+            notes.append(f"{verb}: {', '.join(counted)}.")
+    if empty:
+        more = f" and {len(empty) - 3:,} more" if len(empty) > 3 else ""
+        notes.append(f"Classes without pictures: {', '.join(empty[:3])}{more}.")
+    return notes
