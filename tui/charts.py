@@ -22,6 +22,8 @@ _LOCK = threading.Lock()
 """plotext has one figure for the whole process; two threads in it draw wrong charts."""
 
 _FIRST_COLOUR = 16
+_GUTTER = len("100 ms")
+"""Cells kept for the ticks of the seconds, so that the plot stands still while they come."""
 _PIECE = re.compile(r"\x1b\[(?:0|38;5;(\d+))m|([^\x1b]+)")
 
 
@@ -148,8 +150,8 @@ def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
     if not counts or width < 12 or height < 4:
         return canvas.rows()
     ticks_y = _value_ticks(seconds, height - 2, chart.log)
-    left = max((cell_len(text) for _, text in ticks_y[1]), default=0) + 2
-    names = max((cell_len(curve.name) for curve in curves if curve.points), default=0)
+    left = max([_GUTTER, *(cell_len(text) for _, text in ticks_y[1])]) + 2
+    names = max((cell_len(curve.name) for curve in curves), default=0)
     right = min(names + 2, max(2, width // 3))
     plot_width, plot_height = width - left - right, height - 2
     if plot_width < 4:

@@ -26,7 +26,7 @@ def number_rows(run: RunState, series: Known, operation: str) -> list[tuple[str,
     for size in reversed(run.plan.sizes):
         for name in run.plan.configurations:
             figure = run.figures.get((name, operation, size))
-            if figure is not None:
+            if figure is not None and name in series:
                 found = [
                     one
                     for one in run.measurements

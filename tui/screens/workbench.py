@@ -188,6 +188,7 @@ class Workbench(Screen[None]):
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
             if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
+                self.say("No figure was measured.")
                 self.show_error(run.message)
 
     def watch_draft(self, draft: Draft) -> None:

@@ -39,11 +39,14 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
     def watch_run(self) -> None:
         self._fill()
 
+    def watch_series(self) -> None:
+        self._fill()
+
     def watch_operation(self) -> None:
         self._fill()
 
     def _fill(self) -> None:
-        if self.run is None or not self.columns:
+        if self.run is None or not self.series or not self.columns:
             return
         wanted = (id(self.run.measurements), self.operation)
         if wanted == self._shown:

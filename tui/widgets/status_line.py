@@ -76,7 +76,7 @@ def _what(run: RunState, series: Known) -> Content:
         return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
     if run.trial is None:
         return Content.styled("starting" if not run.ended else "next trial", "$dim")
-    one = series[run.trial.configuration]
+    one = series.get(run.trial.configuration)
     warm = " warm-up" if run.trial.repeat == 0 else ""
-    text = f"{safe_text(one.name, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
-    return Content.assemble((one.mark, one.role), " ", fit(text, 18))
+    text = f"{safe_text(one.name if one else run.trial.configuration, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
+    return Content.assemble((one.mark, one.role) if one else "", " ", fit(text, 18))
