@@ -71,9 +71,9 @@ def fill(*names: str) -> Callable[[Path], object]:
     ("make", "kind", "reason"),
     [
         (lambda path: None, DatasetNotFound, "does not exist: check its spelling"),
-        (lambda path: path.mkdir(), DatasetNotFound, "holds no known dataset (it is empty): name CIFAR-10 or"),
-        (fill("a.png", "b.png", "c.png", "d.png"), DatasetNotFound, "(it has a.png, b.png, c.png, ...)"),
-        (fill("train/a.png", "test/a.png", "meta/a"), DatasetNotFound, "(it has meta/, test/, train/)"),
+        (lambda path: path.mkdir(), DatasetNotFound, "holds no known dataset (it is empty): name a folder of JPEG, PNG"),
+        (fill("a.csv", "b.csv", "c.csv", "d.csv"), DatasetNotFound, "(it has a.csv, b.csv, c.csv, ...)"),
+        (fill("train/a.gz", "test/.a.png", "meta/a"), DatasetNotFound, "(it has meta/, test/, train/)"),
         (fill("x/" + "n" * 200), DatasetNotFound, "(it has x/)"),
         (fill("train", "test"), DatasetDamaged, "train is empty"),
         (write(b""), DatasetNotFound, "is no dataset (it is empty)"),
