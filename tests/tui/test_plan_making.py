@@ -1,0 +1,137 @@
+"""Drafts, series, form fields and sentences: the values behind the screen."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from backends.bench.plan import Plan
+from backends.errors import UsageError
+from tests.tui.conftest import fixed_weight
+from tests.tui.recorded import facts, plan_of
+from tui.cli import cli
+from tui.draft import Draft, Row, command_line, draft_of, first_draft
+from tui.plan_fields import parse_operations, parse_repeats, parse_sizes
+from tui.sentences import describe_plan, describe_row, plan_sentence, sentence_of
+from tui.series import identify
+
+
+def test_a_first_draft_compares_files_lmdb_and_hdf5() -> None:
+    assert first_draft().plan("sample").configurations == ("files+png", "lmdb+raw", "hdf5+raw")
+
+
+def test_unticked_rows_are_not_in_the_plan() -> None:
+    assert first_draft().toggle(1).plan("sample").configurations == ("files+png", "hdf5+raw")
+
+
+def test_nothing_ticked_is_refused_with_a_sentence() -> None:
+    with pytest.raises(UsageError, match="space ticks"):
+        first_draft().toggle(0).toggle(1).toggle(2).plan("sample")
+
+
+def test_next_codec_goes_round_and_passes_over_what_is_in_the_table() -> None:
+    once = first_draft().next_codec(1)
+    assert once.configurations[1] == "lmdb+png"
+    assert once.next_codec(1) == first_draft()
+    with pytest.raises(UsageError, match="every codec"):
+        once.add("lmdb").next_codec(1)
+
+
+def test_added_configurations_are_canonical_and_none_is_there_twice() -> None:
+    draft = first_draft().add(" lmdb+png:level=1 ")
+    assert draft.rows[-1] == Row("lmdb+png")
+    for text in ("lmdb+png", "nothing", "lmdb@"):
+        with pytest.raises(UsageError):
+            draft.add(text)
+
+
+def test_the_last_row_stays() -> None:
+    with pytest.raises(UsageError, match="last"):
+        Draft((Row("lmdb+raw"),)).remove(0)
+
+
+def test_a_draft_follows_a_plan_without_losing_rows_it_has() -> None:
+    draft = first_draft()
+    assert draft.following(plan_of("lmdb")).configurations == draft.configurations
+    assert [row.ticked for row in draft.following(plan_of("lmdb")).rows] == [False, True, False]
+    other = plan_of("hdf5+png")
+    assert draft.following(other) == draft_of(other)
+
+
+def test_the_command_line_is_one_that_the_program_takes() -> None:
+    plan = Plan("/a b/c", ("lmdb+raw",), (10, 100), ("store",), 2, 7, work_dir="/d e")
+    words = shlex.split(command_line(plan))
+    context = cli.commands["bench"].make_context("bench", words[2:])
+    assert words[:2] == ["imgstore-tui", "bench"]
+    assert (context.params["dataset"], context.params["configurations"]) == ("/a b/c", ("lmdb+raw",))
+    assert (context.params["sizes"], context.params["repeats"], context.params["seed"]) == ("10,100", 2, 7)
+
+
+def test_each_configuration_has_a_mark_of_its_own() -> None:
+    names = (
+        "files+png",
+        "lmdb+raw",
+        "lmdb+png",
+        "lmdb+png:level=2",
+        "lmdb+png:level=3",
+        "hdf5+raw",
+        "hdf5+raw@/b",
+        "?",
+    )
+    found = identify(names)
+    assert len({one.mark for one in found.values()}) == len(names)
+    assert len({one.name for one in found.values()}) == len(names)
+
+
+def test_a_second_configuration_of_a_backend_has_the_hollow_mark_and_the_same_colour() -> None:
+    first, second = identify(("lmdb+raw", "lmdb+png")).values()
+    assert (first.mark, second.mark) == ("▲", "△")
+    assert first.role == second.role
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"), [("10", (10,)), ("10, 100,1k", (10, 100, 1000)), ("2M 5;5", (5, 2_000_000)), (" 007 ", (7,))]
+)
+def test_sizes_are_read_as_people_write_them(text: str, sizes: tuple[int, ...]) -> None:
+    assert parse_sizes(text) == sizes
+
+
+@pytest.mark.parametrize("text", ["", " ", "abc", "0", "-1", "1.5", "10,x", "1kk", "9" * 400, "٣", "1e3"])
+def test_wrong_sizes_are_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"\w+.*\."):
+        parse_sizes(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "101", "three", "-1", "9" * 400])
+def test_wrong_repeats_are_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"\w+.*\."):
+        parse_repeats(text)
+
+
+def test_operations_are_put_in_their_order() -> None:
+    assert parse_operations("READ, store read") == ("store", "read")
+    for text in ("", "fly", "store, fly"):
+        with pytest.raises(UsageError):
+            parse_operations(text)
+
+
+def test_the_sentence_of_a_plan_says_everything_before_the_first_byte_is_written() -> None:
+    plan = plan_of(sizes=(10, 2000))
+    assert plan_sentence(plan, *fixed_weight(plan, facts())) == (
+        "Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /scratch/me (ext4), "
+        "removed afterwards. Enter runs it."
+    )
+    assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
+
+
+def test_a_row_is_described_by_what_it_is() -> None:
+    assert describe_row("lmdb+raw", "store", None) == ("LMDB environment, pixels as they are", False)
+    assert describe_row("nothing", "store", None)[1]
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("a sentence."), FileNotFoundError(2, "No such file", "/x"), KeyError("x"), None]
+)
+def test_every_error_has_a_sentence(error: BaseException | None) -> None:
+    assert sentence_of(error)
