@@ -1,0 +1,272 @@
+"""The rule by which picture files become pixels."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+
+from backends.codecs import pictures
+from backends.codecs.pictures import Probe, decode_picture, probe_picture
+from backends.errors import PictureDamaged
+from backends.images import Images
+from tests.backends.encoded import ORIENTATION, encoded, png_of_16_bits
+
+FORMATS = ("JPEG", "PNG", "BMP", "WebP")
+
+
+@pytest.fixture(scope="module")
+def photo(sample_images: Images) -> Image.Image:
+    """A real image that is wider than high, and different in every corner."""
+    return Image.fromarray(sample_images.pixels[8]).crop((0, 0, 32, 21))
+
+
+def assert_decodes_to(data: bytes, expected: NDArray[np.uint8], converted: str) -> None:
+    picture = decode_picture(data)
+    np.testing.assert_array_equal(picture.pixels, expected)
+    assert (str(picture.pixels.dtype), picture.converted) == ("uint8", converted)
+    assert picture.pixels.flags.c_contiguous
+    probe = probe_picture(io.BytesIO(data))
+    assert (probe.shape, probe.converted) == (expected.shape, converted)
+
+
+def array(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    pixels = np.asarray(image.convert(mode))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "becomes", "converted"),
+    [
+        ("PNG", "L", "L", ""),
+        ("PNG", "RGB", "RGB", ""),
+        ("PNG", "RGBA", "RGBA", ""),
+        ("PNG", "P", "RGB", "palette"),
+        ("PNG", "LA", "RGBA", "grey+alpha"),
+        ("PNG", "1", "L", "1-bit"),
+        ("BMP", "L", "L", ""),
+        ("BMP", "RGB", "RGB", ""),
+        ("BMP", "P", "RGB", "palette"),
+        ("BMP", "1", "L", "1-bit"),
+        ("WebP", "RGB", "RGB", ""),
+        ("WebP", "RGBA", "RGBA", ""),
+        ("JPEG", "L", "L", ""),
+        ("JPEG", "RGB", "RGB", ""),
+        ("JPEG", "CMYK", "RGB", "CMYK"),
+    ],
+)
+def test_every_mode_becomes_8_bits_of_1_3_or_4_channels(
+    photo: Image.Image, form: str, mode: str, becomes: str, converted: str
+) -> None:
+    image = photo.convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(photo.convert("L"))
+    data = encoded(image, form, **({"lossless": True, "exact": True} if form == "WebP" else {}))
+    stored = Image.open(io.BytesIO(data)) if form == "JPEG" else image
+    assert_decodes_to(data, array(stored, becomes), converted)
+
+
+def test_a_palette_with_transparency_has_four_channels(photo: Image.Image) -> None:
+    data = encoded(photo.convert("P"), transparency=3)
+    assert_decodes_to(data, array(Image.open(io.BytesIO(data)), "RGBA"), "palette")
+    assert {0, 255} >= set(decode_picture(data).pixels[:, :, 3].flat)
+
+
+@pytest.mark.parametrize("transparent", [(1, 2, 3), 5])
+def test_one_transparent_colour_is_ignored(photo: Image.Image, transparent: object) -> None:
+    image = photo if isinstance(transparent, tuple) else photo.convert("L")
+    assert_decodes_to(encoded(image, transparency=transparent), array(image, image.mode), "")
+
+
+@pytest.mark.parametrize(
+    ("colour", "channels", "kept", "converted"),
+    [
+        (0, 1, [0], "16-bit"),
+        (2, 3, [0, 1, 2], "16-bit"),
+        (4, 2, [0, 0, 0, 1], "grey+alpha and 16-bit"),
+        (6, 4, [0, 1, 2, 3], "16-bit"),
+    ],
+)
+def test_of_16_bits_the_high_byte_is_kept(colour: int, channels: int, kept: list[int], converted: str) -> None:
+    values = np.random.default_rng(0).integers(0, 1 << 16, (5, 7, channels), np.uint16)
+    high = (values >> 8).astype(np.uint8)
+    assert_decodes_to(png_of_16_bits(colour, values), high[:, :, kept], converted)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}, {"subsampling": 1}]
+)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_has_the_pixels_that_pillow_gives(
+    sample_images: Images, mode: str, options: dict[str, int | bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [encoded(Image.fromarray(pixels).convert(mode), "JPEG", **options) for pixels in sample_images.pixels[:20]]
+    fast = [decode_picture(data).pixels for data in files]
+    monkeypatch.setattr(pictures, "_decode_plain_jpeg", lambda data: None)
+    for data, pixels in zip(files, fast, strict=True):
+        assert_decodes_to(data, pixels, "")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WebP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["II*\0", "MM\0*"])
+def test_pictures_are_turned_upright(photo: Image.Image, form: str, orientation: int, order: str) -> None:
+    entry = ("<" if order == "II*\0" else ">") + "IHHHIHHI"
+    exif = b"Exif\0\0" + order.encode() + struct.pack(entry, 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
+    data = encoded(photo, form, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert_decodes_to(data, np.asarray(expected), "EXIF orientation" if orientation > 1 else "")
+    assert (expected.size == photo.size) == (orientation < 5)
+
+
+def test_conversions_are_told_together(photo: Image.Image) -> None:
+    palette = photo.convert("P")
+    expected = array(ImageOps.flip(palette), "RGB")
+    assert_decodes_to(encoded(palette, orientation=4), expected, "palette and EXIF orientation")
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 300])
+def test_an_orientation_that_does_not_exist_is_upright(photo: Image.Image, orientation: int) -> None:
+    data = encoded(photo, "JPEG", orientation=orientation)
+    assert_decodes_to(data, np.asarray(Image.open(io.BytesIO(data))), "")
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff" + bytes(20), b"II*\0\x08\0\0\0\x01\0\x12\x01"],
+)
+def test_a_broken_exif_block_is_upright_and_warns_nobody(photo: Image.Image, exif: bytes) -> None:
+    for form in ("JPEG", "PNG", "WebP"):
+        data = encoded(photo, form, exif=b"Exif\0\0" + exif)
+        assert decode_picture(data).converted == probe_picture(io.BytesIO(data)).converted == ""
+
+
+def test_of_an_animation_the_first_frame_counts(photo: Image.Image) -> None:
+    frames = [photo, ImageOps.invert(photo)]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    assert_decodes_to(data, np.asarray(photo), "")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_any_buffer_is_decoded(photo: Image.Image, form: str) -> None:
+    data = encoded(photo, form)
+    for buffer in (memoryview(data), np.frombuffer(data, np.uint8)):
+        np.testing.assert_array_equal(decode_picture(buffer).pixels, decode_picture(data).pixels)
+    assert probe_picture(io.BytesIO(data)) == Probe(form, (21, 32, 3), "")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_picture_that_is_cut_short_is_damaged(sample_images: Images, form: str) -> None:
+    data = encoded(sample_images.pixels[0], form)
+    decode_picture(data)
+    for stop in (20, 40, len(data) // 2, len(data) - 50):
+        with pytest.raises(PictureDamaged, match=r"^it is (a damaged|no JPEG)"):
+            decode_picture(data[:stop])
+
+
+def test_pillow_is_not_told_to_accept_cut_pictures(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(photo, "JPEG")[:-100]
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    decode_picture(data)  # what would come of it
+
+
+def test_a_jpeg_with_stray_bytes_decodes_as_pillow_has_it(photo: Image.Image) -> None:
+    whole = encoded(photo, "JPEG")
+    stray = whole[:-2] + b"stray" + whole[-2:]
+    np.testing.assert_array_equal(decode_picture(stray).pixels, decode_picture(whole).pixels)
+
+
+def claim(form: str, width: int, height: int, photo: Image.Image) -> bytes:
+    """The picture with another size in its header."""
+    data = bytearray(encoded(photo, form))
+    if form == "PNG":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    elif form == "JPEG":
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">HH", height, width)
+    else:
+        data[18:26] = struct.pack("<II", width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("form", "width", "height"),
+    [("PNG", 60_000, 60_000), ("PNG", 70_000, 10), ("JPEG", 65_500, 65_500), ("BMP", 60_000, 60_000)],
+)
+def test_a_bomb_is_refused_before_it_is_decoded(photo: Image.Image, form: str, width: int, height: int) -> None:
+    data = claim(form, width, height, photo)
+    for look in (decode_picture, lambda data: probe_picture(io.BytesIO(data))):
+        with pytest.raises(PictureDamaged, match=f"it claims {width:,} x {height:,} pixels; 89,478,485 are"):
+            look(data)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_limit_of_pixels_counts_for_all_formats(
+    photo: Image.Image, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(photo, form)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 32 * 21)
+    decode_picture(data)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 32 * 21 - 1)
+    with pytest.raises(PictureDamaged, match="claims 32 x 21 pixels"):
+        decode_picture(data)
+
+
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"BM is no bitmap" + bytes(30), b"\x89PNG", bytes(99)])
+def test_what_is_no_picture_is_said(content: bytes) -> None:
+    with pytest.raises(PictureDamaged, match="it is no JPEG, PNG, BMP or WebP picture"):
+        decode_picture(content)
+    with pytest.raises(PictureDamaged, match="it is empty"):
+        decode_picture(b"")
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "PPM", "PDF", "ICO", "JPEG2000"])
+def test_other_formats_are_not_even_tried(photo: Image.Image, form: str) -> None:
+    with pytest.raises(PictureDamaged, match="it is no JPEG"):
+        decode_picture(encoded(photo, form))
+
+
+def flip(data: bytearray, rng: random.Random) -> None:
+    data[rng.randrange(len(data))] = rng.randrange(256)
+
+
+def head(data: bytearray, rng: random.Random) -> None:
+    data[rng.randrange(min(99, len(data)))] = rng.randrange(256)
+
+
+def cut(data: bytearray, rng: random.Random) -> None:
+    del data[rng.randrange(1, 1 + len(data)) :]
+
+
+def insert(data: bytearray, rng: random.Random) -> None:
+    at = rng.randrange(len(data))
+    data[at:at] = rng.randbytes(rng.randrange(1, 9))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("harm", [flip, head, cut, insert])
+def test_no_bytes_do_more_than_be_damaged(
+    photo: Image.Image, form: str, harm: Callable[[bytearray, random.Random], None]
+) -> None:
+    whole, rng = encoded(photo, form, **({} if form == "BMP" else {"orientation": 6})), random.Random(form)
+    decoded = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 5))):
+            harm(data, rng)
+        try:
+            pixels = decode_picture(bytes(data)).pixels
+        except PictureDamaged:
+            continue
+        assert probe_picture(io.BytesIO(data)).shape == pixels.shape
+        decoded += 1
+    assert decoded < 150
