@@ -10,6 +10,7 @@ import math
 import os
 import stat
 from contextlib import suppress
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,7 +246,7 @@ class FilesReader(Reader):
         content = io.BytesIO(self._content(name))
         try:
             header = np.lib.format.read_magic(content), *np.lib.format.read_array_header_1_0(content)
-        except ValueError as error:
+        except (ValueError, SyntaxError, TokenError) as error:
             raise self._damaged(f"{name} is not an array ({error})") from error
         body = content.getvalue()[content.tell() :]
         if header != ((1, 0), shape, False, dtype) or len(body) != dtype.itemsize * math.prod(shape):

@@ -194,10 +194,14 @@ class LMDBReader(Reader):
     def _read_layout(self, share: Share) -> Layout:
         try:
             with share.environment.begin() as transaction:
-                return Layout.from_json(bytes(transaction.get(b"layout", b"")))
+                layout = Layout.from_json(bytes(transaction.get(b"layout", b"")))
+            pages, page_bytes = share.environment.info()["last_pgno"], share.environment.stat()["psize"]
+            if layout.count * (layout.record_bytes or 0) > pages * page_bytes:
+                raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
             self.close()
             raise self._damaged(f"the key 'layout' is missing or invalid ({error})") from error
+        return layout
 
     def _all_shapes(self) -> NDArray[np.int32]:
         if self._shapes is None:
