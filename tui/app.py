@@ -36,6 +36,9 @@ from tui.sentences import sentence_of
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
 from tui.widgets.footer_line import key_name
 
+PRESENT_SECONDS = 0.1
+"""How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
+
 SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
 
@@ -73,6 +76,7 @@ class ImgstoreApp(App[int]):
         self._dataset = dataset
         self._runs: dict[str, Followed] = {}
         self._shown = ""
+        self._presenting = False
         self._interrupted = -SECOND_PRESS
         for theme in themes():
             self.register_theme(theme)
@@ -210,8 +214,15 @@ class ImgstoreApp(App[int]):
         followed = self._runs.get(message.job)
         if followed is not None:
             followed.state = fold(followed.state, message.event)
-            if message.job == self._shown and self.workbench.run is not None:
-                self.workbench.run = followed.state
+            if message.job == self._shown and not self._presenting:
+                self._presenting = True
+                self.set_timer(PRESENT_SECONDS, self._present)
+
+    def _present(self) -> None:
+        """Show the latest state: many events, one change of the screen."""
+        self._presenting = False
+        if self._shown in self._runs and self.workbench.run is not None:
+            self.workbench.run = self._runs[self._shown].state
 
     # Keys
 

@@ -93,10 +93,17 @@ class RunState:
         return min((self.figures[cell].repeats if cell in self.figures else 0 for cell in cells), default=0)
 
 
+_DERIVED = ("figures", "failures")
+"""What is computed of the measurements, once for as long as they are the same."""
+
+
 def fold(state: RunState, event: events.Event) -> RunState:
     """The state after ``event``.  An event that says nothing new only moves ``now``."""
     change = _CHANGES.get(type(event))
-    return replace(state, now=event.time, **(change(state, event) if change else {}))
+    after = replace(state, now=event.time, **(change(state, event) if change else {}))
+    if after.measurements is state.measurements:
+        after.__dict__.update({name: state.__dict__[name] for name in _DERIVED if name in state.__dict__})
+    return after
 
 
 def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:

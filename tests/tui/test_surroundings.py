@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ async def test_every_size_of_terminal_is_survived(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def touched(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+def touched(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names of the threads that change or look for widgets."""
     names: set[str] = set()
 
