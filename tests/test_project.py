@@ -1,0 +1,54 @@
+"""The project as a whole: what its wheel holds, what its README promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.backends.plain import plain_lines
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def marked(name: str) -> str:
+    """What stands in the README between the marks of ``name``, inside its code fence."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- end -->", README, re.DOTALL)
+    assert found, f"README.md has no block {name}"
+    return found[1]
+
+
+def test_the_wheel_holds_the_two_packages_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {"backends", "tui", "imgstore_tui-0.1.0.dist-info"}
+    for needed in ("backends/datasets/sample_images/sheet.png", "backends/py.typed", "tui/py.typed"):
+        assert needed in names
+    source = {path.relative_to(ROOT).as_posix() for package in ("backends", "tui") for path in
+              (ROOT / package).rglob("*") if path.suffix in (".py", ".tcss")}  # fmt: skip
+    assert source <= set(names)
+
+
+@pytest.mark.parametrize("name", ["files", "lmdb", "hdf5"])
+def test_the_readme_shows_the_lines_that_the_tests_run(name: str) -> None:
+    lines = marked(f"plain {name}")
+    assert lines == plain_lines(name)
+    assert len([line for line in lines.splitlines() if line and "import" not in line]) <= 5
+
+
+def test_the_readme_keeps_within_its_length() -> None:
+    assert README.count("\n") <= 250
+
+
+def test_the_architecture_names_every_part_of_the_house() -> None:
+    parts = [path.name for package in ("backends", "tui") for path in (ROOT / package).iterdir()
+             if path.is_dir() and not path.name.startswith("_")]  # fmt: skip
+    assert [part for part in parts if f"{part}/" not in README] == []
