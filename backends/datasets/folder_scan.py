@@ -175,7 +175,7 @@ class _Walk:
             self.followed["links to folders"] += linked
             below.append(name)
         elif not stat.S_ISREG(status.st_mode):
-            self.passed_over["FIFOs, sockets and devices"] += 1
+            self.passed_over["special files"] += 1
         else:
             line = f"{folder}\0{name}\0{status.st_size}"
             if is_picture_name(name):
@@ -225,7 +225,7 @@ def _packed(walk: _Walk, classes: tuple[str, ...], found: Sequence[list[str]]) -
 def _notes(walk: _Walk, empty: list[str]) -> list[str]:
     notes = []
     for verb, counter in (("Followed", walk.followed), ("Passed over", walk.passed_over)):
-        counted = [f"{what} ({number:,})" for what, number in counter.items() if number]
+        counted = [f"{what} ({number:,})" for what, number in sorted(counter.items()) if number]
         if counted:
             notes.append(f"{verb}: {', '.join(counted)}.")
     if empty:

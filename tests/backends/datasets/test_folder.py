@@ -1,0 +1,355 @@
+"""Folders of pictures: which files are found, in which classes and order, and what they decode to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backends.codecs.pictures import Probe
+from backends.datasets import folder as folder_module
+from backends.datasets import folder_scan, open_dataset
+from backends.datasets.base import Failure
+from backends.datasets.discover import find_dataset
+from backends.datasets.folder import Pictures, open_folder
+from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
+from backends.images import Images
+from tests.backends.encoded import encoded
+
+PICTURE = encoded(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+
+
+def plant(root: Path, *names: str, content: bytes = PICTURE) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def opened(root: Path, split: str | None = None) -> Pictures:
+    dataset = open_dataset(root, split)
+    assert isinstance(dataset, Pictures)
+    return dataset
+
+
+def listed(root: Path, split: str | None = None) -> list[tuple[str, int]]:
+    dataset = opened(root, split)
+    return [(dataset.name(id_), int(dataset.labels[id_])) for id_ in range(dataset.count)]
+
+
+def image_folder(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
+    """The rule of torchvision's ImageFolder, written out."""
+    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    samples = [
+        (os.path.relpath(f"{folder}/{file}", root), label)
+        for label, name in enumerate(classes)
+        for folder, _, files in sorted(os.walk(f"{root}/{name}", followlinks=True))
+        for file in sorted(files)
+        if file.lower().endswith((".jpg", ".jpeg", ".png", ".bmp", ".webp"))
+    ]
+    return classes, samples
+
+
+def test_classes_ids_and_order_are_those_of_image_folder(tmp_path: Path) -> None:
+    names = ("b", "a-b", "a", "a/z", "B", "10", "9", "ä", "a b", "a/z/z", "a/z-", "\U0001f600", "\udcff", "\ue000")
+    for folder in names:
+        plant(tmp_path, *(f"{folder}/{name}" for name in ("2.png", "10.PNG", "1.JPEG", "é.png", "e.png", "A.bmp")))
+    plant(tmp_path, "a/notes.txt", "9/list.csv", content=b"words")
+    classes, samples = image_folder(tmp_path)
+    assert list(opened(tmp_path).classes) == classes
+    assert listed(tmp_path) == samples
+    assert len(samples) == 6 * len(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.png", "b.JPG"), {"all": 2}),
+        (("cat/a.png", "dog/b.png", "cat/deep/c.png"), {"all": 3}),
+        (("val/cat/a.png", "train/cat/b.png", "train/cat/c.png", "test/d.png"), {"train": 2, "val": 1, "test": 1}),
+        (("validation/a.png", "valid/b.png"), {"valid": 1, "validation": 1}),
+        (("train/labels.csv", "test/a.png"), {"test": 1}),
+    ],
+)
+def test_top_folders_are_splits_by_name(tmp_path: Path, names: tuple[str, ...], expected: dict[str, int]) -> None:
+    plant(tmp_path, *names)
+    (tmp_path / names[0]).write_bytes(PICTURE if not names[0].endswith("csv") else b"label")
+    facts = opened(tmp_path).facts()
+    assert (facts.split, facts.splits, facts.count) == (next(iter(expected)), expected, next(iter(expected.values())))
+    for split, count in expected.items():
+        assert opened(tmp_path, split).count == count
+    with pytest.raises(UsageError, match=rf"has no split 'nope': choose of {', '.join(expected)}\."):
+        open_dataset(tmp_path, "nope")
+
+
+def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
+    plant(tmp_path, "b.png", "a.png")
+    plant(tmp_path, "words/readme.txt", content=b"words")
+    dataset = opened(tmp_path)
+    assert (dataset.classes, dataset.facts().class_counts) == ((), ())
+    assert listed(tmp_path) == [("a.png", -1), ("b.png", -1)]
+    assert dataset.read(np.array([1, 0])).labels.tolist() == [-1, -1]
+
+
+def test_the_facts_say_what_there_is(tmp_path: Path) -> None:
+    plant(tmp_path, "train/cat/a.png", "train/cat/b.png", "train/dog/c.png", "train/beside.png", "docs/d.png")
+    (tmp_path / "train" / "bird").mkdir()
+    facts = opened(tmp_path).facts()
+    assert (facts.kind, facts.classes, facts.class_counts) == ("picture folder", ("bird", "cat", "dog"), (0, 2, 1))
+    assert (facts.source, facts.source_bytes) == (str(tmp_path / "train"), 3 * len(PICTURE))
+    assert (facts.image_shape, facts.raw_bytes) == (None, None)
+    assert facts.notes == (
+        "Passed over: pictures beside the classes (1).",
+        "Classes without pictures: bird.",
+        "Passed over: folders beside the splits (docs).",
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new\nline.png",
+        "\x1b]52;c;x\x07.png",
+        "\udcff\udc80.png",
+        "[@click=app.quit]x[].png",
+        "-rf.png",
+        "e\u0301.png",
+        "é" * 120 + ".png",
+    ],
+)
+def test_any_name_is_found_and_decodes(tmp_path: Path, name: str) -> None:
+    folder = name.removesuffix(".png")
+    plant(tmp_path, f"{folder}/{name}")
+    dataset = opened(tmp_path)
+    assert (dataset.name(0), dataset.classes) == (f"{folder}/{name}", (folder,))
+    assert len(dataset.read(np.array([0]))) == 1
+
+
+def test_links_are_followed_and_said(tmp_path: Path) -> None:
+    elsewhere = plant(tmp_path / "elsewhere", "x.png", "y.png")
+    root = plant(tmp_path / "it", "a/1.png")
+    (root / "a" / "2.png").symlink_to(elsewhere / "x.png")
+    (root / "b").symlink_to(elsewhere)
+    assert listed(root) == [("a/1.png", 0), ("a/2.png", 0), ("b/x.png", 1), ("b/y.png", 1)]
+    assert opened(root).facts().notes == ("Followed: links to files (1), links to folders (1).",)
+    assert len(opened(root).read(np.arange(4))) == 4
+
+
+def test_links_in_circles_end(tmp_path: Path) -> None:
+    plant(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png")
+    for link, target in (("a/up", ".."), ("a/deep/self", "."), ("b/other", "../a")):
+        (tmp_path / link).symlink_to(target)
+    without_end = os.walk(tmp_path / "a", followlinks=True)
+    assert len(list(islice(without_end, 500))) == 500
+    files = ["a/1.png", "a/deep/2.png", "b/3.png", "b/other/1.png", "b/other/deep/2.png"]
+    assert [name for name, _ in listed(tmp_path)] == files
+    assert "folders that links lead to again (4)" in opened(tmp_path).facts().notes[1]
+
+
+def test_what_is_no_file_is_passed_over_without_blocking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, "a/1.png", "a/.hidden.png", ".thumbnails/1.png")
+    monkeypatch.chdir(tmp_path)  # the address of a socket has 107 bytes at most
+    os.mkfifo("a/2.png")
+    os.mkfifo("a/no suffix")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a/3.png")
+    Path("a/4.png").symlink_to("nowhere")
+    Path("a/5.png").symlink_to("5.png")
+    Path("a/6.png").symlink_to("/dev/zero")
+    dataset = opened(tmp_path)
+    assert dataset.count == 1
+    counted = dataset.facts().notes[0].removeprefix("Passed over: ").removesuffix(".").split(", ")
+    assert sorted(counted) == ["hidden files and folders (2)", "links that lead nowhere (2)", "special files (4)"]
+
+
+def test_a_fifo_that_takes_the_place_of_a_picture_does_not_block(tmp_path: Path) -> None:
+    dataset = opened(plant(tmp_path, "1.png", "2.png"))
+    (tmp_path / "1.png").unlink()
+    os.mkfifo(tmp_path / "1.png")
+    found = dataset.decode(np.array([0, 1]))
+    assert found.ids.tolist() == [1]
+    assert "is a FIFO, not a file" in found.failures[0].why
+    plainly = [sys.executable, "-c", f"open({str(tmp_path / '1.png')!r}, 'rb')"]
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(plainly, timeout=0.5, check=False)
+
+
+@pytest.mark.parametrize(("limit", "names"), [(3, ["a/1.png", "a/2", "a/3.txt"]), (2, ["a/1.png"])])
+def test_few_files_without_a_known_suffix_are_looked_into(
+    tmp_path: Path, limit: int, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_scan, "SNIFFED", limit)
+    plant(tmp_path, "a/1.png", "a/2", "a/3.txt")
+    plant(tmp_path, "a/words", content=b"words")
+    assert [name for name, _ in listed(tmp_path)] == names
+    assert opened(tmp_path).facts().notes == (f"Passed over: files of other kinds ({4 - len(names)}).",)
+
+
+def test_a_suffix_does_not_have_to_be_right(tmp_path: Path, sample_images: Images) -> None:
+    pixels = sample_images.pixels[0]
+    for name, form in (("png named.jpg", "PNG"), ("webp named.PNG", "WEBP"), ("bmp", "BMP")):
+        plant(tmp_path, name, content=encoded(pixels, form, **({"lossless": True} if form == "WEBP" else {})))
+    images = opened(tmp_path).read(np.arange(3))
+    assert all(np.array_equal(image, pixels) for image in images.pixels)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, sample_images: Images) -> Path:
+    """30 pictures of two sizes in two classes: 6 with a palette, 3 turned by EXIF; one more is words."""
+    for number in range(30):
+        image = Image.fromarray(sample_images.pixels[number])
+        image = image.crop((0, 0, 32, 20)) if number % 2 else image
+        image = image.convert("P") if number % 5 == 0 else image
+        data = encoded(image, orientation=6 if number % 10 == 1 else 0)
+        plant(tmp_path / "it", f"{'ab'[number % 2]}/{number:02}.png", content=data)
+    return plant(tmp_path / "it", "b/words.jpg", content=b"words")
+
+
+def test_a_survey_of_all_headers_is_exact(mixed: Path) -> None:
+    dataset = opened(mixed)
+    facts = dataset.survey()
+    assert (facts.image_shape, facts.raw_bytes, facts.estimated) == (None, 15 * 3 * 32 * (32 + 20), False)
+    assert facts.notes == (
+        "9 of 31 looked at are converted: 6 palette, 3 EXIF orientation.",
+        "1 of 31 looked at do not decode, first b/words.jpg: it is no JPEG, PNG, BMP or WebP picture.",
+    )
+    assert dataset.survey() is facts
+    pixels = dataset.decode(np.arange(31)).images.pixels
+    assert sum(image.nbytes for image in pixels) == facts.raw_bytes
+    shutil.rmtree(mixed / "b")
+    assert opened(mixed).survey().image_shape == (32, 32, 3)
+
+
+def test_a_survey_of_many_draws_the_same_headers_each_time(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    look = Pictures._probe
+
+    def noted(dataset: Pictures, id_: int) -> Probe | Failure:
+        looked_at.append(id_)
+        return look(dataset, id_)
+
+    monkeypatch.setattr(Pictures, "_probe", noted)
+    monkeypatch.setattr(folder_module, "PROBED", 10)
+    first, second = opened(mixed).survey(), opened(mixed).survey()
+    assert first == second
+    assert looked_at[:10] == looked_at[10:] == sorted(set(looked_at))
+    assert max(looked_at) > 20
+    assert first.estimated
+    assert first.raw_bytes is not None
+    assert 31 * 3 * 32 * 15 < first.raw_bytes < 31 * 3 * 32 * 32
+
+
+def test_equal_folders_share_a_fingerprint(mixed: Path, tmp_path: Path) -> None:
+    shutil.copytree(mixed, tmp_path / "splits" / "train")
+    fingerprint = opened(mixed).facts().fingerprint
+    assert opened(tmp_path / "splits").facts().fingerprint == fingerprint
+    assert opened(tmp_path / "splits" / "train").facts().fingerprint == fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "a" / "00.png").rename(root / "a" / "00.PNG"),
+        lambda root: (root / "a" / "00.png").rename(root / "b" / "00.png"),
+        lambda root: (root / "a" / "00.png").unlink(),
+        lambda root: (root / "a" / "00.png").write_bytes(PICTURE),
+        lambda root: (root / "a").rename(root / "c"),
+        lambda root: (root / "c").mkdir(),
+    ],
+)
+def test_the_fingerprint_tells_folders_apart(mixed: Path, change: Callable[[Path], object]) -> None:
+    before = opened(mixed).facts().fingerprint
+    change(mixed)
+    assert opened(mixed).facts().fingerprint != before
+
+
+def test_pictures_come_in_the_order_asked_for_with_the_bytes_of_their_files(mixed: Path) -> None:
+    dataset = opened(mixed)
+    ids = np.array([29, 0, 15, 0, 3])
+    found = dataset.decode(ids, source=True)
+    assert found.ids.tolist() == ids.tolist()
+    assert found.images.labels.tolist() == dataset.labels[ids].tolist() == [1, 0, 1, 0, 0]
+    assert found.source is not None
+    for place, id_ in enumerate(ids.tolist()):
+        data = (mixed / dataset.name(id_)).read_bytes()
+        assert found.source.record(place).tobytes() == data
+        np.testing.assert_array_equal(found.images.pixels[place], dataset.read(np.array([id_])).pixels[0])
+    nothing = dataset.decode(ids[:0], source=True)
+    assert nothing.source is not None
+    assert len(nothing.source) == len(nothing.images) == 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (lambda path: path.write_bytes(PICTURE[:-50]), "it is a damaged PNG ("),
+        (lambda path: path.write_bytes(b""), "it is empty"),
+        (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
+        (lambda path: os.truncate(path, 300 << 20), "it has more than 256 MiB"),
+    ],
+)
+def test_a_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Callable[[Path], object], why: str) -> None:
+    plant(tmp_path, "a/1.png", "a/2.png", "a/3.png")
+    harm(tmp_path / "a" / "2.png")
+    dataset = opened(tmp_path)
+    found = dataset.decode(np.array([2, 1, 0]), source=True)
+    assert found.ids.tolist() == [2, 0]
+    assert found.source is not None
+    assert len(found.source) == len(found.images) == 2
+    assert [(failure.id, failure.name) for failure in found.failures] == [(1, "a/2.png")]
+    assert found.failures[0].why.startswith(why)
+    with pytest.raises(DatasetDamaged, match=r"/a/2\.png does not decode \(it .*\): replace or remove it\.$"):
+        dataset.read(np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (Path.unlink, "it is gone since the folder was opened"),
+        (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the folder was opened"),
+    ],
+)
+def test_a_picture_that_is_no_longer_what_it_was_is_a_failure(
+    tmp_path: Path, change: Callable[[Path], object], why: str
+) -> None:
+    dataset = opened(plant(tmp_path, "1.png", "2.png"))
+    change(tmp_path / "1.png")
+    found = dataset.decode(np.array([0, 1]))
+    assert (found.ids.tolist(), [failure.why for failure in found.failures]) == ([1], [why])
+
+
+def test_a_listing_can_be_stopped(tmp_path: Path) -> None:
+    plant(tmp_path, "a/1.png", "b/2.png")
+    answers = iter((False, True))
+    with pytest.raises(Cancelled, match=f"{tmp_path} was not opened: it was stopped"):
+        open_folder(tmp_path, "here", None, lambda: next(answers))
+    assert next(answers, None) is None
+
+
+@pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/no suffix"])
+def test_a_folder_with_a_picture_at_most_two_levels_down_is_a_dataset(tmp_path: Path, name: str) -> None:
+    plant(tmp_path, name)
+    assert find_dataset(tmp_path).kind == "picture folder"
+
+
+@pytest.mark.parametrize("name", ["a/b/c/1.png", ".hidden.png", ".git/1.png", "a/words"])
+def test_others_are_none(tmp_path: Path, name: str) -> None:
+    plant(tmp_path, name, content=b"words" if name == "a/words" else PICTURE)
+    with pytest.raises(DatasetNotFound, match="name a folder of JPEG, PNG, BMP or WebP pictures"):
+        find_dataset(tmp_path)
+
+
+def test_pictures_that_are_gone_at_the_opening_are_no_dataset(tmp_path: Path) -> None:
+    found = find_dataset(plant(tmp_path, "train/1.png"))
+    (tmp_path / "train" / "1.png").unlink()
+    with pytest.raises(DatasetNotFound, match="holds no pictures: name a folder of"):
+        found.open("here", None)
