@@ -25,6 +25,7 @@ from textual.worker import Worker, WorkerState
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from backends.errors import ImgstoreError
+from backends.jobs.events import JobFailed
 from backends.jobs.job import Job, list_jobs, open_job, start_run
 from tui import messages
 from tui.questions import read_facts, weigh
@@ -136,8 +137,15 @@ class ImgstoreApp(App[int]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """What failed in a thread is said where the user looks; the app goes on."""
-        if event.state is WorkerState.ERROR:
-            self.workbench.show_error(sentence_of(event.worker.error))
+        if event.state is not WorkerState.ERROR:
+            return
+        sentence, group = sentence_of(event.worker.error), event.worker.group
+        if group in self._runs:
+            self.post_message(messages.message_of(group, JobFailed(time.time(), sentence)))
+        elif group in ("folder", "jobs"):
+            self.workbench.say(sentence, urgent=True)
+        else:
+            self.workbench.show_error(sentence)
 
     # Wishes of the screens
 

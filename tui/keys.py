@@ -1,4 +1,4 @@
-"""Keys that mean the same in every list: arrows and the letters of vi."""
+"""Which key does what.  Lower case acts here, capitals go elsewhere; control and function keys are aliases only."""
 
 from __future__ import annotations
 
@@ -14,3 +14,30 @@ SIDEWAYS: list[BindingType] = [
     Binding("left,h", "cursor_left", "Left: smaller sizes", show=False),
     Binding("right,l", "cursor_right", "Right: larger sizes", show=False),
 ]
+WORKBENCH: list[BindingType] = [
+    Binding("enter", "next_step", "next", id="next", tooltip="Next sensible step"),
+    Binding("escape", "back", "back", show=False, id="back", tooltip="Back"),
+    Binding("x", "stop", "stop", id="stop", tooltip="Stop; what finished stays"),
+    Binding("left_square_bracket", "operation(-1)", "operation", show=False, key_display="[ ]", id="operation-before"),
+    Binding(
+        "right_square_bracket", "operation(1)", "operation", key_display="[ ]", id="operation", tooltip="Operation"
+    ),
+    Binding("o", "open", "open", id="open", tooltip="Open a dataset"),
+    Binding("w", "where", "where", id="where", tooltip="Where the run writes"),
+    Binding("p", "plan", "plan", id="plan", tooltip="Sizes, repeats, ..."),
+    Binding("r", "run", "run", id="run", tooltip="Run the plan"),
+    Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
+    Binding("c", "codec", "codec", id="codec", tooltip="Next codec"),
+    Binding("plus,equals_sign", "add", "add", key_display="+", id="add", tooltip="Add a configuration"),
+    Binding("minus", "remove", "remove", id="remove", tooltip="Remove a configuration"),
+    Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
+    Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
+    Binding("d", "look('disk')", "disk", id="disk", tooltip="Disk usage, or chart"),
+    Binding("v", "verdict", "verdict", id="verdict", tooltip="What the medians say"),
+    Binding("f", "full", "full", id="full", tooltip="This panel alone"),
+    Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
+    Binding("tab", "app.focus_next", "panel", show=False, key_display="Tab", tooltip="Next panel"),
+    Binding("shift+tab", "app.focus_previous", "panel", show=False, key_display="Tab", tooltip="Next panel"),
+    *(Binding(str(n), f"panel({n})", "panels", show=False, tooltip="To a panel") for n in range(1, 6)),
+]
+"""In the order of the footer; the words of the help are the tooltips."""

@@ -98,3 +98,14 @@ def _tour(now: Situation) -> Step:
     stops.append(Step("disk usage", "show", now.operations[-1], View.DISK))
     here = len(stops) - 1 if now.view is View.DISK else now.operations.index(now.operation)
     return stops[(here + 1) % len(stops)]
+
+
+def word_of(action: str, now: Situation, log_scale: bool) -> str:
+    """The footer's word for an action whose meaning depends on the situation; empty for all others."""
+    if action == "next_step":
+        step = next_step(now)
+        return step.word if step else ""
+    if action == "scale":
+        return "linear" if log_scale else "log"
+    shown = {View.NUMBERS: "look('numbers')", View.DISK: "look('disk')", View.VERDICT: "verdict"}
+    return "chart" if shown.get(now.view) == action else ""

@@ -38,10 +38,9 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     """Exactly ``width`` cells: padded, or cut with an ellipsis.  ``right`` aligns to the right."""
     if width <= 0:
         return ""
-    used = cell_len(text)
-    if used > width:
-        return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"
-    gap = " " * (width - used)
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    gap = " " * (width - cell_len(text))
     return gap + text if right else text + gap
 
 

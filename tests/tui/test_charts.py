@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.charts import Bar, Curve, TimeChart, draw_bars, draw_times, dropped
+from tui.bars import Bar, draw_bars
+from tui.charts import Curve, TimeChart, draw_times, dropped
 
 FILES = Curve("files", "●", "$a", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
 LMDB = Curve("lmdb", "▲", "$b", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))
@@ -32,7 +33,7 @@ def test_a_chart_fills_exactly_its_cells(chart: TimeChart, size: tuple[int, int]
     assert all(cell_len(row) == size[0] for row in rows)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(
     points=st.lists(st.tuples(st.integers(-5, 10**7), st.floats(allow_nan=True)), max_size=6),
     size=st.tuples(st.integers(0, 90), st.integers(0, 30)),

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 
 from backends.bench.plan import default_sizes
 from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, command_line, first_draft
+from tui.keys import WORKBENCH
 from tui.messages import Place
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
-from tui.steps import FIGURES, Situation, View, acts, next_step
+from tui.steps import FIGURES, Situation, View, acts, next_step, word_of
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
@@ -31,7 +30,10 @@ from tui.widgets.status_line import Remark, StatusLine
 from tui.widgets.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
+    from textual.binding import BindingType
     from textual.events import Resize
 
     from backends.bench.plan import Plan
@@ -50,34 +52,7 @@ class Workbench(Screen[None]):
 
     CSS_PATH = "workbench.tcss"
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "next_step", "next", id="next", tooltip="Next sensible step"),
-        Binding("escape", "back", "back", show=False, id="back", tooltip="Back"),
-        Binding("x", "stop", "stop", id="stop", tooltip="Stop; what finished stays"),
-        Binding(
-            "left_square_bracket", "operation(-1)", "operation", show=False, key_display="[ ]", id="operation-before"
-        ),
-        Binding(
-            "right_square_bracket", "operation(1)", "operation", key_display="[ ]", id="operation", tooltip="Operation"
-        ),
-        Binding("o", "open", "open", id="open", tooltip="Open a dataset"),
-        Binding("w", "where", "where", id="where", tooltip="Where the run writes"),
-        Binding("p", "plan", "plan", id="plan", tooltip="Sizes, repeats, ..."),
-        Binding("r", "run", "run", id="run", tooltip="Run the plan"),
-        Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
-        Binding("c", "codec", "codec", id="codec", tooltip="Next codec"),
-        Binding("plus,equals_sign", "add", "add", key_display="+", id="add", tooltip="Add a configuration"),
-        Binding("minus", "remove", "remove", id="remove", tooltip="Remove a configuration"),
-        Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
-        Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
-        Binding("d", "look('disk')", "disk", id="disk", tooltip="Disk usage, or chart"),
-        Binding("v", "verdict", "verdict", id="verdict", tooltip="What the medians say"),
-        Binding("f", "full", "full", id="full", tooltip="This panel alone"),
-        Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
-        Binding("tab", "app.focus_next", "panel", show=False, key_display="Tab", tooltip="Next panel"),
-        Binding("shift+tab", "app.focus_previous", "panel", show=False, key_display="Tab", tooltip="Next panel"),
-        *(Binding(str(n), f"panel({n})", "panels", show=False, tooltip="To a panel") for n in range(1, 6)),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = WORKBENCH
 
     facts: reactive[DatasetFacts | None] = reactive(None)
     opening: reactive[str] = reactive("")
@@ -146,7 +121,7 @@ class Workbench(Screen[None]):
 
     def show_estimate(self, answer: messages.PlanWeighed) -> None:
         """Say in one sentence what the plan will do, if it still is the plan."""
-        if self.facts is not None and not self.busy and answer.plan == self.draft.plan(self.facts.path):
+        if not self.busy and answer.plan == self._plan():
             self.place = answer.place
             self.words = plan_sentence(answer.plan, answer.estimate, answer.place)
 
@@ -245,13 +220,7 @@ class Workbench(Screen[None]):
 
     def describe_action(self, action: str) -> str:
         """The footer's word for an action whose meaning depends on the state; empty for all others."""
-        if action == "next_step":
-            step = next_step(self.situation)
-            return step.word if step else ""
-        if action == "scale":
-            return "linear" if self.log_scale else "log"
-        shown = {View.NUMBERS: "look('numbers')", View.DISK: "look('disk')", View.VERDICT: "verdict"}
-        return "chart" if shown.get(self.view) == action else ""
+        return word_of(action, self.situation, self.log_scale)
 
     def action_next_step(self) -> None:
         step = next_step(self.situation)
@@ -286,9 +255,9 @@ class Workbench(Screen[None]):
     def action_remove(self) -> None:
         self._try(self.draft.remove)
 
-    def _try(self, change: object) -> None:
+    def _try(self, change: Callable[[int], Draft]) -> None:
         try:
-            self.change(change(self.query_one(BackendTable).cursor))  # type: ignore[operator]
+            self.change(change(self.query_one(BackendTable).cursor))
         except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
@@ -341,49 +310,30 @@ class Workbench(Screen[None]):
             panel.focus()
 
     def action_open(self) -> None:
-        from tui.questions import read_facts
-        from tui.screens.ask import AskScreen
+        from tui.screens.ask import dataset_question
 
-        hint = "A CIFAR folder or archive, or the word sample"
-        ask = AskScreen("Open a dataset", hint, read_facts, value=self._last_path(), folders=True)
-        self.app.push_screen(ask, lambda facts: self.show_dataset(facts) if facts else None)
-
-    def _last_path(self) -> str:
-        return self.facts.path if self.facts and self.facts.path != "sample" else ""
+        path = self.facts.path if self.facts and self.facts.path != "sample" else ""
+        self.app.push_screen(dataset_question(path), lambda facts: self.show_dataset(facts) if facts else None)
 
     def action_where(self) -> None:
-        from tui.questions import folder_to_write
-        from tui.screens.ask import AskScreen
+        from tui.screens.ask import place_question
 
         def take(folder: str | None) -> None:
             if folder is not None:
                 self.change(replace(self.draft, work_dir=folder or None))
 
-        hint = "The folder to write in; empty: beside the dataset, else here, else /var/tmp"
-        value = self.draft.work_dir or ""
-        self.app.push_screen(AskScreen("Where the run writes", hint, folder_to_write, value=value, folders=True), take)
+        self.app.push_screen(place_question(self.draft.work_dir or ""), take)
 
     def action_add(self) -> None:
-        from tui.screens.ask import AskScreen
+        from tui.screens.ask import configuration_question
 
-        hint = "BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER], such as lmdb+png:level=2"
-        ask = AskScreen("Add a configuration", hint, self.draft.add, live=True)
-        self.app.push_screen(ask, lambda draft: self.change(draft) if draft else None)
+        self.app.push_screen(configuration_question(self.draft), lambda draft: self.change(draft) if draft else None)
 
     def action_plan(self) -> None:
         from tui.screens.plan_form import PlanScreen
 
         self.app.push_screen(PlanScreen(self.draft), lambda draft: self.change(draft) if draft else None)
 
-    @on(OptionList.OptionSelected)
-    def choose(self, event: OptionList.OptionSelected) -> None:
-        """Do what the list to begin with offers."""
-        kind, _, name = (event.option.id or "").partition(" ")
-        if kind == "sample":
-            self.post_message(messages.OpenDataset("sample"))
-        elif kind == "folder":
-            self.post_message(messages.OpenDataset(str(Path.cwd())))
-        elif kind == "open":
-            self.action_open()
-        else:
-            self.post_message(messages.FollowJob(next(job for job in self.jobs if job.id == name)))
+    @on(StartList.FolderWanted)
+    def ask_for_folder(self) -> None:
+        self.action_open()

@@ -12,9 +12,13 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from tui import units
-from tui.charts import Bar, Curve, Row, TimeChart, draw_bars, draw_times, dropped
+from tui.bars import Bar, draw_bars
+from tui.canvas import Row
+from tui.charts import Curve, TimeChart, draw_times, dropped
+from tui.sentences import sentence_of
 from tui.series import Known
 from tui.steps import View
 from tui.text import fit, safe_text
@@ -181,6 +185,12 @@ class ChartPanel(Vertical, can_focus=True):
         if message.wanted == self._wanted:
             self._drawn = message.wanted
             self.query_one(ChartView).rows = message.rows
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A chart that could not be drawn is said in its place."""
+        if event.state is WorkerState.ERROR:
+            self._drawn = self._wanted
+            self.query_one(ChartView).rows = [[(f"! {safe_text(sentence_of(event.worker.error), 400)}", "$error")]]
 
     @property
     def drawn(self) -> bool:

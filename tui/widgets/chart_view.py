@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.charts import Row
+from tui.canvas import Row
 
 
 class ChartView(Widget):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -15,6 +18,7 @@ from backends.datasets.facts import DatasetFacts
 from backends.jobs.job import JobFacts
 from tui import units
 from tui.keys import MOVES
+from tui.messages import FollowJob, OpenDataset
 from tui.series import identify
 from tui.text import safe_text
 
@@ -45,6 +49,23 @@ class StartList(OptionList, inherit_bindings=False):
         self.clear_options().add_options(options)
         ids = [option.id for option in options]
         self.highlighted = ids.index(selected) if selected in ids else 0
+
+    class FolderWanted(Message):
+        """The user wants to name a folder."""
+
+    @on(OptionList.OptionSelected)
+    def choose(self, event: OptionList.OptionSelected) -> None:
+        """Ask for what was chosen."""
+        event.stop()
+        kind, _, name = (event.option.id or "").partition(" ")
+        if kind == "sample":
+            self.post_message(OpenDataset("sample"))
+        elif kind == "folder":
+            self.post_message(OpenDataset(str(Path.cwd())))
+        elif kind == "open":
+            self.post_message(self.FolderWanted())
+        else:
+            self.post_message(FollowJob(next(job for job in self.jobs if job.id == name)))
 
     def watch_jobs(self) -> None:
         self.watch_folder()

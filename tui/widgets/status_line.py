@@ -78,5 +78,6 @@ def _what(run: RunState, series: Known) -> Content:
         return Content.styled("starting" if not run.ended else "next trial", "$dim")
     one = series.get(run.trial.configuration)
     warm = " warm-up" if run.trial.repeat == 0 else ""
-    text = f"{safe_text(one.name if one else run.trial.configuration, 30)} {run.trial.operation} {units.count(run.trial.count)}{warm}"
+    name = safe_text(one.name if one else run.trial.configuration, 30)
+    text = f"{name} {run.trial.operation} {units.count(run.trial.count)}{warm}"
     return Content.assemble((one.mark, one.role) if one else "", " ", fit(text, 18))
