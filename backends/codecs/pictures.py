@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import simplejpeg
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.Image import DecompressionBombError
+from PIL.Image import DecompressionBombError as _Bomb
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -53,7 +53,6 @@ MAX_SIDE = 65_535
 MAX_PIXELS = 89_478_485
 """Beyond it Pillow takes a picture for a decompression bomb."""
 
-_OTHER_ERRORS = (struct.error, zlib.error, DecompressionBombError)
 _JPEG, _EXIF = b"\xff\xd8\xff", b"Exif\0\0"
 _READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -126,12 +125,13 @@ def decode_picture(data: bytes | memoryview | NDArray[np.uint8]) -> Picture:
         It is no picture of the four formats, is damaged or cut short, or claims too many pixels.
     """
     view = data.data if isinstance(data, np.ndarray) else memoryview(data)
+    words: list[str] = []
     found = _decode_plain_jpeg(view) if bytes(view[:3]) == _JPEG else None
     if found is not None:
-        pixels, words, orientation = found
+        pixels, orientation = found
     else:
-        format_, image, mode, words = _opened(io.BytesIO(view))
-        with _judged(format_):
+        with _judged():
+            _, image, mode, words = _opened(io.BytesIO(view))
             image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         if pixels.dtype != np.uint8:
@@ -151,7 +151,8 @@ def probe_picture(file: BinaryIO) -> Probe:
     PictureDamaged
         It is no picture of the four formats, its header is damaged, or it claims too many pixels.
     """
-    format_, image, mode, words = _opened(file)
+    with _judged():
+        format_, image, mode, words = _opened(file)
     width, height = image.size
     orientation = _orientation(image.info.get("exif", b""))
     if orientation > 1:
@@ -168,8 +169,7 @@ def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
     format_ = format_of(head)
     if format_ is None:
         raise PictureDamaged("it is no JPEG, PNG, BMP or WebP picture" if head else "it is empty")
-    with _judged(format_):
-        image = _READERS[format_](file)
+    image = _READERS[format_](file)
     _check_size(*image.size)
     if image.mode not in _RULE:
         raise PictureDamaged(f"it is a {format_} in {image.mode}, which has no rule")
@@ -185,17 +185,19 @@ def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
 
 
 @contextmanager
-def _judged(format_: str) -> Iterator[None]:
+def _judged() -> Iterator[None]:
     """Turn whatever Pillow raises on bytes that are no whole picture into one error, and drop its warnings."""
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, *_OTHER_ERRORS) as error:
-        raise PictureDamaged(f"it is a damaged {format_} ({error})") from error
+    except PictureDamaged:
+        raise
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, _Bomb, struct.error, zlib.error) as error:
+        raise PictureDamaged(f"it is damaged ({error})") from error
 
 
-def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], list[str], int] | None:
-    """Pixels, no words and the orientation of a JPEG in grey or YCbCr; None for others, and where anything is odd."""
+def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], int] | None:
+    """Pixels and orientation of a JPEG in grey or YCbCr; None for others, and where anything is odd."""
     exif = _exif_of_jpeg(data)
     if exif is None:
         return None
@@ -205,11 +207,11 @@ def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], list[str], 
             return None
         _check_size(width, height)
         pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
-    except ValueError as error:
-        if isinstance(error, PictureDamaged):
-            raise
+    except PictureDamaged:
+        raise
+    except ValueError:
         return None
-    return pixels, [], _orientation(exif)
+    return pixels, _orientation(exif)
 
 
 def _check_size(width: int, height: int) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 import xxhash
@@ -19,7 +19,7 @@ from backends.datasets.facts import DatasetFacts
 from backends.datasets.folder_scan import PictureFiles, is_picture, is_picture_name, scan
 from backends.datasets.found import Found
 from backends.datasets.regular_file import is_folder, open_regular, reading
-from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ FILE_BYTES = 256 << 20
 PROBED = 1000
 """Headers that a survey looks at."""
 
-_ENTRIES, _FOLDERS, _SNIFFED = 10_000, 1000, 100
-"""What is looked at to recognise a folder: entries of each folder, folders of each depth, files without a suffix."""
+_ENTRIES, _SNIFFED = 10_000, 10
+"""Of each folder, what is looked at to recognise pictures: entries, and files without a known suffix."""
+
+_Seen = TypeVar("_Seen")
 
 
 def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[[], bool] = lambda: False) -> Pictures:
@@ -139,7 +141,7 @@ class Pictures(Dataset):
     def survey(self) -> DatasetFacts:
         if self._survey is None:
             chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, PROBED), replace=False)
-            self._survey = _surveyed(self._facts, [self._probe(id_) for id_ in np.sort(chosen).tolist()])
+            self._survey = _surveyed(self._facts, [self._look(id_, probe_picture) for id_ in np.sort(chosen).tolist()])
         return self._survey
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
@@ -163,30 +165,28 @@ class Pictures(Dataset):
         return found.images
 
     def _decode(self, id_: int, keep: bool) -> _Read | Failure:
-        path = self._folder / self.name(id_)
-        try:
-            with open_regular(path) as file, reading(path):
-                size = os.fstat(file.fileno()).st_size
-                if size != self._files.sizes[id_]:
-                    raise DatasetDamaged("it has changed since the folder was opened")
-                if size > FILE_BYTES:
-                    raise DatasetDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
-                data = file.read(size)
+        def read(file: BinaryIO) -> _Read:
+            size = os.fstat(file.fileno()).st_size
+            if size != self._files.sizes[id_]:
+                raise PictureDamaged("it has changed since the folder was opened")
+            if size > FILE_BYTES:
+                raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+            data = file.read(size)
             return _Read(id_, decode_picture(data).pixels, data if keep else b"")
-        except ImgstoreError as error:
-            return self._failure(id_, error)
 
-    def _probe(self, id_: int) -> Probe | Failure:
-        path = self._folder / self.name(id_)
+        return self._look(id_, read)
+
+    def _look(self, id_: int, look: Callable[[BinaryIO], _Seen]) -> _Seen | Failure:
+        """What ``look`` makes of the open file, or why it cannot."""
+        name = self.name(id_)
+        path = self._folder / name
         try:
             with open_regular(path) as file, reading(path):
-                return probe_picture(file)
+                return look(file)
+        except DatasetNotFound:
+            return Failure(id_, name, "it is gone since the folder was opened")
         except ImgstoreError as error:
-            return self._failure(id_, error)
-
-    def _failure(self, id_: int, error: ImgstoreError) -> Failure:
-        gone = isinstance(error, DatasetNotFound)
-        return Failure(id_, self.name(id_), "it is gone since the folder was opened" if gone else str(error))
+            return Failure(id_, name, str(error))
 
 
 def _fingerprint(files: PictureFiles) -> str:
@@ -232,26 +232,17 @@ def find_in_folder(listing: Listing) -> list[Found]:
     return [Found(KIND, listing.folder, open_)]
 
 
-def _holds_picture(folder: Path) -> bool:
-    level, sniffed = [folder], 0
-    for _ in range(3):
-        below: list[Path] = []
-        for entry in (entry for place in level for entry in _entries(place) if not entry.name.startswith(".")):
-            if is_folder(entry):
-                below.append(Path(entry.path))
-            elif is_picture_name(entry.name):
-                return True
-            elif sniffed < _SNIFFED:
-                sniffed += 1
-                if is_picture(Path(entry.path)):
-                    return True
-        level = below[:_FOLDERS]
-    return False
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _holds_picture(folder: Path, depth: int = 2) -> bool:
+    """By the suffixes of the files, and by the first bytes of a few."""
     try:
-        with os.scandir(folder) as entries:
-            return list(islice(entries, _ENTRIES))
+        with os.scandir(folder) as found:
+            entries = [entry for entry in islice(found, _ENTRIES) if not entry.name.startswith(".")]
     except OSError:
-        return []
+        return False
+    folders = [Path(entry.path) for entry in entries if is_folder(entry)]
+    files = [entry for entry in entries if not is_folder(entry)]
+    return (
+        any(is_picture_name(entry.name) for entry in files)
+        or any(is_picture(Path(entry.path)) for entry in files[:_SNIFFED])
+        or (depth > 0 and any(_holds_picture(below, depth - 1) for below in folders))
+    )

@@ -167,7 +167,7 @@ def test_a_picture_that_is_cut_short_is_damaged(sample_images: Images, form: str
     data = encoded(sample_images.pixels[0], form)
     decode_picture(data)
     for stop in (20, 40, len(data) // 2, len(data) - 50):
-        with pytest.raises(PictureDamaged, match=r"^it is (a damaged|no JPEG)"):
+        with pytest.raises(PictureDamaged, match=r"^it is (damaged|no JPEG)"):
             decode_picture(data[:stop])
 
 

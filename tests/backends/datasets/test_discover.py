@@ -71,7 +71,7 @@ def fill(*names: str) -> Callable[[Path], object]:
     ("make", "kind", "reason"),
     [
         (lambda path: None, DatasetNotFound, "does not exist: check its spelling"),
-        (lambda path: path.mkdir(), DatasetNotFound, "holds no known dataset (it is empty): name a folder of JPEG, PNG"),
+        (lambda path: path.mkdir(), DatasetNotFound, "holds no known dataset (it is empty): name a folder of"),
         (fill("a.csv", "b.csv", "c.csv", "d.csv"), DatasetNotFound, "(it has a.csv, b.csv, c.csv, ...)"),
         (fill("train/a.gz", "test/.a.png", "meta/a"), DatasetNotFound, "(it has meta/, test/, train/)"),
         (fill("x/" + "n" * 200), DatasetNotFound, "(it has x/)"),

@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.codecs.pictures import Probe
 from backends.datasets import folder as folder_module
 from backends.datasets import folder_scan, open_dataset
-from backends.datasets.base import Failure
 from backends.datasets.discover import find_dataset
 from backends.datasets.folder import Pictures, open_folder
 from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
@@ -231,13 +229,13 @@ def test_a_survey_of_all_headers_is_exact(mixed: Path) -> None:
 
 def test_a_survey_of_many_draws_the_same_headers_each_time(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
-    look = Pictures._probe
+    name = Pictures.name
 
-    def noted(dataset: Pictures, id_: int) -> Probe | Failure:
+    def noted(dataset: Pictures, id_: int) -> str:
         looked_at.append(id_)
-        return look(dataset, id_)
+        return name(dataset, id_)
 
-    monkeypatch.setattr(Pictures, "_probe", noted)
+    monkeypatch.setattr(Pictures, "name", noted)
     monkeypatch.setattr(folder_module, "PROBED", 10)
     first, second = opened(mixed).survey(), opened(mixed).survey()
     assert first == second
@@ -291,7 +289,7 @@ def test_pictures_come_in_the_order_asked_for_with_the_bytes_of_their_files(mixe
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
-        (lambda path: path.write_bytes(PICTURE[:-50]), "it is a damaged PNG ("),
+        (lambda path: path.write_bytes(PICTURE[:-50]), "it is damaged ("),
         (lambda path: path.write_bytes(b""), "it is empty"),
         (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
         (lambda path: os.truncate(path, 300 << 20), "it has more than 256 MiB"),
