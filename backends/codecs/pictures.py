@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -117,7 +116,7 @@ def format_of(head: bytes) -> str | None:
 
 
 def decode_picture(data: bytes | memoryview | NDArray[np.uint8]) -> Picture:
-    """Decode a whole file.
+    """Decode a whole file.  Pillow may warn, of broken Exif blocks for example.
 
     Raises
     ------
@@ -186,10 +185,9 @@ def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
 
 @contextmanager
 def _judged() -> Iterator[None]:
-    """Turn whatever Pillow raises on bytes that are no whole picture into one error, and drop its warnings."""
+    """Turn whatever Pillow raises on bytes that are no whole picture into one error."""
     try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
+        yield
     except PictureDamaged:
         raise
     except (OSError, SyntaxError, ValueError, LookupError, EOFError, _Bomb, struct.error, zlib.error) as error:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -41,6 +44,10 @@ FILE_BYTES = 256 << 20
 
 PROBED = 1000
 """Headers that a survey looks at."""
+
+THREADS = 2
+THREADED_BYTES = 16 << 10
+"""Files of this size on average are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
 
 _ENTRIES, _SNIFFED = 10_000, 10
 """Of each folder, what is looked at to recognise pictures: entries, and files without a known suffix."""
@@ -141,11 +148,15 @@ class Pictures(Dataset):
     def survey(self) -> DatasetFacts:
         if self._survey is None:
             chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, PROBED), replace=False)
-            self._survey = _surveyed(self._facts, [self._look(id_, probe_picture) for id_ in np.sort(chosen).tolist()])
+            with warnings.catch_warnings(action="ignore"):
+                looks = [self._look(id_, probe_picture) for id_ in np.sort(chosen).tolist()]
+            self._survey = _surveyed(self._facts, looks)
         return self._survey
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
-        looks = [self._decode(id_, source) for id_ in ids.tolist()]
+        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(THREADS) as pool:
+            each = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
+            looks = list(each(partial(self._decode, keep=source), ids.tolist()))
         read = [look for look in looks if not isinstance(look, Failure)]
         done = np.array([one.id for one in read], np.int64)
         labels = self.labels[done]

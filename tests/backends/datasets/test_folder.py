@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backends.codecs.pictures import decode_picture
 from backends.datasets import folder as folder_module
 from backends.datasets import folder_scan, open_dataset
 from backends.datasets.discover import find_dataset
@@ -270,7 +271,11 @@ def test_the_fingerprint_tells_folders_apart(mixed: Path, change: Callable[[Path
     assert opened(mixed).facts().fingerprint != before
 
 
-def test_pictures_come_in_the_order_asked_for_with_the_bytes_of_their_files(mixed: Path) -> None:
+@pytest.mark.parametrize("threaded_bytes", [0, 1 << 30])
+def test_pictures_come_in_the_order_asked_for_with_the_bytes_of_their_files(
+    mixed: Path, threaded_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "THREADED_BYTES", threaded_bytes)
     dataset = opened(mixed)
     ids = np.array([29, 0, 15, 0, 3])
     found = dataset.decode(ids, source=True)
@@ -307,6 +312,16 @@ def test_a_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Calla
     assert found.failures[0].why.startswith(why)
     with pytest.raises(DatasetDamaged, match=r"/a/2\.png does not decode \(it .*\): replace or remove it\.$"):
         dataset.read(np.arange(3))
+
+
+def test_pillow_warns_nobody(tmp_path: Path) -> None:
+    cmyk = Image.new("CMYK", (8, 8))
+    data = encoded(cmyk, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01")
+    dataset = opened(plant(tmp_path, "1.jpg", content=data))
+    assert len(dataset.read(np.array([0]))) == 1
+    assert dataset.survey().raw_bytes == 8 * 8 * 3
+    with pytest.warns(UserWarning, match="Corrupt EXIF data"):
+        decode_picture(data)
 
 
 @pytest.mark.parametrize(
