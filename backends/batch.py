@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.errors import ContainerDamaged
+from backends.images import even_offsets, offsets_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from backends.images import Layout, Records
@@ -80,3 +86,39 @@ def row_buffer(layout: Layout, count: int, out: NDArray[np.uint8] | None) -> NDA
     if out.shape != (count, size) or out.dtype != np.uint8 or not out.flags.c_contiguous:
         raise ValueError(f"out must be a C-contiguous uint8 array of shape ({count}, {size}), not {out.shape}.")
     return out
+
+
+def join_records(
+    values: Iterable[Any], rows: NDArray[np.int64], layout: Layout, out: NDArray[np.uint8] | None, path: str
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Copy ``values``, the bytes of the records of ``rows``, end to end: the data and offsets of a batch.
+
+    Raises
+    ------
+    ContainerDamaged
+        A value is missing, is no bytes or, where all records have one size, has another; ``path`` names the container.
+    ValueError
+        ``out`` does not fit.
+    """
+    if out is None and layout.record_bytes is None:
+        found = list(values)
+        try:
+            data = np.frombuffer(b"".join(found), np.uint8)
+        except TypeError:
+            found = []
+        if len(found) < len(rows):
+            raise ContainerDamaged(f"{path} is damaged: an image is missing; make it again.")
+        return data, offsets_of([len(value) for value in found])
+    into = row_buffer(layout, len(rows), out)
+    size, flat = into.shape[1], into.reshape(-1)
+    view, start = flat.data, 0
+    try:
+        for value in values:
+            view[start : start + size] = value
+            start += size
+    except (TypeError, ValueError):
+        pass
+    if start < len(flat):
+        row = rows[start // size]
+        raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
+    return flat, even_offsets(len(rows), size)

@@ -68,6 +68,7 @@ _BACKENDS = (
     BackendEntry("files", "one file an image", "backends.files:Files", "png"),
     BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb"),
     BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
+    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
 )
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),

@@ -1,0 +1,235 @@
+"""What npy and tar share: a folder of one file of pixels, plain .npy files beside it, and layout.json, written last.
+
+Nothing is unpickled, no link is followed, and header and size of a file are checked before a byte of it is believed.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import math
+import mmap
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.batch import carries_shapes
+from backends.errors import ContainerDamaged, NotAllowed
+from backends.images import Layout
+from backends.transfer import read_at, write_at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backends.batch import Columns
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAGIC_BYTES, _HEAD_BYTES = 8, 1 << 12
+
+
+def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What precedes the data of a ``.npy`` file; numpy leaves room in it for any ``shape[0]``."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+class NewFolder:
+    """A folder that is being made: bytes are appended to one file, then arrays come beside it.
+
+    Parameters
+    ----------
+    start
+        Bytes that are left for what ``begin`` writes at the end.
+
+    Attributes
+    ----------
+    end
+        Where the next bytes go; -1 once the folder is closed.
+    """
+
+    def __init__(self, path: Path, name: str, start: int = 0) -> None:
+        self._path = path
+        self._names: list[str] = []
+        self.end = -1
+        path.mkdir()
+        try:
+            self._file = self._create(name)
+        except BaseException:
+            self.remove()
+            raise
+        self.end = start
+
+    def append(self, data: NDArray[np.uint8]) -> None:
+        write_at(self._file, data, self.end)
+        self.end += data.size
+
+    def begin(self, header: bytes) -> None:
+        write_at(self._file, np.frombuffer(header, np.uint8), 0)
+
+    def finish(self, layout: Layout, columns: Columns, **arrays: NDArray[Any] | None) -> None:
+        """Write ``arrays`` and the columns, then layout.json, and close.  Raises ValueError for a wrong count."""
+        columns.check_complete()
+        for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
+            if array is not None:
+                little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+                header = npy_header(little_endian.dtype.str, array.shape)
+                self._save(f"{name}.npy", header + little_endian.tobytes())
+        self._save("layout.json", layout.to_json().encode())
+        self.close()
+
+    def close(self) -> None:
+        if self.end >= 0:
+            os.close(self._file)
+        self.end = -1
+
+    def remove(self) -> None:
+        """Close, and remove what was made and nothing else."""
+        self.close()
+        for name in self._names:
+            (self._path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.rmdir()
+
+    def _create(self, name: str) -> int:
+        file = os.open(self._path / name, _CREATE, 0o666)
+        self._names.append(name)
+        return file
+
+    def _save(self, name: str, content: bytes) -> None:
+        file = self._create(name)
+        try:
+            write_at(file, np.frombuffer(content, np.uint8), 0)
+        finally:
+            os.close(file)
+
+
+class MappedFile:
+    """A regular file that is read at byte positions, or through a map that is made on first use.
+
+    Raises
+    ------
+    OSError
+        It is not there, a link, or no regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes: NDArray[np.uint8] | None = None
+        self._descriptor = os.open(path, _READ)
+        facts = os.fstat(self._descriptor)
+        self.size = facts.st_size
+        if not stat.S_ISREG(facts.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "not a regular file")
+
+    def fill(self, into: NDArray[Any], position: int) -> None:
+        """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
+        read_at(self._descriptor, into, position, str(self._path))
+
+    @property
+    def bytes(self) -> NDArray[np.uint8]:
+        """All of it, read-only; no view of it may outlive a read."""
+        if self._bytes is None:
+            self._bytes = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
+        return self._bytes
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+        self._bytes = None
+
+
+class ArrayFolder:
+    """A finished folder.
+
+    Parameters
+    ----------
+    kind
+        What it is called in errors, such as ``npy container``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing is there.
+    ContainerDamaged
+        It has no valid layout.json.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
+        path.stat()
+        self._path, self._kind = path, kind
+        self._arrays: dict[str, NDArray[Any]] = {}
+        self.layout = self._read_layout()
+
+    def open(self, name: str) -> MappedFile:
+        """One of the files, for the caller to close."""
+        try:
+            return MappedFile(self._path / name)
+        except PermissionError as error:
+            raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
+        except OSError as error:
+            raise self.damaged(f"{name} cannot be read ({error.strerror})") from error
+
+    def open_array(self, name: str, dtype: str, shape: tuple[int, ...] | None) -> tuple[MappedFile, int]:
+        """A ``.npy`` file, for the caller to close, and the position of its data.
+
+        Parameters
+        ----------
+        shape
+            None for one dimension of whatever length the file has.
+        """
+        file = self.open(name)
+        head = np.empty(min(file.size, _HEAD_BYTES), np.uint8)
+        file.fill(head, 0)
+        start = _MAGIC_BYTES + 2 + int.from_bytes(head[_MAGIC_BYTES : _MAGIC_BYTES + 2].tobytes(), "little")
+        shape = (max(0, file.size - start),) if shape is None else shape
+        found, expected = head[:start].tobytes(), npy_header(dtype, shape)
+        if (
+            found[:_MAGIC_BYTES] != expected[:_MAGIC_BYTES]
+            or found[_MAGIC_BYTES + 2 :].rstrip() != expected[_MAGIC_BYTES + 2 :].rstrip()
+            or file.size != start + np.dtype(dtype).itemsize * math.prod(shape)
+        ):
+            file.close()
+            raise self.damaged(f"{name} is not an array of shape {shape} and type {dtype}")
+        return file, start
+
+    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """One of the arrays beside the pixels, read-only, loaded on first use."""
+        if name not in self._arrays:
+            file, start = self.open_array(f"{name}.npy", dtype, shape)
+            try:
+                array = np.empty(shape, dtype)
+                file.fill(array, start)
+            finally:
+                file.close()
+            array.flags.writeable = False
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.array("labels", "<i8", (self.layout.count,))
+
+    def shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
+        """The shapes of raw images of mixed size, else None."""
+        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if carries_shapes(self.layout) else None
+
+    def damaged(self, why: str) -> ContainerDamaged:
+        return ContainerDamaged(f"{self._path} is not a finished {self._kind}: {why}; make it again.")
+
+    def _read_layout(self) -> Layout:
+        file = self.open("layout.json")
+        try:
+            content = np.empty(file.size, np.uint8)
+            file.fill(content, 0)
+            return Layout.from_json(content.tobytes())
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"layout.json is invalid ({error})") from error
+        finally:
+            file.close()

@@ -1,0 +1,138 @@
+"""A folder of plain .npy files: ``images`` where all records are pixels of one size, else ``data`` and ``offsets``.
+
+Beside them labels.npy, for raw images of mixed size shapes.npy, and layout.json.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header
+from backends.base import Backend, Reader, Writer
+from backends.batch import Columns, join_records, row_buffer
+from backends.images import Layout, Records, even_offsets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class Npy(Backend):
+    """Arrays that numpy maps: ``np.load(path, mmap_mode="r")``."""
+
+    name, title = "npy", "numpy arrays"
+
+    def create(self, path: Path, layout: Layout) -> NpyWriter:
+        return NpyWriter(path, layout)
+
+    def open(self, path: Path) -> NpyReader:
+        return NpyReader(path)
+
+
+class NpyWriter(Writer):
+    """Streams records behind the place of a header, which is written at the end."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._layout = layout
+        self._columns = Columns(layout)
+        self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
+        name, self._shape = _pixels_of(layout)
+        self._start = len(npy_header("|u1", self._shape or (0,)))
+        self._folder = NewFolder(path.absolute(), name, self._start)
+
+    def append(self, records: Records) -> None:
+        first = self._columns.add(records)
+        start, stop = int(records.offsets[0]), int(records.offsets[-1])
+        if self._offsets is not None:
+            ends = records.offsets[1:] - start + self._folder.end - self._start
+            self._offsets[first + 1 : first + len(records) + 1] = ends
+        self._folder.append(records.data[start:stop])
+
+    def close(self) -> None:
+        if self._folder.end < 0:
+            return
+        try:
+            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - self._start,)))
+            self._folder.finish(self._layout, self._columns, offsets=self._offsets)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        self._folder.remove()
+
+
+class NpyReader(Reader):
+    """Reads ranges by ``preadv`` into the caller's array, and gathers rows out of a map."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._folder = ArrayFolder(self._path, "npy container")
+        self._pixels: tuple[MappedFile, int] | None = None
+        self._offsets: NDArray[np.int64] | None = None
+        self.layout = self._folder.layout
+        self._opened()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NpyReader, (self._path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self._folder.labels
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        rows = np.arange(start, stop)
+        labels, shapes = self.labels[start:stop], self._folder.shapes_of(rows)
+        starts = self._starts(np.arange(start, stop + 1))
+        size = int(starts[-1] - starts[0])
+        data = np.empty(size, np.uint8) if out is None else row_buffer(self.layout, stop - start, out).reshape(-1)
+        file, first = self._opened()
+        file.fill(data, first + int(starts[0]))
+        return Records(data, starts - starts[0], labels, shapes)
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        labels, shapes = self.labels[rows], self._folder.shapes_of(rows)
+        file, first = self._opened()
+        pixels = file.bytes[first:]
+        if self.layout.record_bytes is not None and len(rows):
+            into = row_buffer(self.layout, len(rows), out)
+            pixels.reshape(self.layout.count, -1).take(rows, axis=0, out=into, mode="clip")
+            return Records(into.reshape(-1), even_offsets(*into.shape), labels)
+        ends = zip(self._starts(rows).tolist(), self._starts(rows + 1).tolist(), strict=True)
+        values = (pixels.data[start:stop] for start, stop in ends)
+        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+        return Records(data, offsets, labels, shapes)
+
+    def close(self) -> None:
+        if self._pixels is not None:
+            self._pixels[0].close()
+        self._pixels = self._offsets = None
+
+    def _opened(self) -> tuple[MappedFile, int]:
+        """The file of the pixels, and where in it they begin."""
+        if self._pixels is None:
+            name, shape = _pixels_of(self.layout)
+            self._pixels = self._folder.open_array(name, "|u1", shape)
+        return self._pixels
+
+    def _starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where records begin in the pixels; for ``count``, where they end."""
+        if self.layout.record_bytes is not None:
+            return rows * self.layout.record_bytes
+        if self._offsets is None:
+            offsets = self._folder.array("offsets", "<i8", (self.layout.count + 1,))
+            file, first = self._opened()
+            if offsets[0] != 0 or offsets[-1] != file.size - first or (np.diff(offsets) < 0).any():
+                raise self._folder.damaged("its offsets do not fit its data")
+            self._offsets = offsets
+        return self._offsets[rows]
+
+
+def _pixels_of(layout: Layout) -> tuple[str, tuple[int, ...] | None]:
+    """The file that holds the pixels and the shape of its array; None for bytes of any number."""
+    if layout.record_bytes is None or layout.image_shape is None:
+        return "data.npy", None
+    return "images.npy", (layout.count, *layout.image_shape)
