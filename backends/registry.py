@@ -69,6 +69,7 @@ _BACKENDS = (
     BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb"),
     BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
     BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
+    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw"),
 )
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),

@@ -1,0 +1,212 @@
+"""One SQLite file: the table ``images(id, label, record)``, and ``layout`` with one row.
+
+That row has all labels once more, end to end: a scan of ``images`` touches every page of pixels, and a covering index
+takes twenty times as long to read.  Raw images of mixed size have ``height``, ``width`` and ``channels`` beside them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.base import Backend, Reader, Writer
+from backends.batch import Columns, carries_shapes, join_records
+from backends.errors import ContainerDamaged
+from backends.images import Layout, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_WRITING = ("page_size=16384", "journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE")
+_READING = ("trusted_schema=OFF", f"mmap_size={1 << 40}")
+_SHAPE = ("height", "width", "channels")
+_IN_RANGE = "FROM images WHERE id BETWEEN ? AND ? ORDER BY id"
+_IN_ROWS = "FROM json_each(?) CROSS JOIN images ON images.id = value"
+"""CROSS JOIN keeps the order of its sides, and so that of the rows asked for."""
+
+
+class SQLite(Backend):
+    """A file that every SQLite reads."""
+
+    name, title = "sqlite", "SQLite database"
+
+    def create(self, path: Path, layout: Layout) -> SQLiteWriter:
+        return SQLiteWriter(path, layout)
+
+    def open(self, path: Path) -> SQLiteReader:
+        return SQLiteReader(path)
+
+
+class SQLiteWriter(Writer):
+    """Inserts in one transaction without a journal: a file that is not closed has no layout, and is no container."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path = path.absolute()
+        self._layout = layout
+        self._columns = Columns(layout)
+        self._connection: sqlite3.Connection | None = None
+        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+        try:
+            with _os_errors():
+                self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+                for setting in _WRITING:
+                    self._connection.execute(f"PRAGMA {setting}")
+                self._connection.execute("BEGIN")
+                for table in _tables(carries_shapes(layout)):
+                    self._connection.execute(table)
+        except BaseException:
+            self.abort()
+            raise
+
+    def append(self, records: Records) -> None:
+        first = self._columns.add(records)
+        data, ids = records.data.data, range(first, first + len(records))
+        values = (data[start:stop] for start, stop in pairwise(records.offsets.tolist()))
+        columns: list[Any] = [ids, records.labels.tolist(), values]
+        if self._columns.shapes is not None:
+            columns += self._columns.shapes[first : first + len(records)].T.tolist()
+        with _os_errors():
+            self._connected().executemany(
+                f"INSERT INTO images VALUES ({','.join('?' * len(columns))})", zip(*columns, strict=True)
+            )
+
+    def close(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._columns.check_complete()
+            labels = self._columns.labels.astype("<i8", copy=False)
+            with _os_errors():
+                self._connection.execute("INSERT INTO layout VALUES (?, ?)", (self._layout.to_json(), labels.data))
+                self._connection.execute("COMMIT")
+        except BaseException:
+            self.abort()
+            raise
+        self._release()
+
+    def abort(self) -> None:
+        self._release()
+        self._path.unlink(missing_ok=True)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise ValueError(f"{self._path} is closed.")
+        return self._connection
+
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+class SQLiteReader(Reader):
+    """Reads through one connection a process and thread, without locks: a finished file never changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._labels: NDArray[np.int64] | None = None
+        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
+        self.layout = self._connect()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SQLiteReader, (self._path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        if self._labels is None:
+            (found,) = self._fetch("SELECT labels FROM layout")[0]
+            if not isinstance(found, bytes) or len(found) != 8 * self.layout.count:
+                raise self._damaged(f"its labels are not {self.layout.count:,} numbers")
+            self._labels = np.frombuffer(found, "<i8")
+        return self._labels
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        return self._records(np.arange(start, stop), out, _IN_RANGE, start, stop - 1)
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        return self._records(rows, out, _IN_ROWS, str(rows.tolist()))
+
+    def close(self) -> None:
+        """Connections of another process, inherited by a fork, are neither used nor closed."""
+        for process, thread in list(self._connections):
+            if process == os.getpid():
+                self._connections.pop((process, thread)).close()
+
+    def _records(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None, which: str, *keys: int | str) -> Records:
+        labels, mixed = self.labels[rows], carries_shapes(self.layout)
+        names = ("record", *_SHAPE) if mixed else ("record",)
+        found = self._fetch(f"SELECT {', '.join(names)} {which}", *keys)
+        data, offsets = join_records((row[0] for row in found), rows, self.layout, out, str(self._path))
+        try:
+            shapes = np.array([row[1:] for row in found], np.int32).reshape(-1, 3) if mixed else None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._damaged(f"a height, width or number of channels is none ({error})") from error
+        return Records(data, offsets, labels, shapes)
+
+    def _fetch(self, query: str, *values: int | str) -> list[tuple[Any, ...]]:
+        key = _here()
+        if key not in self._connections and self._connect() != self.layout:
+            raise self._damaged("its layout has changed since it was opened")
+        try:
+            return self._connections[key].execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from error
+
+    def _connect(self) -> Layout:
+        """Open the file for this process and thread, if all its pages are there and all its tables are ours."""
+        facts = self._path.stat()
+        try:
+            if not stat.S_ISREG(facts.st_mode):
+                raise ValueError("it is no regular file")
+            connection = self._connections[_here()] = sqlite3.connect(
+                f"{self._path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+            )
+            for setting in _READING:
+                connection.execute(f"PRAGMA {setting}")
+            tables = [text for (text,) in connection.execute("SELECT sql FROM sqlite_master ORDER BY name")]
+            if tables not in (_tables(False), _tables(True)):
+                raise ValueError("it has other tables")
+            ((text,),) = connection.execute("SELECT json FROM layout")
+            layout = Layout.from_json(text)
+            ((pages,),), ((page_bytes,),) = map(connection.execute, ("PRAGMA page_count", "PRAGMA page_size"))
+            if tables != _tables(carries_shapes(layout)) or pages * page_bytes != facts.st_size:
+                raise ValueError("it is cut, or its layout is another's")
+        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            self.close()
+            raise self._damaged(str(error)) from error
+        return layout
+
+    def _damaged(self, why: str) -> ContainerDamaged:
+        return ContainerDamaged(f"{self._path} is not a finished SQLite container: {why}; make it again.")
+
+
+def _here() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
+
+
+def _tables(shapes: bool) -> list[str]:
+    shape = "".join(f", {side} INTEGER NOT NULL" for side in _SHAPE) if shapes else ""
+    return [
+        f"CREATE TABLE images(id INTEGER PRIMARY KEY, label INTEGER NOT NULL, record BLOB NOT NULL{shape})",
+        "CREATE TABLE layout(json TEXT NOT NULL, labels BLOB NOT NULL)",
+    ]
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"SQLite cannot write: {error}") from error

@@ -1,0 +1,145 @@
+"""The backend sqlite."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from backends.errors import ContainerDamaged
+from backends.registry import make_backend
+from backends.testing import BackendTests
+from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from tests.backends.plain import run_plain_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backends.images import Images
+
+IMAGES = make_images(12)
+
+
+class TestSQLite(BackendTests):
+    backend = "sqlite"
+
+    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        return run_plain_lines("sqlite", path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A container of ``IMAGES`` as raw pixels."""
+    store(make_backend("sqlite"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
+    return tmp_path / "container"
+
+
+def change(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+def test_the_library_finds_no_fault(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA page_size").fetchone() == (16_384,)
+
+
+def test_raw_images_of_mixed_size_have_their_shapes_beside_them(tmp_path: Path) -> None:
+    images = make_images(9, mixed=True)
+    store(make_backend("sqlite"), tmp_path / "container", images, layout_of(images, "raw"))
+    with closing(sqlite3.connect(tmp_path / "container")) as database:
+        (found,) = database.execute("SELECT height, width, channels, record FROM images WHERE id = 5")
+    assert found == (*images.pixels[5].shape, images.pixels[5].tobytes())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER more AFTER DELETE ON images BEGIN SELECT 1; END",
+        "CREATE VIEW more AS SELECT * FROM images",
+        "CREATE INDEX more ON images(label)",
+        "ALTER TABLE images ADD COLUMN name TEXT",
+        "DROP TABLE layout",
+        "DELETE FROM layout",
+        "INSERT INTO layout SELECT * FROM layout",
+        "UPDATE layout SET json = '{}'",
+        "UPDATE layout SET json = 7",
+        "UPDATE layout SET json = CAST(x'ff' AS TEXT)",
+        "UPDATE layout SET json = replace(json, '[12,13,3]', 'null')",
+    ],
+)
+def test_tables_that_are_not_ours_are_refused(path: Path, statement: str) -> None:
+    change(path, statement)
+    with pytest.raises(ContainerDamaged):
+        make_backend("sqlite").open(path)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM images WHERE id = 5",
+        "UPDATE images SET id = 99 WHERE id = 5",
+        "UPDATE images SET record = x'00' WHERE id = 5",
+        "UPDATE images SET record = 7 WHERE id = 5",
+        "UPDATE images SET record = 'text' WHERE id = 5",
+        "UPDATE layout SET labels = x'00'",
+        "UPDATE layout SET labels = 'text'",
+    ],
+)
+@pytest.mark.parametrize("rows", [slice(None), np.array([9, 5])], ids=["slice", "rows"])
+def test_rows_that_do_not_fit_are_refused(path: Path, statement: str, rows: slice | NDArray[np.int64]) -> None:
+    change(path, statement)
+    with make_backend("sqlite").open(path) as reader, pytest.raises(ContainerDamaged):
+        reader.read(rows)
+
+
+@pytest.mark.parametrize("value", ["'wide'", "1 << 40"])
+def test_shapes_that_are_no_sides_are_refused(tmp_path: Path, value: str) -> None:
+    images = make_images(9, mixed=True)
+    store(make_backend("sqlite"), tmp_path / "container", images, layout_of(images, "raw"))
+    change(tmp_path / "container", f"UPDATE images SET width = {value} WHERE id = 5")
+    with make_backend("sqlite").open(tmp_path / "container") as reader, pytest.raises(ContainerDamaged, match="width"):
+        reader.read(slice(None))
+
+
+def test_a_container_that_was_replaced_is_not_taken_for_the_first(path: Path, tmp_path: Path) -> None:
+    with make_backend("sqlite").open(path) as reader:
+        reader.close()
+        change(path, "UPDATE layout SET json = replace(json, '[]', '[\"cat\"]')")
+        with pytest.raises(ContainerDamaged, match="changed"):
+            reader.read(slice(None))
+
+
+def test_threads_read_at_once_through_one_reader(path: Path) -> None:
+    found: list[Images] = []
+    start = threading.Barrier(4)
+
+    def work() -> None:
+        start.wait()
+        found.extend(read(reader) for _ in range(20))
+
+    with make_backend("sqlite").open(path) as reader:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 80
+    for images in found:
+        assert_same(images, IMAGES)
+
+
+@pytest.mark.parametrize("name", ["with space", "50%", "a?b#c", "ключ"])
+def test_names_that_mean_something_in_a_uri_are_names(tmp_path: Path, name: str) -> None:
+    store(make_backend("sqlite"), tmp_path / name, IMAGES, layout_of(IMAGES, "raw"))
+    with make_backend("sqlite").open(tmp_path / name) as reader:
+        assert_same(read(reader), IMAGES)
