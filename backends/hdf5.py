@@ -29,7 +29,7 @@ from backends.hdf5_structure import (
     write_layout,
 )
 from backends.images import Layout, Records, even_offsets, offsets_of
-from backends.transfer import read_at, write_at
+from backends.transfer import fetch_ahead, read_at, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +173,8 @@ class HDF5Reader(Reader):
         size = into.shape[1]
         if len(rows) and len(self._place.extents) == 1:
             (extent,) = self._place.extents
+            starts = extent.position + rows * size
+            fetch_ahead(self._descriptor, starts, starts + size)
             images = np.frombuffer(self._mapped(), np.uint8, self.layout.count * size, extent.position)
             images.reshape(-1, size).take(rows, axis=0, out=into, mode="clip")
         else:
@@ -220,17 +222,20 @@ class HDF5Reader(Reader):
     def _mapped(self) -> mmap.mmap:
         if self._map is None:
             self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
+            if hasattr(mmap, "MADV_RANDOM"):
+                self._map.madvise(mmap.MADV_RANDOM)
         return self._map
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The bytes of these runs of the pixels, end to end."""
         if not len(starts):
             return np.empty(0, np.uint8)
-        parts: list[bytes] = []
+        pieces: list[tuple[int, int]] = []
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-            for low, high, position in self._place.pieces(start, stop):
-                parts.append(self._mapped()[position : position + high - low])
-        return np.frombuffer(b"".join(parts), np.uint8)
+            pieces += [(at, at + high - low) for low, high, at in self._place.pieces(start, stop)]
+        fetch_ahead(self._descriptor, *np.array(pieces, np.int64).reshape(-1, 2).T)
+        mapped = self._mapped()
+        return np.frombuffer(b"".join([mapped[low:high] for low, high in pieces]), np.uint8)
 
     def _ends(self) -> NDArray[np.int64]:
         """Where records start and end in ``data``, ``(count + 1,)``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -17,7 +20,6 @@ from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -70,6 +72,35 @@ def test_many_chunks_come_back_whether_neighbours_or_not(tmp_path: Path, codec: 
     with make_backend("hdf5").open(tmp_path / "container") as reader:
         assert_same(read(reader), images)
         assert_same(read(reader, np.arange(399, -1, -7)), images, np.arange(399, -1, -7))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/io counts what comes from the disk")
+@pytest.mark.parametrize("codec", ["raw", "png"])
+def test_scattered_images_that_are_not_in_memory_are_fetched_alone(tmp_path: Path, codec: str) -> None:
+    images = make_images(4_000, side=40)
+    store(make_backend("hdf5"), tmp_path / "container", images, layout_of(images, codec), batch=1_000)
+    rows = np.random.default_rng(0).permutation(4_000)[:100]
+    with make_backend("hdf5").open(tmp_path / "container") as reader:
+        reader.read(slice(0, 1))
+        drop_from_memory(tmp_path / "container")
+        before = bytes_from_disk()
+        found = read(reader, rows)
+        fetched = bytes_from_disk() - before
+    assert_same(found, images, rows)
+    if fetched == 0:
+        pytest.skip("this filesystem keeps its files in memory")
+    assert fetched < 2_000_000, "16 MB where the kernel reads ahead"
+
+
+def drop_from_memory(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def bytes_from_disk() -> int:
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("read_bytes")).split()[1])
 
 
 def rewrite(file: h5py.File, name: str, **how: Any) -> None:
