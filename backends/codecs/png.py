@@ -1,7 +1,8 @@
 """PNG, lossless: a batch at a time for files as we write them, Pillow for all others.
 
-What makes it fast: the rows of all images of a batch are filtered at once, each minus its left neighbour ("sub"), and
-deflated by ISA-L.  Reading back is inflating, then one cumulative sum over the batch.
+What makes it fast: the rows of all images of a batch are filtered at once, each minus the row above it ("up"), and
+deflated by ISA-L.  Reading back is inflating, then one cumulative sum over the batch.  "Sub" makes records 2 % smaller,
+but its sums take five times as long for small images.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
-_SUB = 1
+_UP = 2
+LONG_ROW_BYTES = 4_096
+"""From here on, adding row by row is faster than numpy's cumulative sum."""
 _MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
 """Modes of Pillow, and those to which they convert without loss."""
 _NO_PIXELS = np.empty((0, 0, 1), np.uint8)
@@ -81,13 +84,13 @@ class Png(Codec):
 
 
 def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The rows of ``(n, ...)`` pixels as "sub" filters them, each behind its filter type: ``(n, bytes of rows)``."""
+    """The rows of ``(n, ...)`` pixels as "up" filters them, each behind its filter type: ``(n, bytes of rows)``."""
     count, height, width, channels = pixels.shape
     flat = pixels.reshape(count, height, width * channels)
     rows = np.empty((count, height, 1 + width * channels), np.uint8)
-    rows[:, :, 0] = _SUB
-    rows[:, :, 1 : 1 + channels] = flat[:, :, :channels]
-    np.subtract(flat[:, :, channels:], flat[:, :, :-channels], out=rows[:, :, 1 + channels :])
+    rows[:, :, 0] = _UP
+    rows[:, 0, 1:] = flat[:, 0]
+    np.subtract(flat[:, 1:], flat[:, :-1], out=rows[:, 1:, 1:])
     return rows.reshape(count, -1)
 
 
@@ -111,12 +114,24 @@ def _decode_plain(
     lines = np.frombuffer(b"".join(found), np.uint8).reshape(-1, height, 1 + width * channels)
     differences = lines[:, :, 1:].reshape(-1, *shape)
     if isinstance(images, np.ndarray) and rows[-1] - rows[0] + 1 == len(rows):
-        np.cumsum(differences, axis=2, dtype=np.uint8, out=images[rows[0] : rows[-1] + 1])
+        _sum_rows(differences, images[rows[0] : rows[-1] + 1])
     else:
-        for index, image in zip(rows, np.cumsum(differences, axis=2, dtype=np.uint8), strict=True):
+        pixels = np.empty(differences.shape, np.uint8)
+        _sum_rows(differences, pixels)
+        for index, image in zip(rows, pixels, strict=True):
             images[index] = image
-    other_filters: NDArray[np.bool_] = (lines[:, :, 0] != _SUB).any(axis=1)
+    other_filters: NDArray[np.bool_] = (lines[:, :, 0] != _UP).any(axis=1)
     return indices[other_filters]
+
+
+def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+    """Undo "up": each row of ``(n, height, width, channels)`` is the sum of those above it, modulo 256."""
+    if differences[:, 0].size < LONG_ROW_BYTES:
+        np.cumsum(differences, axis=1, dtype=np.uint8, out=pixels)
+        return
+    pixels[:, 0] = differences[:, 0]
+    for row in range(1, pixels.shape[1]):
+        np.add(pixels[:, row - 1], differences[:, row], out=pixels[:, row])
 
 
 def _decode_any(record: bytes, index: int) -> NDArray[np.uint8]:
