@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def test_the_library_finds_no_fault(path: Path) -> None:
 
 
 def read_by_lmdb(path: Path) -> int:
+    faulthandler.disable()
     with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
         return sum(len(value) for _, value in transaction.cursor())
 
