@@ -222,8 +222,6 @@ class HDF5Reader(Reader):
     def _mapped(self) -> mmap.mmap:
         if self._map is None:
             self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
-            if hasattr(mmap, "MADV_RANDOM"):
-                self._map.madvise(mmap.MADV_RANDOM)
         return self._map
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
