@@ -21,7 +21,7 @@ from backends.datasets import folder_scan, open_dataset
 from backends.datasets.discover import find_dataset
 from backends.datasets.folder import Pictures, open_folder
 from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
-from backends.images import Images
+from backends.images import Images, Layout
 from tests.backends.encoded import encoded
 
 PICTURE = encoded(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
@@ -130,6 +130,8 @@ def test_any_name_is_found_and_decodes(tmp_path: Path, name: str) -> None:
     plant(tmp_path, f"{folder}/{name}")
     dataset = opened(tmp_path)
     assert (dataset.name(0), dataset.classes) == (f"{folder}/{name}", (folder,))
+    layout = Layout(1, "png", None, dataset.classes)
+    assert Layout.from_json(layout.to_json().encode()) == layout
     assert len(dataset.read(np.array([0]))) == 1
 
 
