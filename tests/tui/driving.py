@@ -14,6 +14,7 @@ from backends.jobs.job import Job
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
+from tui.draft import draft_of
 from tui.steps import View
 from tui.widgets.chart_panel import ChartPanel
 
@@ -51,10 +52,18 @@ async def settle(pilot: Pilot[int]) -> None:
     await until(pilot, lambda: panel.drawn)
 
 
+async def start(pilot: Pilot[int]) -> ImgstoreApp:
+    """The list to begin with, and three backends in the table, however many there are."""
+    app = app_of(pilot)
+    await until(pilot, lambda: app.workbench.focused is not None)
+    app.workbench.draft = draft_of(plan_of(sizes=(10, 100, 1000)))
+    await pilot.pause()
+    return app
+
+
 async def open_cifar(pilot: Pilot[int], **changes: Any) -> None:
     """A dataset is open and its plan weighed."""
-    app = app_of(pilot)
-    await until(pilot, lambda: app.workbench.is_mounted)
+    app = await start(pilot)
     app.post_message(messages.DatasetOpened(facts(**changes)))
     await until(pilot, lambda: app.workbench.place is not None and app.workbench.view is View.PLAN)
 

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from backends.jobs import events
 from tests.tui.conftest import compare_golden
-from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, until
+from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
 from tests.tui.recorded import START, plan_of, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
@@ -20,7 +20,7 @@ Scene = Callable[[Pilot[int]], Awaitable[None]]
 
 
 async def first_run(pilot: Pilot[int]) -> None:
-    await until(pilot, lambda: app_of(pilot).workbench.focused is not None)
+    await start(pilot)
 
 
 async def dataset_ready(pilot: Pilot[int]) -> None:
@@ -85,6 +85,7 @@ async def failed_run(pilot: Pilot[int]) -> None:
 
 
 async def refused_dataset(pilot: Pilot[int]) -> None:
+    await start(pilot)
     app_of(pilot).post_message(messages.OpenDataset("/no/such/folder"))
     await until(pilot, lambda: app_of(pilot).workbench.view is View.ERROR)
 

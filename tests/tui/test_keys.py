@@ -14,7 +14,7 @@ from backends.errors import ImgstoreError
 from backends.jobs import events
 from backends.jobs.folder import EVENTS, new_folder
 from backends.jobs.job import Job
-from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, until
+from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
@@ -49,7 +49,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
 
     monkeypatch.setattr(tui.app, "start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
-        await until(pilot, lambda: app.workbench.focused)
+        await start(pilot)
         assert footer(frame(pilot)).startswith(" Enter choose")
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.words)
@@ -58,7 +58,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
         await settle(pilot)
-        assert started[0].configurations == ("files+png", "lmdb+raw", "hdf5+raw")
+        assert started[0].configurations == plan_of().configurations
         assert "read 2,000: " in frame(pilot).splitlines()[-2]
         assert footer(frame(pilot)).startswith(" Enter read times")
 

@@ -8,6 +8,7 @@ import pytest
 
 from backends.bench.plan import Plan
 from backends.errors import UsageError
+from backends.registry import codec_entries
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
@@ -31,11 +32,15 @@ def test_nothing_ticked_is_refused_with_a_sentence() -> None:
 
 
 def test_next_codec_goes_round_and_passes_over_what_is_in_the_table() -> None:
-    once = first_draft().next_codec(1)
-    assert once.configurations[1] == "lmdb+png"
-    assert once.next_codec(1) == first_draft()
+    draft, codecs = Draft((Row("lmdb+raw"),)), list(codec_entries())
+    seen = []
+    for _ in codecs:
+        seen.append(draft.configurations[0])
+        draft = draft.next_codec(0)
+    assert seen == [f"lmdb+{codec}" for codec in codecs]
+    assert draft == Draft((Row("lmdb+raw"),))
     with pytest.raises(UsageError, match="every codec"):
-        once.add("lmdb").next_codec(1)
+        Draft(tuple(Row(name) for name in seen)).next_codec(0)
 
 
 def test_added_configurations_are_canonical_and_none_is_there_twice() -> None:
@@ -52,7 +57,7 @@ def test_the_last_row_stays() -> None:
 
 
 def test_a_draft_follows_a_plan_without_losing_rows_it_has() -> None:
-    draft = first_draft()
+    draft = draft_of(plan_of())
     assert draft.following(plan_of("lmdb")).configurations == draft.configurations
     assert [row.ticked for row in draft.following(plan_of("lmdb")).rows] == [False, True, False]
     other = plan_of("hdf5+png")
