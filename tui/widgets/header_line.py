@@ -40,7 +40,7 @@ class HeaderLine(Widget):
     def render(self) -> Content:
         left = Content.assemble(
             " ",
-            (" imgstore ", "bold $ground on $chip"),
+            (" imgstore ", "bold reverse" if self.app.no_color else "bold $ground on $chip"),
             "  ",
             (f"{_WORDS.get(self.phase, self.phase):<9}", "bold $error" if self.phase == "failed" else "bold"),
         )

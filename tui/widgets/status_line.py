@@ -64,7 +64,7 @@ def _progress(run: RunState, series: Known, room: int) -> Content:
     full = min(width, round(share * width))
     one = series.get(run.trial.configuration) if run.trial else None
     role = one.role if one else "$focus"
-    bar = Content.assemble(("━" * full, role), ("━" * (width - full), "$line"))
+    bar = Content.assemble(("━" * full, role), ("─" * (width - full), "$line"))
     gap = " " * (bar_room - width)
     return Content.assemble(what, "  ", bar, gap, "  ", right)
 
