@@ -109,6 +109,7 @@ class Workbench(Screen[None]):
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
         self.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
+        self.query_one(BackendTable).few_rows = height < ROOMY[1]
         self.set_class(width >= WIDE, "-wide")
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
 
