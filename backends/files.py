@@ -9,7 +9,9 @@ import io
 import math
 import os
 import stat
+import weakref
 from contextlib import suppress
+from itertools import chain
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from backends.registry import make_codec
 from backends.transfer import read_at, write_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -83,7 +86,7 @@ class FilesWriter(Writer):
         try:
             self._columns.check_complete()
             self._write_columns()
-            self._write("layout.json", self._layout.to_json().encode())
+            self._write("layout.json", [self._layout.to_json().encode()])
         except BaseException:
             self.abort()
             raise
@@ -113,18 +116,26 @@ class FilesWriter(Writer):
             os.close(previous)
 
     def _write_columns(self) -> None:
-        labels = self._columns.labels
-        rows = (f"{_image_name(index, self._suffix)},{label}\n" for index, label in enumerate(labels.tolist()))
-        self._write("labels.csv", "".join(("file,label\n", *rows)).encode())
-        self._write("labels.npy", _npy(labels))
+        tables = map(self._table, range(0, self._layout.count, PER_FOLDER))
+        self._write("labels.csv", chain([b"file,label\n"], tables))
+        self._write("labels.npy", [_npy(self._columns.labels)])
         if self._columns.shapes is not None:
-            self._write("shapes.npy", _npy(self._columns.shapes))
+            self._write("shapes.npy", [_npy(self._columns.shapes)])
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _table(self, start: int) -> bytes:
+        """The lines of labels.csv for one folder."""
+        labels = self._columns.labels[start : start + PER_FOLDER].tolist()
+        names = (_image_name(index, self._suffix) for index in range(start, start + len(labels)))
+        return "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)).encode()
+
+    def _write(self, name: str, pieces: Iterable[bytes]) -> None:
         file = os.open(name, _CREATE, 0o666, dir_fd=self._root)
         self._others.append(name)
         try:
-            write_at(file, np.frombuffer(content, np.uint8), 0)
+            position = 0
+            for piece in pieces:
+                write_at(file, np.frombuffer(piece, np.uint8), position)
+                position += len(piece)
         finally:
             os.close(file)
 
@@ -142,7 +153,6 @@ class FilesReader(Reader):
         self._path = path.absolute()
         self._labels: NDArray[np.int64] | None = None
         self._shapes: NDArray[np.int32] | None = None
-        self._root = -1
         self._likely_bytes = FIRST_READ_BYTES
         self._folders: set[int] = set()
         self.layout, self._suffix = self._open()
@@ -177,24 +187,26 @@ class FilesReader(Reader):
         return Records(data if into is None else into, offsets, self.labels[rows], self._shapes_of(rows))
 
     def close(self) -> None:
-        if self._root >= 0:
-            os.close(self._root)
-        self._root = -1
+        self._closing()
 
     def _open(self) -> tuple[Layout, str]:
         try:
             self._root = os.open(self._path, _FOLDER)
+        except NotADirectoryError as error:
+            raise self._damaged("it is a file") from error
+        self._closing = weakref.finalize(self, os.close, self._root)
+        try:
             layout = Layout.from_json(self._content("layout.json"))
             return layout, make_codec(layout.codec).suffix
         except ContainerDamaged:
             self.close()
             raise
-        except (ValueError, KeyError, TypeError, NotADirectoryError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             self.close()
             raise self._damaged(f"layout.json is missing or invalid ({error})") from error
 
     def _reopen(self) -> None:
-        if self._root < 0 and self._open() != (self.layout, self._suffix):
+        if not self._closing.alive and self._open() != (self.layout, self._suffix):
             raise self._damaged("layout.json has changed since it was opened")
 
     def _check_folder(self, number: int) -> None:
@@ -243,15 +255,16 @@ class FilesReader(Reader):
     def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """One of the arrays beside the images, read-only."""
         self._reopen()
-        content = io.BytesIO(self._content(name))
+        content = self._content(name)
+        stream = io.BytesIO(content)
         try:
-            header = np.lib.format.read_magic(content), *np.lib.format.read_array_header_1_0(content)
+            header = np.lib.format.read_magic(stream), *np.lib.format.read_array_header_1_0(stream)
         except (ValueError, SyntaxError, TokenError) as error:
             raise self._damaged(f"{name} is not an array ({error})") from error
-        body = content.getvalue()[content.tell() :]
-        if header != ((1, 0), shape, False, dtype) or len(body) != dtype.itemsize * math.prod(shape):
+        start = stream.tell()
+        if header != ((1, 0), shape, False, dtype) or len(content) - start != dtype.itemsize * math.prod(shape):
             raise self._damaged(f"{name} is not an array of shape {shape} and type {dtype}")
-        return np.frombuffer(body, dtype).reshape(shape)
+        return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
     def _damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished folder of images: {why}; make it again.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,7 +140,6 @@ class HDF5Reader(Reader):
         self._columns: dict[str, NDArray[Any]] = {}
         self._places: dict[str, Place] = {}
         self._map: mmap.mmap | None = None
-        self._descriptor = -1
         self.layout = self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -184,12 +184,12 @@ class HDF5Reader(Reader):
     def close(self) -> None:
         if self._map is not None:
             self._map.close()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._map, self._descriptor = None, -1
+        self._map = None
+        self._closing()
 
     def _open(self) -> Layout:
         self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
         try:
             if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
                 raise ValueError("not a regular file")
@@ -216,7 +216,7 @@ class HDF5Reader(Reader):
         return place
 
     def _reopen(self) -> None:
-        if self._descriptor < 0 and self._open() != self.layout:
+        if not self._closing.alive and self._open() != self.layout:
             raise self._damaged("its layout has changed since it was opened")
 
     def _mapped(self) -> mmap.mmap:

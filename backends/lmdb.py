@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import struct
+import weakref
 from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, even_offsets, offsets_of
-from backends.lmdb_sharing import DATA_FILE, Share, acquire, release
+from backends.lmdb_sharing import DATA_FILE, acquire, release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,8 +123,7 @@ class LMDBReader(Reader):
         self._path = path.absolute()
         self._labels: NDArray[np.int64] | None = None
         self._shapes: NDArray[np.int32] | None = None
-        self._share: Share | None = acquire(self._path)
-        self.layout = self._read_layout(self._share)
+        self.layout = self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LMDBReader, (self._path,)
@@ -151,9 +151,7 @@ class LMDBReader(Reader):
             return self._records(rows, labels, map(transaction.get, _keys(rows)), out)
 
     def close(self) -> None:
-        if self._share is not None:
-            release(self._share)
-        self._share = None
+        self._closing()
 
     def _records(
         self, rows: NDArray[np.int64], labels: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None
@@ -181,21 +179,22 @@ class LMDBReader(Reader):
 
     @contextmanager
     def _begin(self) -> Iterator[lmdb.Transaction]:
-        if self._share is None or not self._share.is_open:
-            self._share = acquire(self._path)
-            if self._read_layout(self._share) != self.layout:
-                raise self._damaged("its layout has changed since it was opened")
+        if not (self._closing.alive and self._share.is_open) and self._open() != self.layout:
+            raise self._damaged("its layout has changed since it was opened")
         try:
             with self._share.environment.begin(buffers=True) as transaction:
                 yield transaction
         except lmdb.Error as error:
             raise self._damaged(str(error)) from error
 
-    def _read_layout(self, share: Share) -> Layout:
+    def _open(self) -> Layout:
+        self._share = acquire(self._path)
+        self._closing = weakref.finalize(self, release, self._share)
+        environment = self._share.environment
         try:
-            with share.environment.begin() as transaction:
+            with environment.begin() as transaction:
                 layout = Layout.from_json(bytes(transaction.get(b"layout", b"")))
-            pages, page_bytes = share.environment.info()["last_pgno"], share.environment.stat()["psize"]
+            pages, page_bytes = environment.info()["last_pgno"], environment.stat()["psize"]
             if layout.count * (layout.record_bytes or 0) > pages * page_bytes:
                 raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
