@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import sys
@@ -217,6 +218,18 @@ class BackendTests:
             reader.close()
             assert_same(read(reader, key), images, np.arange(30)[key])
         reader.close()
+
+    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd lists what is open")
+    def test_a_forgotten_reader_leaves_nothing_open(self, subject: Backend, path: Path) -> None:
+        images = make_images(30)
+        store(subject, path, images, layout_of(images, "raw"))
+        before = len(list(Path("/dev/fd").iterdir()))
+        reader = subject.open(path)
+        assert_same(read(reader, np.array([2, 1])), images, np.array([2, 1]))
+        assert len(list(Path("/dev/fd").iterdir())) > before
+        del reader
+        gc.collect()
+        assert len(list(Path("/dev/fd").iterdir())) == before
 
     def test_a_reader_survives_pickling(self, subject: Backend, path: Path) -> None:
         images = make_images(30)
