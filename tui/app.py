@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from backends.errors import ImgstoreError
 from backends.jobs.events import JobFailed
 from backends.jobs.job import Job, list_jobs, open_job, start_run
 from tui import messages
-from tui.questions import read_facts, weigh
+from tui.questions import first_facts, read_facts, weigh
 from tui.run_state import RunState, fold
 from tui.screens.history import HistoryScreen
 from tui.screens.quit import QuitScreen
@@ -37,11 +38,21 @@ from tui.sentences import sentence_of
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
 from tui.widgets.footer_line import key_name
 
+MOST_THREADS = 64
+"""One for each run that is followed, and for each question that is not answered yet."""
+
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
 
 SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
+
+
+class Threads(ThreadPoolExecutor):
+    """The threads of the workers.  One that waits for a dead disk must not keep the user from the prompt."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
 @dataclass(slots=True)
@@ -97,8 +108,9 @@ class ImgstoreApp(App[int]):
         return screen
 
     def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(Threads(MOST_THREADS))
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
         if self._dataset is not None:
@@ -114,13 +126,18 @@ class ImgstoreApp(App[int]):
 
     def _recognise_folder(self) -> None:
         with contextlib.suppress(ImgstoreError):
-            self.post_message(messages.FolderRecognised(read_facts(str(Path.cwd()))))
+            self.post_message(messages.FolderRecognised(first_facts(str(Path.cwd()))))
 
     def _list_jobs(self) -> None:
         self.post_message(messages.JobsListed(list_jobs(self.jobs)))
 
     def _open_dataset(self, path: str) -> None:
-        self.post_message(messages.DatasetOpened(read_facts(path)))
+        for step, facts in enumerate(read_facts(path)):
+            self.post_message(messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts))
+
+    def _survey(self, path: str) -> None:
+        for facts in read_facts(path):
+            self.post_message(messages.DatasetSurveyed(facts))
 
     def _weigh(self, plan: Plan, facts: DatasetFacts) -> None:
         self.post_message(messages.PlanWeighed(plan, *weigh(plan, facts)))
@@ -142,7 +159,7 @@ class ImgstoreApp(App[int]):
         sentence, group = sentence_of(event.worker.error), event.worker.group
         if group in self._runs:
             self.post_message(messages.message_of(group, JobFailed(time.time(), sentence)))
-        elif group in ("folder", "jobs"):
+        elif group in ("folder", "jobs", "survey"):
             self.workbench.say(sentence, urgent=True)
         else:
             self.workbench.show_error(sentence)
@@ -157,6 +174,10 @@ class ImgstoreApp(App[int]):
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
         self._ask("dataset", partial(self._open_dataset, wish.path))
+
+    @on(messages.SurveyDataset)
+    def survey_dataset(self, wish: messages.SurveyDataset) -> None:
+        self._ask("survey", partial(self._survey, wish.path))
 
     @on(messages.WeighPlan)
     def weigh_plan(self, wish: messages.WeighPlan) -> None:
@@ -199,6 +220,10 @@ class ImgstoreApp(App[int]):
     @on(messages.DatasetOpened)
     def show_dataset(self, answer: messages.DatasetOpened) -> None:
         self.workbench.show_dataset(answer.facts)
+
+    @on(messages.DatasetSurveyed)
+    def show_survey(self, answer: messages.DatasetSurveyed) -> None:
+        self.workbench.show_survey(answer.facts)
 
     @on(messages.PlanWeighed)
     def show_estimate(self, answer: messages.PlanWeighed) -> None:
@@ -303,6 +328,6 @@ def run(dataset: str | None, jobs: Path) -> int:
     app.run()
     code = app.return_code or 0
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()  # a thread that waits for a dead disk must not keep the user from the prompt
+        sys.stdout.flush()  # the interpreter would wait for them
         os._exit(code)
     return code

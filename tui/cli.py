@@ -174,7 +174,7 @@ def stop(job: str) -> int:
 def _print_json(found: object) -> None:
     import json
 
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    click.echo(json.dumps(found, indent=1))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import OPERATIONS
 from backends.bench.plan import Plan, check_plan
+from backends.datasets.facts import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
 
@@ -24,13 +25,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the user has chosen so far; ``plan`` makes a plan of it."""
+    """What the user has chosen so far; ``plan`` makes a plan of it.
+
+    ``facts`` of the dataset decide the default codecs; without a dataset they are those of arrays.
+    """
 
     rows: tuple[Row, ...]
     sizes: tuple[int, ...] = (10, 100, 1000)
     operations: tuple[str, ...] = OPERATIONS
     repeats: int = 3
     work_dir: str | None = None
+    facts: DatasetFacts | None = None
 
     @property
     def configurations(self) -> tuple[str, ...]:
@@ -49,8 +54,25 @@ class Draft:
                 operations=self.operations,
                 repeats=self.repeats,
                 work_dir=self.work_dir,
-            )
+            ),
+            self.facts,
         )
+
+    def for_dataset(self, facts: DatasetFacts) -> Draft:
+        """The draft for a dataset: rows that have their backend's default codec take the one for this dataset."""
+        rows: dict[str, Row] = {}
+        for row in self.rows:
+            name = self._fitting(row.configuration, facts)
+            rows.setdefault(name, Row(name, row.ticked))
+        return replace(self, rows=tuple(rows.values()), facts=facts)
+
+    def _fitting(self, configuration: str, facts: DatasetFacts) -> str:
+        one = Configuration.parse(configuration)
+        bare = configuration.partition("@")[0].partition("+")[0] + (f"@{one.folder}" if one.folder else "")
+        default = str(Configuration.parse(bare, facts))
+        if configuration == str(Configuration.parse(bare, self.facts)):
+            return default
+        return configuration if _possible(configuration, facts) else default
 
     def following(self, plan: Plan) -> Draft:
         """The draft that shows ``plan``: the same rows where they hold all of it, ticked as it is."""
@@ -73,13 +95,13 @@ class Draft:
         for name in (*codecs[start + 1 :], *codecs[:start]):
             entry = codec_entries()[name]
             text = str(replace(one, codec=name, codec_options=entry.options()))
-            if text not in self.configurations:
+            if text not in self.configurations and _possible(text, self.facts):
                 return self._with(index, Row(text, row.ticked))
         raise UsageError(f"{one.backend} is in the table with every codec already.")
 
     def add(self, text: str) -> Draft:
         """Add a configuration at the end, ticked.  Raises UsageError where it cannot be meant or is there."""
-        name = str(Configuration.parse(text.strip()))
+        name = str(Configuration.parse(text.strip(), self.facts))
         if name in self.configurations:
             raise UsageError(f"{name} is in the table already.")
         return replace(self, rows=(*self.rows, Row(name)))
@@ -92,6 +114,14 @@ class Draft:
 
     def _with(self, index: int, row: Row) -> Draft:
         return replace(self, rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
+
+
+def _possible(configuration: str, facts: DatasetFacts | None) -> bool:
+    try:
+        Configuration.parse(configuration, facts)
+    except UsageError:
+        return False
+    return True
 
 
 def first_draft() -> Draft:

@@ -123,6 +123,14 @@ class DatasetOpened(Answer):
         self.facts = facts
 
 
+class DatasetSurveyed(Answer):
+    """A folder of pictures was looked into: what was opened before, now with shapes and raw bytes."""
+
+    def __init__(self, facts: DatasetFacts) -> None:
+        super().__init__()
+        self.facts = facts
+
+
 class FolderRecognised(Answer):
     """The current folder is a dataset."""
 
@@ -155,6 +163,14 @@ class Wish(Message):
 
 class OpenDataset(Wish):
     """Look at the dataset at ``path``."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class SurveyDataset(Wish):
+    """Look into the pictures of the dataset that is open."""
 
     def __init__(self, path: str) -> None:
         super().__init__()

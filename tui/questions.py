@@ -9,17 +9,31 @@ from typing import TYPE_CHECKING
 from tui.messages import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backends.bench.estimate import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
 
 
-def read_facts(path: str) -> DatasetFacts:
-    """What the dataset at ``path`` is.  Raises ImgstoreError with the sentence to show."""
+def read_facts(path: str) -> Iterator[DatasetFacts]:
+    """What the dataset at ``path`` is: at once, and again once pictures were looked into.
+
+    Raises ImgstoreError with the sentence to show.
+    """
     from backends.datasets import open_dataset
 
     with open_dataset(path, None) as dataset:
-        return dataset.facts()
+        facts = dataset.facts()
+        yield facts
+        surveyed = dataset.survey()
+        if surveyed != facts:
+            yield surveyed
+
+
+def first_facts(path: str) -> DatasetFacts:
+    """What the dataset at ``path`` is, as far as is known at once."""
+    return next(read_facts(path))
 
 
 def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:

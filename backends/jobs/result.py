@@ -110,7 +110,7 @@ def to_json(result: Result) -> str:
         "trials": [asdict(one) for one in result.measurements if one.shown],
         "summary": [asdict(figure) for figure in result.figures],
     }
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(found, indent=1) + "\n"
 
 
 def write_file(path: Path, text: str) -> None:

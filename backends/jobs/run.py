@@ -18,6 +18,7 @@ from backends.bench.process import Trials, run_in_thread
 from backends.bench.staging import Wanted, fit_sizes, stage
 from backends.bench.trial import Task, blank
 from backends.datasets import open_dataset
+from backends.errors import Cancelled
 from backends.jobs import events
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ PROGRESS_SECONDS = 0.1
 
 EXAMPLES = 20
 """How many pictures that do not decode are named."""
-
-
-class Cancelled(Exception):
-    """Somebody asked the run to stop."""
 
 
 def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> None:

@@ -17,7 +17,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from backends.errors import ImgstoreError
-from tui.questions import completion, folder_to_write, read_facts
+from tui.questions import completion, first_facts, folder_to_write
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ class AskScreen(ModalScreen[Any]):
 
 def dataset_question(path: str) -> AskScreen:
     """Which dataset to open; dismissed with its facts."""
-    hint = "A CIFAR folder or archive, or the word sample"
-    return AskScreen("Open a dataset", hint, read_facts, value=path, folders=True)
+    hint = "A folder of pictures, a CIFAR folder or archive, or the word sample"
+    return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
 
 
 def place_question(folder: str) -> AskScreen:
