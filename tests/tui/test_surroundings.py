@@ -229,6 +229,33 @@ async def test_messages_that_wait_are_replaced_by_newer_progress() -> None:
     assert not first.can_replace(messages.message_of("a", events.RunFinished(2.0, "finished", 1.0)))
 
 
+HANGING = """
+import asyncio, os, sys, threading
+from pathlib import Path
+import tui.app
+
+def never(path):
+    threading.Event().wait()
+
+tui.app.read_facts = never
+app = tui.app.ImgstoreApp(Path("/nowhere"), "/a/dead/disk")
+
+async def leave(pilot):
+    while not app.workbench.opening:
+        await pilot.pause()
+    await pilot.press("q")
+
+asyncio.run(app.run_async(headless=True, size=(80, 24), auto_pilot=leave))
+print("left", app.return_code, flush=True)
+os._exit(0)
+"""
+
+
+def test_leaving_does_not_wait_for_a_thread_that_hangs() -> None:
+    found = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "left 0"
+
+
 def test_the_first_paint_imports_no_storage_and_no_chart_library() -> None:
     code = f"import sys, tui.app; print([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
