@@ -118,7 +118,14 @@ class Workbench(Screen[None]):
     def show_dataset(self, facts: DatasetFacts) -> None:
         """A dataset was opened: plan its default sizes."""
         self.opening, self.facts, self.run = "", facts, None
-        self.change(replace(self.draft, sizes=default_sizes(facts.count)))
+        self.change(replace(self.draft.for_dataset(facts), sizes=default_sizes(facts.count)))
+
+    def show_survey(self, facts: DatasetFacts) -> None:
+        """The open dataset was looked into: its codecs may change as long as nothing runs."""
+        if self.facts is not None and self.facts.path == facts.path:
+            self.facts = facts
+            if self.run is None:
+                self.change(self.draft.for_dataset(facts))
 
     def show_estimate(self, answer: messages.PlanWeighed) -> None:
         """Say in one sentence what the plan will do, if it still is the plan."""
@@ -314,7 +321,12 @@ class Workbench(Screen[None]):
         from tui.screens.ask import dataset_question
 
         path = self.facts.path if self.facts and self.facts.path != "sample" else ""
-        self.app.push_screen(dataset_question(path), lambda facts: self.show_dataset(facts) if facts else None)
+        self.app.push_screen(dataset_question(path), self._take_dataset)
+
+    def _take_dataset(self, facts: DatasetFacts | None) -> None:
+        if facts is not None:
+            self.show_dataset(facts)
+            self.post_message(messages.SurveyDataset(facts.path))
 
     def action_where(self) -> None:
         from tui.screens.ask import place_question
