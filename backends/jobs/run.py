@@ -106,8 +106,7 @@ def _notes(asked: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tupl
         notes.append(f"The dataset has {facts.count:,} images: larger sizes repeat them.")
     if any(mount_of(path).journal is False for path in places.all):
         notes.append(
-            "This ext4 has no journal: creating files within minutes of deleting others takes up to twenty times as "
-            "long there, so that what was removed before this run can slow its files."
+            "This ext4 has no journal: files made within minutes of deleting others are up to 20 times slower."
         )
     if places.early:
         notes.append(

@@ -54,10 +54,18 @@ class DatasetPanel(Widget, can_focus=True):
     def _figures(self, facts: DatasetFacts) -> list[Content]:
         return [
             Content.assemble((f"{facts.count:,}", "bold"), (" images", "$dim")),
-            Content.assemble((units.shape(facts.image_shape), "bold")),
+            Content.assemble(("…" if facts.raw_bytes is None else units.shape(facts.image_shape), "bold")),
             Content.assemble((f"{len(facts.classes):,}", "bold"), (" classes", "$dim")),
-            Content.assemble((units.size(facts.raw_bytes), "bold"), (" raw", "$dim")),
+            self._raw(facts),
         ]
+
+    def _raw(self, facts: DatasetFacts) -> Content:
+        if facts.raw_bytes is None:
+            return Content.assemble((units.size(facts.source_bytes), "bold"), (" of files", "$dim"))
+        known = units.size(facts.raw_bytes)
+        if not facts.estimated:
+            return Content.assemble((known, "bold"), (" raw", "$dim"))
+        return Content.assemble((f"≈{known}", "bold"), (" raw, estimated" if self.boxed else " raw", "$dim"))
 
     def _rows(self, facts: DatasetFacts) -> list[Content]:
         width = self.size.width
