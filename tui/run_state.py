@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from backends.bench.measurement import Measurement, Trial
@@ -56,6 +57,11 @@ class RunState:
     @property
     def alive(self) -> bool:
         return self.phase in ("starting", "staging", "running")
+
+    @property
+    def folder(self) -> str:
+        """Where the run writes: the folder that its first work folder lies in."""
+        return str(PurePath(self.work[0]).parent) if self.work else ""
 
     @property
     def elapsed(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
@@ -13,6 +14,7 @@ from tui import units
 if TYPE_CHECKING:
     from backends.bench.estimate import Estimate
     from backends.bench.plan import Plan
+    from backends.datasets.facts import DatasetFacts
     from tui.messages import Place
     from tui.run_state import RunState
 
@@ -29,6 +31,12 @@ def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
         f"{verbs} {span} {images}, {repeats}. About {units.about(estimate.seconds)}, at most {size} in "
         f"{place.folder} ({place.filesystem}), removed afterwards. Enter runs it."
     )
+
+
+def dataset_name(facts: DatasetFacts) -> str:
+    """What people call a dataset: ``CIFAR-10``, or the folder's name where its kind says no more than what it is."""
+    folder = PurePath(facts.path).name
+    return folder if folder and facts.kind[:1].islower() else facts.kind
 
 
 def describe_plan(plan: Plan) -> str:

@@ -109,7 +109,14 @@ def run_events(
     )  # fmt: skip
     known = dataset or facts()
     yield events.RunStarted(
-        now, plan, known, environment, len(todo), ("/scratch/me",), 500_000_000, (note,) if note else ()
+        now,
+        plan,
+        known,
+        environment,
+        len(todo),
+        ("/scratch/me/imgstore-20261122-061500-k3f9",),
+        500_000_000,
+        (note,) if note else (),
     )
     most = min(max(plan.sizes), known.count)
     for share in (0.25, 0.5, 1.0):

@@ -76,7 +76,7 @@ async def test_the_current_folder_is_offered_where_it_is_a_dataset(
     monkeypatch.chdir(cifar10_folder)
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: app.workbench.folder)
-        assert "This folder: CIFAR-10  (200 images)" in frame(pilot)
+        assert "This folder: cifar-10-batches-py, 200 images  (CIFAR-10)" in frame(pilot)
         await pilot.press("j", "enter")
         await until(pilot, lambda: app.workbench.facts)
         assert app.workbench.facts is not None

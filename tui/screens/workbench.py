@@ -164,8 +164,8 @@ class Workbench(Screen[None]):
             self.facts = run.dataset
             if before is None or before.plan != run.plan:
                 self.draft = self.draft.following(run.plan)
-            if run.work and (self.place is None or self.place.folder != run.work[0]):
-                self.place = Place(run.work[0], run.filesystem, None)
+            if run.work and (self.place is None or self.place.folder != run.folder):
+                self.place = Place(run.folder, run.filesystem, None)
         if self.is_mounted:
             self.query_one(HeaderLine).phase = run.phase if run else "ready"
         if (before and before.phase) != (run and run.phase):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends.datasets.facts import DatasetFacts
 from tui import units
-from tui.text import safe_text, short
+from tui.sentences import dataset_name
+from tui.text import fit, safe_text, short
 
 
 class DatasetPanel(Widget, can_focus=True):
@@ -45,7 +47,9 @@ class DatasetPanel(Widget, can_focus=True):
 
     def _one_row(self, facts: DatasetFacts) -> Content:
         parts = self._figures(facts)
-        row = Content.assemble(("1 ", "bold" if self.has_focus else "$dim"), (safe_text(facts.kind, 24), "bold"))
+        row = Content.assemble(
+            ("1 ", "bold" if self.has_focus else "$dim"), (safe_text(dataset_name(facts), 24), "bold")
+        )
         for part in parts:
             if row.cell_length + 2 + part.cell_length <= self.size.width - 8:
                 row = Content.assemble(row, "  ", part)
@@ -69,7 +73,7 @@ class DatasetPanel(Widget, can_focus=True):
 
     def _rows(self, facts: DatasetFacts) -> list[Content]:
         width = self.size.width
-        kind = Content.styled(safe_text(facts.kind, 24), "bold")
+        kind = Content.styled(safe_text(dataset_name(facts), 24), "bold")
         figures = Content.join(Content("   "), self._figures(facts))
         path = short(safe_text(facts.path), max(10, width - kind.cell_length - figures.cell_length - 6))
         first = Content.assemble(kind, "   ", (path, "$dim"), "   ", figures)
@@ -78,13 +82,18 @@ class DatasetPanel(Widget, can_focus=True):
     def _class_names(self, facts: DatasetFacts, width: int) -> Content:
         counts = set(facts.class_counts)
         each = f"   {counts.pop():,} each" if len(counts) == 1 else ""
-        names = [safe_text(name, 40) for name in facts.classes]
-        shown = Content(" ").join(Content(name) for name in names)
-        while names and shown.cell_length > width - len(each) - 2:
-            names.pop()
-            shown = Content(" ").join([*(Content(name) for name in names), Content("…")])
-        return Content.assemble(shown.stylize("$dim"), (each, "$dim"))
+        shown, room = "", width - len(each) - 2
+        for name in facts.classes:
+            longer = f"{shown} {safe_text(name, 40)}".lstrip()
+            if cell_len(longer) > room:
+                shown += " …"
+                break
+            shown = longer
+        return Content.styled(shown + each, "$dim")
 
     def _splits(self, facts: DatasetFacts) -> Content:
         others = ", ".join(f"{safe_text(name, 20)} {count:,}" for name, count in facts.splits.items())
-        return Content.styled(f"split {safe_text(facts.split, 20)}   of {others}", "$dim")
+        notes = "".join(f"   {safe_text(note, 300)}" for note in facts.notes)
+        kind = "" if dataset_name(facts) == facts.kind else f"{safe_text(facts.kind, 30)}   "
+        said = f"{kind}split {safe_text(facts.split, 20)}   of {others}{notes}"
+        return Content.styled(fit(said, self.size.width).rstrip(), "$dim")

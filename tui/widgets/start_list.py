@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 from textual import on
@@ -42,8 +42,9 @@ class StartList(OptionList, inherit_bindings=False):
         selected = self.highlighted_option.id if self.highlighted_option else "sample"
         options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "20 s")]
         if self.folder is not None:
-            kind, count = safe_text(self.folder.kind, 40), self.folder.count
-            options.append(_option("folder", f"This folder: {kind}", f"{count:,} images"))
+            name, count = PurePath(self.folder.path).name or self.folder.path, self.folder.count
+            note = safe_text(self.folder.kind, 40)
+            options.append(_option("folder", f"This folder: {safe_text(name, 40)}, {count:,} images", note))
         options.append(_option("open", "Open a folder…", ""))
         options += [_job_option(job) for job in self.jobs[:RECENT]]
         self.clear_options().add_options(options)
