@@ -44,7 +44,11 @@ class StartList(OptionList, inherit_bindings=False):
         if self.folder is not None:
             name, count = PurePath(self.folder.path).name or self.folder.path, self.folder.count
             note = safe_text(self.folder.kind, 40)
-            options.append(_option("folder", f"This folder: {safe_text(name, 40)}, {count:,} images", note))
+            options.append(
+                _option(
+                    "folder", f"This folder: {safe_text(name, 40)}, {count:,} image{'' if count == 1 else 's'}", note
+                )
+            )
         options.append(_option("open", "Open a folder…", ""))
         options += [_job_option(job) for job in self.jobs[:RECENT]]
         self.clear_options().add_options(options)
