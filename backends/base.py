@@ -148,10 +148,11 @@ class Reader(ABC):
             raise TypeError(f"a reader takes a slice or a 1-D array of integers, not {type(key).__name__}")
         rows = rows.astype(np.int64, copy=True)
         count = len(self)
-        outside = (rows < -count) | (rows >= count)
-        if outside.any():
-            raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
-        rows[rows < 0] += count
+        if len(rows) and not 0 <= rows.min() <= rows.max() < count:
+            outside = (rows < -count) | (rows >= count)
+            if outside.any():
+                raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
+            rows[rows < 0] += count
         return self.read_rows(rows, out)
 
     def __enter__(self) -> Self:
@@ -175,10 +176,14 @@ class Codec(ABC):
     name: ClassVar[str]
     lossless: ClassVar[bool] = True
     suffix: ClassVar[str]
-    """Ending of a file that holds one record, with its dot."""
+    """Ending of a file that holds one record, with its dot; empty where records differ in it."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
+
+    def suffix_of(self, record: NDArray[np.uint8]) -> str:
+        """Ending of a file that holds this record."""
+        return self.suffix
 
     @abstractmethod
     def encode(self, images: Images) -> Records:

@@ -26,6 +26,17 @@ class PngOptions(Options):
             raise UsageError(f"png:level={self.level} is not there: choose a level from 0 (fastest) to 3 (smallest).")
 
 
+@dataclass(frozen=True, slots=True)
+class JpegOptions(Options):
+    """Attributes: ``quality``, 1 (smallest) to 100 (best), as libjpeg counts it."""
+
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"jpeg:quality={self.quality} is not there: choose a quality from 1 to 100.")
+
+
 def parse_options(kind: type[Options], text: str, owner: str) -> Options:
     """Make options of ``text``, such as ``level=1,other=2``.
 

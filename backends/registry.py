@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from backends.errors import BackendUnavailable, UsageError
-from backends.options import Options, PngOptions
+from backends.options import JpegOptions, Options, PngOptions
 
 if TYPE_CHECKING:
     from backends.base import Backend, Codec
@@ -74,6 +74,8 @@ _BACKENDS = (
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
     CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),
+    CodecEntry("source", "picture files as they are", "backends.codecs.source:Source"),
+    CodecEntry("jpeg", "JPEG, lossy", "backends.codecs.jpeg:Jpeg", options=JpegOptions, lossless=False),
 )
 
 

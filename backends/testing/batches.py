@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.images import Images, Layout
+from backends.images import Images, Layout, Records
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
@@ -37,13 +37,17 @@ def layout_of(images: Images, codec: str, classes: tuple[str, ...] = ()) -> Layo
     return Layout(len(images), codec, shape, classes)
 
 
+def encode(images: Images, codec: str) -> Records:
+    """What ``codec`` makes of ``images``; for source, which makes nothing, the bytes of PNG files."""
+    return make_codec("png" if codec == "source" else codec).encode(images)
+
+
 def store(backend: Backend, path: Path, images: Images, layout: Layout, batch: int = 7) -> None:
     """Encode and append ``images`` in batches."""
-    codec = make_codec(layout.codec)
     with backend.create(path, layout) as writer:
         for start in range(0, len(images), batch):
             some = slice(start, start + batch)
-            writer.append(codec.encode(Images(images.pixels[some], images.labels[some])))
+            writer.append(encode(Images(images.pixels[some], images.labels[some]), layout.codec))
 
 
 def read(reader: Reader, key: slice | NDArray[np.int64] = slice(None)) -> Images:

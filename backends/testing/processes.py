@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import ContainerDamaged
-from backends.registry import make_codec
-from backends.testing.batches import read, store
+from backends.testing.batches import encode, read, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +57,7 @@ def is_refused(backend: Backend, path: Path) -> bool:
 def die_while_writing(backend: Backend, path: Path, images: Images, layout: Layout) -> None:
     """Append everything, and end without closing, as a killed process does."""
     writer = backend.create(path, layout)
-    writer.append(make_codec(layout.codec).encode(images))
+    writer.append(encode(images, layout.codec))
     os._exit(9)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.codecs.png_format import MAX_PIXELS, head_of
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, offsets_of
-from backends.options import PngOptions
+from backends.options import JpegOptions, PngOptions
 from backends.registry import codec_entries, make_codec
-from backends.testing.batches import assert_same, layout_of, make_images
+from backends.testing.batches import assert_same, encode, layout_of, make_images
+from tests.backends.encoded import encoded
 
 Pixels = NDArray[np.uint8]
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 4]))
@@ -35,7 +37,7 @@ def test_images_of_one_size_come_back(name: str, data: st.DataObject) -> None:
     images = Images(pixels, np.arange(len(pixels)))
     codec, layout = make_codec(name), layout_of(images, name)
     out = np.zeros(shape, np.uint8)
-    records = codec.encode(images)
+    records = encode(images, name)
     found = codec.decode(records, layout, out)
     assert found.pixels is out
     assert_same(found, images)
@@ -46,8 +48,7 @@ def test_images_of_one_size_come_back(name: str, data: st.DataObject) -> None:
 @given(pixels=st.lists(SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, shape)), max_size=6))
 def test_images_of_mixed_size_come_back(name: str, pixels: list[Pixels]) -> None:
     images = Images(pixels, np.arange(len(pixels)))
-    codec = make_codec(name)
-    assert_same(codec.decode(codec.encode(images), layout_of(images, name)), images)
+    assert_same(make_codec(name).decode(encode(images, name), layout_of(images, name)), images)
 
 
 def test_raw_pixels_are_views_both_ways() -> None:
@@ -82,11 +83,11 @@ def pillow_png(pixels: Any, mode: str | None = None, **how: Any) -> bytes:
     return stream.getvalue()
 
 
-def decode(*files: bytes, shape: tuple[int, int, int] | None = None) -> Images:
+def decode(*files: bytes, shape: tuple[int, int, int] | None = None, codec: str = "png") -> Images:
     records = Records(
         np.frombuffer(b"".join(files), np.uint8), offsets_of([len(file) for file in files]), np.zeros(len(files), int)
     )
-    return make_codec("png").decode(records, Layout(len(files), "png", shape))
+    return make_codec(codec).decode(records, Layout(len(files), codec, shape))
 
 
 def test_files_of_other_encoders_are_read_beside_ours() -> None:
@@ -192,3 +193,76 @@ def test_raw_pixels_that_do_not_fit_their_shape_are_refused(shapes: list[list[in
     records = Records(np.zeros(24, np.uint8), offsets_of([12, 12]), np.zeros(2, int), rows)
     with pytest.raises(ContainerDamaged):
         make_codec("raw").decode(records, layout)
+
+
+def test_source_encodes_nothing() -> None:
+    with pytest.raises(UsageError, match="passes files through; there is nothing to encode"):
+        make_codec("source").encode(make_images(1))
+
+
+def test_source_decodes_each_file_by_its_own_format() -> None:
+    images = make_images(4, side=20)
+    files = [encoded(image, form) for image, form in zip(images.pixels, ("PNG", "BMP", "JPEG", "WebP"), strict=True)]
+    for shape in (None, (20, 21, 3)):
+        found = decode(*files, shape=shape, codec="source").pixels
+        np.testing.assert_array_equal(found[:2], images.pixels[:2])
+        for file, pixels in zip(files, found, strict=True):
+            np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file))), pixels)
+
+
+@pytest.mark.parametrize("codec", ["source", "jpeg"])
+@pytest.mark.parametrize("shape", [None, (20, 21, 3)])
+@pytest.mark.parametrize("harm", [lambda file: b"", lambda file: file[: len(file) // 2], lambda file: bytes(len(file))])
+def test_a_picture_that_does_not_decode_is_refused_by_its_index(
+    codec: str, shape: tuple[int, int, int] | None, harm: Callable[[bytes], bytes]
+) -> None:
+    good = encoded(make_images(1, side=20).pixels[0], "JPEG")
+    with pytest.raises(ContainerDamaged, match="record 1 is not the picture that was stored: it "):
+        decode(good, harm(good), shape=shape, codec=codec)
+
+
+@pytest.mark.parametrize("codec", ["source", "jpeg"])
+@pytest.mark.parametrize("other", [make_images(1, side=19), make_images(1, side=20, channels=1)])
+def test_a_picture_of_another_shape_is_refused_by_its_index(codec: str, other: Images) -> None:
+    files = [make_codec("jpeg").encode(images).data.tobytes() for images in (make_images(1, side=20), other)]
+    with pytest.raises(ContainerDamaged, match=r"record 1 is an image of .*, not of \(20, 21, 3\)"):
+        decode(*files, shape=(20, 21, 3), codec=codec)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_close_to_what_was_encoded_and_the_same_to_every_reader(
+    sample_images: Images, channels: int, mixed: bool
+) -> None:
+    pixels = np.asarray(sample_images.pixels)[:9, :, :, :channels]
+    images = Images(
+        [image[index:, : 32 - index] for index, image in enumerate(pixels)] if mixed else pixels, np.arange(9)
+    )
+    records = make_codec("jpeg").encode(images)
+    found = make_codec("jpeg").decode(records, layout_of(images, "jpeg"))
+    np.testing.assert_array_equal(found.labels, images.labels)
+    for index, image in enumerate(found.pixels):
+        file = Image.open(io.BytesIO(records.record(index).tobytes()))
+        assert (file.format, file.mode) == ("JPEG", "L" if channels == 1 else "RGB")
+        np.testing.assert_array_equal(np.asarray(file).reshape(image.shape), image)
+        assert np.abs(image.astype(int) - images.pixels[index]).mean() < 6
+
+
+def test_a_higher_quality_is_closer_and_larger() -> None:
+    images = make_images(4, side=40)
+    sizes, errors = [], []
+    for quality in (1, 50, 90, 100):
+        codec = make_codec("jpeg", JpegOptions(quality))
+        records = codec.encode(images)
+        pixels = np.asarray(codec.decode(records, layout_of(images, "jpeg")).pixels)
+        sizes.append(len(records.data))
+        errors.append(np.abs(pixels.astype(int) - images.pixels).mean())
+    assert sizes == sorted(sizes)
+    assert errors == sorted(errors, reverse=True)
+    assert make_codec("jpeg").encode(images).data.size == sizes[2], "90 is the default"
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 4), (2, 2, 2), (0, 4, 3), (65_501, 1, 3)], ids=str)
+def test_what_jpeg_cannot_keep_is_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(UsageError, match="jpeg keeps grey and RGB"):
+        make_codec("jpeg").encode(Images(np.zeros((1, *shape), np.uint8), np.zeros(1, int)))

@@ -21,7 +21,7 @@ def test_an_entry_says_what_its_backend_says(name: str) -> None:
     assert entry.codec in codec_entries()
 
 
-@pytest.mark.parametrize("name", ["raw", "png"])
+@pytest.mark.parametrize("name", ["raw", "png", "source", "jpeg"])
 def test_an_entry_says_what_its_codec_says(name: str) -> None:
     entry, codec = codec_entry(name), make_codec(name)
     assert (entry.name, entry.lossless) == (codec.name, codec.lossless)
@@ -35,10 +35,14 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(make: object) -> N
         make("zip")
 
 
-@pytest.mark.parametrize("text", ["level=4", "level=-1", "level=x", "effort=1", "level"])
-def test_options_that_cannot_be_meant_are_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_options(PngOptions, text, "png")
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [("png", text) for text in ("level=4", "level=-1", "level=x", "effort=1", "level")]
+    + [("jpeg", text) for text in ("quality=0", "quality=101", "level=1")],
+)
+def test_options_that_cannot_be_meant_are_refused(codec: str, text: str) -> None:
+    with pytest.raises(UsageError, match=codec):
+        parse_options(codec_entry(codec).options, text, codec)
 
 
 @pytest.mark.parametrize(("text", "options"), [("", PngOptions()), ("level=3", PngOptions(3))])
