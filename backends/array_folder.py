@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 import stat
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ import numpy as np
 from backends.batch import carries_shapes
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Layout
-from backends.transfer import read_at, write_at
+from backends.transfer import fetch_ahead, read_at, write_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -121,8 +123,9 @@ class MappedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._bytes: NDArray[np.uint8] | None = None
+        self._map: NDArray[np.uint8] | None = None
         self._descriptor = os.open(path, _READ)
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
         facts = os.fstat(self._descriptor)
         self.size = facts.st_size
         if not stat.S_ISREG(facts.st_mode):
@@ -133,16 +136,22 @@ class MappedFile:
         """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
         read_at(self._descriptor, into, position, str(self._path))
 
-    @property
-    def bytes(self) -> NDArray[np.uint8]:
-        """All of it, read-only; no view of it may outlive a read."""
-        if self._bytes is None:
-            self._bytes = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
-        return self._bytes
+    def mapped(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """All of it, read-only, where these runs are wanted at once; no view of it may outlive a read."""
+        if self._map is None:
+            self._map = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
+        fetch_ahead(self._descriptor, starts, stops)
+        return self._map
 
     def close(self) -> None:
-        os.close(self._descriptor)
-        self._bytes = None
+        self._closing()
+        self._map = None
+
+
+def runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
+    """The bytes from each start to its stop, one after the other."""
+    view = data.data
+    return (view[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 class ArrayFolder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header
+from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header, runs
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
@@ -96,13 +96,14 @@ class NpyReader(Reader):
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         labels, shapes = self.labels[rows], self._folder.shapes_of(rows)
         file, first = self._opened()
-        pixels = file.bytes[first:]
-        if self.layout.record_bytes is not None and len(rows):
-            into = row_buffer(self.layout, len(rows), out)
-            pixels.reshape(self.layout.count, -1).take(rows, axis=0, out=into, mode="clip")
-            return Records(into.reshape(-1), even_offsets(*into.shape), labels)
-        ends = zip(self._starts(rows).tolist(), self._starts(rows + 1).tolist(), strict=True)
-        values = (pixels.data[start:stop] for start, stop in ends)
+        size = self.layout.record_bytes
+        if size is not None and len(rows):
+            into, starts = row_buffer(self.layout, len(rows), out), first + rows * size
+            pixels = file.mapped(starts, starts + size)[first:].reshape(-1, size)
+            pixels.take(rows, axis=0, out=into, mode="clip")
+            return Records(into.reshape(-1), even_offsets(len(rows), size), labels)
+        starts, stops = first + self._starts(rows), first + self._starts(rows + 1)
+        values = runs(file.mapped(starts, stops), starts, stops)
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))
         return Records(data, offsets, labels, shapes)
 

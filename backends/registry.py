@@ -70,6 +70,7 @@ _BACKENDS = (
     BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
     BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
     BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw"),
+    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw"),
 )
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),

@@ -13,7 +13,7 @@ from backends.options import PngOptions, format_options, parse_options
 from backends.registry import backend_entry, codec_entries, codec_entry, make_backend, make_codec
 
 
-@pytest.mark.parametrize("name", ["files", "lmdb", "hdf5", "npy", "sqlite"])
+@pytest.mark.parametrize("name", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])
 def test_an_entry_says_what_its_backend_says(name: str) -> None:
     entry, backend = backend_entry(name), make_backend(name)
     assert (entry.name, entry.title, entry.extra) == (backend.name, backend.title, backend.extra)

@@ -20,9 +20,9 @@ IMAGE = SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, shape))
 FIXED = SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, st.integers(0, 12).map(lambda count: (count, *shape))))
 
 
-@pytest.mark.parametrize("backend", ["files", "lmdb", "hdf5", "npy", "sqlite"])
+@pytest.mark.parametrize("backend", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), codec=st.sampled_from(["raw", "png"]), batch=st.integers(1, 9))
+@given(data=st.data(), codec=st.sampled_from(["raw", "png", "source"]), batch=st.integers(1, 9))
 def test_what_is_stored_comes_back(backend: str, data: st.DataObject, codec: str, batch: int) -> None:
     pixels = data.draw(st.one_of(FIXED, st.lists(IMAGE, max_size=12)))
     count, subject = len(pixels), make_backend(backend)

@@ -1,0 +1,192 @@
+"""A folder with images.tar, which WebDataset reads, and beside it where in it each record lies.
+
+Members are ``00000042.png`` and, right behind it, ``00000042.cls``: the label in decimal, also where it is -1, since a
+pipeline that asks for both stops at a sample with one.  Raw pixels are ``.npy`` members.  offsets.npy, sizes.npy and
+labels.npy give random access without a walk through the archive.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from tarfile import USTAR_FORMAT, TarInfo
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header, runs
+from backends.base import Backend, Reader, Writer
+from backends.batch import Columns, join_records
+from backends.images import Layout, Records
+from backends.registry import make_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ARCHIVE = "images.tar"
+BLOCK = 512
+END_BYTES = 2 * BLOCK
+"""Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
+_SIZE_AT, _SIZE_DIGITS, _CHECKSUM_AT, _CHECKSUM_DIGITS = 124, 11, 148, 6
+_NAME_DIGITS, _LABEL_BYTES = 8, 20
+
+
+class Tar(Backend):
+    """A shard for WebDataset, which every tar unpacks."""
+
+    name, title = "tar", "WebDataset tar"
+
+    def create(self, path: Path, layout: Layout) -> TarWriter:
+        return TarWriter(path, layout)
+
+    def open(self, path: Path) -> TarReader:
+        return TarReader(path)
+
+
+class TarWriter(Writer):
+    """Lays out the members of a batch in one array of blocks, which is one write."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._layout = layout
+        self._codec = make_codec(layout.codec)
+        self._columns = Columns(layout)
+        self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
+        self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
+        self._folder = NewFolder(path.absolute(), ARCHIVE)
+
+    def append(self, records: Records) -> None:
+        rows = np.arange(len(records)) + self._columns.add(records)
+        if not len(rows):
+            return
+        suffixes, prefixes = self._members(records)
+        sizes, before = np.diff(records.offsets), np.array([len(prefix) for prefix in prefixes])
+        blocks = -(-(before + sizes) // BLOCK)
+        ends = np.cumsum(1 + blocks + 2)
+        starts = ends - blocks - 3
+        labels = records.labels.astype(f"S{_LABEL_BYTES}")
+        archive = np.zeros((ends[-1], BLOCK), np.uint8)
+        archive[starts] = self._headers(rows, suffixes, before + sizes)
+        archive[ends - 2] = self._headers(rows, [".cls"] * len(rows), np.strings.str_len(labels))
+        archive[ends - 1, :_LABEL_BYTES] = labels.view(np.uint8).reshape(-1, _LABEL_BYTES)
+        view, places = archive.reshape(-1).data, (starts + 1) * BLOCK + before
+        contents = runs(records.data, records.offsets[:-1], records.offsets[1:])
+        for place, prefix, content in zip(places.tolist(), prefixes, contents, strict=True):
+            view[place - len(prefix) : place] = prefix
+            view[place : place + len(content)] = content
+        self._offsets[rows], self._sizes[rows] = self._folder.end + places, sizes
+        self._folder.append(archive)
+
+    def close(self) -> None:
+        if self._folder.end < 0:
+            return
+        try:
+            self._folder.append(np.zeros(END_BYTES, np.uint8))
+            self._folder.finish(self._layout, self._columns, offsets=self._offsets, sizes=self._sizes)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        self._folder.remove()
+
+    def _members(self, records: Records) -> tuple[list[str], list[bytes]]:
+        """For each record the suffix of its member, and what precedes it there."""
+        count, shape = len(records), self._layout.image_shape
+        if self._layout.codec != "raw":
+            suffix = self._codec.suffix
+            suffixes = [suffix or self._codec.suffix_of(records.record(index)) for index in range(count)]
+            return suffixes, [b""] * count
+        if shape is not None:
+            return [".npy"] * count, [npy_header("|u1", shape)] * count
+        shapes = [] if records.shapes is None else records.shapes.tolist()
+        return [".npy"] * count, [npy_header("|u1", tuple(shape)) for shape in shapes]
+
+    def _headers(self, rows: NDArray[np.int64], suffixes: list[str], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """One block for each member, ``(n, 512)``: copies of a header with other digits."""
+        headers = np.stack([_template("0" * self._name_digits + suffix) for suffix in suffixes])
+        headers[:, : self._name_digits] = _digits(rows, 10, self._name_digits)
+        headers[:, _SIZE_AT : _SIZE_AT + _SIZE_DIGITS] = _digits(sizes, 8, _SIZE_DIGITS)
+        checksums = _digits(headers.sum(axis=1, dtype=np.int64), 8, _CHECKSUM_DIGITS)
+        headers[:, _CHECKSUM_AT : _CHECKSUM_AT + _CHECKSUM_DIGITS] = checksums
+        headers[:, _CHECKSUM_AT + _CHECKSUM_DIGITS] = 0
+        return headers
+
+
+class TarReader(Reader):
+    """Gathers records out of a map of the archive."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._folder = ArrayFolder(self._path, "tar container")
+        self._archive: MappedFile | None = None
+        self._spans: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self.layout = self._folder.layout
+        self._opened()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TarReader, (self._path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self._folder.labels
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        if start == stop:
+            return self.read_rows(np.empty(0, np.int64), out)
+        starts, stops = (ends[start:stop] for ends in self._bounds())
+        members = np.empty(stops[-1] - starts[0], np.uint8)
+        self._opened().fill(members, int(starts[0]))
+        return self._records(np.arange(start, stop), runs(members, starts - starts[0], stops - starts[0]), out)
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        starts, stops = (ends[rows] for ends in self._bounds())
+        return self._records(rows, runs(self._opened().mapped(starts, stops), starts, stops), out)
+
+    def _records(self, rows: NDArray[np.int64], values: Iterator[memoryview], out: NDArray[np.uint8] | None) -> Records:
+        labels, shapes = self.labels[rows], self._folder.shapes_of(rows)
+        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+        return Records(data, offsets, labels, shapes)
+
+    def close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = self._spans = None
+
+    def _opened(self) -> MappedFile:
+        if self._archive is None:
+            archive = self._folder.open(ARCHIVE)
+            end = np.zeros(min(archive.size, END_BYTES), np.uint8)
+            archive.fill(end, archive.size - len(end))
+            if len(end) < END_BYTES or end.any():
+                archive.close()
+                raise self._folder.damaged(f"{ARCHIVE} does not end with two blocks of zeros")
+            self._archive = archive
+        return self._archive
+
+    def _bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where records start and stop in the archive."""
+        if self._spans is None:
+            starts, sizes = (self._folder.array(name, "<i8", (self.layout.count,)) for name in ("offsets", "sizes"))
+            stops = starts + sizes
+            members = np.append(0, -(-stops // BLOCK) * BLOCK + 2 * BLOCK)
+            right = np.array_equal(members[:-1] + starts[:1], starts) and not (np.minimum(starts, sizes) < 0).any()
+            if not right or members[-1] + END_BYTES != self._opened().size:
+                raise self._folder.damaged(f"its offsets and sizes do not fit {ARCHIVE}")
+            self._spans = starts, stops
+        return self._spans
+
+
+@cache
+def _template(name: str) -> NDArray[np.uint8]:
+    """The header of a regular file of mode 644, of nobody and of 1970, with spaces for its checksum."""
+    header = np.frombuffer(TarInfo(name).tobuf(USTAR_FORMAT), np.uint8).copy()
+    header[_CHECKSUM_AT : _CHECKSUM_AT + 8] = ord(" ")
+    return header
+
+
+def _digits(numbers: NDArray[np.int64], base: int, width: int) -> NDArray[np.int64]:
+    """The ASCII digits of each number, ``(n, width)``."""
+    digits: NDArray[np.int64] = numbers[:, np.newaxis] // base ** np.arange(width - 1, -1, -1) % base + ord("0")
+    return digits

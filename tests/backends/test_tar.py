@@ -1,0 +1,125 @@
+"""The backend tar."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import webdataset
+from PIL import Image
+
+from backends.codecs.pictures import decode_picture
+from backends.errors import ContainerDamaged
+from backends.images import Layout, Records, offsets_of
+from backends.registry import make_backend
+from backends.testing import BackendTests
+from backends.testing.batches import encode, layout_of, make_images, store
+from tests.backends.encoded import encoded
+from tests.backends.plain import run_plain_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from backends.images import Images
+
+IMAGES = make_images(12)
+SUFFIXES = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "WebP": "webp"}
+
+
+class TestTar(BackendTests):
+    backend = "tar"
+
+    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        return run_plain_lines("tar", path)
+
+
+def write(path: Path, records: Records, layout: Layout) -> Path:
+    with make_backend("tar").create(path, layout) as writer:
+        writer.append(records)
+    return path / "images.tar"
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("codec", ["raw", "png", "jpeg"])
+def test_an_archive_is_what_the_library_writes(tmp_path: Path, codec: str, mixed: bool) -> None:
+    images = make_images(12, mixed=mixed)
+    images.labels[:4] = -1, 2**40, -(2**63), 0
+    records = encode(images, codec)
+    expected = io.BytesIO()
+    with tarfile.open(fileobj=expected, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for index in range(12):
+            content = records.record(index).tobytes()
+            if codec == "raw":
+                array = io.BytesIO()
+                np.save(array, images.pixels[index])
+                content = array.getvalue()
+            suffix = {"raw": "npy", "png": "png", "jpeg": "jpg"}[codec]
+            for name, data in ((suffix, content), ("cls", str(images.labels[index]).encode())):
+                info = tarfile.TarInfo(f"{index:08d}.{name}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        end = expected.tell() + 1_024
+    found = write(tmp_path / "container", records, layout_of(images, codec)).read_bytes()
+    assert found == expected.getvalue()[:end]
+
+
+def test_webdataset_reads_every_sample_of_every_format(tmp_path: Path, sample_images: Images) -> None:
+    forms = [form for form in SUFFIXES for _ in range(3)]
+    files = [encoded(Image.fromarray(sample_images.pixels[index]), form) for index, form in enumerate(forms)]
+    data = np.frombuffer(b"".join(files), np.uint8)
+    records = Records(data, offsets_of([len(file) for file in files]), np.arange(12) - 1)
+    archive = write(tmp_path / "container", records, Layout(12, "source", (32, 32, 3)))
+    samples = list(webdataset.WebDataset(str(archive), shardshuffle=False, handler=webdataset.reraise_exception))
+    assert [(sample["__key__"], int(sample["cls"])) for sample in samples] == [(f"{i:08d}", i - 1) for i in range(12)]
+    assert [sample[SUFFIXES[form]] for sample, form in zip(samples, forms, strict=True)] == files
+    decoded = webdataset.WebDataset(str(archive), shardshuffle=False).decode("rgb8").to_tuple("jpg;png;bmp;webp", "cls")
+    for (pixels, label), file, index in zip(decoded, files, range(12), strict=True):
+        np.testing.assert_array_equal(pixels, decode_picture(file).pixels)
+        assert label == index - 1
+
+
+def test_a_record_that_is_no_picture_has_no_name_and_is_refused(tmp_path: Path) -> None:
+    records = Records(np.frombuffer(b"<html>", np.uint8), offsets_of([6]), np.zeros(1, int))
+    with pytest.raises(ValueError, match="JPEG, PNG, BMP and WebP"):
+        write(tmp_path / "container", records, Layout(1, "source", None))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_two_samples_have_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.tar._NAME_DIGITS", 1)
+    with tarfile.open(write(tmp_path / "container", encode(IMAGES, "raw"), layout_of(IMAGES, "raw"))) as archive:
+        assert archive.getnames()[::2] == [f"{index:02d}.npy" for index in range(12)]
+
+
+@pytest.mark.parametrize("change", ["cut", "cut at a member", "longer", "no end", "empty"])
+def test_an_archive_that_is_not_whole_is_refused(tmp_path: Path, change: str) -> None:
+    file = write(tmp_path / "container", encode(IMAGES, "raw"), layout_of(IMAGES, "raw"))
+    whole = file.read_bytes()
+    spoiled = {
+        "cut": whole[:-512],
+        "cut at a member": whole[: len(whole) // 12 * 6] + bytes(1_024),
+        "longer": whole + bytes(1_024),
+        "no end": whole[:-1] + b"x",
+        "empty": b"",
+    }
+    file.write_bytes(spoiled[change])
+    with pytest.raises(ContainerDamaged, match=r"images\.tar"), make_backend("tar").open(file.parent) as reader:
+        reader.read(slice(None))
+
+
+@pytest.mark.parametrize("name", ["offsets", "sizes"])
+@pytest.mark.parametrize("value", [-1, 2**62, 0])
+@pytest.mark.parametrize("row", [0, 5, 11])
+def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, name: str, value: int, row: int) -> None:
+    store(make_backend("tar"), tmp_path / "container", IMAGES, layout_of(IMAGES, "png"))
+    file = tmp_path / f"container/{name}.npy"
+    column = np.load(file)
+    column[row] = value
+    np.save(file, column)
+    with make_backend("tar").open(file.parent) as reader, pytest.raises(ContainerDamaged):
+        reader.read(np.array([row]))
