@@ -10,6 +10,7 @@ import mmap
 import os
 import stat
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,18 +20,20 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
 from backends.errors import ContainerDamaged
 from backends.hdf5_structure import (
+    Extent,
     Place,
     allot,
     create_file,
     create_growing,
     extend,
     find,
+    flush,
     open_file,
     read_layout,
     write_layout,
 )
 from backends.images import Layout, Records, even_offsets, offsets_of
-from backends.transfer import fetch_ahead, read_at, write_at
+from backends.transfer import fetch_ahead, read_at, reserve, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,8 +64,10 @@ class HDF5Writer(Writer):
         self._end = 0
         self._place = Place()
         self._growing: Any = None
+        self._extents: list[Extent] = []
         self._descriptor = -1
         self._file = create_file(self._path)
+        self._is_open = True
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             if layout.image_shape is not None and layout.record_bytes is not None:
@@ -82,7 +87,7 @@ class HDF5Writer(Writer):
         self._end += stop - start
 
     def close(self) -> None:
-        if self._descriptor < 0:
+        if not self._is_open:
             return
         try:
             self._columns.check_complete()
@@ -93,16 +98,23 @@ class HDF5Writer(Writer):
             if self._columns.shapes is not None:
                 self._write_column("shapes", self._columns.shapes)
             write_layout(self._file, self._layout)
-            h5f.flush(self._file)
+            self._reserve_structure()
+            flush(self._file)
         except BaseException:
             self.abort()
             raise
-        self._release()
+        self._is_open = False
+        self._file.close()
+        os.close(self._descriptor)
 
     def abort(self) -> None:
-        if self._descriptor >= 0:
-            self._drop_structure()
-            self._release()
+        if self._is_open:
+            self._is_open = False
+            with suppress(RuntimeError):  # HDF5 may be unable to close what it was unable to write
+                self._drop_structure()
+                self._file.close()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
         self._path.unlink(missing_ok=True)
 
     def _grow(self, more: int, count: int) -> None:
@@ -112,11 +124,20 @@ class HDF5Writer(Writer):
         self._place = extend(self._growing, self._place, self._end + more)
 
     def _write_column(self, name: str, column: NDArray[Any]) -> None:
-        little_endian = column.astype(column.dtype.newbyteorder("<"), copy=False)
-        for low, high, position in allot(self._file, name, little_endian.dtype.str, column.shape).pieces(
-            0, column.nbytes
-        ):
-            write_at(self._descriptor, little_endian.reshape(-1).view(np.uint8)[low:high], position)
+        dtype = column.dtype.newbyteorder("<")
+        flat = column.astype(dtype, copy=False).reshape(-1).view(np.uint8)
+        place = allot(self._file, name, dtype.str, column.shape)
+        self._extents += place.extents
+        for low, high, position in place.pieces(0, len(flat)):
+            write_at(self._descriptor, flat[low:high], position)
+
+    def _reserve_structure(self) -> None:
+        """Take room for all that HDF5 has yet to write, so that a full disk stops us and not HDF5, which may crash."""
+        end = 0
+        last = Extent(0, 0, self._file.get_filesize())
+        for extent in (*sorted((*self._extents, *self._place.extents), key=lambda extent: extent.position), last):
+            reserve(self._descriptor, end, extent.position)
+            end = max(end, extent.position + extent.stop - extent.start)
 
     def _drop_structure(self) -> None:
         """Give all space back, so that closing does not need any, even where the disk is full."""
@@ -125,11 +146,6 @@ class HDF5Writer(Writer):
             if self._file.links.exists(name):
                 self._file.unlink(name)
         os.ftruncate(self._descriptor, 0)
-
-    def _release(self) -> None:
-        self._file.close()
-        os.close(self._descriptor)
-        self._descriptor = -1
 
 
 class HDF5Reader(Reader):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +67,16 @@ def create_file(path: Path) -> h5f.FileID:
     access.set_alignment(PAGE_BYTES, PAGE_BYTES)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     return h5f.create(os.fsencode(path), h5f.ACC_EXCL, fapl=access)
+
+
+def flush(file: h5f.FileID) -> None:
+    """Write the structure.  Raises OSError where that fails."""
+    try:
+        h5f.flush(file)
+    except RuntimeError as error:
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, f"HDF5 cannot write: {os.strerror(number)}") from error
 
 
 def open_file(path: Path) -> h5f.FileID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import struct
 import weakref
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ class LMDBWriter(Writer):
             )
         except lmdb.Error as error:
             self.abort()
-            raise _os_error(error) from error
+            raise _os_error(error, self._path.parent) from error
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
@@ -108,7 +109,7 @@ class LMDBWriter(Writer):
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
-                raise _os_error(error) from error
+                raise _os_error(error, self._path) from error
 
     def _release(self) -> None:
         if self._environment is not None:
@@ -238,5 +239,11 @@ def _bounded(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield some
 
 
-def _os_error(error: lmdb.Error) -> OSError:
-    return OSError(max(error.code, 0) or errno.EIO, f"LMDB cannot write: {error}")
+def _os_error(error: lmdb.Error, path: Path) -> OSError:
+    """LMDB calls a write that a full disk cut short an input/output error."""
+    number = max(error.code, 0) or errno.EIO
+    if number == errno.EIO:
+        disk = os.statvfs(path)
+        if disk.f_bavail * disk.f_frsize < TRANSACTION_BYTES:
+            number = errno.ENOSPC
+    return OSError(number, f"LMDB cannot write: {os.strerror(number)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,22 @@ def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> No
         view = view[got:]
 
 
+def reserve(descriptor: int, start: int, stop: int) -> None:
+    """Have the filesystem set bytes ``start`` to ``stop`` aside, where it can.
+
+    Raises
+    ------
+    OSError
+        It has no room for them.
+    """
+    if start < stop and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, start, stop - start)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+
+
 def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
     """Ask for scattered runs of a file all at once, where they are not in memory yet.
 
@@ -49,16 +66,16 @@ def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.in
     """
     if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "posix_fadvise")):
         return
-    sample = starts[:: max(1, len(starts) // 8)].tolist()
-    if all(_is_in_memory(descriptor, start) for start in sample):
+    if _are_in_memory(descriptor, starts[:: max(1, len(starts) // 8)].tolist()):
         return
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
 
 
-def _is_in_memory(descriptor: int, position: int) -> bool:
+def _are_in_memory(descriptor: int, positions: list[int]) -> bool:
+    byte = [bytearray(1)]
     try:
-        return os.preadv(descriptor, [bytearray(1)], position, os.RWF_NOWAIT) == 1
+        return all(os.preadv(descriptor, byte, position, os.RWF_NOWAIT) == 1 for position in positions)
     except BlockingIOError:
         return False
     except OSError:  # this filesystem cannot tell
