@@ -56,6 +56,8 @@ def _value(hint: Any, value: Any) -> Any:
             return tuple(_value(arguments[0], item) for item in value)
         return tuple(_value(inner, item) for inner, item in zip(arguments, value, strict=True))
     if origin is dict:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected an object, not {value!r}")
         return {str(name): _value(arguments[1], item) for name, item in value.items()}
     if is_dataclass(hint):
         return from_fields(typing.cast("type", hint), value)

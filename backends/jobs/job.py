@@ -18,7 +18,7 @@ from backends.bench.plan import Plan, check_plan
 from backends.errors import ImgstoreError
 from backends.jobs import events
 from backends.jobs.folder import CANCEL, EVENTS, LOCK, LOG, SPEC, last_words, lock_holder, new_folder, read_spec
-from backends.jobs.journal import LINE_BYTES, Tail
+from backends.jobs.journal import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ PATIENCE_SECONDS = 5.0
 """How long a cancelled job may take to end by itself."""
 
 _START_SECONDS = 10.0
+_LAST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,5 +194,5 @@ def _state(folder: Path) -> str:
 
 
 def _last_event(folder: Path) -> events.Event | None:
-    found = Tail(folder / EVENTS, last=LINE_BYTES).read()
+    found = Tail(folder / EVENTS, last=_LAST_BYTES).read()
     return found[-1] if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,9 @@ if TYPE_CHECKING:
 
     from backends.jobs.events import Event
 
-LINE_BYTES = 1 << 16
-"""A line is never longer: one ``write`` of up to this size is not torn by another."""
-
 
 class Journal:
-    """Appends events; one event is one ``write``."""
+    """Appends events, which nobody else does."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -28,19 +26,14 @@ class Journal:
 
         Raises
         ------
-        ValueError
-            The event is longer than ``LINE_BYTES``.
         OSError
             It could not be written whole; the next one starts on a line of its own.
         """
         line = (b"\n" if self._torn else b"") + encode_event(event)
-        if len(line) > LINE_BYTES:
-            raise ValueError(f"an event of {len(line):,} bytes is too long for the journal")
-        try:
-            self._torn = os.write(self._descriptor, line) != len(line)
-        except OSError:
-            self._torn = True
-            raise
+        self._torn = True
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+        self._torn = False
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -58,16 +51,21 @@ class Tail:
     def __init__(self, path: Path, last: int | None = None) -> None:
         self._path = path
         self._rest = b""
-        size = path.stat().st_size if last is not None and path.exists() else 0
-        self._offset = max(0, size - (last or 0))
+        self._offset = 0
+        if last is not None:
+            with contextlib.suppress(OSError):
+                self._offset = max(0, path.stat().st_size - last)
 
     def read(self) -> list[Event]:
-        """The events that came whole since the last call; lines that do not parse are passed over."""
+        """The events that came whole since the last call; none where the file is missing or cannot be read.
+
+        Lines that do not parse are passed over.
+        """
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 found = file.read()
-        except FileNotFoundError:
+        except OSError:
             return []
         self._offset += len(found)
         *lines, self._rest = (self._rest + found).split(b"\n")

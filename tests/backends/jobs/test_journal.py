@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -78,9 +81,18 @@ def test_unknown_fields_are_ignored_and_missing_ones_take_their_default() -> Non
     assert events.decode_event(json.dumps(found).encode()) == events.RunFinished(6.0, "cancelled", 5.0)
 
 
-@pytest.mark.parametrize("change", [{"time": "now"}, {"seconds": None}, {"outcome": 3}, {"left": "text"}])
-def test_a_field_of_the_wrong_kind_is_no_event(change: dict[str, object]) -> None:
-    found = json.loads(events.encode_event(EVENTS[-1])) | change
+@pytest.mark.parametrize(
+    ("event", "change"),
+    [
+        (EVENTS[-1], {"time": "now"}),
+        (EVENTS[-1], {"seconds": None}),
+        (EVENTS[-1], {"outcome": 3}),
+        (EVENTS[-1], {"left": "text"}),
+        (EVENTS[3], {"measurement": {**asdict(EVENTS[3])["measurement"], "phases": 5}}),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_no_event(event: events.Event, change: dict[str, object]) -> None:
+    found = json.loads(events.encode_event(event)) | change
     assert events.decode_event(json.dumps(found).encode()) is None
 
 
@@ -91,7 +103,30 @@ def test_only_the_last_events_of_a_long_journal_are_read_where_asked(path: Path)
     assert 0 < len(found) < 60
 
 
-def test_an_event_too_long_for_a_line_is_refused(path: Path) -> None:
-    with pytest.raises(ValueError, match="too long"):
-        write(path, [events.JobFailed(1.0, "x" * 70_000)])
-    assert path.read_bytes() == b""
+def test_an_event_of_any_length_comes_back(path: Path) -> None:
+    long: list[events.Event] = [events.JobFailed(1.0, "x" * 3_000_000), EVENTS[0]]
+    write(path, long)
+    assert Tail(path).read() == long
+
+
+def test_after_an_event_that_could_not_be_written_whole_the_next_starts_a_line(path: Path) -> None:
+    room = len(events.encode_event(EVENTS[0])) + 40
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from backends.jobs import events; from backends.jobs.journal import Journal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "journal, event = Journal(Path(sys.argv[1])), events.Staging(1.0, 5, 10, 0.25)\n"
+        "journal.append(event)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))\n"
+        "try:\n    journal.append(event)\nexcept OSError:\n    sys.stdout.write('refused')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
+        "journal.append(event)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(path), str(room)], capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("refused", "")
+    assert Tail(path).read() == [EVENTS[0]] * 2
+
+
+def test_a_journal_that_cannot_be_read_has_no_events(path: Path) -> None:
+    path.mkdir()
+    assert Tail(path).read() == Tail(path, last=10).read() == []
