@@ -317,10 +317,15 @@ class BackendTests:
         assert list(path.parent.iterdir()) == []
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    def test_a_full_disk_is_an_oserror_and_leaves_nothing(self, subject: Backend, path: Path) -> None:
+    @pytest.mark.parametrize("part", [0.01, 0.5, 0.9999])
+    def test_a_full_disk_is_an_oserror_and_leaves_nothing(
+        self, subject: Backend, path: Path, tmp_path: Path, part: float
+    ) -> None:
         images = make_images(30, side=64)
         layout = layout_of(images, "raw")
-        assert in_child("fork", is_out_of_space, subject, path, images, layout, 8_000) == (0, True)
+        store(subject, tmp_path / "whole", images, layout)
+        limit = int(self.pixel_file(tmp_path / "whole").stat().st_size * part)
+        assert in_child("fork", is_out_of_space, subject, path, images, layout, limit) == (0, True)
         assert list(path.parent.iterdir()) == []
 
     # Containers that are none, or no longer.
