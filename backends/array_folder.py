@@ -1,13 +1,11 @@
 """What npy and tar share: a folder of one file of pixels, plain .npy files beside it, and layout.json, written last.
 
-Nothing is unpickled, no link is followed, and header and size of a file are checked before a byte of it is believed.
+No link is followed, and header and size of a file are checked before a byte of it is believed.
 """
 
 from __future__ import annotations
 
 import errno
-import io
-import math
 import mmap
 import os
 import stat
@@ -20,6 +18,7 @@ import numpy as np
 from backends.batch import carries_shapes
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Layout
+from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
 from backends.transfer import fetch_ahead, read_at, write_at
 
 if TYPE_CHECKING:
@@ -32,14 +31,6 @@ if TYPE_CHECKING:
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_MAGIC_BYTES, _HEAD_BYTES = 8, 1 << 12
-
-
-def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """What precedes the data of a ``.npy`` file; numpy leaves room in it for any ``shape[0]``."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
-    return header.getvalue()
 
 
 class NewFolder:
@@ -80,9 +71,7 @@ class NewFolder:
         columns.check_complete()
         for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
             if array is not None:
-                little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-                header = npy_header(little_endian.dtype.str, array.shape)
-                self._save(f"{name}.npy", header + little_endian.tobytes())
+                self._save(f"{name}.npy", npy_bytes(array))
         self._save("layout.json", layout.to_json().encode())
         self.close()
 
@@ -194,18 +183,12 @@ class ArrayFolder:
             None for one dimension of whatever length the file has.
         """
         file = self.open(name)
-        head = np.empty(min(file.size, _HEAD_BYTES), np.uint8)
+        head = np.empty(min(file.size, HEAD_BYTES), np.uint8)
         file.fill(head, 0)
-        start = _MAGIC_BYTES + 2 + int.from_bytes(head[_MAGIC_BYTES : _MAGIC_BYTES + 2].tobytes(), "little")
-        shape = (max(0, file.size - start),) if shape is None else shape
-        found, expected = head[:start].tobytes(), npy_header(dtype, shape)
-        if (
-            found[:_MAGIC_BYTES] != expected[:_MAGIC_BYTES]
-            or found[_MAGIC_BYTES + 2 :].rstrip() != expected[_MAGIC_BYTES + 2 :].rstrip()
-            or file.size != start + np.dtype(dtype).itemsize * math.prod(shape)
-        ):
+        start = data_start(head.tobytes(), file.size, dtype, shape)
+        if start is None:
             file.close()
-            raise self.damaged(f"{name} is not an array of shape {shape} and type {dtype}")
+            raise self.damaged(f"{name} is not an array of shape {shape or '(n,)'} and type {dtype}")
         return file, start
 
     def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

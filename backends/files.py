@@ -1,18 +1,17 @@
 """One file an image: ``000/000042.png``, at most 1,000 a folder, with labels.npy, labels.csv and layout.json.
 
-Raw records are bare pixels in ``.raw`` files; where their sizes are mixed, shapes.npy has a row for each.
+Raw records are bare pixels in ``.raw`` files; where their sizes are mixed, shapes.npy has a row for each.  Files that
+were passed through end in what their format is known by: suffixes.npy says in what, sizes.npy how long they are.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import os
+import re
 import stat
 import weakref
 from contextlib import suppress
-from itertools import chain
-from tokenize import TokenError
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Layout, Records, offsets_of
+from backends.npy_format import data_start, npy_bytes
 from backends.registry import make_codec
 from backends.transfer import read_at, write_at
 
@@ -36,6 +36,7 @@ FIRST_READ_BYTES = 1 << 14
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_SUFFIX = "|S5"
 
 
 class Files(Backend):
@@ -56,7 +57,9 @@ class FilesWriter(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path.absolute()
         self._layout = layout
-        self._suffix = make_codec(layout.codec).suffix
+        self._codec = make_codec(layout.codec)
+        self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
+        self._sizes = np.empty(layout.count, np.int64)
         self._columns = Columns(layout)
         self._images = 0
         self._folders: list[str] = []
@@ -68,10 +71,14 @@ class FilesWriter(Writer):
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         data, ends = records.data.data, records.offsets.tolist()
+        if self._suffixes is not None:
+            some = slice(first, first + len(records))
+            self._suffixes[some] = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
+            self._sizes[some] = np.diff(records.offsets)
         for index, start, stop in zip(range(first, first + len(records)), ends[:-1], ends[1:], strict=True):
             if index % PER_FOLDER == 0:
                 self._next_folder(_folder_name(index))
-            file = os.open(f"{index:06d}{self._suffix}", _CREATE, 0o666, dir_fd=self._folder)
+            file = os.open(f"{index:06d}{self._suffix(index)}", _CREATE, 0o666, dir_fd=self._folder)
             self._images = index + 1
             try:
                 written = os.write(file, data[start:stop])
@@ -99,7 +106,7 @@ class FilesWriter(Writer):
         except FileNotFoundError:
             return
         try:
-            for name in (*self._others, *(_image_name(index, self._suffix) for index in range(self._images))):
+            for name in (*self._others, *(_image_name(index, self._suffix(index)) for index in range(self._images))):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=root)
             for folder in self._folders:
@@ -107,6 +114,9 @@ class FilesWriter(Writer):
         finally:
             os.close(root)
         _remove_folder(str(self._path), None)
+
+    def _suffix(self, index: int) -> str:
+        return self._codec.suffix if self._suffixes is None else self._suffixes[index].decode()
 
     def _next_folder(self, name: str) -> None:
         os.mkdir(name, dir_fd=self._root)
@@ -118,14 +128,17 @@ class FilesWriter(Writer):
     def _write_columns(self) -> None:
         tables = map(self._table, range(0, self._layout.count, PER_FOLDER))
         self._write("labels.csv", chain([b"file,label\n"], tables))
-        self._write("labels.npy", [_npy(self._columns.labels)])
+        self._write("labels.npy", [npy_bytes(self._columns.labels)])
         if self._columns.shapes is not None:
-            self._write("shapes.npy", [_npy(self._columns.shapes)])
+            self._write("shapes.npy", [npy_bytes(self._columns.shapes)])
+        if self._suffixes is not None:
+            self._write("suffixes.npy", [npy_bytes(self._suffixes)])
+            self._write("sizes.npy", [npy_bytes(self._sizes)])
 
     def _table(self, start: int) -> bytes:
         """The lines of labels.csv for one folder."""
         labels = self._columns.labels[start : start + PER_FOLDER].tolist()
-        names = (_image_name(index, self._suffix) for index in range(start, start + len(labels)))
+        names = (_image_name(index, self._suffix(index)) for index in range(start, start + len(labels)))
         return "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)).encode()
 
     def _write(self, name: str, pieces: Iterable[bytes]) -> None:
@@ -151,8 +164,7 @@ class FilesReader(Reader):
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._labels: NDArray[np.int64] | None = None
-        self._shapes: NDArray[np.int32] | None = None
+        self._columns: dict[str, NDArray[Any]] = {}
         self._likely_bytes = FIRST_READ_BYTES
         self._folders: set[int] = set()
         self.layout, self._suffix = self._open()
@@ -162,9 +174,7 @@ class FilesReader(Reader):
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        if self._labels is None:
-            self._labels = self._column("labels.npy", np.dtype(np.int64), (self.layout.count,))
-        return self._labels
+        return self._column("labels.npy", "<i8")
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         return self.read_rows(np.arange(start, stop), out)
@@ -174,10 +184,10 @@ class FilesReader(Reader):
         into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
         for folder in set((rows // PER_FOLDER).tolist()) - self._folders:
             self._check_folder(folder)
-        names = [_image_name(row, self._suffix) for row in rows.tolist()]
+        suffixes, sizes = self._suffixes_and_sizes(rows)
+        names = [_image_name(row, suffix) for row, suffix in zip(rows.tolist(), suffixes, strict=False)]
         found = [self._content(name) for name in names]
-        size = self.layout.record_bytes
-        for name, record in zip(names, found, strict=True):
+        for name, record, size in zip(names, found, sizes, strict=False):
             if size is not None and len(record) != size:
                 raise self._damaged(f"{name} has {len(record):,} bytes, not {size:,}")
         data = np.frombuffer(b"".join(found), np.uint8)
@@ -245,26 +255,28 @@ class FilesReader(Reader):
         read_at(file, content, 0, name)
         return content.tobytes()
 
-    def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        if not carries_shapes(self.layout):
-            return None
-        if self._shapes is None:
-            self._shapes = self._column("shapes.npy", np.dtype(np.int32), (self.layout.count, 3))
-        return self._shapes[rows]
+    def _suffixes_and_sizes(self, rows: NDArray[np.int64]) -> tuple[Iterable[str], Iterable[int | None]]:
+        """What the names of files end in, and how long they have to be, where that is known."""
+        if self._suffix:
+            return repeat(self._suffix), repeat(self.layout.record_bytes)
+        suffixes = [suffix.decode(errors="replace") for suffix in self._column("suffixes.npy", _SUFFIX)[rows].tolist()]
+        if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
+            raise self._damaged("suffixes.npy has what is no suffix")
+        return suffixes, self._column("sizes.npy", "<i8")[rows].tolist()
 
-    def _column(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
+        return self._column("shapes.npy", "<i4", 3)[rows] if carries_shapes(self.layout) else None
+
+    def _column(self, name: str, dtype: str, *width: int) -> NDArray[Any]:
         """One of the arrays beside the images, read-only."""
-        self._reopen()
-        content = self._content(name)
-        stream = io.BytesIO(content)
-        try:
-            header = np.lib.format.read_magic(stream), *np.lib.format.read_array_header_1_0(stream)
-        except (ValueError, SyntaxError, TokenError) as error:
-            raise self._damaged(f"{name} is not an array ({error})") from error
-        start = stream.tell()
-        if header != ((1, 0), shape, False, dtype) or len(content) - start != dtype.itemsize * math.prod(shape):
-            raise self._damaged(f"{name} is not an array of shape {shape} and type {dtype}")
-        return np.frombuffer(content, dtype, offset=start).reshape(shape)
+        if name not in self._columns:
+            self._reopen()
+            content, shape = self._content(name), (self.layout.count, *width)
+            start = data_start(content, len(content), dtype, shape)
+            if start is None:
+                raise self._damaged(f"{name} is not an array of shape {shape} and type {dtype}")
+            self._columns[name] = np.frombuffer(content, dtype, offset=start).reshape(shape)
+        return self._columns[name]
 
     def _damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished folder of images: {why}; make it again.")
@@ -282,9 +294,3 @@ def _remove_folder(path: str, root: int | None) -> None:
     """Remove a folder unless somebody else has put something into it."""
     with suppress(OSError):
         os.rmdir(path, dir_fd=root)
-
-
-def _npy(array: NDArray[Any]) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    return content.getvalue()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header, runs
+from backends.array_folder import ArrayFolder, MappedFile, NewFolder, runs
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
+from backends.npy_format import npy_header
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, npy_header, runs
+from backends.array_folder import ArrayFolder, MappedFile, NewFolder, runs
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records
 from backends.images import Layout, Records
+from backends.npy_format import npy_header
 from backends.registry import make_codec
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Images, Layout
 from backends.registry import make_backend, make_codec
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from backends.testing.batches import assert_same, encode, layout_of, make_images, read, store
 from backends.testing.processes import (
     bytes_touched,
     die_while_writing,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from backends.base import Backend
 
-KINDS = [("raw", False), ("raw", True), ("png", False), ("png", True)]
-EVERY_KIND = pytest.mark.parametrize(("codec", "mixed"), KINDS, ids=["raw", "raw-mixed", "png", "png-mixed"])
+KINDS = [("raw", False), ("raw", True), ("png", False), ("png", True), ("source", True)]
+EVERY_KIND = pytest.mark.parametrize(("codec", "mixed"), KINDS, ids=["raw", "raw-mixed", "png", "png-mixed", "source"])
 
 
 class BackendTests:
@@ -105,7 +105,7 @@ class BackendTests:
         self, subject: Backend, path: Path, codec: str, mixed: bool
     ) -> None:
         images = make_images(9, mixed=mixed)
-        records = make_codec(codec).encode(images)
+        records = encode(images, codec)
         with subject.create(path, layout_of(images, codec)) as writer:
             for some in (slice(0, 4), slice(4, 4), slice(4, 9)):
                 shapes = None if records.shapes is None else records.shapes[some]
@@ -113,6 +113,19 @@ class BackendTests:
                 writer.append(type(records)(records.data, ends, records.labels[some], shapes))
         with subject.open(path) as reader:
             assert_same(read(reader), images)
+
+    @pytest.mark.parametrize("mixed", [False, True])
+    @pytest.mark.parametrize("codec", ["source", "jpeg"])
+    def test_records_come_back_byte_for_byte(self, subject: Backend, path: Path, codec: str, mixed: bool) -> None:
+        images = make_images(30, mixed=mixed)
+        records = encode(images, codec)
+        store(subject, path, images, layout_of(images, codec))
+        with subject.open(path) as reader:
+            for rows in (np.arange(30), np.array([29, 3, 3])):
+                found = reader.read(rows)
+                wanted = [records.record(row).tobytes() for row in rows.tolist()]
+                assert [found.record(index).tobytes() for index in range(len(rows))] == wanted
+                np.testing.assert_array_equal(found.labels, images.labels[rows])
 
     def test_plain_library_reads_it(self, subject: Backend, path: Path) -> None:
         images = make_images(1_003, side=4)
@@ -297,7 +310,7 @@ class BackendTests:
 
         def interrupted() -> None:
             with subject.create(path, layout_of(images, codec)) as writer:
-                writer.append(make_codec(codec).encode(Images(images.pixels[:5], images.labels[:5])))
+                writer.append(encode(Images(images.pixels[:5], images.labels[:5]), codec))
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

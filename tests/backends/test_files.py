@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged, NotAllowed
-from backends.images import Images, Layout
+from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from tests.backends.encoded import encoded
 from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
@@ -51,6 +52,53 @@ def test_labels_are_a_table_that_anything_reads(path: Path) -> None:
     lines = (path / "labels.csv").read_text().splitlines()
     assert lines[0] == "file,label"
     assert lines[1:] == [f"000/{index:06d}.raw,{label}" for index, label in enumerate(IMAGES.labels)]
+
+
+FILES = [encoded(IMAGES.pixels[index], form) for form in ("JPEG", "PNG", "BMP", "WebP") for index in range(3)]
+
+
+@pytest.fixture
+def passed_through(tmp_path: Path) -> Path:
+    """A container of ``FILES``, three of each format."""
+    records = Records(
+        np.frombuffer(b"".join(FILES), np.uint8), offsets_of([len(file) for file in FILES]), IMAGES.labels
+    )
+    with make_backend("files").create(tmp_path / "container", Layout(12, "source", (12, 13, 3))) as writer:
+        writer.append(records)
+    return tmp_path / "container"
+
+
+def test_files_that_are_passed_through_end_in_their_formats(passed_through: Path) -> None:
+    names = [line.partition(",")[0] for line in (passed_through / "labels.csv").read_text().splitlines()[1:]]
+    assert [(passed_through / name).read_bytes() for name in names] == FILES
+    assert [Path(name).suffix for name in names[::3]] == [".jpg", ".png", ".bmp", ".webp"]
+    with make_backend("files").open(passed_through) as reader:
+        found = reader.read(np.array([9, 0]))
+    assert [found.record(index).tobytes() for index in range(2)] == [FILES[9], FILES[0]]
+
+
+def test_aborting_removes_files_of_every_format(passed_through: Path) -> None:
+    records = make_backend("files").open(passed_through).read(slice(None))
+    writer = make_backend("files").create(passed_through.with_name("other"), Layout(13, "source", (12, 13, 3)))
+    writer.append(records)
+    with pytest.raises(ValueError, match="12 records"):
+        writer.close()
+    assert not passed_through.with_name("other").exists()
+
+
+@pytest.mark.parametrize("suffix", [b"", b"jpg", b"/../x", b"./a", b".j\0pg", b"\xff\xfe", b".PNG"])
+def test_names_that_are_not_ours_are_refused(passed_through: Path, suffix: bytes) -> None:
+    suffixes = np.load(passed_through / "suffixes.npy")
+    suffixes[7] = suffix
+    np.save(passed_through / "suffixes.npy", suffixes)
+    with make_backend("files").open(passed_through) as reader, pytest.raises(ContainerDamaged, match=r"suffixes\.npy"):
+        reader.read(slice(None))
+
+
+def test_a_file_that_has_lost_its_last_byte_is_refused_by_its_name(passed_through: Path) -> None:
+    os.truncate(passed_through / "000/000004.png", len(FILES[4]) - 1)
+    with make_backend("files").open(passed_through) as reader, pytest.raises(ContainerDamaged, match=r"000004\.png"):
+        reader.read(slice(None))
 
 
 def replace_by_link(file: Path) -> None:
