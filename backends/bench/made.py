@@ -8,6 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
+from backends.errors import NotAllowed
+
 RECORD = "made.jsonl"
 
 
@@ -20,15 +22,27 @@ class WorkFolder:
     ----------
     root
         A path that does not exist yet; missing folders above it are made, and removed again if empty.
+
+    Raises
+    ------
+    NotAllowed
+        It cannot be made, or is there.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         above = [folder for folder in root.parents if not folder.exists()]
-        root.mkdir(parents=True)
-        self._descriptor = os.open(root / RECORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        for folder in above:
-            self._record("above", str(folder))
+        try:
+            root.mkdir(mode=0o700, parents=True)
+            self._descriptor = os.open(root / RECORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            for folder in above:
+                self._record("above", str(folder))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (root / RECORD).unlink(missing_ok=True)
+                for folder in (root, *above):
+                    folder.rmdir()
+            raise NotAllowed(f"{root} cannot be made ({error.strerror}): choose another folder to write in.") from None
 
     def claim(self, name: str) -> Path:
         """The path for ``name``, written to the record; nothing is there yet."""
@@ -56,34 +70,46 @@ def clean(root: Path) -> tuple[Path, ...]:
     tuple of Path
         What is still there: what could not be removed, and ``root`` where somebody put something into it.
     """
-    record = root / RECORD
     try:
-        lines = record.read_text().splitlines()
+        made, above = _recorded(root)
+    except FileNotFoundError:
+        return (root,) if os.path.lexists(root) else ()
     except OSError:
-        return (root,) if root.exists() else ()
-    above: list[Path] = []
+        return (root,)
     left: list[Path] = []
-    for line in lines:
-        with contextlib.suppress(ValueError, KeyError):
-            found = json.loads(line)
-            if "above" in found:
-                above.append(Path(found["above"]))
-                continue
-            path = root / found["made"]
-            try:
-                _remove(path)
-            except OSError:
-                left.append(path)
+    for path in made:
+        try:
+            _remove(path)
+        except OSError:
+            left.append(path)
     if left:
         return tuple(left)
-    if {entry.name for entry in root.iterdir()} - {RECORD}:
+    try:
+        if {entry.name for entry in root.iterdir()} - {RECORD}:
+            return (root,)
+        (root / RECORD).unlink(missing_ok=True)
+        root.rmdir()
+    except FileNotFoundError:  # somebody else cleans too
+        return ()
+    except OSError:
         return (root,)
-    record.unlink()
-    root.rmdir()
-    for folder in above:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        for folder in above:
             folder.rmdir()
     return ()
+
+
+def _recorded(root: Path) -> tuple[list[Path], list[Path]]:
+    """What the record names in ``root``, and the folders made above it; lines that say neither are passed over."""
+    made, above = [], []
+    for line in (root / RECORD).read_bytes().splitlines():
+        with contextlib.suppress(ValueError):
+            match json.loads(line):
+                case {"above": str(name)} if Path(name) in root.parents:
+                    above.append(Path(name))
+                case {"made": str(name)} if name not in ("", "..") and name == Path(name).name:
+                    made.append(root / name)
+    return made, above
 
 
 def _remove(path: Path) -> None:

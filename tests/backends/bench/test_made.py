@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from backends.bench.made import WorkFolder, clean
+from backends.errors import NotAllowed
 
 
 def test_all_that_was_claimed_is_removed_and_the_folders_with_it(tmp_path: Path) -> None:
@@ -43,6 +47,49 @@ def test_a_crash_leaves_a_record_by_which_the_next_start_cleans(tmp_path: Path) 
     record.write_bytes(record.read_bytes() + b'{"made": "torn')
     assert clean(work.root) == ()
     assert not work.root.exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"made": "."}',
+        b'{"made": ".."}',
+        b'{"made": "../precious"}',
+        b'{"made": "/%b/precious"}',
+        b'{"made": ""}',
+        b"5",
+        b"\xff",
+        b"[]",
+    ],
+)
+def test_a_record_that_is_spoilt_removes_nothing_else(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "precious").mkdir()
+    work = WorkFolder(tmp_path / "work")
+    (work.root / "theirs").write_bytes(b"precious")
+    record = work.root / "made.jsonl"
+    record.write_bytes(line.replace(b"%b", bytes(tmp_path)) + b"\n" + record.read_bytes())
+    assert clean(work.root) == (work.root,)
+    assert (tmp_path / "precious").is_dir()
+    assert (work.root / "theirs").exists()
+
+
+def test_two_may_clean_at_once_and_only_the_owner_looks_inside(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path / "new" / "work")
+    for name in map(str, range(300)):
+        work.claim(name).write_bytes(b"x")
+    assert work.root.stat().st_mode & 0o777 == 0o700
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(clean, [work.root] * 4)) <= {(), (work.root,)}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    with pytest.raises(NotAllowed, match=r"nowhere/work cannot be made \(File exists\)"):
+        WorkFolder(tmp_path / "nowhere" / "work")
+    with pytest.raises(NotAllowed, match="File name too long"):
+        WorkFolder(tmp_path / "new" / ("n" * 300))
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_without_a_record_is_left_alone(tmp_path: Path) -> None:
