@@ -1,12 +1,13 @@
 """The folder of a job: what it holds, and how others see whether the job lives.
 
 spec.json      what to do            log.txt   what its processes printed
-events.jsonl   what happened         lock      held, as a POSIX lock, while the job lives
+events.jsonl   what happened         lock      held, with flock, while the job lives
 cancel         appears when somebody asks the job to stop
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,16 +35,16 @@ def new_folder(jobs: Path, plan: Plan) -> Path:
     NotAllowed
         The folder cannot be made.
     """
-    name = time.strftime("%Y%m%d-%H%M%S-") + "".join(
-        secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4)
-    )
-    folder = jobs / name
+    folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
+    partial = folder / (SPEC + ".partial")
     try:
         folder.mkdir(parents=True, mode=0o700)
-        partial = folder / (SPEC + ".partial")
         partial.write_text(json.dumps({"kind": "bench", "created": time.time(), "plan": asdict(plan)}, indent=1))
         partial.replace(folder / SPEC)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+            folder.rmdir()
         reason = error.strerror or str(error)
         raise NotAllowed(
             f"the job's folder {folder} cannot be made ({reason}): set XDG_STATE_HOME elsewhere."
@@ -61,8 +62,10 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
     """
     try:
         found = json.loads((folder / SPEC).read_text())
-        return from_fields(Plan, found["plan"]), float(found["created"])
-    except (OSError, ValueError, KeyError, TypeError):
+        created = float(found["created"])
+        time.localtime(created)
+        return from_fields(Plan, found["plan"]), created
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
 
 
@@ -72,30 +75,26 @@ def hold_lock(folder: Path) -> int:
     Raises
     ------
     ImgstoreError
-        Another process holds it.
+        Somebody held it before: a job is done once.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ImgstoreError(f"the job {folder.name} is being worked on by another process.") from None
-    os.ftruncate(descriptor, 0)
+    if (folder / LOCK).exists():
+        raise ImgstoreError(f"the job {folder.name} was begun before: start a new one.")
+    unseen = folder / f"{LOCK}.{os.getpid()}"  # appears as the lock once it is held
+    descriptor = os.open(unseen, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.write(descriptor, f"{os.getpid()}\n".encode())
+    unseen.rename(folder / LOCK)
     return descriptor
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The process that holds the job's lock; None where nobody does.
-
-    Never to be asked by the process that holds it: closing any descriptor of a file drops its POSIX locks.
-    """
+    """The process that holds the job's lock; None where nobody does."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
         return None
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         text = os.read(descriptor, 32).decode(errors="replace").strip()
         return int(text) if text.isdigit() else 0

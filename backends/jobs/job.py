@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.bench.disk import free_bytes
 from backends.bench.made import clean
 from backends.bench.plan import Plan, check_plan
 from backends.errors import ImgstoreError
@@ -113,6 +114,8 @@ class Job:
 
     def _death(self) -> str:
         words = last_words(self.folder)
+        if free_bytes(self.folder) == 0:
+            return f"the job's process died, and the disk of {self.folder} is full: free some, or set XDG_STATE_HOME."
         return "the job's process died" + (f"; its last words: {words}" if words else " without a word.")
 
 
@@ -129,8 +132,9 @@ def start_run(plan: Plan, jobs: Path) -> Job:
     ImgstoreError
         The plan cannot be meant, or the job's folder cannot be made.
     """
-    folder = new_folder(jobs, check_plan(plan))
+    plan = check_plan(plan)
     sweep(jobs)
+    folder = new_folder(jobs, plan)
     if plan.in_thread:
         from backends.jobs.work import do_job
 
@@ -181,7 +185,7 @@ def _starting(folder: Path) -> bool:
     if (folder / LOCK).exists():
         return False
     _, created = read_spec(folder)
-    return time.time() - created < _START_SECONDS
+    return 0 <= time.time() - created < _START_SECONDS
 
 
 def _state(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, UsageError
 from backends.jobs import events
-from backends.jobs.folder import lock_holder
+from backends.jobs.folder import hold_lock, lock_holder
 from backends.jobs.job import Job, list_jobs, open_job, start_run, sweep
 from backends.jobs.result import Result, collect
 
@@ -280,6 +281,37 @@ def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
     assert failed.exit_code == code
     assert list(work.iterdir()) == []
     assert [one.state for one in list_jobs(jobs)] == ["failed"]
+
+
+def test_looking_for_who_holds_a_lock_takes_and_drops_none(work: Path) -> None:
+    assert lock_holder(work) is None
+    held = hold_lock(work)
+    assert [lock_holder(work), lock_holder(work)] == [os.getpid()] * 2
+    os.close(held)
+    with (work / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert lock_holder(work) is None
+    with pytest.raises(ImgstoreError, match="was begun before"):
+        hold_lock(work)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("spec.json", lambda path: path.write_bytes(b"\xff")),
+        ("spec.json", lambda path: path.write_text(path.read_text().replace('"created": ', '"created": 1e300'))),
+        ("events.jsonl", lambda path: (path.unlink(), path.mkdir())),
+    ],
+)
+def test_a_broken_job_spoils_neither_the_list_nor_the_next_start(
+    jobs: Path, work: Path, name: str, change: Callable[[Path], object]
+) -> None:
+    broken = start_run(plan(work), jobs)
+    finish(broken)
+    change(broken.folder / name)
+    job = start_run(plan(work), jobs)
+    assert finish(job).outcome == "finished"
+    assert (job.id, "finished") in [(one.id, one.state) for one in list_jobs(jobs)]
 
 
 def test_what_is_not_a_job_is_one_sentence(tmp_path: Path) -> None:
