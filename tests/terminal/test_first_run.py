@@ -1,0 +1,129 @@
+"""The first run of the real program in a real terminal, by keys alone, frame by frame."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.jobs.job import list_jobs, open_job
+from tests.terminal.terminal import Terminal, program
+
+GOLDEN = Path(__file__).parent / "golden"
+ENTER, ESCAPE = "\r", "\x1b"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "imgstore-tui" / "jobs"
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """The program as a shell starts it, in an empty folder, in a window of 80x24."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = Terminal([program()], environment)
+    yield found
+    found.close()
+
+
+def masked(frame: str) -> str:
+    """A frame without what differs from run to run: figures, the drawing, the machine and its disks."""
+    text = re.sub(r"^(  imgstore +\w+).*", r"\1", frame)
+    text = re.sub(r"in\s*│\n│ \S+ \(\w+\)| in \S+ \(\w+\)", " in FOLDER", text)
+    text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB)\b", lambda found: "#".rjust(len(found[0])), text)
+    text = re.sub(r"(?m)^│ +This ext4 has no journal.*\n", "", text)
+    text = re.sub(r"(read 2,000:) .*(median of 3)", r"\1 (headline) \2", text)
+    text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
+    text = re.sub(r"(│ \(chart\)\n)+", "│ (chart)\n", text)
+    return "\n".join(re.sub(r" +│$", " │", line).rstrip() for line in text.splitlines()) + "\n"
+
+
+def compare(frame: str, name: str) -> None:
+    """Compare a masked frame with its golden text; where IMGSTORE_UPDATE_GOLDEN is set, write it instead."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("IMGSTORE_UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(masked(frame), encoding="utf-8")
+    assert masked(frame) == path.read_text(encoding="utf-8")
+
+
+def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) -> None:
+    compare(
+        terminal.wait_for_text("imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "q quit"),
+        "1-start",
+    )
+    terminal.press(ENTER)
+    compare(terminal.wait_for_text("writes to", "CIFAR-10", "Enter runs it", "78 trials", "Enter run"), "2-plan")
+    terminal.press(ENTER)
+    terminal.wait_for_text("running")
+    frame = terminal.wait_for_text("median of 3", "finished", "Enter read times")
+    assert terminal.keys == 2
+    compare(frame, "3-finished")
+    chart = frame[frame.index("4 Log storage time") :]
+    for mark, name in (("●", "files"), ("▲", "lmdb"), ("■", "hdf5")):
+        assert mark in chart
+        assert re.search(rf" {name} *│", chart), f"the line of {name} has no name at its end"
+
+
+def test_quitting_gives_the_terminal_back(terminal: Terminal) -> None:
+    terminal.wait_for_text("Open a folder")
+    terminal.press("q")
+    assert terminal.wait_for_end() == 0
+    assert terminal.raw.rstrip().endswith(b"\x1b[?1049l") or b"\x1b[?1049l" in terminal.raw[-200:]
+
+
+def start_a_run(terminal: Terminal) -> None:
+    terminal.wait_for_text("Open a folder")
+    terminal.press(ENTER)
+    terminal.wait_for_text("Enter runs it")
+    terminal.press(ENTER)
+    terminal.wait_for_text("▸")
+
+
+def test_a_dropped_line_ends_the_screen_and_not_the_run(terminal: Terminal, jobs: Path) -> None:
+    start_a_run(terminal)
+    terminal.hang_up()
+    _, status = os.waitpid(terminal.pid, 0)
+    terminal.pid = 0
+    assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP)
+    (job,) = list_jobs(jobs)
+    list(open_job(job.folder).follow())
+    assert [one.state for one in list_jobs(jobs)] == ["finished"]
+
+
+def test_x_stops_a_run_and_what_finished_stays(terminal: Terminal, jobs: Path) -> None:
+    start_a_run(terminal)
+    terminal.press("x")
+    terminal.wait_for_text("stopped")
+    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_screen_with_its_code(terminal: Terminal, number: signal.Signals, code: int) -> None:
+    terminal.wait_for_text("Open a folder")
+    os.kill(terminal.pid, number)
+    assert terminal.wait_for_end() == code
+    assert b"\x1b[?1049l" in terminal.raw
+
+
+def test_a_wrong_path_is_told_where_the_user_looks(environment: dict[str, str], tmp_path: Path) -> None:
+    found = Terminal([program(), str(tmp_path / "nothing[/]\x1b]0;title\x07")], environment)
+    frame = found.wait_for_text("nothing[/]")
+    assert "\\x1b" in frame or "…" in frame
+    assert b"\x1b]0;title" not in found.raw
+    found.press("q")
+    assert found.wait_for_end() == 0
+    found.close()
