@@ -9,6 +9,10 @@ Needs pytest.
 
 from __future__ import annotations
 
-from backends.testing.suite import BackendTests
+import pytest
+
+pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("batches", "contents", "readers", "writers")))
+
+from backends.testing.suite import BackendTests  # noqa: E402
 
 __all__ = ["BackendTests"]
