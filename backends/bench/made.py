@@ -38,10 +38,9 @@ class WorkFolder:
             for folder in above:
                 self._record("above", str(folder))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                (root / RECORD).unlink(missing_ok=True)
-                for folder in (root, *above):
-                    folder.rmdir()
+            for undo in ((root / RECORD).unlink, *(folder.rmdir for folder in (root, *above))):
+                with contextlib.suppress(OSError):
+                    undo()
             raise NotAllowed(f"{root} cannot be made ({error.strerror}): choose another folder to write in.") from None
 
     def claim(self, name: str) -> Path:
