@@ -45,7 +45,3 @@ class BackendUnavailable(ImgstoreError, ImportError):
 
 class Cancelled(ImgstoreError):
     """Somebody asked to stop, and it stopped."""
-
-
-class JobDied(ImgstoreError):
-    """A job's process ended without saying how its work ended."""

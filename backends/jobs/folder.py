@@ -3,6 +3,7 @@
 spec.json      what to do            log.txt   what its processes printed
 events.jsonl   what happened         lock      held, with flock, while the job lives
 cancel         appears when somebody asks the job to stop
+heard          appears when the job stops for that, and cleans up
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from backends.fields import from_fields
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEC, EVENTS, LOG, LOCK, CANCEL = "spec.json", "events.jsonl", "log.txt", "lock", "cancel"
+SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
+CANCEL, HEARD = "cancel", "heard"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 

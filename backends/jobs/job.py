@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from backends.bench.disk import free_bytes
 from backends.bench.made import clean
 from backends.bench.plan import Plan, check_plan
-from backends.errors import ImgstoreError
+from backends.errors import ImgstoreError, NotAllowed
 from backends.jobs import events
-from backends.jobs.folder import CANCEL, EVENTS, LOCK, LOG, SPEC, last_words, lock_holder, new_folder, read_spec
+from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, last_words, lock_holder, new_folder, read_spec
 from backends.jobs.journal import Tail
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0
-"""How long a cancelled job may take to end by itself."""
+"""How long a job may take to hear that it is cancelled; its clean-up may take longer."""
 
 _START_SECONDS = 10.0
 _LAST_BYTES = 1 << 16
@@ -107,6 +107,8 @@ class Job:
     def _end_if_deaf(self) -> None:
         if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
             return
+        if (self.folder / HEARD).exists():
+            return
         holder = lock_holder(self.folder) if not isinstance(self._worker, threading.Thread) else None
         if holder:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -159,10 +161,21 @@ def open_job(folder: Path) -> Job:
 
 
 def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
-    """All jobs below ``jobs``, the newest first; folders that are not a job's are passed over."""
+    """All jobs below ``jobs``, the newest first; what is not a job's folder is passed over.
+
+    Raises
+    ------
+    NotAllowed
+        ``jobs`` is there and cannot be listed.
+    """
+    try:
+        folders = sorted(jobs.iterdir(), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise NotAllowed(f"{jobs} cannot be listed ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
     found = []
-    for spec in sorted(jobs.glob(f"*/{SPEC}"), reverse=True):
-        folder = spec.parent
+    for folder in folders:
         with contextlib.suppress(ImgstoreError):
             plan, started = read_spec(folder)
             found.append(JobFacts(folder.name, folder, _state(folder), started, plan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from backends.errors import ImgstoreError
 from backends.jobs import events
-from backends.jobs.folder import CANCEL, EVENTS, hold_lock, read_spec
+from backends.jobs.folder import CANCEL, EVENTS, HEARD, hold_lock, read_spec
 from backends.jobs.journal import Journal
 from backends.jobs.run import run
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def work(folder: Path) -> int:
-    """Do the job of ``folder`` in this process, which SIGINT and SIGTERM cancel.
+    """Do the job of ``folder`` in this process, which SIGINT, SIGTERM and SIGHUP cancel.
 
     Returns
     -------
@@ -31,18 +32,26 @@ def work(folder: Path) -> int:
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         (folder / CANCEL).touch()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask_to_stop)
     return do_job(folder)
 
 
 def do_job(folder: Path) -> int:
     """Do the job of ``folder`` in this thread; the last event says how it ended."""
+
+    def cancelled() -> bool:
+        asked = (folder / CANCEL).exists()
+        if asked:
+            with contextlib.suppress(OSError):
+                (folder / HEARD).touch()
+        return asked
+
     lock = hold_lock(folder)
     journal = Journal(folder / EVENTS)
     try:
         plan, _ = read_spec(folder)
-        run(plan, folder.name, journal.append, (folder / CANCEL).exists)
+        run(plan, folder.name, journal.append, cancelled)
     except ImgstoreError as error:
         journal.append(events.JobFailed(time.time(), str(error), error.exit_code))
     except Exception as error:  # the last place where anybody can be told

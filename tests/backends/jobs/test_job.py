@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from backends.bench.plan import Plan
-from backends.errors import ImgstoreError, UsageError
+from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.jobs import events
-from backends.jobs.folder import hold_lock, lock_holder
+from backends.jobs.folder import hold_lock, lock_holder, new_folder
 from backends.jobs.job import Job, list_jobs, open_job, start_run, sweep
 from backends.jobs.result import Result, collect
 
@@ -151,17 +151,52 @@ def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(jobs: Path, work: 
     job.cancel()
     result = finish(job)
     assert result.outcome == "cancelled"
+    assert (job.folder / "heard").exists()
     assert result.measurements
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_cancels_a_job(jobs: Path, work: Path, number: signal.Signals) -> None:
     job = start_run(endless(work), jobs)
     follow_until(job, is_trial)
     os.kill(lock_holder(job.folder) or 0, number)
     assert finish(job).outcome == "cancelled"
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize(("heard", "last"), [(True, events.RunFinished), (False, events.JobFailed)])
+def test_only_a_job_that_does_not_hear_a_cancel_is_killed_for_it(
+    jobs: Path, work: Path, heard: bool, last: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backends.jobs import events\n"
+        "from backends.jobs.folder import hold_lock; from backends.jobs.journal import Journal\n"
+        "folder = Path(sys.argv[1]); lock = hold_lock(folder)\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "Journal(folder / 'events.jsonl').append(events.RunFinished(1.0, 'cancelled', 1.0))"
+    )
+    folder = new_folder(jobs, plan(work))
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+    ) as cleaning:
+        assert cleaning.stdin is not None
+        assert cleaning.stdout is not None
+        cleaning.stdout.readline()
+
+        class LookedOnce(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                if heard and cleaning.stdin is not None:
+                    cleaning.stdin.close()
+                return super().wait(timeout)
+
+        monkeypatch.setattr("backends.jobs.job.PATIENCE_SECONDS", 0.0)
+        if heard:
+            (folder / "heard").touch()
+        job = Job(folder)
+        job.cancel()
+        assert [type(event) for event in job.follow(LookedOnce())] == [last]
 
 
 def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
@@ -312,6 +347,13 @@ def test_a_broken_job_spoils_neither_the_list_nor_the_next_start(
     job = start_run(plan(work), jobs)
     assert finish(job).outcome == "finished"
     assert (job.id, "finished") in [(one.id, one.state) for one in list_jobs(jobs)]
+
+
+def test_a_folder_of_jobs_that_cannot_be_listed_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed, match=r"cannot be listed \(File name too long\): set XDG_STATE_HOME"):
+        list_jobs(tmp_path / ("n" * 300))
+    (tmp_path / "file").touch()
+    assert list_jobs(tmp_path / "file") == list_jobs(tmp_path / "none") == ()
 
 
 def test_what_is_not_a_job_is_one_sentence(tmp_path: Path) -> None:
