@@ -13,6 +13,9 @@ from backends.errors import UsageError
 if TYPE_CHECKING:
     from backends.datasets.facts import DatasetFacts
 
+MOST_IMAGES = 10**12
+MOST_REPEATS = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -72,10 +75,12 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
     if not plan.sizes:
         raise UsageError("no sizes: name at least one number of images, such as 1000.")
     for size in plan.sizes:
-        if size < 1:
-            raise UsageError(f"size {size} is not a number of images: choose 1 or more.")
-    if plan.repeats < 1:
-        raise UsageError(f"{plan.repeats} repeats measure nothing: choose 1 or more.")
+        if not 1 <= size <= MOST_IMAGES:
+            raise UsageError(f"size {size} is not a number of images: choose 1 to {MOST_IMAGES:,}.")
+    if not 1 <= plan.repeats <= MOST_REPEATS:
+        raise UsageError(f"{plan.repeats} repeats cannot be made: choose 1 to {MOST_REPEATS:,}.")
+    if plan.seed < 0:
+        raise UsageError(f"seed {plan.seed} is below 0: choose a whole number from 0 on.")
     unknown = [name for name in plan.operations if name not in OPERATIONS]
     if unknown or not plan.operations:
         raise UsageError(f"there is no operation {unknown[0] if unknown else ''!r}: choose of {', '.join(OPERATIONS)}.")
