@@ -153,8 +153,8 @@ def _syncfs(path: Path) -> bool:
 def choose_work_dir(asked: str | None, source: Path | None) -> Path:
     """The folder that a run writes in.
 
-    ``asked`` where given; else the folder that the dataset ``source`` lies in, the current folder or
-    ``/var/tmp``, the first that is writable and not in memory.
+    ``asked`` where given, its links followed; else the folder that the dataset ``source`` lies in, the current
+    folder or ``/var/tmp``, the first that is writable and not in memory.
 
     Raises
     ------
@@ -162,10 +162,14 @@ def choose_work_dir(asked: str | None, source: Path | None) -> Path:
         None of them can be written to.
     """
     if asked is not None:
-        folder = Path(asked).expanduser().absolute()
-        if folder.exists() and not folder.is_dir():
+        try:
+            folder = Path(asked).expanduser().resolve()
+            nearest = nearest_existing(folder)
+        except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home, a link to itself
+            raise NotAllowed(f"{asked} cannot be reached ({error}): choose another folder with --work-dir.") from None
+        if nearest == folder and not folder.is_dir():
             raise NotAllowed(f"{folder} is a file: name a folder to write in.")
-        if not _writable(nearest_existing(folder)):
+        if not _writable(nearest):
             raise NotAllowed(f"{folder} cannot be written to: choose another folder with --work-dir.")
         return folder
     candidates = [source.absolute().parent, Path.cwd()] if source is not None else []

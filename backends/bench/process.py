@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from backends.bench.measurement import Measurement
 
 POLL_SECONDS = 0.1
+MESSAGE = 2000
+"""Characters of a library's words that are kept."""
+
 _NEARLY_FULL = 1 << 20
 
 
@@ -91,7 +94,7 @@ def attempt(task: Task) -> Measurement:
         return blank(task.trial, "failed", "out of memory: choose fewer images, or free some memory.")
     except Exception as error:  # whatever a library raises is this trial's result, not the run's end
         traceback.print_exc()
-        return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}")
+        return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}"[:MESSAGE])
 
 
 def counted(counter: Path) -> int:

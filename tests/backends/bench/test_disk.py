@@ -63,6 +63,20 @@ def test_a_file_is_no_folder_to_write_in(tmp_path: Path) -> None:
         choose_work_dir(str(tmp_path / "file"), None)
 
 
+def test_a_folder_has_one_name_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    for name in ("folder", "link", "folder/../link/", "./folder"):
+        assert choose_work_dir(f"{tmp_path}/{name}", None) == (tmp_path / "folder").resolve()
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "{}/loop/x", "{}/" + "n" * 300])
+def test_a_folder_that_cannot_be_reached_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(NotAllowed, match=r"cannot be reached .* choose another folder"):
+        choose_work_dir(name.format(tmp_path), None)
+
+
 def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
     check_space(tmp_path, 1, 1)
     with pytest.raises(NoSpace, match=r"MiB free .* needs up to 1,125,899,906,842,624"):
