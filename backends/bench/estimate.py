@@ -24,6 +24,8 @@ _DECODE_RATE = 100e6
 
 _CONTAINER_BYTES = 1 << 20
 _RECORD_BYTES = 160
+_MEMBER_BYTES = {"tar": 2_176}
+"""What a backend puts around a record besides: headers, the label in a member of its own, and the rest of blocks."""
 _IMAGES_A_FOLDER = 1000
 _SAMPLE_MARGIN = 1.25
 """A sample's pictures may be larger than the dataset's on average."""
@@ -76,7 +78,7 @@ def record_bytes(codec: str, facts: DatasetFacts) -> int:
 def artefact_need(configuration: str, count: int, facts: DatasetFacts, block: int) -> Need:
     """The most that one container of ``count`` images takes: every record starts a block of its own at worst."""
     parsed = Configuration.parse(configuration, facts)
-    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES
+    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + _MEMBER_BYTES.get(parsed.backend, 0)
     files = count + math.ceil(count / _IMAGES_A_FOLDER) if parsed.backend == "files" else 1
     return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + _CONTAINER_BYTES, files + 6)
 
