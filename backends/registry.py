@@ -55,13 +55,20 @@ class BackendEntry:
 
 @dataclass(frozen=True, slots=True)
 class CodecEntry:
-    """What is known of a codec without importing it."""
+    """What is known of a codec without importing it.
+
+    Attributes
+    ----------
+    channels
+        The numbers of channels that it keeps.
+    """
 
     name: str
     title: str
     target: str
     options: type[Options] = Options
     lossless: bool = True
+    channels: tuple[int, ...] = (1, 3, 4)
 
 
 _BACKENDS = (
@@ -76,7 +83,7 @@ _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
     CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),
     CodecEntry("source", "picture files as they are", "backends.codecs.source:Source"),
-    CodecEntry("jpeg", "JPEG, lossy", "backends.codecs.jpeg:Jpeg", options=JpegOptions, lossless=False),
+    CodecEntry("jpeg", "JPEG, lossy", "backends.codecs.jpeg:Jpeg", JpegOptions, lossless=False, channels=(1, 3)),
 )
 
 

@@ -46,7 +46,8 @@ class Configuration:
         Raises
         ------
         UsageError
-            A name or an option that is not there, an empty folder, or ``source`` for a dataset without files.
+            A name or an option that is not there, an empty folder, ``source`` for a dataset without files, or a codec
+            that does not keep the dataset's channels.
         """
         what, at, folder = text.partition("@")
         if at and not folder:
@@ -58,6 +59,10 @@ class Configuration:
         codec = codec or _default_codec(entry, facts)
         if codec == SOURCE and facts is not None and facts.source_bytes is None:
             raise UsageError(f"{text!r}: {facts.kind} keeps arrays, not files to pass through: choose raw or png.")
+        if facts is not None and facts.image_shape is not None:
+            channels = facts.image_shape[2]
+            if channels not in codec_entry(codec).channels:
+                raise UsageError(f"{text!r}: {codec} keeps no images of {channels} channels: choose raw or png.")
         return cls(
             backend=backend,
             codec=codec,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, check_plan, default_sizes, trials
+from backends.datasets import open_dataset
 from backends.errors import UsageError
 
 PLAN = Plan("sample", ("files", "lmdb", "hdf5"), (100, 10), repeats=3)
@@ -46,6 +48,13 @@ def test_a_configuration_has_one_name_that_parses_back(text: str, name: str) -> 
 def test_what_is_not_a_configuration_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
         Configuration.parse(text)
+
+
+def test_a_codec_that_does_not_keep_the_channels_is_one_sentence() -> None:
+    facts = open_dataset("sample").facts()
+    assert Configuration.parse("tar+jpeg", facts).codec == "jpeg"
+    with pytest.raises(UsageError, match=r"'tar\+jpeg': jpeg keeps no images of 4 channels: choose raw or png"):
+        Configuration.parse("tar+jpeg", replace(facts, image_shape=(8, 8, 4)))
 
 
 @pytest.mark.parametrize(
