@@ -123,12 +123,12 @@ def _footnotes(result: Result) -> list[str]:
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",
     ]
     lines += [safe_text(note, limit=500) for note in result.notes]
-    lines += [
+    lines += dict.fromkeys(
         f"{one.outcome}: {safe_text(one.configuration)} {one.operation} {one.count:,}: "
         f"{safe_text(one.message, limit=500)}"
         for one in result.failures
         if one.shown
-    ]
+    )
     if result.outcome == "cancelled":
         lines.append("The run was stopped; what had finished is above.")
     if result.message:

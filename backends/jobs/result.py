@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.bench.environment import Environment
@@ -17,7 +19,6 @@ from backends.jobs import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def collect(found: Iterable[events.Event]) -> Result | None:
         plan=start.plan,
         dataset=start.dataset,
         environment=start.environment,
-        notes=(*start.dataset.notes, *start.notes, *_left_out(staging)),
+        notes=(*start.dataset.notes, *start.notes, *_left_out(staging), *_left_behind(end)),
         outcome=outcome,
         seconds=end.time - start.time if end else 0.0,
         staging_seconds=staging.seconds if staging else 0.0,
@@ -94,6 +95,12 @@ def _left_out(staging: events.Staging | None) -> tuple[str, ...]:
     if staging is None or not staging.failures:
         return ()
     return (f"{staging.failures:,} pictures do not decode and were left out: {'; '.join(staging.examples)}.",)
+
+
+def _left_behind(end: events.Event | None) -> tuple[str, ...]:
+    if not isinstance(end, events.RunFinished) or not end.left:
+        return ()
+    return (f"Not all in them was the run's, or could be removed: {', '.join(end.left[:20])}.",)
 
 
 def to_json(result: Result) -> str:
@@ -113,18 +120,28 @@ def to_json(result: Result) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
+def is_special(path: Path) -> bool:
+    """Whether ``path`` is there and is no file that could be replaced: a device, a pipe."""
+    return path.exists() and not path.is_file()
+
+
 def write_file(path: Path, text: str) -> None:
     """Write ``text`` under a temporary name beside ``path`` and rename it, so that it is there whole or not.
+
+    Links are followed; into a device or a pipe it is written as into a stream.
 
     Raises
     ------
     NotAllowed
         It cannot be written there.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".imgstore-{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        (path if is_special(path) else partial).write_text(text, encoding="utf-8")
+        if not is_special(path):
+            partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise NotAllowed(f"{path} cannot be written: {error.strerror or error}.") from None
