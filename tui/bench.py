@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from backends.datasets import open_dataset
 from backends.errors import NotAllowed, UsageError
 from backends.jobs import events
 from backends.jobs.job import Job, open_job, start_run
-from backends.jobs.result import collect, to_json, write_file
+from backends.jobs.result import collect, is_special, to_json, write_file
 from backends.registry import backend_entries
 from tui.narrate import make_narrator, say
 from tui.report import result_text
@@ -60,8 +61,6 @@ def make_plan(
         An option cannot be meant, or the dataset cannot be opened.
     """
     chosen = configurations or tuple(name for name, entry in backend_entries().items() if entry.installed)
-    for text in chosen:
-        Configuration.parse(text)
     asked = parse_sizes(sizes) if sizes is not None else None
     plan = Plan(
         dataset,
@@ -89,9 +88,11 @@ def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:
         _check_writable(Path(str(json_file)))
     job = start_run(plan, jobs)
     result, failed, stopped = _follow(job)
-    if result is not None and json_file not in (None, "-"):
-        write_file(Path(str(json_file)), to_json(result))
-    code = _report(result, failed, as_json=json_file == "-")
+    try:
+        if result is not None and json_file not in (None, "-"):
+            write_file(Path(str(json_file)), to_json(result))
+    finally:
+        code = _report(result, failed, as_json=json_file == "-")
     return stopped or code
 
 
@@ -111,7 +112,7 @@ def _report(result: Result | None, failed: events.JobFailed | None, *, as_json: 
 
 
 def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.JobFailed | None, int]:
-    """Follow a job to its end, or to a signal where it is not ours to stop.
+    """Follow a job to its end, or to a signal where it is not ours to stop; a second signal leaves it to itself.
 
     The last value is the exit code where a signal came.
     """
@@ -120,11 +121,11 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
-        stopped = 128 + number
-        if stoppable:
-            job.cancel()
-        else:
+        if stopped or not stoppable:
             enough.set()
+        else:
+            job.cancel()
+        stopped = 128 + number
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     narrator = make_narrator()
@@ -142,7 +143,14 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
 
 
 def _check_writable(path: Path) -> None:
-    if path.is_dir():
+    try:
+        target = path.resolve()
+        is_folder, has_folder, special = target.is_dir(), target.parent.is_dir(), is_special(path)
+    except (OSError, RuntimeError) as error:
+        raise NotAllowed(f"--json {path} cannot be reached ({error}).") from None
+    if is_folder:
         raise UsageError(f"--json {path} is a folder: name a file.")
-    if not path.absolute().parent.is_dir():
-        raise NotAllowed(f"--json {path}: there is no folder {path.absolute().parent} to write it in.")
+    if not has_folder:
+        raise NotAllowed(f"--json {path}: there is no folder {target.parent} to write it in.")
+    if not os.access(path if special else target.parent, os.W_OK):
+        raise NotAllowed(f"--json {path} must not be written: name another file.")

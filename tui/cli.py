@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -181,8 +185,11 @@ def main() -> None:
     """Entry point: every error a user can cause is one sentence and an exit code."""
     from backends.errors import ImgstoreError
 
+    _complete_streams()
     try:
+        _check_current_folder()
         code = cli.main(standalone_mode=False, prog_name=PROGRAM)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -194,23 +201,43 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output has enough
         code = _abandon_output()
     except Exception as error:  # a mistake of ours: one sentence here, the rest in a file
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            _say("standard output is on a full disk.")
+            sys.exit(_abandon_output())
         _say(f"internal error ({type(error).__name__}: {error}); the details are in {_write_details()}")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _complete_streams() -> None:
+    """Open what the shell closed, on nothing, and show what a stream's encoding lacks as a question mark."""
+    for name in ("stdin", "stdout", "stderr"):  # each takes the lowest number that is free: its own
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _check_current_folder() -> None:
+    from backends.errors import NotAllowed
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise NotAllowed("the current folder was removed: change to another one.") from None
+
+
 def _abandon_output() -> int:
     """Let the interpreter flush into nothing instead of complaining at its end."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
 def _say(sentence: str) -> None:
+    from tui.narrate import say
     from tui.text import safe_text
 
-    click.echo(f"{PROGRAM}: {safe_text(sentence, limit=1000)}", err=True)
+    say(f"{PROGRAM}: {safe_text(sentence, limit=1000)}")
 
 
 def _write_details() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -30,9 +31,12 @@ def make_narrator() -> Narrator:
 
 
 def say(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """One line on standard error; a run goes on though nobody reads what is said of it."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Lines:

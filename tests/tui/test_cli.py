@@ -79,7 +79,7 @@ def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, st
         (("sample", "--sizes", "abc"), "'abc' is not a number of images", 2),
         (("sample", "--sizes", "0"), "size 0 is not a number of images", 2),
         (("sample", "--sizes", ""), "'' is not a number of images", 2),
-        (("sample", "--repeats", "0"), "0 repeats measure nothing", 2),
+        (("sample", "--repeats", "0"), "0 repeats cannot be made", 2),
         (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
         (("sample", "--split", "dev"), "dev", 2),
         (("/not/there",), "/not/there", 1),
@@ -117,6 +117,58 @@ def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environmen
     assert process.returncode == 130
     assert "The run was stopped" in output
     assert list(work.iterdir()) == []
+
+
+def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        (job,) = json.loads(call(environment, "jobs", "--json").stdout)
+        stuck = int(Path(job["folder"], "lock").read_text())
+        os.kill(stuck, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        while not Path(job["folder"], "cancel").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert process.returncode == 130
+        os.kill(stuck, signal.SIGCONT)
+    assert call(environment, "jobs", "show", job["id"]).returncode == 0
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full", "2> >(true)"])
+def test_a_run_goes_on_though_nobody_reads_what_it_says(
+    environment: dict[str, str], work: Path, tmp_path: Path, closed: str
+) -> None:
+    target = tmp_path / "out.json"
+    words = f"'{PROGRAM}' bench sample npy --sizes 10 --repeats 1 --work-dir '{work}' --json '{target}' {closed}"
+    found = subprocess.run(["bash", "-c", words], env=environment, capture_output=True, text=True)
+    assert found.returncode == 0
+    assert "Error" not in found.stderr
+    assert json.loads(target.read_text())["outcome"] == "finished"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_standard_output_on_a_full_disk_is_one_sentence(environment: dict[str, str]) -> None:
+    found = subprocess.run(
+        f"'{PROGRAM}' backends >/dev/full", shell=True, env=environment, capture_output=True, text=True
+    )
+    assert (found.returncode, found.stderr) == (1, "imgstore-tui: standard output is on a full disk.\n")
+
+
+def test_an_output_that_lacks_our_characters_shows_others(environment: dict[str, str], work: Path) -> None:
+    found = bench(environment | {"PYTHONIOENCODING": "ascii"}, work, "sample", "hdf5", "--sizes", "2000")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.isascii()
+
+
+def test_a_current_folder_that_is_gone_is_one_sentence(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    words = f"cd '{tmp_path}/gone' && rmdir '{tmp_path}/gone' && '{PROGRAM}' info sample"
+    found = subprocess.run(words, shell=True, env=environment, capture_output=True, text=True)
+    assert (found.returncode, "the current folder was removed" in found.stderr) == (1, True)
 
 
 def test_info_says_what_a_dataset_is(environment: dict[str, str]) -> None:
