@@ -93,7 +93,7 @@ def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:
             write_file(Path(str(json_file)), to_json(result))
     finally:
         code = _report(result, failed, as_json=json_file == "-")
-    return stopped or code
+    return stopped or (130 if result is not None and result.outcome == "cancelled" else code)
 
 
 def show_job(folder: Path, as_json: bool) -> int:

@@ -119,6 +119,17 @@ def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environmen
     assert list(work.iterdir()) == []
 
 
+def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], work: Path) -> None:
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        (job,) = json.loads(call(environment, "jobs", "--json").stdout)
+        assert call(environment, "jobs", "stop", job["id"]).returncode == 0
+        process.communicate()
+    assert process.returncode == 130
+
+
 def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
     words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
