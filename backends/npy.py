@@ -73,7 +73,6 @@ class NpyReader(Reader):
         self._path = path.absolute()
         self._folder = ArrayFolder(self._path, "npy container")
         self._pixels: tuple[MappedFile, int] | None = None
-        self._offsets: NDArray[np.int64] | None = None
         self.layout = self._folder.layout
         self._opened()
 
@@ -85,52 +84,51 @@ class NpyReader(Reader):
         return self._folder.labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        rows = np.arange(start, stop)
-        labels, shapes = self.labels[start:stop], self._folder.shapes_of(rows)
-        starts = self._starts(np.arange(start, stop + 1))
+        rows = np.arange(start, stop + 1)
+        file, first = self._opened()
+        starts = self._starts(rows)
         size = int(starts[-1] - starts[0])
         data = np.empty(size, np.uint8) if out is None else row_buffer(self.layout, stop - start, out).reshape(-1)
-        file, first = self._opened()
         file.fill(data, first + int(starts[0]))
-        return Records(data, starts - starts[0], labels, shapes)
+        return Records(data, starts - starts[0], self.labels[start:stop], self._folder.shapes_of(rows[:-1]))
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        labels, shapes = self.labels[rows], self._folder.shapes_of(rows)
         file, first = self._opened()
         size = self.layout.record_bytes
         if size is not None and len(rows):
             into, starts = row_buffer(self.layout, len(rows), out), first + rows * size
             pixels = file.mapped(starts, starts + size)[first:].reshape(-1, size)
             pixels.take(rows, axis=0, out=into, mode="clip")
-            return Records(into.reshape(-1), even_offsets(len(rows), size), labels)
+            return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows])
         starts, stops = first + self._starts(rows), first + self._starts(rows + 1)
         values = runs(file.mapped(starts, stops), starts, stops)
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))
-        return Records(data, offsets, labels, shapes)
+        return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 
     def close(self) -> None:
         if self._pixels is not None:
             self._pixels[0].close()
-        self._pixels = self._offsets = None
+        self._pixels = None
 
     def _opened(self) -> tuple[MappedFile, int]:
         """The file of the pixels, and where in it they begin."""
         if self._pixels is None:
             name, shape = _pixels_of(self.layout)
-            self._pixels = self._folder.open_array(name, "|u1", shape)
+            file, first = self._pixels = self._folder.open_array(name, "|u1", shape)
+            if self.layout.record_bytes is None:
+                offsets = self._offsets()
+                if offsets[0] != 0 or offsets[-1] != file.size - first or (np.diff(offsets) < 0).any():
+                    self.close()
+                    raise self._folder.damaged(f"offsets.npy does not fit {name}")
         return self._pixels
+
+    def _offsets(self) -> NDArray[np.int64]:
+        return self._folder.array("offsets", "<i8", (self.layout.count + 1,))
 
     def _starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where records begin in the pixels; for ``count``, where they end."""
-        if self.layout.record_bytes is not None:
-            return rows * self.layout.record_bytes
-        if self._offsets is None:
-            offsets = self._folder.array("offsets", "<i8", (self.layout.count + 1,))
-            file, first = self._opened()
-            if offsets[0] != 0 or offsets[-1] != file.size - first or (np.diff(offsets) < 0).any():
-                raise self._folder.damaged("its offsets do not fit its data")
-            self._offsets = offsets
-        return self._offsets[rows]
+        size = self.layout.record_bytes
+        return self._offsets()[rows] if size is None else rows * size
 
 
 def _pixels_of(layout: Layout) -> tuple[str, tuple[int, ...] | None]:

@@ -116,13 +116,12 @@ class TarWriter(Writer):
 
 
 class TarReader(Reader):
-    """Gathers records out of a map of the archive."""
+    """Reads ranges of members at once, and gathers rows out of a map of the archive."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._folder = ArrayFolder(self._path, "tar container")
         self._archive: MappedFile | None = None
-        self._spans: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self.layout = self._folder.layout
         self._opened()
 
@@ -134,49 +133,43 @@ class TarReader(Reader):
         return self._folder.labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        if start == stop:
-            return self.read_rows(np.empty(0, np.int64), out)
-        starts, stops = (ends[start:stop] for ends in self._bounds())
-        members = np.empty(stops[-1] - starts[0], np.uint8)
-        self._opened().fill(members, int(starts[0]))
-        return self._records(np.arange(start, stop), runs(members, starts - starts[0], stops - starts[0]), out)
+        archive, rows = self._opened(), np.arange(start, stop)
+        starts, stops = self._spans(rows)
+        first = int(starts[0]) if len(rows) else 0
+        members = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
+        archive.fill(members, first)
+        return self._records(rows, runs(members, starts - first, stops - first), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        starts, stops = (ends[rows] for ends in self._bounds())
-        return self._records(rows, runs(self._opened().mapped(starts, stops), starts, stops), out)
-
-    def _records(self, rows: NDArray[np.int64], values: Iterator[memoryview], out: NDArray[np.uint8] | None) -> Records:
-        labels, shapes = self.labels[rows], self._folder.shapes_of(rows)
-        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
-        return Records(data, offsets, labels, shapes)
+        archive, (starts, stops) = self._opened(), self._spans(rows)
+        return self._records(rows, runs(archive.mapped(starts, stops), starts, stops), out)
 
     def close(self) -> None:
         if self._archive is not None:
             self._archive.close()
-        self._archive = self._spans = None
+        self._archive = None
+
+    def _records(self, rows: NDArray[np.int64], values: Iterator[memoryview], out: NDArray[np.uint8] | None) -> Records:
+        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+        return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 
     def _opened(self) -> MappedFile:
         if self._archive is None:
-            archive = self._folder.open(ARCHIVE)
+            archive = self._archive = self._folder.open(ARCHIVE)
             end = np.zeros(min(archive.size, END_BYTES), np.uint8)
             archive.fill(end, archive.size - len(end))
-            if len(end) < END_BYTES or end.any():
-                archive.close()
-                raise self._folder.damaged(f"{ARCHIVE} does not end with two blocks of zeros")
-            self._archive = archive
+            starts, stops = self._spans(slice(None))
+            members = np.append(0, -(-stops // BLOCK) * BLOCK + 2 * BLOCK)
+            fits = np.array_equal(members[:-1] + starts[:1], starts) and members[-1] + END_BYTES == archive.size
+            if not fits or end.any() or (starts[:1] < BLOCK).any() or (stops < starts).any():
+                self.close()
+                raise self._folder.damaged(f"{ARCHIVE} is cut, or offsets.npy and sizes.npy do not fit it")
         return self._archive
 
-    def _bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _spans(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where records start and stop in the archive."""
-        if self._spans is None:
-            starts, sizes = (self._folder.array(name, "<i8", (self.layout.count,)) for name in ("offsets", "sizes"))
-            stops = starts + sizes
-            members = np.append(0, -(-stops // BLOCK) * BLOCK + 2 * BLOCK)
-            right = np.array_equal(members[:-1] + starts[:1], starts) and not (np.minimum(starts, sizes) < 0).any()
-            if not right or members[-1] + END_BYTES != self._opened().size:
-                raise self._folder.damaged(f"its offsets and sizes do not fit {ARCHIVE}")
-            self._spans = starts, stops
-        return self._spans
+        starts, sizes = (self._folder.array(name, "<i8", (self.layout.count,))[rows] for name in ("offsets", "sizes"))
+        return starts, starts + sizes
 
 
 @cache

@@ -102,8 +102,8 @@ def test_offsets_that_do_not_fit_are_refused(tmp_path: Path, row: int) -> None:
     offsets = np.load(tmp_path / "container/offsets.npy")
     offsets[row] = 2**50
     np.save(tmp_path / "container/offsets.npy", offsets)
-    with make_backend("npy").open(tmp_path / "container") as reader, pytest.raises(ContainerDamaged, match="offsets"):
-        reader.read(slice(None))
+    with pytest.raises(ContainerDamaged, match="offsets"):
+        make_backend("npy").open(tmp_path / "container")
 
 
 def link(file: Path) -> None:

@@ -108,8 +108,8 @@ def test_an_archive_that_is_not_whole_is_refused(tmp_path: Path, change: str) ->
         "empty": b"",
     }
     file.write_bytes(spoiled[change])
-    with pytest.raises(ContainerDamaged, match=r"images\.tar"), make_backend("tar").open(file.parent) as reader:
-        reader.read(slice(None))
+    with pytest.raises(ContainerDamaged, match=r"images\.tar"):
+        make_backend("tar").open(file.parent)
 
 
 @pytest.mark.parametrize("name", ["offsets", "sizes"])
@@ -121,5 +121,5 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, name: str, value:
     column = np.load(file)
     column[row] = value
     np.save(file, column)
-    with make_backend("tar").open(file.parent) as reader, pytest.raises(ContainerDamaged):
-        reader.read(np.array([row]))
+    with pytest.raises(ContainerDamaged, match=name):
+        make_backend("tar").open(file.parent)
