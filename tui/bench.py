@@ -121,11 +121,11 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
-        if stopped or not stoppable:
+        again, stopped = stopped, 128 + number
+        if again or not stoppable:
             enough.set()
         else:
             job.cancel()
-        stopped = 128 + number
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     narrator = make_narrator()

@@ -108,7 +108,7 @@ def test_a_work_dir_that_is_a_file_is_refused(environment: dict[str, str], work:
 
 
 def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
         assert "trials" in process.stderr.readline()
@@ -120,7 +120,7 @@ def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environmen
 
 
 def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()
@@ -131,7 +131,7 @@ def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], w
 
 
 def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "100000", "--work-dir", str(work)]
+    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()
