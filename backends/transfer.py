@@ -58,18 +58,23 @@ def reserve(descriptor: int, start: int, stop: int) -> None:
                 raise
 
 
-def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
+def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> bool:
     """Ask for scattered runs of a file all at once, where they are not in memory yet.
 
     A map brings in one page after the other, waiting for each; the device is several times as fast when it knows all
     of them.  Whether it is worth asking, a look at some of the runs tells without waiting (Linux).
+
+    Returns
+    -------
+    Whether it asked.
     """
     if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "posix_fadvise")):
-        return
+        return False
     if _are_in_memory(descriptor, starts[:: max(1, len(starts) // 8)].tolist()):
-        return
+        return False
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+    return True
 
 
 def _are_in_memory(descriptor: int, positions: list[int]) -> bool:
