@@ -120,7 +120,7 @@ def backends(as_json: bool) -> int:
             [{"name": one.name, "title": one.title, "codec": one.codec, "installed": one.installed} for one in entries]
         )
     else:
-        click.echo(backends_text(entries, list(codec_entries())))
+        click.echo(backends_text(entries, list(codec_entries().values())))
     return 0
 
 

@@ -59,6 +59,10 @@ class TrialSkipped(JobEvent):
     """A trial was not tried."""
 
 
+class Removing(JobEvent):
+    """What the run made is being removed."""
+
+
 class RunFinished(JobEvent):
     """A run ended, done or cancelled."""
 
@@ -75,6 +79,7 @@ _KINDS: dict[type[events.Event], type[JobEvent]] = {
     events.TrialFinished: TrialFinished,
     events.TrialFailed: TrialFailed,
     events.TrialSkipped: TrialSkipped,
+    events.Removing: Removing,
     events.RunFinished: RunFinished,
     events.JobFailed: JobFailed,
 }

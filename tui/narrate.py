@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from backends.bench.measurement import Trial
 
 LINE_SECONDS = 10.0
+REMOVING = "removing what the run made"
 
 
 class Narrator(Protocol):
@@ -58,6 +59,8 @@ class Lines:
                 self._now = _trial(event.trial)
             case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
                 self._done += 1
+            case events.Removing():
+                self._now = REMOVING
         now = time.monotonic()
         if now - self._last >= LINE_SECONDS:
             self._last = now
@@ -96,6 +99,8 @@ class Bar:
                 self._bar.update(self._task, description=_trial(event.trial))
             case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
                 self._bar.advance(self._task)
+            case events.Removing():
+                self._bar.update(self._task, description=REMOVING)
 
     def close(self) -> None:
         self._bar.stop()

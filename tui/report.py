@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from backends.bench.configuration import is_lossless
 from tui import units
 from tui.text import safe_text
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.job import JobFacts
     from backends.jobs.result import Result
-    from backends.registry import BackendEntry
+    from backends.registry import BackendEntry, CodecEntry
 
 _TITLES = {"store": "Store", "read": "Read"}
 _CLASSES_SHOWN = 12
@@ -56,14 +57,15 @@ def dataset_text(facts: DatasetFacts) -> str:
     return "\n".join(lines)
 
 
-def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[str]) -> str:
-    """The backends with what is missing, and the codecs."""
+def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry]) -> str:
+    """The backends with what is missing, and the codecs, all of which go with all of them."""
     rows = [
         (entry.name, entry.title, f"{entry.name}+{entry.codec}", "yes" if entry.installed else entry.install_command)
         for entry in entries
     ]
     listed = table(("backend", "what it is", "default", "installed"), rows, left=4)
-    return f"{listed}\n\ncodecs: {', '.join(codecs)}"
+    known = table(("codec", "a record is"), [(codec.name, codec.title) for codec in codecs], left=2)
+    return f"{listed}\n\n{known}\n\nEvery backend takes every codec; source needs a folder of pictures."
 
 
 def jobs_text(jobs: Sequence[JobFacts]) -> str:
@@ -95,7 +97,7 @@ def _operation(operation: str, plan: Plan, figures: Sequence[Figure]) -> str:
     head = [_TITLES[operation], *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
     rows = []
     for name in plan.configurations:
-        row = [safe_text(name)]
+        row = [safe_text(name) + ("" if is_lossless(name) else " (lossy)")]
         for size in sizes:
             figure = cells.get((name, size))
             row.append("·" if figure is None else units.seconds(figure.seconds) if figure.repeats else "failed")
@@ -113,11 +115,12 @@ def _operation(operation: str, plan: Plan, figures: Sequence[Figure]) -> str:
 def _footnotes(result: Result) -> list[str]:
     shown = [one for one in result.measurements if one.shown]
     good = [one for one in shown if one.outcome == "ok"]
-    repeats = result.plan.repeats
+    repeats = max((figure.repeats for figure in result.figures), default=0)
+    most = "" if result.outcome == "finished" else "at most "
     verified = sum(one.verified for one in good)
     lines = [
         f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; "
-        f"{'one measurement' if repeats == 1 else f'median of {repeats}'}, files in the page cache (warm), not synced; "
+        f"{'one measurement' if repeats <= 1 else f'median of {most}{repeats}'}, files in the page cache (warm), not synced; "
         f"{verified:,} of {len(shown):,} trials ok and verified.",
         f"{_place(result.environment)}; reading and decoding the source took "
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",

@@ -24,7 +24,7 @@ class RunState:
     Attributes
     ----------
     phase
-        ``starting``, ``staging``, ``running``, then ``finished``, ``cancelled`` or ``failed``.
+        ``starting``, ``staging``, ``running``, ``removing``, then ``finished``, ``cancelled`` or ``failed``.
     trials, ended
         How many trials the plan has, and how many have ended.
     trial, done, total
@@ -56,7 +56,7 @@ class RunState:
 
     @property
     def alive(self) -> bool:
-        return self.phase in ("starting", "staging", "running")
+        return self.phase in ("starting", "staging", "running", "removing")
 
     @property
     def folder(self) -> str:
@@ -153,6 +153,10 @@ def _trial_ended(
     }
 
 
+def _removing(state: RunState, event: events.Removing) -> dict[str, Any]:
+    return {"phase": "removing", "trial": None}
+
+
 def _run_finished(state: RunState, event: events.RunFinished) -> dict[str, Any]:
     return {"phase": event.outcome, "trial": None, "left": event.left, "stopping": False}
 
@@ -169,6 +173,7 @@ _CHANGES: dict[type[events.Event], Callable[[RunState, Any], dict[str, Any]]] = 
     events.TrialFinished: _trial_ended,
     events.TrialFailed: _trial_ended,
     events.TrialSkipped: _trial_ended,
+    events.Removing: _removing,
     events.RunFinished: _run_finished,
     events.JobFailed: _job_failed,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import Configuration
+from backends.bench.configuration import Configuration, is_lossless
 from backends.errors import UsageError
 
 _MARKS = {
@@ -28,6 +28,8 @@ class Series:
 
     Attributes
     ----------
+    codec
+        With its options, and a word where it loses something.
     name
         The backend, with the codec, options or folder where the backend alone does not tell it apart.
     mark
@@ -61,13 +63,17 @@ def identify(configurations: Iterable[str]) -> Known:
         found[text] = Series(
             configuration=text,
             backend=backend,
-            codec=one.method.partition("+")[2] if one else "",
+            codec=_codec(one) if one else "",
             folder=one.folder if one else None,
             name=backend if one is None or _alone(one, parsed.values()) else _telling(one, parsed.values()),
             mark=marks[nth - 1] if nth <= len(marks) else str(nth % 10),
             role=f"$series-{backend}" if backend in _MARKS else "$series-other",
         )
     return found
+
+
+def _codec(one: Configuration) -> str:
+    return one.method.partition("+")[2] + ("" if is_lossless(str(one)) else " (lossy)")
 
 
 def _parse(text: str) -> Configuration | None:

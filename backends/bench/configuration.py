@@ -84,6 +84,11 @@ class Configuration:
         return make_backend(self.backend, self.backend_options), make_codec(self.codec, self.codec_options)
 
 
+def is_lossless(configuration: str) -> bool:
+    """Whether what is read is what was stored, bit for bit."""
+    return codec_entry(Configuration.parse(configuration).codec).lossless
+
+
 def _default_codec(entry: BackendEntry, facts: DatasetFacts | None) -> str:
     if facts is None or (facts.source_bytes is None and facts.image_shape is not None):
         return entry.codec

@@ -7,8 +7,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backends.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECORD = "made.jsonl"
 
@@ -52,17 +56,22 @@ class WorkFolder:
         """Remove one thing that was claimed before."""
         _remove(self.root / name)
 
-    def remove_all(self) -> tuple[Path, ...]:
-        """Remove what was made, then the folder itself; what could not be removed is returned."""
+    def remove_all(self, tick: Callable[[], None] = lambda: None) -> tuple[Path, ...]:
+        """Remove what was made, then the folder itself; see ``clean``."""
         os.close(self._descriptor)
-        return clean(self.root)
+        return clean(self.root, tick)
 
     def _record(self, kind: str, name: str) -> None:
         os.write(self._descriptor, json.dumps({kind: name}).encode() + b"\n")
 
 
-def clean(root: Path) -> tuple[Path, ...]:
+def clean(root: Path, tick: Callable[[], None] = lambda: None) -> tuple[Path, ...]:
     """Remove what the record in ``root`` lists, and ``root`` if nothing else is in it.
+
+    Parameters
+    ----------
+    tick
+        Called after each thing that was removed, of which there may be a hundred thousand files each.
 
     Returns
     -------
@@ -81,6 +90,7 @@ def clean(root: Path) -> tuple[Path, ...]:
             _remove(path)
         except OSError:
             left.append(path)
+        tick()
     if left:
         return tuple(left)
     try:

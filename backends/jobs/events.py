@@ -106,6 +106,11 @@ class TrialSkipped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Removing(Event):
+    """All trials are done; what the run made is being removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Event):
     """The last event of a run.
 
@@ -142,6 +147,7 @@ _KINDS: dict[str, type[Event]] = {
         TrialFinished,
         TrialFailed,
         TrialSkipped,
+        Removing,
         RunFinished,
         JobFailed,
     )

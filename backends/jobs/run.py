@@ -34,6 +34,7 @@ MEMORY_SHARE = 4
 """Staging takes at most this part (a quarter) of the memory there is."""
 
 PROGRESS_SECONDS = 0.1
+REMOVING_SECONDS = 0.5
 
 EXAMPLES = 20
 """How many pictures that do not decode are named."""
@@ -84,9 +85,22 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
         except Cancelled:
             outcome = "cancelled"
         finally:
-            left = tuple(str(path) for folder in folders.values() for path in folder.remove_all())
+            left = _remove(tuple(folders.values()), emit)
     now = time.time()
     emit(events.RunFinished(now, outcome, now - started, left))
+
+
+def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None]) -> tuple[str, ...]:
+    """Remove what the run made, saying so twice a second at most: a million files take minutes."""
+    last = 0.0
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last >= REMOVING_SECONDS:
+            last = time.monotonic()
+            emit(events.Removing(time.time()))
+
+    return tuple(str(path) for folder in folders for path in folder.remove_all(tick))
 
 
 def _fit(plan: Plan, facts: DatasetFacts) -> Plan:

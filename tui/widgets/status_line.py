@@ -74,6 +74,8 @@ def _what(run: RunState, series: Known) -> Content:
         return Content.styled("stopping", "bold")
     if run.phase == "staging":
         return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
+    if run.phase == "removing":
+        return Content.styled("removing what the run made", "$dim")
     if run.trial is None:
         return Content.styled("starting" if not run.ended else "next trial", "$dim")
     one = series.get(run.trial.configuration)
