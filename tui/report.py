@@ -117,10 +117,11 @@ def _footnotes(result: Result) -> list[str]:
     good = [one for one in shown if one.outcome == "ok"]
     repeats = max((figure.repeats for figure in result.figures), default=0)
     most = "" if result.outcome == "finished" else "at most "
+    statistic = "one measurement" if repeats <= 1 else f"median of {most}{repeats}"
     verified = sum(one.verified for one in good)
     lines = [
         f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; "
-        f"{'one measurement' if repeats <= 1 else f'median of {most}{repeats}'}, files in the page cache (warm), not synced; "
+        f"{statistic}, files in the page cache (warm), not synced; "
         f"{verified:,} of {len(shown):,} trials ok and verified.",
         f"{_place(result.environment)}; reading and decoding the source took "
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",

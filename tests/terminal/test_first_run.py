@@ -66,7 +66,10 @@ def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) ->
         "1-start",
     )
     terminal.press(ENTER)
-    compare(terminal.wait_for_text("writes to", "CIFAR-10", "Enter runs it", "78 trials", "Enter run"), "2-plan")
+    compare(
+        terminal.wait_for_text("writes to", "CIFAR-10", "Enter runs it", "outside the clock", "78 trials", "Enter run"),
+        "2-plan",
+    )
     terminal.press(ENTER)
     terminal.wait_for_text("running")
     frame = terminal.wait_for_text("median of 3", "finished", "Enter read times")
