@@ -108,8 +108,8 @@ class Layout:
         """Raises ValueError, KeyError or TypeError where ``text`` is not a layout."""
         found = json.loads(text)
         shape = found["image_shape"]
-        if int(found["count"]) < 0 or (shape is not None and min(shape) < 1):
-            raise ValueError("a negative count or an empty side")
+        if int(found["count"]) < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
+            raise ValueError("a negative count, or not three sides of one pixel and more")
         return cls(
             count=int(found["count"]),
             codec=str(found["codec"]),

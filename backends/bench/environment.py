@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backends.bench.disk import Mount, mount_of
 
-LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "xxhash")
+LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "simplejpeg", "xxhash")
 
 
 @dataclass(frozen=True, slots=True)
