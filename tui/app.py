@@ -21,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
@@ -121,8 +121,8 @@ class ImgstoreApp(App[int]):
 
     # Threads: each asks one slow question and posts the answer
 
-    def _ask(self, group: str, question: Callable[[], None]) -> None:
-        self.run_worker(question, thread=True, group=group, exit_on_error=False)
+    def _ask(self, group: str, question: Callable[[], None], *, exclusive: bool = False) -> None:
+        self.run_worker(question, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
 
     def _recognise_folder(self) -> None:
         with contextlib.suppress(ImgstoreError):
@@ -132,7 +132,10 @@ class ImgstoreApp(App[int]):
         self.post_message(messages.JobsListed(list_jobs(self.jobs)))
 
     def _open_dataset(self, path: str) -> None:
-        for step, facts in enumerate(read_facts(path)):
+        worker = get_current_worker()
+        for step, facts in enumerate(read_facts(path, lambda: worker.is_cancelled)):
+            if worker.is_cancelled:
+                return
             self.post_message(messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts))
 
     def _survey(self, path: str) -> None:
@@ -173,7 +176,12 @@ class ImgstoreApp(App[int]):
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
-        self._ask("dataset", partial(self._open_dataset, wish.path))
+        self._ask("dataset", partial(self._open_dataset, wish.path), exclusive=True)
+
+    @on(messages.StopOpening)
+    def stop_opening(self) -> None:
+        self.workers.cancel_group(self, "dataset")
+        self.workbench.opening = ""
 
     @on(messages.SurveyDataset)
     def survey_dataset(self, wish: messages.SurveyDataset) -> None:

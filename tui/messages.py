@@ -174,6 +174,10 @@ class OpenDataset(Wish):
         self.path = path
 
 
+class StopOpening(Wish):
+    """Leave the dataset that is being read."""
+
+
 class SurveyDataset(Wish):
     """Look into the pictures of the dataset that is open."""
 

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from tui.messages import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from backends.bench.estimate import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
 
 
-def read_facts(path: str) -> Iterator[DatasetFacts]:
+def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
     """What the dataset at ``path`` is: at once, and again once pictures were looked into.
 
     Raises ImgstoreError with the sentence to show.
     """
     from backends.datasets import open_dataset
 
-    with open_dataset(path, None) as dataset:
+    with open_dataset(path, None, cancelled) as dataset:
         facts = dataset.facts()
         yield facts
         surveyed = dataset.survey()

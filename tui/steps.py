@@ -28,8 +28,8 @@ class Situation:
 
     Attributes
     ----------
-    has_dataset, has_run, busy
-        Whether a dataset is open, a run is on show, and it still goes on.
+    has_dataset, has_run, busy, opening
+        Whether a dataset is open, a run is on show, it still goes on, and a dataset is being read.
     operations
         Of the run on show, else of the draft.
     """
@@ -38,6 +38,7 @@ class Situation:
     has_dataset: bool = False
     has_run: bool = False
     busy: bool = False
+    opening: bool = False
     stopping: bool = False
     operation: str = "store"
     operations: tuple[str, ...] = ("store", "read")
@@ -74,7 +75,9 @@ def acts(action: str, now: Situation) -> bool:
             return figures
         case "scale":
             return figures and now.view is View.CHART
-        case "full" | "back":
+        case "back":
+            return now.opening or now.view is not View.START
+        case "full":
             return now.view is not View.START
     return True
 

@@ -24,7 +24,7 @@ from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -258,7 +258,7 @@ def find_in_archive(path: Path, head: bytes) -> Found | None:
         first = files.first_of([name for edition in EDITIONS for name in edition.files])
     edition = next(edition for edition in EDITIONS if first in edition.files)
 
-    def open_(written: str, split: str | None) -> CIFAR:
+    def open_(written: str, split: str | None, cancelled: Callable[[], bool]) -> CIFAR:
         with ExitStack() as undo:
             files = TarFiles(path)
             undo.callback(files.close)
@@ -281,7 +281,7 @@ def _is_edition(edition: Edition, folder: str, names: Collection[str]) -> bool:
 
 
 def _found_folder(edition: Edition, folder: Path) -> Found:
-    def open_(path: str, split: str | None) -> CIFAR:
+    def open_(path: str, split: str | None, cancelled: Callable[[], bool]) -> CIFAR:
         return open_cifar(FolderFiles(folder), edition, str(folder), path, split)
 
     return Found(edition.kind, folder, open_)

@@ -31,7 +31,7 @@ KNOWN = (
 LISTED = 10_000
 
 
-def open_dataset(path: str | Path, split: str | None = None) -> Dataset:
+def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable[[], bool] = lambda: False) -> Dataset:
     """Open the dataset at ``path``; the text ``sample`` is the one that ships with the package.
 
     Parameters
@@ -40,9 +40,13 @@ def open_dataset(path: str | Path, split: str | None = None) -> Dataset:
         A folder, a folder that holds exactly one dataset, or an archive.  ``~`` is the home folder.
     split
         None for the dataset's first.
+    cancelled
+        Asked now and then while a folder is listed.
 
     Raises
     ------
+    Cancelled
+        ``cancelled`` said so.
     UsageError
         The dataset has no such split, or the path holds more than one dataset.
     DatasetNotFound
@@ -54,7 +58,7 @@ def open_dataset(path: str | Path, split: str | None = None) -> Dataset:
     """
     if path == sample.NAME:
         return sample.Sample(split)
-    return find_dataset(path).open(str(path), split)
+    return find_dataset(path).open(str(path), split, cancelled)
 
 
 def find_dataset(path: str | Path) -> Found:

@@ -237,8 +237,8 @@ def find_in_folder(listing: Listing) -> list[Found]:
     if not _holds_picture(listing.folder):
         return []
 
-    def open_(path: str, split: str | None) -> Pictures:
-        return open_folder(listing.folder, path, split)
+    def open_(path: str, split: str | None, cancelled: Callable[[], bool]) -> Pictures:
+        return open_folder(listing.folder, path, split, cancelled)
 
     return [Found(KIND, listing.folder, open_)]
 

@@ -23,12 +23,13 @@ class Found:
     location
         The folder or file, absolute.
     open
-        Opens it, of the path as the user wrote it and a split (None for the first).
+        Opens it, of the path as the user wrote it, a split (None for the first), and a function that is asked now
+        and then whether to stop.
     """
 
     kind: str
     location: Path
-    open: Callable[[str, str | None], Dataset]
+    open: Callable[[str, str | None, Callable[[], bool]], Dataset]
 
 
 @dataclass(frozen=True, slots=True)

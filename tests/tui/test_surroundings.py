@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from textual.dom import DOMNode
 from textual.reactive import Reactive
 from textual.widget import Widget
 
+from backends.datasets.facts import DatasetFacts
+from backends.errors import Cancelled
 from tests.tui.driving import at_progress, frame, open_cifar, recording, segments, settle, show, until
 from tests.tui.recorded import plan_of
 from tui import messages
 from tui.app import ImgstoreApp
+from tui.steps import View
 from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, choose_theme, speaks_unicode, themes
 
 HEAVY = ("numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "xxhash")
@@ -234,7 +238,7 @@ import asyncio, os, sys, threading
 from pathlib import Path
 import tui.app
 
-def never(path):
+def never(path, cancelled):
     threading.Event().wait()
 
 tui.app.read_facts = never
@@ -260,3 +264,28 @@ def test_the_first_paint_imports_no_storage_and_no_chart_library() -> None:
     code = f"import sys, tui.app; print([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def _refuse() -> Iterator[DatasetFacts]:
+    raise Cancelled("stopped")
+
+
+async def test_escape_leaves_a_dataset_that_takes_long_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+
+    def endless(path: str, cancelled: Callable[[], bool]) -> Iterator[DatasetFacts]:
+        while not cancelled():
+            given_up.wait(0.01)
+        given_up.set()
+        yield from _refuse()
+
+    monkeypatch.setattr("tui.app.read_facts", endless)
+    app = ImgstoreApp(tmp_path, "/a/slow/disk")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.workbench.opening == "/a/slow/disk"
+        await pilot.press("escape")
+        await asyncio.to_thread(given_up.wait)
+        await pilot.pause()
+        assert app.workbench.opening == ""
+        assert app.workbench.view is View.START

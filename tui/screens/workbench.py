@@ -55,7 +55,7 @@ class Workbench(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = WORKBENCH
 
     facts: reactive[DatasetFacts | None] = reactive(None)
-    opening: reactive[str] = reactive("")
+    opening: reactive[str] = reactive("", bindings=True)
     """The path of the dataset that is being opened; empty when none is."""
     draft: reactive[Draft] = reactive(first_draft)
     series: reactive[Known] = reactive(Known)
@@ -218,6 +218,7 @@ class Workbench(Screen[None]):
             has_dataset=self.facts is not None,
             has_run=run is not None,
             busy=self.busy,
+            opening=bool(self.opening),
             stopping=run is not None and run.stopping,
             operation=self.operation,
             operations=run.plan.operations if run else self.draft.operations,
@@ -296,7 +297,9 @@ class Workbench(Screen[None]):
         self.set_class(full and bool(self.query("#lower > .-kept")), "-full-lower")
 
     def action_back(self) -> None:
-        if self.has_class("-full"):
+        if self.opening:
+            self.post_message(messages.StopOpening())
+        elif self.has_class("-full"):
             self.action_full()
         elif self.view is not View.CHART and self.run is not None:
             self.view = View.CHART

@@ -35,7 +35,7 @@ def test_a_dataset_is_found_without_reading_its_files(tmp_path: Path) -> None:
     found = find_dataset(tmp_path)
     assert (found.kind, found.location) == ("CIFAR-10", tmp_path)
     with pytest.raises(DatasetDamaged, match="data_batch_1 is empty"):
-        found.open("here", None)
+        found.open("here", None, lambda: False)
 
 
 def test_a_folder_called_sample_is_meant_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

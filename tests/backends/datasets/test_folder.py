@@ -367,4 +367,12 @@ def test_pictures_that_are_gone_at_the_opening_are_no_dataset(tmp_path: Path) ->
     found = find_dataset(plant(tmp_path, "train/1.png"))
     (tmp_path / "train" / "1.png").unlink()
     with pytest.raises(DatasetNotFound, match="holds no pictures: name a folder of"):
-        found.open("here", None)
+        found.open("here", None, lambda: False)
+
+
+def test_opening_can_be_given_up_by_whoever_asked(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "class" / "picture.png")
+    assert open_dataset(tmp_path).count == 1
+    with pytest.raises(Cancelled):
+        open_dataset(tmp_path, cancelled=lambda: True)
