@@ -15,9 +15,9 @@ import lmdb
 import numpy as np
 
 from backends.base import Backend, Reader, Writer
-from backends.batch import Columns, carries_shapes, row_buffer
+from backends.batch import Columns, carries_shapes, join_records
 from backends.errors import ContainerDamaged
-from backends.images import Layout, Records, even_offsets, offsets_of
+from backends.images import Layout, Records
 from backends.lmdb_sharing import DATA_FILE, acquire, release
 
 if TYPE_CHECKING:
@@ -159,24 +159,8 @@ class LMDBReader(Reader):
     ) -> Records:
         """Copy ``values``, views of the map, one for each row."""
         shapes = self._all_shapes()[rows] if carries_shapes(self.layout) else None
-        if out is None and self.layout.record_bytes is None:
-            found = list(values)
-            if len(found) < len(rows) or None in found:
-                raise self._damaged("an image is missing")
-            data = np.frombuffer(b"".join(found), np.uint8)
-            return Records(data, offsets_of([len(value) for value in found]), labels, shapes)
-        into = row_buffer(self.layout, len(rows), out)
-        size, flat = into.shape[1], into.reshape(-1)
-        view, start = flat.data, 0
-        try:
-            for value in values:
-                view[start : start + size] = value
-                start += size
-        except (TypeError, ValueError) as error:
-            raise self._damaged(f"image {rows[start // size]} is missing or has not {size:,} bytes") from error
-        if start < len(flat):
-            raise self._damaged("an image is missing")
-        return Records(flat, even_offsets(len(rows), size), labels, shapes)
+        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+        return Records(data, offsets, labels, shapes)
 
     @contextmanager
     def _begin(self) -> Iterator[lmdb.Transaction]:
