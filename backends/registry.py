@@ -15,6 +15,9 @@ from backends.options import JpegOptions, Options, PngOptions
 if TYPE_CHECKING:
     from backends.base import Backend, Codec
 
+LIMIT = "limit"
+"""The reference that moves bare bytes: what the machine allows."""
+
 ENTRY_POINTS = "imgstore.backends"
 """Group through which other packages add backends: each entry point is a ``BackendEntry``."""
 
@@ -29,6 +32,12 @@ class BackendEntry:
         ``module:Class`` of the Backend.
     codec
         The codec of a bare backend name, for images of one size.
+    operations, from_disk
+        What it can be measured at, and which of these find out what is in the page cache.
+    plain
+        Whether ``backends.plain`` reads it too.
+    reference
+        It is there to compare with, and never to keep images in.
     library
         The importable module it needs; None where the standard library is enough.
     extra
@@ -42,6 +51,10 @@ class BackendEntry:
     library: str | None = None
     extra: str | None = None
     options: type[Options] = Options
+    operations: tuple[str, ...] = ("store", "read", "shuffled", "labels", "store-one", "read-one")
+    from_disk: tuple[str, ...] = ("read", "shuffled", "labels", "read-one")
+    plain: bool = False
+    reference: bool = False
 
     @property
     def installed(self) -> bool:
@@ -72,13 +85,24 @@ class CodecEntry:
 
 
 _BACKENDS = (
-    BackendEntry("files", "one file an image", "backends.files:Files", "png"),
-    BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb"),
-    BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
-    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
-    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw"),
-    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw"),
+    BackendEntry("files", "one file an image", "backends.files:Files", "png", plain=True),
+    BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb", plain=True),
+    BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py", plain=True),
+    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw", plain=True),
+    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw", plain=True),
+    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw", plain=True),
 )
+_ARTICLE = ("store", "read", "store-one", "read-one")
+_REFERENCES = (
+    BackendEntry(LIMIT, "bare bytes", "backends.bench.limits", "raw", operations=("store", "read", "shuffled", "copy"),
+                 from_disk=("read",), reference=True),
+    BackendEntry("article-png", "the article's PNG files", "backends.article", "raw", operations=_ARTICLE,
+                 reference=True),
+    BackendEntry("article-lmdb", "the article's LMDB", "backends.article", "raw", library="lmdb", operations=_ARTICLE,
+                 reference=True),
+    BackendEntry("article-hdf5", "the article's HDF5", "backends.article", "raw", library="h5py", operations=_ARTICLE,
+                 reference=True),
+)  # fmt: skip
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
     CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),
@@ -89,7 +113,7 @@ _CODECS = (
 
 @cache
 def backend_entries() -> dict[str, BackendEntry]:
-    """All backends by name: ours in the order of the tables, then those of other packages."""
+    """All backends that keep images, by name: ours in the order of the tables, then those of other packages."""
     found = {entry.name: entry for entry in _BACKENDS}
     for point in entry_points(group=ENTRY_POINTS):
         entry = cast("BackendEntry", point.load())
@@ -105,9 +129,10 @@ def codec_entries() -> dict[str, CodecEntry]:
 def backend_entry(name: str) -> BackendEntry:
     """The entry of one backend.  Raises UsageError for an unknown name."""
     known = backend_entries()
-    if name not in known:
+    references = {entry.name: entry for entry in _REFERENCES}
+    if name not in known | references:
         raise UsageError(f"there is no backend {name!r}: choose one of {', '.join(known)}.")
-    return known[name]
+    return (references | known)[name]
 
 
 def codec_entry(name: str) -> CodecEntry:

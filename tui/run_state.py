@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from backends.bench.measurement import Measurement, Trial
+from backends.bench.measurement import Cell, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.summary import Figure, summarise
 from backends.datasets.facts import DatasetFacts
@@ -78,14 +78,14 @@ class RunState:
         return self.done / spent if self.done and spent > 0 else None
 
     @cached_property
-    def figures(self) -> dict[tuple[str, str, int], Figure]:
-        """By configuration, operation and count: medians of what has ended so far."""
-        return {(one.configuration, one.operation, one.count): one for one in summarise(self.measurements)}
+    def figures(self) -> dict[Cell, Figure]:
+        """By cell: medians of what has ended so far."""
+        return {one.cell: one for one in summarise(self.measurements)}
 
     @cached_property
-    def failures(self) -> dict[tuple[str, str, int], Measurement]:
+    def failures(self) -> dict[Cell, Measurement]:
         """The last trial of each cell that did not end well."""
-        return {(one.configuration, one.operation, one.count): one for one in self.measurements if one.outcome != "ok"}
+        return {one.cell: one for one in self.measurements if one.outcome != "ok"}
 
     @property
     def complete(self) -> bool:

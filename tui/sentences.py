@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
-from backends.bench.plan import trials
+from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
 from backends.registry import backend_entries, codec_entries
 from tui import units

@@ -16,12 +16,22 @@ RESERVE = 0.05
 """Share of a filesystem that a run leaves free."""
 
 IN_MEMORY = ("tmpfs", "ramfs")
+REMOTE = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mounted filesystem.  ``journal`` is known for ext4 only: creating files soon after deleting others is
-    twenty times slower on one without."""
+    """A mounted filesystem.
+
+    Attributes
+    ----------
+    journal
+        Known for ext4 only: creating files soon after deleting others is twenty times slower on one without.
+    rotational
+        Whether the device is a disk that turns; None where the system does not tell.
+    free_bytes, total_bytes
+        When it was looked at, nothing taken off.
+    """
 
     point: str
     filesystem: str
@@ -29,6 +39,9 @@ class Mount:
     device: str
     block_bytes: int
     journal: bool | None = None
+    rotational: bool | None = None
+    free_bytes: int | None = None
+    total_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,8 @@ def mount_of(path: Path) -> Mount:
     """The mount that ``path`` lies on; unknown parts are ``"unknown"``."""
     path = nearest_existing(path)
     device = path.stat().st_dev
-    block = os.statvfs(path).f_frsize
+    space = os.statvfs(path)
+    block, free, total = space.f_frsize, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
     with contextlib.suppress(OSError):
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             left, _, right = line.partition(" - ")
@@ -52,8 +66,9 @@ def mount_of(path: Path) -> Mount:
             if number == f"{os.major(device)}:{os.minor(device)}":
                 kind, source, *_ = right.split()
                 place = point.encode().decode("unicode_escape")
-                return Mount(place, kind, options, source, block, _has_journal(kind, device))
-    return Mount(str(path), "unknown", "", "unknown", block)
+                journal, turns = _has_journal(kind, device), _is_rotational(device)
+                return Mount(place, kind, options, source, block, journal, turns, free, total)
+    return Mount(str(path), "unknown", "", "unknown", block, free_bytes=free, total_bytes=total)
 
 
 def _has_journal(kind: str, device: int) -> bool | None:
@@ -62,6 +77,14 @@ def _has_journal(kind: str, device: int) -> bool | None:
     name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
     with contextlib.suppress(OSError):
         return Path(f"/proc/fs/jbd2/{name}-8").exists()
+    return None
+
+
+def _is_rotational(device: int) -> bool | None:
+    folder = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    for place in (folder, folder.parent):  # a partition has the queue of its disk
+        with contextlib.suppress(OSError):
+            return (place / "queue/rotational").read_text().strip() == "1"
     return None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from backends.bench.conditions import cgroup_folder, cpu_quota
 from backends.bench.disk import Mount, mount_of
 
 LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "simplejpeg", "xxhash")
@@ -19,8 +20,9 @@ LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "simplej
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Attributes: ``memory_bytes`` is the machine's, ``memory_limit`` the cgroup's (None where there is none);
-    ``mounts`` are those that the run writes on."""
+    """Attributes: ``cores`` that the process may use; ``memory_bytes`` is the machine's, ``memory_limit`` and
+    ``cpu_quota`` (processors' worth) the cgroup's, None where it sets none; ``mounts`` are those that the run
+    writes on; ``load`` is that of the last minute before."""
 
     host: str
     user: str
@@ -33,6 +35,7 @@ class Environment:
     libraries: dict[str, str]
     mounts: tuple[Mount, ...]
     load: float | None = None
+    cpu_quota: float | None = None
 
 
 def describe_environment(folders: tuple[Path, ...]) -> Environment:
@@ -47,8 +50,9 @@ def describe_environment(folders: tuple[Path, ...]) -> Environment:
         memory_limit=cgroup_memory(),
         python=platform.python_version(),
         libraries={name: found for name in LIBRARIES if (found := _version(name))},
-        mounts=tuple(dict.fromkeys(mount_of(folder) for folder in folders)),
+        mounts=tuple({found.point: found for found in map(mount_of, folders)}.values()),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        cpu_quota=cpu_quota(),
     )
 
 
@@ -66,10 +70,9 @@ def machine_memory() -> int:
 
 def cgroup_memory() -> int | None:
     """The memory limit of this process's cgroup (version 2) in bytes; None where there is none."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        group = next(line.partition("::")[2] for line in lines if line.startswith("0::"))
-        return int(Path(f"/sys/fs/cgroup{group}/memory.max").read_text())
+    folder = cgroup_folder()
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / "memory.max").read_text()) if folder else None
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import choose_work_dir, mount_of
-from backends.bench.plan import trials
+from backends.bench.schedule import trials
 
 if TYPE_CHECKING:
     from backends.bench.plan import Plan

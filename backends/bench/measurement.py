@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OPERATIONS = ("store", "read")
+OPERATIONS = ("store", "read", "shuffled", "labels", "store-one", "read-one")
 """The operations there are, in the order in which they are shown."""
+
+ONE_IMAGE = ("store-one", "read-one")
+"""Operations on a container that holds one image, opened anew each time; their count is 1."""
+
+STORES = {"read": "store", "shuffled": "store", "labels": "store", "read-one": "store-one", "copy": "store"}
+"""The operation that makes what another one reads."""
+
+WARM, COLD = "warm", "cold"
+CACHES = (WARM, COLD)
+"""The states of the page cache that a read can find its files in."""
+
+OURS, PLAIN = "ours", "plain"
+"""Whose reader: this library's, or the plain library's five lines."""
+
+Cell = tuple[str, str, int]
+"""What repeats have in common: configuration, aspect and count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,7 @@ class Trial:
     configuration
         As ``str(Configuration)``.
     operation
-        One of ``OPERATIONS``.
+        One of ``OPERATIONS``; for the limits of the machine also ``copy``.
     count
         Images stored or read.
     repeat
@@ -28,6 +44,8 @@ class Trial:
         Index of the store trial whose artefact a read trial reads; None for a store.
     shown
         Whether the figure counts: not for warm-ups, nor for a store that only makes what a read needs.
+    cache, reader
+        One of ``CACHES``; ``ours`` or ``plain``.
     """
 
     index: int
@@ -37,6 +55,23 @@ class Trial:
     repeat: int
     reads: int | None = None
     shown: bool = True
+    cache: str = WARM
+    reader: str = OURS
+
+    @property
+    def aspect(self) -> str:
+        """What is looked at: ``read``, ``read plain``, ``shuffled cold``."""
+        return aspect_of(self.operation, self.cache, self.reader)
+
+    @property
+    def cell(self) -> Cell:
+        """What repeats of one trial have in common."""
+        return self.configuration, self.aspect, self.count
+
+
+def aspect_of(operation: str, cache: str = WARM, reader: str = OURS) -> str:
+    """An operation with what is unusual about it: ``read``, ``read plain``, ``shuffled cold plain``."""
+    return " ".join((operation, *((COLD,) if cache == COLD else ()), *((PLAIN,) if reader == PLAIN else ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +83,28 @@ class Measurement:
     outcome
         ``ok``, ``failed`` or ``skipped``.
     seconds
-        Sum of the phases except ``sync``; None unless ok.
+        Sum of the phases except ``sync``, of one execution; None unless ok.
     seconds_durable
         ``seconds`` and ``sync``; for reads the same as ``seconds``.
     phases
         Seconds by phase: ``open, encode, write, close, sync`` or ``open, read, decode, close``.
     cpu_seconds
         User and system time of the timed phases, without ``sync``.
+    loops
+        Executions that the seconds are the mean of: what is short is looped.
     peak_rss, peak_anonymous
         Bytes: the high-water mark of resident memory, and the largest anonymous (not file-backed) memory
         seen at a batch's end; None where the system does not tell.
+    bytes_read, bytes_written
+        What the timed phases really moved from and to the device, of all loops; None where the system does not tell.
+    resident
+        Share of the artefact's bytes that the page cache held before a read; None for stores and where it is unknown.
     bytes_apparent, bytes_allocated, files
         What the container takes: sum of sizes, of allocated blocks, and the number of files.
     verified
         Whether every image and label was compared with the source, outside the clock, and found equal.
+    predicted_seconds
+        What a skipped trial would have taken, about, with all that surrounds it; None for all others.
     message
         Why it failed or was skipped; empty when ok.
     """
@@ -75,15 +118,31 @@ class Measurement:
     cache: str
     repeat: int
     outcome: str
+    reader: str = OURS
     shown: bool = True
     seconds: float | None = None
     seconds_durable: float | None = None
     phases: dict[str, float] = field(default_factory=dict)
     cpu_seconds: float | None = None
+    loops: int = 1
     peak_rss: int | None = None
     peak_anonymous: int | None = None
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+    resident: float | None = None
     bytes_apparent: int | None = None
     bytes_allocated: int | None = None
     files: int | None = None
     verified: bool = False
+    predicted_seconds: float | None = None
     message: str = ""
+
+    @property
+    def aspect(self) -> str:
+        """What was looked at: ``read``, ``read plain``, ``shuffled cold``."""
+        return aspect_of(self.operation, self.cache, self.reader)
+
+    @property
+    def cell(self) -> Cell:
+        """What repeats of one trial have in common."""
+        return self.configuration, self.aspect, self.count

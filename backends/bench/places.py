@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backends.bench.configuration import Configuration
 from backends.bench.disk import check_space, choose_work_dir, mount_of
 from backends.bench.estimate import Need, artefact_need, source_need, work_dir
-from backends.bench.plan import trials
+from backends.bench.schedule import trials
 from backends.errors import NoSpace
 
 if TYPE_CHECKING:

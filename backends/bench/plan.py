@@ -1,13 +1,13 @@
-"""The trials to run, their order and seed."""
+"""What a run does: configurations, sizes, operations, and how they are measured."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import OPERATIONS, Trial
+from backends.bench.measurement import CACHES, COLD, OPERATIONS, WARM
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 10**12
 MOST_REPEATS = 100_000
+MOST_BATCH = 1 << 20
+
+DEFAULT_OPERATIONS = ("store", "read", "shuffled")
+"""What a run does where nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each use counts in the best trade-off; 0 leaves it out."""
+
+    store: float = 0.0
+    read: float = 0.0
+    shuffled: float = 1.0
+    disk: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +50,49 @@ class Plan:
     repeats
         How often each figure is measured.
     seed
-        Of the sample that is drawn and of the order within a block.
+        Of the sample that is drawn, of the permutation of shuffled reads, and of the order within a block.
+    batch
+        Images in a batch of shuffled reads.
+    caches
+        A subset of ``CACHES``: the states of the page cache in which reads are measured.
+    limits
+        What the machine allows is measured too: writing, reading and copying bare bytes.
+    budget
+        Seconds that the run may take; what does not fit is skipped.  None for no bound.
+    predict
+        The number of images that figures are predicted for; None for the whole split.
+    weights
+        What the best trade-off counts.
+    first
+        The first images of the split are taken, in their order, instead of a random sample.
     work_dir
         Where artefacts are written; None to let the run choose.
     memory
         Bytes that staging may take; None for a quarter of what the machine or its cgroup has.
     in_thread
         Trials are executed in the job's own thread instead of fresh processes, to show the difference.
+    preset
+        ``article`` where the plan is the article's; empty for all others.
     """
 
     dataset: str
     configurations: tuple[str, ...]
     sizes: tuple[int, ...]
-    operations: tuple[str, ...] = OPERATIONS
+    operations: tuple[str, ...] = DEFAULT_OPERATIONS
     repeats: int = 3
     seed: int = 0
+    batch: int = 256
+    caches: tuple[str, ...] = (WARM,)
+    limits: bool = False
+    budget: float | None = None
+    predict: int | None = None
+    weights: Weights = Weights()
+    first: bool = False
     split: str | None = None
     work_dir: str | None = None
     memory: int | None = None
     in_thread: bool = False
+    preset: str = ""
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
@@ -81,49 +119,28 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
         raise UsageError(f"{plan.repeats} repeats cannot be made: choose 1 to {MOST_REPEATS:,}.")
     if plan.seed < 0:
         raise UsageError(f"seed {plan.seed} is below 0: choose a whole number from 0 on.")
-    unknown = [name for name in plan.operations if name not in OPERATIONS]
-    if unknown or not plan.operations:
-        raise UsageError(f"there is no operation {unknown[0] if unknown else ''!r}: choose of {', '.join(OPERATIONS)}.")
+    if not 1 <= plan.batch <= MOST_BATCH:
+        raise UsageError(f"a batch of {plan.batch} images cannot be read: choose 1 to {MOST_BATCH:,}.")
+    if plan.budget is not None and not 0 < plan.budget < math.inf:
+        raise UsageError(f"a budget of {plan.budget} seconds is none: choose a time such as 90s, 5m or 2h.")
+    if plan.predict is not None and not 1 <= plan.predict <= MOST_IMAGES:
+        raise UsageError(f"{plan.predict} images cannot be predicted: choose 1 to {MOST_IMAGES:,}.")
+    weights = [getattr(plan.weights, one.name) for one in fields(plan.weights)]
+    if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+        raise UsageError("the weights must be numbers from 0 on, and one of them above 0.")
+    for known, asked, what in ((OPERATIONS, plan.operations, "operation"), (CACHES, plan.caches, "cache state")):
+        unknown = [name for name in asked if name not in known]
+        if unknown or not asked:
+            raise UsageError(f"there is no {what} {unknown[0] if unknown else ''!r}: choose of {', '.join(known)}.")
+    if COLD in plan.caches and plan.in_thread:
+        raise UsageError("cold reads need a process of their own: leave out --cache cold or --in-thread.")
     return replace(
         plan,
         configurations=tuple(dict.fromkeys(str(Configuration.parse(text, facts)) for text in plan.configurations)),
         sizes=tuple(sorted(set(plan.sizes))),
         operations=tuple(name for name in OPERATIONS if name in plan.operations),
+        caches=tuple(name for name in CACHES if name in plan.caches),
     )
-
-
-def trials(plan: Plan) -> tuple[Trial, ...]:
-    """All trials of a plan in the order of their execution.
-
-    One warm-up of every configuration at the smallest size comes first.  Then, size by size, each repeat is a
-    block in which every configuration has its turn in random order; a configuration's read follows its store
-    somewhere in the same block.
-    """
-    shuffle = random.Random(plan.seed).shuffle
-    found: list[Trial] = []
-    blocks = [
-        (plan.sizes[0], 0),
-        *((size, repeat) for size in plan.sizes for repeat in range(1, plan.repeats + 1)),
-    ]
-    for size, repeat in blocks:
-        turns = 2 if "read" in plan.operations else 1
-        order = [name for name in plan.configurations for _ in range(turns)]
-        shuffle(order)
-        stores: dict[str, int] = {}
-        for name in order:
-            operation = "read" if name in stores else "store"
-            trial = Trial(
-                index=len(found),
-                configuration=name,
-                operation=operation,
-                count=size,
-                repeat=repeat,
-                reads=stores.get(name),
-                shown=repeat > 0 and operation in plan.operations,
-            )
-            stores.setdefault(name, trial.index)
-            found.append(trial)
-    return tuple(found)
 
 
 def default_sizes(count: int) -> tuple[int, ...]:

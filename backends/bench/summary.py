@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import OPERATIONS, Measurement
+from backends.bench.measurement import CACHES, OPERATIONS, OURS, Cell, Measurement, aspect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,8 @@ class Figure:
     configuration: str
     operation: str
     count: int
+    cache: str
+    reader: str
     repeats: int
     seconds: float | None
     seconds_low: float | None
@@ -47,30 +49,46 @@ class Figure:
     message: str
 
     @property
+    def aspect(self) -> str:
+        """What was looked at: ``read``, ``read plain``, ``shuffled cold``."""
+        return aspect_of(self.operation, self.cache, self.reader)
+
+    @property
+    def cell(self) -> Cell:
+        """What its repeats have in common."""
+        return self.configuration, self.aspect, self.count
+
+    @property
     def images_per_second(self) -> float | None:
         return self.count / self.seconds if self.seconds else None
 
 
 def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
-    """One figure for each configuration, operation and count that is shown, in the order of first appearance
-    by operation."""
-    cells: dict[tuple[str, str, int], list[Measurement]] = {}
+    """One figure for each cell that is shown: by operation, count, cache and reader."""
+    cells: dict[Cell, list[Measurement]] = {}
     for found in measurements:
         if found.shown:
-            cells.setdefault((found.configuration, found.operation, found.count), []).append(found)
-    ordered = sorted(cells.items(), key=lambda item: (OPERATIONS.index(item[0][1]), item[0][2]))
-    return tuple(_figure(*cell, found) for cell, found in ordered)
+            cells.setdefault(found.cell, []).append(found)
+    ordered = sorted(cells.values(), key=lambda found: _order(found[0]))
+    return tuple(_figure(found) for found in ordered)
 
 
-def _figure(configuration: str, operation: str, count: int, found: list[Measurement]) -> Figure:
+def _order(one: Measurement) -> tuple[int, int, int, int]:
+    operation = (*OPERATIONS, "copy").index(one.operation)
+    return operation, one.count, CACHES.index(one.cache), one.reader != OURS
+
+
+def _figure(found: list[Measurement]) -> Figure:
     good = [one for one in found if one.outcome == "ok" and one.seconds is not None]
     seconds = [one.seconds for one in good if one.seconds is not None]
     durable = [one.seconds_durable for one in good if one.seconds_durable is not None]
     last = good[-1] if good else None
     return Figure(
-        configuration=configuration,
-        operation=operation,
-        count=count,
+        configuration=found[0].configuration,
+        operation=found[0].operation,
+        count=found[0].count,
+        cache=found[0].cache,
+        reader=found[0].reader,
         repeats=len(good),
         seconds=median(seconds) if seconds else None,
         seconds_low=min(seconds, default=None),

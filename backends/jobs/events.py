@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
+from backends.bench.conditions import Conditions
 from backends.bench.environment import Environment
 from backends.bench.measurement import Measurement, Trial
 from backends.bench.plan import Plan
@@ -122,11 +123,14 @@ class RunFinished(Event):
         From run-started to here.
     left
         Paths that could not be removed.
+    conditions
+        What else the machine did meanwhile.
     """
 
     outcome: str
     seconds: float
     left: tuple[str, ...] = ()
+    conditions: Conditions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.bench.conditions import Conditions
 from backends.bench.environment import Environment
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
@@ -37,6 +38,8 @@ class Result:
         Of all trials, warm-ups among them (``shown`` is false there).
     message
         Why the job failed; empty where it did not.
+    conditions
+        What else the machine did meanwhile.
     """
 
     plan: Plan
@@ -48,6 +51,7 @@ class Result:
     staging_seconds: float
     measurements: tuple[Measurement, ...]
     message: str = ""
+    conditions: Conditions | None = None
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -88,6 +92,7 @@ def collect(found: Iterable[events.Event]) -> Result | None:
         staging_seconds=staging.seconds if staging else 0.0,
         measurements=tuple(measurements),
         message=end.message if isinstance(end, events.JobFailed) else "",
+        conditions=end.conditions if isinstance(end, events.RunFinished) else None,
     )
 
 
@@ -112,6 +117,7 @@ def to_json(result: Result) -> str:
         "staging_seconds": result.staging_seconds,
         "notes": result.notes,
         "environment": asdict(result.environment),
+        "conditions": asdict(result.conditions) if result.conditions else None,
         "dataset": asdict(result.dataset),
         "plan": asdict(result.plan),
         "trials": [asdict(one) for one in result.measurements if one.shown],

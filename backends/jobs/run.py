@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.bench.conditions import ConditionsWatch
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import mount_of
 from backends.bench.environment import cgroup_memory, describe_environment, machine_memory
 from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
 from backends.bench.places import Places, find_places
-from backends.bench.plan import check_plan, trials
+from backends.bench.plan import check_plan
 from backends.bench.process import Trials, run_in_thread
+from backends.bench.schedule import trials
 from backends.bench.staging import Wanted, fit_sizes, stage
 from backends.bench.trial import Task, blank
 from backends.datasets import open_dataset
@@ -57,7 +59,7 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
     ImgstoreError
         The run cannot start: nothing was measured, and nothing is left behind.
     """
-    started = time.time()
+    started, watch = time.time(), ConditionsWatch()
     with open_dataset(plan.dataset, plan.split) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
@@ -87,7 +89,7 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
         finally:
             left = _remove(tuple(folders.values()), emit)
     now = time.time()
-    emit(events.RunFinished(now, outcome, now - started, left))
+    emit(events.RunFinished(now, outcome, now - started, left, watch.found()))
 
 
 def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None]) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from backends.bench.configuration import Configuration
 from backends.bench.disk import Mount
 from backends.bench.environment import Environment
 from backends.bench.measurement import Measurement, Trial
-from backends.bench.plan import Plan, trials
+from backends.bench.plan import Plan
+from backends.bench.schedule import trials
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events
 

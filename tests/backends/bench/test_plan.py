@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, check_plan, default_sizes, trials
+from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.bench.schedule import trials
 from backends.datasets import open_dataset
 from backends.errors import UsageError
 

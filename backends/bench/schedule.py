@@ -1,0 +1,113 @@
+"""The trials of a plan and their order."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.measurement import ONE_IMAGE, OURS, PLAIN, STORES, WARM, Trial, aspect_of
+from backends.registry import LIMIT, backend_entry
+
+if TYPE_CHECKING:
+    from backends.bench.plan import Plan
+    from backends.registry import BackendEntry
+
+Turn = tuple[str, str, str]
+"""Operation, cache and reader."""
+
+
+def trials(plan: Plan) -> tuple[Trial, ...]:
+    """All trials of a plan in the order of their execution.
+
+    One warm-up of everything at the smallest size comes first.  Then, size by size, each repeat is a block in which
+    everything has its turn in random order, but for reads, which come after the store that makes what they read.
+    """
+    rng = random.Random(plan.seed)
+    found: list[Trial] = []
+    for size, repeat in _blocks(plan):
+        turns = [(name, turn) for name in configurations(plan) for turn in _turns(plan, name, size)]
+        rng.shuffle(turns)
+        _put_stores_first(turns)
+        stores: dict[tuple[str, str], int] = {}
+        for name, (operation, cache, reader) in turns:
+            made_by = STORES.get(operation)
+            trial = Trial(
+                index=len(found),
+                configuration=name,
+                operation=operation,
+                count=size,
+                repeat=repeat,
+                reads=stores[name, made_by] if made_by else None,
+                shown=repeat > 0 and (operation in plan.operations or operation == "copy"),
+                cache=cache,
+                reader=reader,
+            )
+            stores[name, operation] = trial.index
+            found.append(trial)
+    return tuple(found)
+
+
+def aspects(plan: Plan) -> tuple[str, ...]:
+    """What a plan looks at, in the order in which it is shown: ``store``, ``read``, ``read plain``, ``read cold``."""
+    found = (
+        aspect_of(*turn)
+        for operation in plan.operations
+        for name in sorted(plan.configurations, key=lambda name: len(_ways(plan, name, operation)), reverse=True)
+        for turn in _ways(plan, name, operation)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def configurations(plan: Plan) -> tuple[str, ...]:
+    """The plan's configurations, and the limits of the machine where they are measured, on the same bytes."""
+    if not plan.limits:
+        return plan.configurations
+    codecs = {Configuration.parse(text).codec for text in plan.configurations}
+    return (*plan.configurations, f"{LIMIT}+{SOURCE if codecs == {SOURCE} else 'raw'}")
+
+
+def _blocks(plan: Plan) -> list[tuple[int, int]]:
+    """Sizes with their repeats; operations on one image have a size of their own."""
+    ones = set(plan.operations) & set(ONE_IMAGE)
+    sizes = sorted({*(plan.sizes if set(plan.operations) - ones else ()), *((1,) if ones else ())})
+    return [(sizes[0], 0), *((size, repeat) for size in sizes for repeat in range(1, plan.repeats + 1))]
+
+
+def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
+    """What a configuration does in a block of ``size`` images: with the stores that its reads need, and no more."""
+    bulk = size in plan.sizes
+    wanted = [name for name in plan.operations if (size == 1 if name in ONE_IMAGE else bulk)]
+    if bulk and set(wanted) - set(ONE_IMAGE):
+        wanted.append("copy")
+    turns = [turn for operation in wanted for turn in _ways(plan, configuration, operation)]
+    needed = [(STORES[operation], WARM, OURS) for operation, _, _ in turns if operation in STORES]
+    return [*dict.fromkeys([*turns, *needed])]
+
+
+def _ways(plan: Plan, configuration: str, operation: str) -> list[Turn]:
+    """An operation in every state of the cache and by every reader that it is measured with."""
+    entry = _entry(configuration)
+    if operation not in entry.operations:
+        return []
+    if operation not in STORES:
+        return [(operation, WARM, OURS)]
+    caches = plan.caches if operation in entry.from_disk else (WARM,)
+    return [(operation, cache, reader) for cache in caches for reader in ((OURS, PLAIN) if entry.plain else (OURS,))]
+
+
+@lru_cache(1024)
+def _entry(configuration: str) -> BackendEntry:
+    return backend_entry(Configuration.parse(configuration).backend)
+
+
+def _put_stores_first(turns: list[tuple[str, Turn]]) -> None:
+    """Let each store change places with the first of the reads that need it, where one comes before it."""
+    for place, (name, (operation, _, _)) in enumerate(turns):
+        if operation in STORES.values():
+            first = next(
+                at for at, (other, turn) in enumerate(turns)
+                if other == name and operation in (turn[0], STORES.get(turn[0]))
+            )  # fmt: skip
+            turns[place], turns[first] = turns[first], turns[place]
