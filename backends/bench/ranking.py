@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import OURS
-from backends.bench.statistics import MARGIN, SLOWER, UNSURE, compare
+from backends.bench.statistics import MARGIN, SLOWER, UNSURE, compare, paired_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,19 +95,13 @@ def rank_times(
     count = _common_count(figures)
     if count is None:
         return None
-    aspect = figures[0].aspect
-    blocks: dict[str, dict[int, float]] = {}
-    for one in measurements:
-        seconds = one.seconds_durable if durable else one.seconds
-        if one.shown and one.outcome == "ok" and one.count == count and one.aspect == aspect and seconds is not None:
-            blocks.setdefault(one.configuration, {})[one.repeat] = seconds
+    blocks = seconds_by_block(measurements, figures[0].aspect, count, durable)
     found = {one.configuration: one for one in figures if one.count == count}
     values = {name: (one.seconds_durable if durable else one.seconds) or math.inf for name, one in found.items()}
     order = sorted(values, key=lambda name: values[name])
     best, ranks = order[0], []
     for name in order:
-        common = sorted(set(blocks[name]) & set(blocks[best]))
-        judged = compare(_ratio(blocks[name][repeat], blocks[best][repeat]) for repeat in common)
+        judged = compare(paired_ratios(blocks[name], blocks[best]))
         outcome = {SLOWER: BEHIND, UNSURE: UNSURE}.get(judged.outcome, TIE)
         ranks.append(
             Rank(
@@ -123,6 +117,18 @@ def rank_times(
             )
         )
     return Ranking(_use(figures[0], durable), figures[0].reader, count, tuple(ranks))
+
+
+def seconds_by_block(
+    measurements: Iterable[Measurement], aspect: str, count: int, durable: bool = False
+) -> dict[str, dict[int, float]]:
+    """The seconds of each configuration by the block, which is the repeat, in which they were measured."""
+    blocks: dict[str, dict[int, float]] = {}
+    for one in measurements:
+        seconds = one.seconds_durable if durable else one.seconds
+        if one.shown and one.outcome == "ok" and one.count == count and one.aspect == aspect and seconds is not None:
+            blocks.setdefault(one.configuration, {})[one.repeat] = seconds
+    return blocks
 
 
 def rank_sizes(use: str, images: int, predicted: Mapping[str, Predicted | None]) -> Ranking | None:
@@ -207,8 +213,3 @@ def _half_width(rank: Rank) -> float:
         return 0.0
     low, high = rank.ratio_interval
     return math.log(high / low) / 2
-
-
-def _ratio(one: float, other: float) -> float:
-    """Their ratio; NaN where one of them is no duration."""
-    return one / other if 0 < one < math.inf and 0 < other < math.inf else math.nan
