@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from backends import units
 from backends.bench.configuration import is_lossless
 from backends.bench.measurement import ONE_IMAGE
 from backends.bench.schedule import aspects, configurations
-from tui import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:
