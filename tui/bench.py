@@ -17,6 +17,7 @@ from backends.errors import NotAllowed, UsageError
 from backends.jobs import events
 from backends.jobs.job import Job, open_job, start_run
 from backends.jobs.result import collect, is_special, to_json, write_file
+from backends.jobs.saved import load_result
 from backends.registry import backend_entries
 from tui.narrate import make_narrator, say
 from tui.report import result_text
@@ -100,6 +101,11 @@ def show_job(folder: Path, as_json: bool) -> int:
     """Print what a job found, following it to its end where it runs; interrupting leaves it running."""
     result, failed, stopped = _follow(open_job(folder), stoppable=False)
     return stopped or _report(result, failed, as_json=as_json)
+
+
+def show_file(path: Path, as_json: bool) -> int:
+    """Print the result that ``bench --json`` wrote."""
+    return _report(load_result(path), None, as_json=as_json)
 
 
 def _report(result: Result | None, failed: events.JobFailed | None, *, as_json: bool) -> int:

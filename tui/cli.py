@@ -95,12 +95,17 @@ def bench(
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: str, split: str | None, as_json: bool) -> int:
-    """Say what the dataset at PATH is."""
+    """Say what PATH is: a dataset, or the result of an earlier `bench --json`."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
+    from backends.jobs.saved import is_saved_result
     from tui.report import dataset_text
 
+    if is_saved_result(Path(path)):
+        from tui.bench import show_file
+
+        return show_file(Path(path), as_json)
     with open_dataset(path, split) as dataset:
         facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
