@@ -7,8 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from backends import units
 from backends.jobs import events
-from tui import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tui import units
+from backends import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:

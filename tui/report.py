@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from backends import units
 from backends.bench.configuration import is_lossless
-from tui import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:

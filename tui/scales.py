@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tui import units
+from backends import units
 
 Tick = tuple[int, str]
 """Where it stands, in cells from the axis, and what it says."""

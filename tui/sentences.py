@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
 from backends.registry import backend_entries, codec_entries
-from tui import units
 
 if TYPE_CHECKING:
     from backends.bench.estimate import Estimate

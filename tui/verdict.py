@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui import units
+from backends import units
 from tui.run_state import RunState
 from tui.series import Known, Series
 from tui.text import fit, safe_text

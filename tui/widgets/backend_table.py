@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui import units
+from backends import units
 from tui.draft import Draft, Row, first_draft
 from tui.keys import MOVES, SIDEWAYS
 from tui.run_state import RunState

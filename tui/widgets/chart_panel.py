@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from tui import units
+from backends import units
 from tui.bars import Bar, draw_bars
 from tui.canvas import Row
 from tui.charts import Curve, TimeChart, draw_times, dropped

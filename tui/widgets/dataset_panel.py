@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from backends import units
 from backends.datasets.facts import DatasetFacts
-from tui import units
 from tui.sentences import dataset_name
 from tui.text import fit, safe_text, short
 

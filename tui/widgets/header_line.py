@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui import units
+from backends import units
 from tui.messages import Place
 from tui.text import safe_text, short
 

@@ -14,9 +14,9 @@ from textual.reactive import reactive
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from backends import units
 from backends.datasets.facts import DatasetFacts
 from backends.jobs.job import JobFacts
-from tui import units
 from tui.keys import MOVES
 from tui.messages import FollowJob, OpenDataset
 from tui.series import identify

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui import units
+from backends import units
 from tui.run_state import RunState
 from tui.series import Known
 from tui.text import fit, safe_text

@@ -73,6 +73,17 @@ def about(seconds_taken: float) -> str:
     return f"{seconds_taken / 60:.0f} min" if seconds_taken < 5400 else f"{seconds_taken / 3600:.1f} h"
 
 
+def spoken(seconds_taken: float) -> str:
+    """A duration as one says it: ``3.2 ms``, ``41 s``, ``6.2 min``, ``3.5 h``, ``2.1 days``."""
+    for factor, unit, below in ((1, "s", 100), (60, "min", 100), (3600, "h", 48)):
+        if seconds_taken < 0.9995:
+            return seconds(seconds_taken)
+        if seconds_taken < below * factor:
+            scaled = seconds_taken / factor
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:.0f} {unit}"
+    return f"{seconds_taken / 86400:,.1f} days"
+
+
 def ago(seconds_since: float) -> str:
     """How long ago: ``just now``, ``5 min ago``, ``3 h ago``, ``2 days ago``."""
     for factor, unit, below in ((60, "min", 3600), (3600, "h", 86400)):
