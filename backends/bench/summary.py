@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from backends.bench.measurement import CACHES, OPERATIONS, OURS, Cell, Measurement, aspect_of
+from backends.bench.statistics import interval_of_median, quartiles, spread, usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,22 @@ class Figure:
     ----------
     repeats
         How many measurements went in; 0 where all failed or were skipped.
+    dropped
+        How many were left out because their duration was none: zero, negative, infinite or NaN.
+    samples
+        The ``seconds`` that went in, in the order of the repeats.
     seconds, seconds_low, seconds_high
         Median, least and most of the repeats' ``seconds``; None without repeats.
+    quartiles
+        First and third of ``seconds``.
+    interval
+        The 95 % interval of their median; None for fewer than three repeats.
+    spread
+        Their standard deviation as a share of their mean; None for fewer than two repeats.
+    cpu_seconds
+        Median of the repeats' ``cpu_seconds``.
+    resident
+        The largest share of the artefact's bytes that the page cache held before a repeat's read.
     seconds_durable
         Median of the repeats' ``seconds_durable``.
     bytes_apparent, bytes_allocated, files
@@ -47,6 +62,13 @@ class Figure:
     files: int | None
     verified: bool
     message: str
+    quartiles: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
+    spread: float | None = None
+    cpu_seconds: float | None = None
+    resident: float | None = None
+    samples: tuple[float, ...] = ()
+    dropped: int = 0
 
     @property
     def aspect(self) -> str:
@@ -79,9 +101,9 @@ def _order(one: Measurement) -> tuple[int, int, int, int]:
 
 
 def _figure(found: list[Measurement]) -> Figure:
-    good = [one for one in found if one.outcome == "ok" and one.seconds is not None]
+    done = [one for one in found if one.outcome == "ok" and one.seconds is not None]
+    good = [one for one in done if usable([one.seconds or 0.0])]
     seconds = [one.seconds for one in good if one.seconds is not None]
-    durable = [one.seconds_durable for one in good if one.seconds_durable is not None]
     last = good[-1] if good else None
     return Figure(
         configuration=found[0].configuration,
@@ -93,10 +115,22 @@ def _figure(found: list[Measurement]) -> Figure:
         seconds=median(seconds) if seconds else None,
         seconds_low=min(seconds, default=None),
         seconds_high=max(seconds, default=None),
-        seconds_durable=median(durable) if durable else None,
+        seconds_durable=_median(one.seconds_durable for one in good),
         bytes_apparent=last.bytes_apparent if last else None,
         bytes_allocated=last.bytes_allocated if last else None,
         files=last.files if last else None,
         verified=bool(good) and all(one.verified for one in good),
         message=next((one.message for one in found if one.message), ""),
+        quartiles=quartiles(seconds),
+        interval=interval_of_median(seconds),
+        spread=spread(seconds),
+        cpu_seconds=_median(one.cpu_seconds for one in good),
+        resident=max((one.resident for one in good if one.resident is not None), default=None),
+        samples=tuple(seconds),
+        dropped=len(done) - len(good),
     )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,130 @@
+"""Numbers from repeats: what is typical, how sure that is, and whether two things differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MARGIN = 1.03
+"""Ratios from 1 / MARGIN to MARGIN make no difference to anybody."""
+
+FASTER, SLOWER, TIE, UNSURE = "faster", "slower", "tie", "unsure"
+
+_FEWEST = 3
+"""Fewer values have no interval, fewer pairs no winner."""
+_EXACT = 50
+_LEVEL = 0.025
+_NORMAL = 1.959964
+_STUDENT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How many times the seconds of another thing one thing takes.
+
+    Attributes
+    ----------
+    ratio, low, high
+        Geometric mean of the paired ratios and its 95 % interval; None without pairs, and with too few.
+    outcome
+        ``faster`` or ``slower`` where the whole interval lies outside 1 +- 3 %, ``unsure`` where there are fewer than
+        three pairs, else ``tie``.
+    pairs, dropped
+        How many ratios went in, and how many were none: of durations that were zero, negative, infinite or NaN.
+    """
+
+    ratio: float | None
+    low: float | None
+    high: float | None
+    outcome: str
+    pairs: int
+    dropped: int = 0
+
+
+def usable(values: Iterable[float]) -> list[float]:
+    """The values that can be durations or ratios: finite and above 0."""
+    return [value for value in values if 0 < value < math.inf]
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float] | None:
+    """The first and the third quartile, interpolated as numpy does; None without values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return _quantile(ordered, 0.25), _quantile(ordered, 0.75)
+
+
+def interval_of_median(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of the median; None for fewer than three values.
+
+    The distribution of a resample's median is known (Maritz and Jarrett 1978), so nothing is drawn.  From 5 values on
+    it says something: it covers the median in 94 of 100 cases there, of 3 values (all between least and most) in 75.
+    """
+    if len(values) < _FEWEST:
+        return None
+    ordered = sorted(values)
+    rank = _bootstrap_rank(len(ordered))
+    return ordered[rank], ordered[-1 - rank]
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Sample standard deviation as a share of the mean; None for fewer than two values."""
+    return stdev(values) / fmean(values) if len(values) > 1 else None
+
+
+def student(degrees: int) -> float:
+    """The 97.5 % point of Student's t (Cornish-Fisher expansion from 5 degrees of freedom on: to 0.2 %)."""
+    z, n = _NORMAL, degrees
+    return _STUDENT.get(n) or (
+        z
+        + (z**3 + z) / (4 * n)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
+    )
+
+
+def compare(ratios: Iterable[float]) -> Comparison:
+    """Judge paired ratios, one thing's seconds by the other's, each pair of one block.
+
+    The interval is Student's t on the logarithms: a bootstrap of three ratios would find a winner between equals in
+    one of four cases.
+    """
+    found = list(ratios)
+    logs = [math.log(ratio) for ratio in usable(found)]
+    pairs, dropped = len(logs), len(found) - len(logs)
+    if not logs:
+        return Comparison(None, None, None, UNSURE, 0, dropped)
+    centre = fmean(logs)
+    if pairs < _FEWEST:
+        return Comparison(math.exp(centre), None, None, UNSURE, pairs, dropped)
+    half = student(pairs - 1) * stdev(logs) / math.sqrt(pairs)
+    low, high = math.exp(centre - half), math.exp(min(700.0, centre + half))
+    outcome = FASTER if high < 1 / MARGIN else SLOWER if low > MARGIN else TIE
+    return Comparison(math.exp(centre), low, high, outcome, pairs, dropped)
+
+
+@lru_cache(256)
+def _bootstrap_rank(n: int) -> int:
+    """The place, from 0, of the ordered value at which the bootstrap distribution of the median reaches 2.5 %."""
+    if n > _EXACT:
+        return max(0, math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2))
+    middle = (n + 1) // 2
+    return next(place for place in range(n) if _at_least(middle, n, (place + 1) / n) > _LEVEL)
+
+
+def _at_least(successes: int, n: int, chance: float) -> float:
+    """Probability of ``successes`` or more in ``n`` tries."""
+    return sum(math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(successes, n + 1))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    left = math.floor(place)
+    right = min(left + 1, len(ordered) - 1)
+    return ordered[left] + (ordered[right] - ordered[left]) * (place - left)
