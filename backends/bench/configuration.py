@@ -89,6 +89,11 @@ def is_lossless(configuration: str) -> bool:
     return codec_entry(Configuration.parse(configuration).codec).lossless
 
 
+def is_reference(configuration: str) -> bool:
+    """Whether it is measured to compare with, such as bare bytes, and is no candidate itself."""
+    return backend_entry(Configuration.parse(configuration).backend).reference
+
+
 def _default_codec(entry: BackendEntry, facts: DatasetFacts | None) -> str:
     if facts is None or (facts.source_bytes is None and facts.image_shape is not None):
         return entry.codec

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 MARGIN = 1.03
 """Ratios from 1 / MARGIN to MARGIN make no difference to anybody."""
@@ -87,6 +87,12 @@ def student(degrees: int) -> float:
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
     )
+
+
+def paired_ratios(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+    """Ratios of the seconds in each block that both have; NaN where one of the two is no duration."""
+    pairs = ((one[block], other[block]) for block in sorted(set(one) & set(other)))
+    return [left / right if len(usable((left, right))) == 2 else math.nan for left, right in pairs]
 
 
 def compare(ratios: Iterable[float]) -> Comparison:

@@ -1,0 +1,248 @@
+"""What a run decides: rankings by use, for our reader and for the plain library, and whether converting pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.bench.configuration import is_lossless
+from backends.bench.measurement import COLD, OURS, PLAIN, STORES
+from backends.bench.payback import payback, payback_sentences
+from backends.bench.prediction import DURABLE, predict
+from backends.bench.ranking import (
+    BEHIND,
+    Ranking,
+    candidates,
+    pareto_front,
+    rank_sizes,
+    rank_times,
+    rank_trade_off,
+)
+from backends.bench.statistics import UNSURE
+from backends.bench.summary import summarise
+from backends.registry import LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from backends.bench.measurement import Measurement
+    from backends.bench.payback import Payback
+    from backends.bench.plan import Plan
+    from backends.bench.prediction import Prediction
+    from backends.bench.summary import Figure
+    from backends.datasets.facts import DatasetFacts
+
+EARLY = "So far, too early to tell."
+
+_TITLES = {
+    "store": "Fastest to store",
+    "read": "Fastest to read in order",
+    "shuffled": "Fastest to read shuffled",
+    "labels": "Fastest to read the labels",
+    "store-one": "Fastest to store one image",
+    "read-one": "Fastest to read one image",
+    "disk": "Smallest on disk",
+    "trade-off": "Best trade-off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the figures of a run say.
+
+    Attributes
+    ----------
+    complete
+        Whether all blocks are in; where not, rankings have no winner yet.
+    images
+        The number of images that is predicted for.
+    rankings
+        By use and reader; the trade-off, disk and files last.
+    front
+        The configurations that no other one beats in both the predicted time of shuffled reads and disk.
+    recommended
+        The best trade-off that holds for the plain library too; None where none does.
+    payback
+        None where it cannot be worked out.
+    sentences
+        One for each use, then what decides.
+    """
+
+    complete: bool
+    images: int
+    rankings: tuple[Ranking, ...]
+    predictions: tuple[Prediction, ...]
+    front: tuple[str, ...]
+    recommended: str | None
+    payback: Payback | None
+    sentences: tuple[str, ...]
+
+
+def decide(
+    plan: Plan,
+    facts: DatasetFacts,
+    measurements: Sequence[Measurement],
+    *,
+    complete: bool,
+    source_seconds: float | None = None,
+    source_images: int = 0,
+    free_bytes: int | None = None,
+    memory_bytes: int | None = None,
+) -> Verdict:
+    """What the measurements so far say.
+
+    Parameters
+    ----------
+    complete
+        Whether all blocks are in.
+    source_seconds, source_images
+        What reading and decoding so many images from their source took; None where it is not known.
+    free_bytes
+        What may still be written where the run wrote.
+    memory_bytes
+        What the page cache can hold at most.
+    """
+    images = plan.predict or facts.count
+    figures = candidates(summarise(measurements))
+    predictions = {one.configuration: one for one in predict(figures, images, memory_bytes)}
+    rankings = _rankings(plan, figures, measurements, predictions, images)
+    if not complete:
+        waiting = tuple(_undecided(one) for one in rankings.values())
+        return Verdict(False, images, waiting, tuple(predictions.values()), (), None, None, (EARLY,))
+    speed = next((rankings[key] for key in (("shuffled", OURS), ("shuffled cold", OURS)) if key in rankings), None)
+    disk = rankings.get(("disk", OURS))
+    chosen, recommended = _choice(rankings)
+    scaled = source_seconds / source_images * images if source_seconds is not None and source_images else None
+    pays = payback(chosen, predictions, facts, scaled, free_bytes) if chosen else None
+    uses = dict.fromkeys(use for use, _ in rankings if use not in ("store durable", "files"))
+    said = [_sentence(use, rankings, images) for use in uses]
+    return Verdict(
+        complete=True,
+        images=images,
+        rankings=tuple(rankings.values()),
+        predictions=tuple(predictions.values()),
+        front=pareto_front(speed, disk) if speed and disk else (),
+        recommended=recommended,
+        payback=pays,
+        sentences=(*said, *(payback_sentences(pays) if pays else ())),
+    )
+
+
+def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None:
+    """How many times the seconds of bare bytes a figure takes; None where the machine's limit was not measured."""
+    same = (figure.operation, figure.cache, figure.count)
+    for one in figures:
+        if one.configuration.startswith(f"{LIMIT}+") and (one.operation, one.cache, one.count) == same:
+            return figure.seconds / one.seconds if figure.seconds and one.seconds else None
+    return None
+
+
+Rankings = dict[tuple[str, str], Ranking]
+"""By use and reader."""
+
+
+def _rankings(
+    plan: Plan,
+    figures: Sequence[Figure],
+    measurements: Sequence[Measurement],
+    predictions: dict[str, Prediction],
+    images: int,
+) -> Rankings:
+    found: Rankings = {}
+    for aspect in dict.fromkeys(one.aspect for one in figures):
+        those = [one for one in figures if one.aspect == aspect]
+        for durable in (False, True) if those[0].operation == "store" else (False,):
+            name = DURABLE if durable else aspect
+            values = {which: one.seconds.get(name) for which, one in predictions.items()}
+            if ranking := rank_times(those, measurements, values, durable):
+                found[ranking.use, ranking.reader] = ranking
+    sizes = {"disk": {name: one.bytes_allocated for name, one in predictions.items()},
+             "files": {name: one.files for name, one in predictions.items()}}  # fmt: skip
+    for use, values in sizes.items():
+        if ranking := rank_sizes(use, images, values):
+            found[use, OURS] = ranking
+    for reader in (OURS, PLAIN):
+        if any(one == reader for use, one in found if use.partition(" ")[0] in STORES):
+            parts = {use: found.get((use, reader)) or found.get((use, OURS)) for use in ("store", "disk")}
+            for use in ("read", "shuffled"):
+                parts[use] = found.get((use, reader)) or found.get((f"{use} {COLD}", reader))
+            known = {use: one for use, one in parts.items() if one}
+            if ranking := rank_trade_off(plan.weights, known, reader, images):
+                found["trade-off", reader] = ranking
+    return found
+
+
+def _undecided(ranking: Ranking) -> Ranking:
+    return replace(ranking, ranks=tuple(replace(one, outcome=UNSURE) for one in ranking.ranks))
+
+
+def _holding(use: str, rankings: Rankings) -> tuple[str, ...]:
+    """The leaders by our reader that lead by the plain library too, where reads can be made by it at all."""
+    ours, plain = rankings[use, OURS].leaders, rankings.get((use, PLAIN))
+    if not _has_readers(use):
+        return ours
+    return tuple(name for name in ours if plain and name in plain.leaders)
+
+
+def _has_readers(use: str) -> bool:
+    return use == "trade-off" or use.partition(" ")[0] in STORES
+
+
+def _choice(rankings: Rankings) -> tuple[str | None, str | None]:
+    """Which conversion to work out, and whether it is recommended: the plain library's best where readers differ."""
+    if ("trade-off", OURS) not in rankings:
+        return None, None
+    if holding := _holding("trade-off", rankings):
+        return holding[0], holding[0]
+    return rankings.get(("trade-off", PLAIN), rankings["trade-off", OURS]).ranks[0].configuration, None
+
+
+def _sentence(use: str, rankings: Rankings, images: int) -> str:
+    """``Fastest to read shuffled: hdf5+raw; lmdb+raw follows at 1.4x; about 3.2 s for 50,000 images.``"""
+    title = _title(use)
+    if (use, OURS) not in rankings:
+        return f"{title}: measured with the plain library only."
+    ours, plain = rankings[use, OURS], rankings.get((use, PLAIN))
+    if not ours.leaders:
+        return f"{title}: not decided; three repeats and two sizes are needed."
+    holding = _holding(use, rankings)
+    if not _has_readers(use) or holding:
+        return f"{title}: {_leaders(holding)}{_next(ours)}{_amount(ours, images)}."
+    head = f"{title} with this program's reader: {_leaders(ours.leaders)}{_next(ours)}{_amount(ours, images)}"
+    if plain is None:
+        return f"{head}; the plain library was not measured."
+    if not plain.leaders:
+        return f"{head}; with the plain library it is not decided."
+    better = "better" if use == "trade-off" else "faster"
+    return f"{head}; with the plain library {better}: {_leaders(plain.leaders)}."
+
+
+def _title(use: str) -> str:
+    operation, _, cache = use.partition(" ")
+    return _TITLES[operation] + (", from disk" if cache == COLD else "")
+
+
+def _leaders(names: Sequence[str]) -> str:
+    said = [name if is_lossless(name) else f"{name} (lossy)" for name in names]
+    if len(said) == 1:
+        return said[0]
+    return f"{', '.join(said[:-1])} and {said[-1]}, which tie"
+
+
+def _next(ranking: Ranking) -> str:
+    """How far behind the first one that does not tie is."""
+    behind = next((one for one in ranking.ranks if one.outcome == BEHIND), None)
+    return f"; {behind.configuration} follows at {units.ratio(behind.ratio)}" if behind else ""
+
+
+def _amount(ranking: Ranking, images: int) -> str:
+    """What the best takes, in what it is counted in."""
+    best = ranking.ranks[0]
+    if ranking.use == "trade-off" or best.predicted is None:
+        return ""
+    value = best.predicted.value
+    amount = units.capacity(value) if ranking.use == "disk" else units.spoken(value)
+    return f"; about {amount} for {images:,} images" + (
+        f" (unsure: {best.predicted.unsure})" if best.predicted.unsure else ""
+    )
