@@ -93,16 +93,15 @@ _BACKENDS = (
     BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw", plain=True),
 )
 _ARTICLE = ("store", "read", "store-one", "read-one")
-_REFERENCES = (
-    BackendEntry(LIMIT, "bare bytes", "backends.bench.limits", "raw", operations=("store", "read", "shuffled", "copy"),
-                 from_disk=("read",), reference=True),
-    BackendEntry("article-png", "the article's PNG files", "backends.article", "raw", operations=_ARTICLE,
-                 reference=True),
-    BackendEntry("article-lmdb", "the article's LMDB", "backends.article", "raw", library="lmdb", operations=_ARTICLE,
-                 reference=True),
-    BackendEntry("article-hdf5", "the article's HDF5", "backends.article", "raw", library="h5py", operations=_ARTICLE,
-                 reference=True),
-)  # fmt: skip
+_REFERENCES = tuple(
+    BackendEntry(name, title, target, "raw", library, operations=operations, from_disk=from_disk, reference=True)
+    for name, title, target, library, operations, from_disk in (
+        (LIMIT, "bare bytes", "backends.bench.references", None, ("store", "read", "shuffled", "copy"), ("read",)),
+        ("article-png", "the article's PNG files", "backends.article", None, _ARTICLE, _ARTICLE),
+        ("article-lmdb", "the article's LMDB", "backends.article", "lmdb", _ARTICLE, _ARTICLE),
+        ("article-hdf5", "the article's HDF5", "backends.article", "h5py", _ARTICLE, _ARTICLE),
+    )
+)
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
     CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),
@@ -143,6 +142,16 @@ def codec_entry(name: str) -> CodecEntry:
     return known[name]
 
 
+def require_backend(name: str) -> BackendEntry:
+    """The entry of one backend, whose library is there.  Raises UsageError and BackendUnavailable."""
+    entry = backend_entry(name)
+    if not entry.installed:
+        raise BackendUnavailable(
+            f"{name} needs the library {entry.library}, which is not installed: {entry.install_command}"
+        )
+    return entry
+
+
 def make_backend(name: str, options: Options | None = None) -> Backend:
     """A backend ready for use.
 
@@ -151,11 +160,7 @@ def make_backend(name: str, options: Options | None = None) -> Backend:
     BackendUnavailable
         Its library is not installed; the message has the command that installs it.
     """
-    entry = backend_entry(name)
-    if not entry.installed:
-        raise BackendUnavailable(
-            f"{name} needs the library {entry.library}, which is not installed: {entry.install_command}"
-        )
+    entry = require_backend(name)
     return cast("Backend", _load(entry.target)(options or entry.options()))
 
 

@@ -12,74 +12,55 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.bench.presets import article_plan
 from backends.datasets import open_dataset
 from backends.errors import NotAllowed, UsageError
 from backends.jobs import events
 from backends.jobs.job import Job, open_job, start_run
 from backends.jobs.result import collect, is_special, to_json, write_file
-from backends.registry import backend_entries
+from backends.registry import backend_entries, require_backend
 from tui.narrate import make_narrator, say
+from tui.plan_fields import FIELDS
 from tui.report import result_text
 from tui.text import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
+    from typing import Any
 
     from backends.jobs.result import Result
 
 
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """``10,100`` as numbers.  Raises UsageError."""
-    sizes = []
-    for part in text.split(","):
-        try:
-            sizes.append(int(part))
-        except ValueError:
-            raise UsageError(
-                f"--sizes: {part.strip()!r} is not a number of images: write numbers such as 10,100,1000."
-            ) from None
-    return tuple(sizes)
-
-
-def make_plan(
-    dataset: str,
-    configurations: tuple[str, ...],
-    *,
-    sizes: str | None,
-    operations: str | None,
-    repeats: int,
-    seed: int,
-    split: str | None,
-    work_dir: str | None,
-    in_thread: bool,
-) -> Plan:
-    """The plan that the options ask for; what they leave open is filled in.
+def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any]) -> Plan:
+    """The plan that the options ask for; what they leave open (None) is filled in.
 
     Raises
     ------
     ImgstoreError
         An option cannot be meant, or the dataset cannot be opened.
     """
-    chosen = configurations or tuple(name for name, entry in backend_entries().items() if entry.installed)
-    asked = parse_sizes(sizes) if sizes is not None else None
-    plan = Plan(
-        dataset,
-        chosen,
-        asked or (1,),
-        repeats=repeats,
-        seed=seed,
-        split=split,
-        work_dir=work_dir,
-        in_thread=in_thread,
-    )
-    if operations is not None:
-        plan = replace(plan, operations=tuple(part.strip() for part in operations.split(",")))
-    check_plan(plan)
-    for text in chosen:
-        Configuration.parse(text).make()
-    with open_dataset(dataset, split) as found:
+    given = {name: _parsed(name, text) for name, text in options.items() if text is not None and name != "preset"}
+    if configurations or options.get("preset") is None:
+        installed = tuple(name for name, entry in backend_entries().items() if entry.installed)
+        given["configurations"] = configurations or installed
+        check_plan(Plan(dataset, **{"sizes": (1,), **given}))
+    with open_dataset(dataset, given.get("split")) as found:
         facts = found.survey()
-    return check_plan(plan if asked else replace(plan, sizes=default_sizes(facts.count)), facts)
+    base = article_plan(dataset, facts) if options.get("preset") else Plan(dataset, (), default_sizes(facts.count))
+    plan = check_plan(replace(base, **given), facts)
+    for text in plan.configurations:
+        require_backend(Configuration.parse(text).backend)
+    return plan
+
+
+def _parsed(name: str, value: Any) -> Any:
+    if name not in FIELDS or not isinstance(value, str):
+        return value
+    try:
+        return FIELDS[name].parse(value)
+    except UsageError as error:
+        raise UsageError(f"--{'cache' if name == 'caches' else name}: {error}") from None
 
 
 def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:
@@ -109,7 +90,13 @@ def print_result(result: Result | None, failed: events.JobFailed | None, *, as_j
     if failed is not None:
         say(f"imgstore-tui: {safe_text(failed.message, limit=1000)}")
         return failed.exit_code
-    return 1 if result is None or any(one.shown for one in result.failures) else 0
+    return 0 if result is not None and _did_its_work(result) else 1
+
+
+def _did_its_work(result: Result) -> bool:
+    """Whether something was measured and nothing failed; what a budget left out is no failure."""
+    measured = any(one.shown and one.outcome == "ok" for one in result.measurements)
+    return measured and all(one.predicted_seconds is not None for one in result.failures if one.shown)
 
 
 def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.JobFailed | None, int]:

@@ -52,26 +52,27 @@ def open_screen(dataset: str | None) -> int:
 @cli.command()
 @click.argument("dataset")
 @click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
-@click.option("--sizes", metavar="N,N,...", help="Numbers of images.  [default: 10, 100, ... and all]")
-@click.option("--operations", metavar="NAME,...", help="Of store, read.  [default: all]")
-@click.option("--repeats", type=int, default=3, show_default=True, help="Measurements of each figure.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample drawn and the order of trials.")
+@click.option("--sizes", metavar="N,N,...", help="Numbers of images, such as 10,1k.  [default: 10, 100, ... and all]")
+@click.option(
+    "--operations",
+    metavar="NAME,...",
+    help="Of store, read, shuffled, labels, store-one, read-one.  [default: store,read,shuffled]",
+)
+@click.option("--repeats", metavar="N", help="Measurements of each figure.  [default: 3]")
+@click.option("--cache", "caches", metavar="NAME,...", help="Files that reads find: warm, cold.  [default: warm]")
+@click.option("--batch", metavar="N", help="Images in a batch of shuffled reads.  [default: 256]")
+@click.option("--budget", metavar="TIME", help="Time that the run may take, such as 5m; what does not fit is skipped.")
+@click.option("--limits", is_flag=True, default=None, help="Measure what the machine allows, on the same bytes.")
+@click.option("--predict", metavar="N", help="Number of images to predict for.  [default: the whole dataset]")
+@click.option("--weights", metavar="NAME=N,...", help="Of store, read, shuffled, disk.  [default: shuffled=1]")
+@click.option("--preset", type=click.Choice(["article"]), help="The plan of the article, beside its own code.")
+@click.option("--memory", metavar="BYTES", help="What staging may take, such as 4G.  [default: a quarter]")
+@click.option("--seed", type=int, help="Of the sample drawn and the order of trials.  [default: 0]")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
+@click.option("--in-thread", is_flag=True, default=None, help="Run trials in a thread, not in processes, to compare.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result there as JSON; - for standard output.")
-@click.option("--in-thread", is_flag=True, help="Run trials in a thread instead of fresh processes, to compare.")
-def bench(
-    dataset: str,
-    configurations: tuple[str, ...],
-    sizes: str | None,
-    operations: str | None,
-    repeats: int,
-    seed: int,
-    split: str | None,
-    work_dir: str | None,
-    json_file: str | None,
-    in_thread: bool,
-) -> int:
+def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, **options: object) -> int:
     """Store and read the images of DATASET in each CONFIG, and print how long it took.
 
     A CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER], such as lmdb, lmdb+png:level=2 or hdf5@/scratch; without
@@ -81,18 +82,7 @@ def bench(
     from tui.bench import make_plan
     from tui.paths import jobs_folder
 
-    plan = make_plan(
-        dataset,
-        configurations,
-        sizes=sizes,
-        operations=operations,
-        repeats=repeats,
-        seed=seed,
-        split=split,
-        work_dir=work_dir,
-        in_thread=in_thread,
-    )
-    return run_bench(plan, jobs_folder(), json_file)
+    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), json_file)
 
 
 @cli.command()

@@ -1,49 +1,179 @@
-"""The fields of the plan form: text to values, each wrong one with its sentence."""
+"""The fields of a plan as text, in the form and on the command line: each parsed, and written back.
+
+Every parser raises UsageError with the sentence to show.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from backends.bench.measurement import OPERATIONS
+from backends.bench.measurement import CACHES, OPERATIONS
+from backends.bench.plan import MOST_IMAGES, MOST_REPEATS, Weights
 from backends.errors import UsageError
 
-MOST_IMAGES = 10**9
-_UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
+if TYPE_CHECKING:
+    from backends.bench.plan import Plan
+
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def parse_count(text: str) -> int:
+    """``10``, ``1k``, ``1.28M`` as a number of images."""
+    size = _scaled(text, _COUNTS, f"{text!r} is not a number of images: write numbers such as 10, 100, 1k.")
+    if not 1 <= size <= MOST_IMAGES:
+        raise UsageError(f"{text} is no number of images to measure: choose 1 to {MOST_IMAGES:,}.")
+    return int(size)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """``10, 100, 1k`` as numbers, ascending, no two equal.  Raises UsageError."""
-    sizes = {_count(word) for word in re.split(r"[\s,;]+", text.strip()) if word}
+    """``10, 100, 1k`` as numbers, ascending, no two equal."""
+    sizes = {parse_count(word) for word in _words(text)}
     if not sizes:
         raise UsageError("no sizes: write at least one number of images, such as 1000.")
     return tuple(sorted(sizes))
 
 
-def _count(word: str) -> int:
-    found = re.fullmatch(r"(\d+)([kmKM]?)", word, re.ASCII)
-    if found is None:
-        raise UsageError(f"{word!r} is not a number of images: write numbers such as 10, 100, 1k.")
-    size = int(found[1][:20]) * _UNITS[found[2].lower()]
-    if not 1 <= size <= MOST_IMAGES:
-        raise UsageError(f"{word} is no number of images to measure: choose 1 to {MOST_IMAGES:,}.")
-    return size
-
-
 def parse_repeats(text: str) -> int:
-    """How often each figure is measured, 1 to 100.  Raises UsageError."""
+    """How often each figure is measured."""
     word = text.strip()
     if not re.fullmatch(r"\d{1,20}", word, re.ASCII):
         raise UsageError(f"{word!r} is not a number of repeats: write a number such as 3.")
-    if not 1 <= int(word) <= 100:
-        raise UsageError(f"{word} repeats are not possible: choose 1 to 100.")
+    if not 1 <= int(word) <= MOST_REPEATS:
+        raise UsageError(f"{word} repeats are not possible: choose 1 to {MOST_REPEATS:,}.")
     return int(word)
 
 
 def parse_operations(text: str) -> tuple[str, ...]:
-    """``store, read`` or a part of it, in the order in which they are shown.  Raises UsageError."""
-    words = [word for word in re.split(r"[\s,;]+", text.strip().lower()) if word]
-    unknown = [word for word in words if word not in OPERATIONS]
+    """``store, read``, in the order in which they are shown."""
+    return _names(text, OPERATIONS, "operation")
+
+
+def parse_caches(text: str) -> tuple[str, ...]:
+    """``warm, cold``, in the order in which they are shown."""
+    return _names(text, CACHES, "cache state")
+
+
+def parse_budget(text: str) -> float | None:
+    """``90s``, ``5m``, ``2h`` as seconds; nothing for no bound."""
+    if not text.strip():
+        return None
+    budget = _scaled(text, _TIMES, f"{text!r} is not a time: write one such as 90s, 5m or 2h.")
+    if budget <= 0:
+        raise UsageError(f"a budget of {text} is none: write a time such as 90s, 5m or 2h.")
+    return budget
+
+
+def parse_memory(text: str) -> int | None:
+    """``4G``, ``512M`` as bytes; nothing for a quarter of what there is."""
+    if not text.strip():
+        return None
+    memory = int(_scaled(text, _BYTES, f"{text!r} is not an amount of memory: write one such as 512M or 4G."))
+    if memory < 1:
+        raise UsageError(f"{text} of memory hold no image: write an amount such as 512M or 4G.")
+    return memory
+
+
+def parse_predict(text: str) -> int | None:
+    """The number of images that is predicted for; nothing for the whole dataset."""
+    return parse_count(text) if text.strip() else None
+
+
+def parse_weights(text: str) -> Weights:
+    """``shuffled=1, disk=0.5``: what is not named counts nothing."""
+    known = [one.name for one in fields(Weights)]
+    found = dict.fromkeys(known, 0.0)
+    for word in _words(text):
+        name, _, value = word.partition("=")
+        if name not in known or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+            raise UsageError(f"{word!r} is not a weight: write NAME=NUMBER with a name of {', '.join(known)}.")
+        found[name] = float(value)
+    if not any(found.values()):
+        raise UsageError("no weight is above 0: write one such as shuffled=1.")
+    return Weights(**found)
+
+
+def parse_batch(text: str) -> int:
+    """Images in a batch of shuffled reads."""
+    return parse_count(text)
+
+
+def parse_yes(text: str) -> bool:
+    """``yes`` or ``no``."""
+    word = text.strip().lower()
+    if word not in ("yes", "no", "y", "n"):
+        raise UsageError(f"{text!r} is neither yes nor no.")
+    return word.startswith("y")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Attributes: ``hint`` says what it is with an example; ``write`` gives the text that ``parse`` reads."""
+
+    hint: str
+    parse: Callable[[str], Any]
+    write: Callable[[Any], str]
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ",".join(map(str, values))
+
+
+def _or_nothing(value: float | None) -> str:
+    return "" if value is None else f"{value:.12g}"
+
+
+def _write_weights(weights: Weights) -> str:
+    found = ((one.name, getattr(weights, one.name)) for one in fields(weights))
+    return ",".join(f"{name}={value:.9g}" for name, value in found if value)
+
+
+FIELDS: dict[str, Field] = {
+    "sizes": Field("Numbers of images, such as 10,100,1k", parse_sizes, _listed),
+    "operations": Field(f"Of {', '.join(OPERATIONS)}", parse_operations, _listed),
+    "repeats": Field("How often each figure is measured", parse_repeats, str),
+    "batch": Field("Images in a batch of shuffled reads", parse_batch, str),
+    "caches": Field("State of the page cache: warm, cold", parse_caches, _listed),
+    "limits": Field("Measure what the machine allows: yes or no", parse_yes, lambda value: "yes" if value else "no"),
+    "budget": Field("Time that the run may take, such as 5m", parse_budget, _or_nothing),
+    "predict": Field("Images to predict for, such as 1.28M; all", parse_predict, _or_nothing),
+    "weights": Field("What counts, such as shuffled=1,disk=0.5", parse_weights, _write_weights),
+    "memory": Field("Memory for staging, such as 4G", parse_memory, _or_nothing),
+}
+"""By the name of the plan's field, in the order in which they are shown."""
+
+
+def options_of(plan: Plan) -> list[str]:
+    """The options of the command line that make the fields of ``plan``, where they are not what they are anyway."""
+    words: list[str] = []
+    for name, field in FIELDS.items():
+        value = getattr(plan, name)
+        if name == "limits":
+            words += ["--limits"] if value else []
+        elif name in ("sizes", "operations", "repeats") or value != type(plan).__dataclass_fields__[name].default:
+            words += [f"--{'cache' if name == 'caches' else name}", field.write(value)]
+    return words
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,;]+", text.strip().lower()) if word]
+
+
+def _names(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    words = _words(text)
+    unknown = [word for word in words if word not in known]
     if unknown or not words:
-        said = f"there is no operation {unknown[0]!r}" if unknown else "no operation"
-        raise UsageError(f"{said}: choose of {', '.join(OPERATIONS)}.")
-    return tuple(name for name in OPERATIONS if name in words)
+        said = f"there is no {what} {unknown[0]!r}" if unknown else f"no {what}"
+        raise UsageError(f"{said}: choose of {', '.join(known)}.")
+    return tuple(name for name in known if name in words)
+
+
+def _scaled(text: str, units: dict[str, int], sentence: str) -> float:
+    found = re.fullmatch(r"(\d{1,20}(?:\.\d{1,9})?)([a-z]?)", text.strip().lower(), re.ASCII)
+    if found is None or found[2] not in units:
+        raise UsageError(sentence)
+    return float(found[1]) * units[found[2]] if "." in found[1] else int(found[1]) * units[found[2]]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import is_lossless
+from backends.bench.measurement import ONE_IMAGE
+from backends.bench.schedule import aspects, configurations
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from backends.jobs.result import Result
     from backends.registry import BackendEntry, CodecEntry
 
-_TITLES = {"store": "Store", "read": "Read"}
 _CLASSES_SHOWN = 12
 
 
@@ -68,18 +69,20 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
 
 def result_text(result: Result) -> str:
     """A result: a table an operation, then what was measured, where, and what went wrong."""
-    parts = [_operation(operation, result.plan, result.figures) for operation in result.plan.operations]
+    parts = [_aspect(aspect, result.plan, result.figures) for aspect in aspects(result.plan)]
     parts.append("\n".join(_footnotes(result)))
     return "\n\n".join(parts)
 
 
-def _operation(operation: str, plan: Plan, figures: Sequence[Figure]) -> str:
-    cells = {(one.configuration, one.count): one for one in figures if one.operation == operation}
-    sizes = plan.sizes
-    disk = operation == "store"
-    head = [_TITLES[operation], *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
+def _aspect(aspect: str, plan: Plan, figures: Sequence[Figure]) -> str:
+    cells = {(one.configuration, one.count): one for one in figures if one.aspect == aspect}
+    sizes = (1,) if aspect.split()[0] in ONE_IMAGE else plan.sizes
+    disk = aspect == "store"
+    head = [aspect.capitalize(), *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
     rows = []
-    for name in plan.configurations:
+    for name in configurations(plan):
+        if not any((name, size) in cells for size in sizes):
+            continue
         row = [safe_text(name) + ("" if is_lossless(name) else " (lossy)")]
         for size in sizes:
             figure = cells.get((name, size))

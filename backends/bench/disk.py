@@ -134,7 +134,7 @@ def sync(path: Path) -> None:
 
     One fsync a file costs about a millisecond each, one syncfs a fiftieth of that for all.
     """
-    files, folders = _tree(path)
+    files, folders = tree(path)
     if len(files) > 16 and _syncfs(path):
         files = []
     for name in (*files, *folders, path.parent):
@@ -148,7 +148,8 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def _tree(path: Path) -> tuple[list[Path], list[Path]]:
+def tree(path: Path) -> tuple[list[Path], list[Path]]:
+    """The files and the folders of a container."""
     if not path.is_dir():
         return [path], []
     files, folders = [], []

@@ -8,19 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.disk import choose_work_dir, mount_of
+from backends.bench.disk import choose_work_dir, free_bytes, mount_of
+from backends.bench.measurement import LEAST_SECONDS, MOST_LOOPS, PLAIN, WARM
 from backends.bench.schedule import trials
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backends.bench.measurement import Trial
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
 
-_TRIAL_SECONDS = 0.05
+_TRIAL_SECONDS = 0.04
 """A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
 
 _RATE = {"raw": 150e6, "png": 20e6}
 _DECODE_RATE = 100e6
+_PILLOW_RATE = 15e6
 """Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
+
+_FASTEST = 4e9
+"""Bytes a second that no store exceeds."""
+
+LOOP_BYTES = 1 << 25
+LOOP_SHARE = 0.02
+"""Of what is free, for all stores of a run that are looped."""
 
 _CONTAINER_BYTES = 1 << 20
 _RECORD_BYTES = 160
@@ -75,12 +87,18 @@ def record_bytes(codec: str, facts: DatasetFacts) -> int:
     return math.ceil(image_bytes(facts) * 1.02)
 
 
-def artefact_need(configuration: str, count: int, facts: DatasetFacts, block: int) -> Need:
-    """The most that one container of ``count`` images takes: every record starts a block of its own at worst."""
-    parsed = Configuration.parse(configuration, facts)
-    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + _MEMBER_BYTES.get(parsed.backend, 0)
-    files = count + math.ceil(count / _IMAGES_A_FOLDER) if parsed.backend == "files" else 1
-    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + _CONTAINER_BYTES, files + 6)
+def artefact_need(trial: Trial, facts: DatasetFacts, block: int, loops: int) -> Need:
+    """The most that a store writes: every record starts a block of its own at worst; ``loops`` bytes where it may
+    be short enough to be looped."""
+    parsed = Configuration.parse(trial.configuration, facts)
+    count, record = trial.count, record_bytes(parsed.codec, facts) + _RECORD_BYTES
+    record += _MEMBER_BYTES.get(parsed.backend, 0)
+    one_file_each = parsed.backend in ("files", "article-png")
+    files = 6 + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 1)
+    size = count * (math.ceil(record / block) * block + _RECORD_BYTES) + _CONTAINER_BYTES
+    if not trial.repeat or count * image_bytes(facts) > LEAST_SECONDS * _FASTEST:
+        return Need(size, files)
+    return Need(size + loops, files + MOST_LOOPS * min(files, loops // (MOST_LOOPS * block) + 1))
 
 
 def staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
@@ -95,15 +113,29 @@ def source_need(plan: Plan, facts: DatasetFacts) -> Need:
     return Need(min(max(plan.sizes), facts.count) * staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
 
 
+def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
+    """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
+    one = Configuration.parse(trial.configuration, facts)
+    by_pillow = trial.reader == PLAIN and one.codec != "raw"
+    rate = _PILLOW_RATE if by_pillow or one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
+    work = trial.count * image_bytes(facts) / rate
+    return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
+
+
+def loop_bytes(plan: Plan, folders: Iterable[Path]) -> int:
+    """What a short store may write in any of ``folders`` besides its artefact, where it is looped."""
+    stores = sum(trial.reads is None for trial in trials(plan))
+    return min(LOOP_BYTES, int(min(map(free_bytes, folders)) * LOOP_SHARE) // max(1, stores))
+
+
 def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
     """What ``plan`` on the dataset ``facts`` will take.  Raises NotAllowed where there is nowhere to write."""
     work = work_dir(plan)
-    block = mount_of(work).block_bytes
+    block, loops = mount_of(work).block_bytes, loop_bytes(plan, (work,))
     need = source_need(plan, facts)
     seconds = 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
     for trial in trials(plan):
-        codec = Configuration.parse(trial.configuration, facts).codec
-        seconds += _TRIAL_SECONDS + trial.count * image_bytes(facts) / _RATE.get(codec, _DECODE_RATE)
+        seconds += trial_seconds(trial, facts)
         if trial.reads is None:
-            need += artefact_need(trial.configuration, trial.count, facts, block)
-    return Estimate(seconds, need.bytes, need.files, work)
+            need += artefact_need(trial, facts, block, loops)
+    return Estimate(min(seconds, plan.budget or seconds), need.bytes, need.files, work)

@@ -20,6 +20,11 @@ CACHES = (WARM, COLD)
 OURS, PLAIN = "ours", "plain"
 """Whose reader: this library's, or the plain library's five lines."""
 
+LEAST_SECONDS = 0.05
+"""What is shorter is done again until it has taken so long in all."""
+
+MOST_LOOPS = 500
+
 Cell = tuple[str, str, int]
 """What repeats have in common: configuration, aspect and count."""
 

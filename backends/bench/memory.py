@@ -33,7 +33,7 @@ class MemoryWatch:
 
     def settle(self) -> None:
         """Take the resident peak; what follows does not count."""
-        self.peak_rss = _status("VmHWM")
+        self.peak_rss = self.peak_rss or _status("VmHWM")
 
 
 def _status(name: str) -> int | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
 from backends.bench.disk import check_space, choose_work_dir, mount_of
-from backends.bench.estimate import Need, artefact_need, source_need, work_dir
-from backends.bench.schedule import trials
+from backends.bench.estimate import Need, artefact_need, loop_bytes, source_need, work_dir
+from backends.bench.schedule import configurations, trials
 from backends.errors import NoSpace
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Places:
         The folder of the staged images.
     by_configuration
         The folder of each configuration's artefacts.
+    loop_bytes
+        What a looped store may write besides its artefact.
     early
         Artefacts are removed as soon as nothing needs them, since all of them together do not fit.
     """
@@ -34,6 +36,7 @@ class Places:
     main: Path
     by_configuration: dict[str, Path]
     bytes_at_most: int
+    loop_bytes: int
     early: bool
 
     @property
@@ -45,12 +48,14 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
     """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
     folder = f"imgstore-{name}"
     main = work_dir(plan) / folder
-    chosen = {text: Configuration.parse(text).folder for text in plan.configurations}
+    chosen = {text: Configuration.parse(text).folder for text in configurations(plan)}
     by_configuration = {
         text: choose_work_dir(asked, None) / folder if asked else main for text, asked in chosen.items()
     }
-    everything, early = _needs(plan, facts, main, by_configuration)
-    places = Places(main, by_configuration, sum(need.bytes for need in everything.values()), early=False)
+    loops = loop_bytes(plan, (main, *by_configuration.values()))
+    everything, early = _needs(plan, facts, main, by_configuration, loops)
+    most = sum(need.bytes for need in everything.values())
+    places = Places(main, by_configuration, most, loops, early=False)
     try:
         for path, need in everything.items():
             check_space(path.parent, need.bytes, need.files)
@@ -62,7 +67,7 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
 
 
 def _needs(
-    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path]
+    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], loops: int
 ) -> tuple[dict[Path, Need], dict[Path, Need]]:
     """What each filesystem must hold where nothing is removed before the end, and where each block is."""
     mounts = {path: mount_of(path).point for path in (main, *folders.values())}
@@ -73,7 +78,7 @@ def _needs(
     for trial in trials(plan):
         if trial.reads is None:
             path = folders[trial.configuration]
-            need = artefact_need(trial.configuration, trial.count, facts, mount_of(path).block_bytes)
+            need = artefact_need(trial, facts, mount_of(path).block_bytes, loops)
             home = first[mounts[path]]
             everything[home] += need
             block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))

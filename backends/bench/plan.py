@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import CACHES, COLD, OPERATIONS, WARM
+from backends.bench.measurement import CACHES, COLD, OPERATIONS, STORES, WARM
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
         unknown = [name for name in asked if name not in known]
         if unknown or not asked:
             raise UsageError(f"there is no {what} {unknown[0] if unknown else ''!r}: choose of {', '.join(known)}.")
+    if COLD in plan.caches and not set(plan.operations) & set(STORES):
+        raise UsageError("cold reads are asked for, and no operation reads: add read or shuffled to the operations.")
     if COLD in plan.caches and plan.in_thread:
         raise UsageError("cold reads need a process of their own: leave out --cache cold or --in-thread.")
     return replace(

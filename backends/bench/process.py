@@ -105,8 +105,8 @@ def counted(counter: Path) -> int:
 
 def _modules(configurations: tuple[str, ...]) -> list[str]:
     parsed = [Configuration.parse(text) for text in configurations]
-    targets = [backend_entry(one.backend).target for one in parsed] + [codec_entry(one.codec).target for one in parsed]
-    return sorted({target.partition(":")[0] for target in targets})
+    entries = [backend_entry(one.backend) for one in parsed] + [codec_entry(one.codec) for one in parsed]
+    return sorted({entry.target.partition(":")[0] for entry in entries})
 
 
 def _child(task: Task, send: Connection) -> None:

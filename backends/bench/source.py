@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from backends.images import Images, Records, even_offsets
+from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,6 +116,14 @@ class Source:
     def labels(self, count: int) -> NDArray[np.int64]:
         """The labels of the first ``count`` images, ``(count,)`` int64."""
         return np.resize(np.load(self.folder / LABELS), count)
+
+    def record_ends(self, count: int, codec: str) -> NDArray[np.int64]:
+        """Where the first ``count`` images end, laid end to end as pixels (``raw``) or files (``source``).
+
+        ``(count + 1,)`` int64.
+        """
+        sizes: NDArray[np.int64] = np.load(self.folder / RECORD_BYTES) if codec == "source" else self._pixel_bytes()
+        return offsets_of(np.resize(sizes, count))
 
     def _pixel_bytes(self) -> NDArray[np.int64]:
         if self.image_shape is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.bench.source import BATCH, DIGESTS, LABELS, PIXELS, RECORD_BYTES, RECORDS, SHAPES, Source, digests_of
+from backends.bench.stopwatch import Stopwatch
 from backends.errors import DatasetDamaged, NoSpace
 
 if TYPE_CHECKING:
@@ -27,19 +28,23 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to stage: how many distinct images, drawn by which seed, as pixels and as the files' own bytes."""
+    """What to stage: how many distinct images, drawn by which seed or the first ones, as pixels and as the files'
+    own bytes."""
 
     count: int
     seed: int
     pixels: bool = True
     records: bool = False
+    first: bool = False
 
 
 @dataclass(slots=True)
 class Staged:
-    """Attributes: ``source`` for the trials, and ``failures``, the pictures that did not decode."""
+    """Attributes: ``source`` for the trials, ``seconds`` that reading and decoding the dataset took, and
+    ``failures``, the pictures that did not decode."""
 
     source: Source
+    seconds: float
     failures: tuple[Failure, ...] = field(default=())
 
 
@@ -72,7 +77,7 @@ def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     folder.mkdir()
     try:
         if dataset.facts().source_bytes is None:
-            return Staged(_stage_arrays(dataset, wanted, folder, tick))
+            return _stage_arrays(dataset, wanted, folder, tick)
         return _stage_pictures(dataset, wanted, folder, tick)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -80,18 +85,19 @@ def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
         raise
 
 
-def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Source:
+def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Images of one size are decoded in the order of their ids, and put where the sample has them."""
     if dataset.image_shape is None:
         raise DatasetDamaged("the dataset's arrays have different sizes.")
-    count = wanted.count
-    ids = np.random.default_rng(wanted.seed).choice(dataset.count, size=count, replace=False)
+    count, watch = wanted.count, Stopwatch()
+    ids = _drawn(dataset, wanted, count)
     order = np.argsort(ids)
     digests, labels = np.empty(count, np.uint64), np.empty(count, np.int64)
     pixels = _allocate(folder / PIXELS, (count, *dataset.image_shape))
     for start in range(0, count, BATCH):
         places = order[start : start + BATCH]
-        images = dataset.read(ids[places])
+        with watch.phase("read"):
+            images = dataset.read(ids[places])
         found = np.ascontiguousarray(images.pixels, np.uint8)
         pixels[places] = found
         digests[places] = digests_of(found)
@@ -100,13 +106,20 @@ def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) ->
     np.save(folder / SHAPES, np.array([dataset.image_shape], np.int32))
     np.save(folder / DIGESTS, digests)
     np.save(folder / LABELS, labels)
-    return Source(folder, dataset.image_shape, count, dataset.classes)
+    return Staged(Source(folder, dataset.image_shape, count, dataset.classes), watch.total)
+
+
+def _drawn(dataset: Dataset, wanted: Wanted, count: int) -> NDArray[np.int64]:
+    """The ids of ``count`` images: the first, or a seeded random sample."""
+    if wanted.first:
+        return np.arange(count, dtype=np.int64)
+    return np.random.default_rng(wanted.seed).choice(dataset.count, size=count, replace=False)
 
 
 def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Pictures are decoded in the order of the sample; for one that does not decode the next is drawn."""
-    rng = np.random.default_rng(wanted.seed)
-    drawn = rng.choice(dataset.count, size=min(dataset.count, wanted.count + wanted.count // 10 + 1000), replace=False)
+    watch = Stopwatch()
+    drawn = _drawn(dataset, wanted, min(dataset.count, wanted.count + wanted.count // 10 + 1000))
     columns: list[tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]]] = []
     failures: list[Failure] = []
     done = position = 0
@@ -114,7 +127,8 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
         while done < wanted.count and position < len(drawn):
             some = drawn[position : position + min(PICTURES, wanted.count - done)]
             position += len(some)
-            found = dataset.decode(some, source=wanted.records)
+            with watch.phase("read"):
+                found = dataset.decode(some, source=wanted.records)
             failures += found.failures
             if wanted.pixels:
                 for image in found.images.pixels:
@@ -135,7 +149,7 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
     np.save(folder / RECORD_BYTES, sizes)
     height, width, channels = (int(side) for side in shapes[0])
     shape = (height, width, channels) if one_size else None
-    return Staged(Source(folder, shape, done, dataset.classes), tuple(failures))
+    return Staged(Source(folder, shape, done, dataset.classes), watch.total, tuple(failures))
 
 
 def _columns(

@@ -9,26 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.disk import sync, usage_of
-from backends.bench.measurement import Measurement, Trial
+from backends.bench import operations, references
+from backends.bench.configuration import Configuration
+from backends.bench.disk import usage_of
+from backends.bench.execution import Execution
+from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, PLAIN, Measurement, Trial
 from backends.bench.memory import MemoryWatch
-from backends.bench.source import Source, digests_of, record_digests
-from backends.bench.stopwatch import Stopwatch
-from backends.errors import ContainerDamaged
-from backends.images import Layout
+from backends.bench.page_cache import make_cold, make_warm
+from backends.bench.source import Source
+from backends.bench.stopwatch import UNTIMED, Stopwatch
+from backends.registry import LIMIT, backend_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-    from backends.base import Backend, Codec, Reader
-    from backends.images import Records
-
-    Tick = Callable[[int], None]
+    Perform = Callable[[Execution], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +36,36 @@ class Task:
         The container that a store makes and a read reads.
     counter
         A file of eight bytes that holds the number of images done so far.
+    batch, seed
+        Of shuffled reads.
+    loop_bytes
+        What a store that is looped may write besides its artefact.
     """
 
     trial: Trial
     source: Source
     artefact: Path
     counter: Path
-
-    @property
-    def decoded(self) -> Path:
-        """Digests of what the artefact of a lossy codec decodes to, a ``.npy`` file that its store makes."""
-        return self.artefact.with_name(self.artefact.name + ".npy")
+    batch: int = 256
+    seed: int = 0
+    loop_bytes: int = 0
 
     @property
     def rehearsal(self) -> Path:
         """A container of one image that is stored and read before the clock starts."""
-        return self.artefact.with_name(f"{self.artefact.name}.{self.trial.operation}")
+        trial = self.trial
+        return self.artefact.with_name(f"{self.artefact.name}.{trial.index}")
+
+    @property
+    def loops(self) -> Path:
+        """The folder of what a store makes besides its artefact."""
+        return self.artefact.with_name(f"{self.artefact.name}.loops")
 
     @property
     def made(self) -> tuple[Path, ...]:
         """All that the trial may leave behind."""
-        stored = (self.artefact, self.decoded) if self.trial.reads is None else ()
-        return (*stored, self.rehearsal)
+        stored = (self.artefact, operations.decoded_digests(self.artefact), self.loops)
+        return (*(stored if self.trial.reads is None else ()), self.rehearsal)
 
 
 def execute(task: Task) -> Measurement:
@@ -74,30 +77,43 @@ def execute(task: Task) -> Measurement:
         Whatever the backend, the codec or the operating system raises; ContainerDamaged where what is read
         differs from the source.
     """
-    backend, codec = Configuration.parse(task.trial.configuration).make()
-    operation = _store if task.trial.operation == "store" else _read
-    _rehearse(task, backend, codec)
-    watch, memory = Stopwatch(), MemoryWatch()
+    trial = task.trial
+    configuration, perform = Configuration.parse(trial.configuration), _method(trial)
     with _counter(task.counter) as tick:
-        operation(task, backend, codec, watch, memory, tick)
-    usage = usage_of(task.artefact)
-    seconds = sum(took for phase, took in watch.seconds.items() if phase != "sync")
+        execution = Execution(
+            trial, task.source, configuration, task.artefact, Stopwatch(), MemoryWatch(), tick, task.batch, task.seed
+        )
+        _rehearse(execution, task.rehearsal, perform)
+        resident = None
+        if trial.reads is not None:
+            resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
+        execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
+        perform(execution)
+        usage = usage_of(task.artefact)
+        loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, perform, usage.bytes_allocated))
+    watch, memory = execution.watch, execution.memory
+    phases = {phase: took / loops for phase, took in watch.seconds.items()}
     return replace(
-        blank(task.trial, "ok"),
-        seconds=seconds,
-        seconds_durable=seconds + watch.seconds.get("sync", 0.0),
-        phases=watch.seconds,
-        cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != "sync"),
+        blank(trial, "ok"),
+        seconds=watch.total / loops,
+        seconds_durable=sum(phases.values()),
+        phases=phases,
+        cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != UNTIMED) / loops,
+        loops=loops,
         peak_rss=memory.peak_rss,
         peak_anonymous=memory.peak_anonymous,
+        bytes_read=watch.bytes_read,
+        bytes_written=watch.bytes_written,
+        resident=resident,
         bytes_apparent=usage.bytes_apparent,
         bytes_allocated=usage.bytes_allocated,
         files=usage.files,
-        verified=True,
+        verified=not execution.remarks,
+        message=" ".join(execution.remarks),
     )
 
 
-def blank(trial: Trial, outcome: str, message: str = "") -> Measurement:
+def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: float | None = None) -> Measurement:
     """The measurement of a trial with nothing measured: what failed or was skipped, and why."""
     configuration = Configuration.parse(trial.configuration)
     return Measurement(
@@ -107,16 +123,51 @@ def blank(trial: Trial, outcome: str, message: str = "") -> Measurement:
         codec=configuration.codec,
         operation=trial.operation,
         count=trial.count,
-        cache="warm",
+        cache=trial.cache,
         repeat=trial.repeat,
         outcome=outcome,
+        reader=trial.reader,
         shown=trial.shown,
+        predicted_seconds=predicted_seconds,
         message=message,
     )
 
 
+def _method(trial: Trial) -> Perform:
+    """What does the operation: our reader and writer, the plain library, or a reference."""
+    backend = Configuration.parse(trial.configuration).backend
+    if backend == LIMIT:
+        return references.LIMITS[trial.operation]
+    if backend_entry(backend).reference:
+        return references.ARTICLE[trial.operation]
+    return (references.PLAIN_READS if trial.reader == PLAIN else operations.OURS)[trial.operation]
+
+
+def _rehearse(execution: Execution, path: Path, perform: Perform) -> None:
+    """Store one image and do the operation on it, so that what libraries load on first use is in no figure."""
+    one = replace(execution, trial=replace(execution.trial, count=1), artefact=path, tick=lambda done: None)
+    if execution.trial.reads is not None:
+        _method(replace(execution.trial, operation="store", reader="ours"))(one)
+    perform(one)
+
+
+def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -> int:
+    """Do a short operation again until it has taken long enough; a store makes a container each time."""
+    if not task.trial.repeat:
+        return 0
+    stores, loops = task.trial.reads is None, 0
+    most = min(MOST_LOOPS, task.loop_bytes // max(1, bytes_each)) if stores else MOST_LOOPS
+    while execution.watch.total < LEAST_SECONDS and loops < most:
+        if stores:
+            task.loops.mkdir(exist_ok=True)
+            execution = replace(execution, artefact=task.loops / f"{loops:03d}", again=True)
+        perform(execution)
+        loops += 1
+    return loops
+
+
 @contextmanager
-def _counter(path: Path) -> Iterator[Tick]:
+def _counter(path: Path) -> Iterator[Callable[[int], None]]:
     """A function that makes the number of images done visible to the job, at the cost of one store to memory."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
 
@@ -125,122 +176,3 @@ def _counter(path: Path) -> Iterator[Tick]:
 
         tick(0)
         yield tick
-
-
-def _rehearse(task: Task, backend: Backend, codec: Codec) -> None:
-    """Store and read one image, so that what libraries load on first use is in no figure."""
-    layout = Layout(1, codec.name, task.source.image_shape, task.source.classes)
-    with backend.create(task.rehearsal, layout) as writer:
-        for records in _encoded(task.source, 1, codec, Stopwatch()):
-            writer.append(records)
-    with backend.open(task.rehearsal) as reader:
-        codec.decode(reader.read(slice(0, 1)), reader.layout)
-
-
-def _store(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:
-    source, count = task.source, task.trial.count
-    layout = Layout(count, codec.name, source.image_shape, source.classes)
-    written: list[NDArray[np.uint64]] = []
-    done = 0
-    with watch.phase("open"):
-        writer = backend.create(task.artefact, layout)
-    with writer:
-        for records in _encoded(source, count, codec, watch):
-            with watch.phase("write"):
-                writer.append(records)
-            if not codec.lossless:
-                written.append(record_digests(records))
-            done += len(records)
-            tick(done)
-            memory.sample()
-        with watch.phase("close"):
-            writer.close()
-    memory.sample()
-    memory.settle()
-    with watch.phase("sync"):
-        sync(task.artefact)
-    if codec.lossless:
-        _scan(task, backend, codec, Stopwatch(), MemoryWatch(), source.digests(count))
-    else:
-        _verify_records(task, backend, codec, np.concatenate(written))
-
-
-def _encoded(source: Source, count: int, codec: Codec, watch: Stopwatch) -> Iterator[Records]:
-    """The records to store: the files' own bytes, or what the codec makes of the pixels."""
-    if codec.name == SOURCE:
-        yield from source.records(count)
-        return
-    for images in source.images(count):
-        with watch.phase("encode"):
-            records = codec.encode(images)
-        yield records
-
-
-def _read(task: Task, backend: Backend, codec: Codec, watch: Stopwatch, memory: MemoryWatch, tick: Tick) -> None:
-    digests = task.source.digests(task.trial.count) if codec.lossless else np.load(task.decoded)
-    _scan(task, backend, codec, watch, memory, digests, tick)
-    memory.settle()
-
-
-def _scan(
-    task: Task,
-    backend: Backend,
-    codec: Codec,
-    watch: Stopwatch,
-    memory: MemoryWatch,
-    digests: NDArray[np.uint64],
-    tick: Tick = lambda done: None,
-) -> None:
-    """Read everything in order into one reused buffer; compare each batch with its digests outside the clock."""
-    source, count = task.source, task.trial.count
-    pixels = _buffer(source, count)
-    with watch.phase("open"):
-        reader = backend.open(task.artefact)
-    with reader:
-        _check_labels(task, reader, watch)
-        rows = pixels.reshape(len(pixels), -1) if pixels is not None and reader.layout.record_bytes else None
-        for start, stop in source.ranges(count):
-            with watch.phase("read"):
-                records = reader.read(slice(start, stop), rows[: stop - start] if rows is not None else None)
-            with watch.phase("decode"):
-                images = codec.decode(records, reader.layout, pixels[: stop - start] if pixels is not None else None)
-            tick(stop)
-            memory.sample()
-            _compare(task.trial, start, digests_of(images.pixels), digests[start:stop])
-        with watch.phase("close"):
-            reader.close()
-
-
-def _buffer(source: Source, count: int) -> NDArray[np.uint8] | None:
-    """Room for the largest batch of images of one size; None where their sizes differ."""
-    if source.image_shape is None:
-        return None
-    return np.zeros((max(stop - start for start, stop in source.ranges(count)), *source.image_shape), np.uint8)
-
-
-def _check_labels(task: Task, reader: Reader, watch: Stopwatch) -> None:
-    name, count = task.trial.configuration, task.trial.count
-    if len(reader) != count:
-        raise ContainerDamaged(f"{name} holds {len(reader):,} images of {count:,}.")
-    with watch.phase("read"):
-        labels = reader.labels
-    if not np.array_equal(labels, task.source.labels(count)):
-        raise ContainerDamaged(f"{name} gave other labels than it was given.")
-
-
-def _verify_records(task: Task, backend: Backend, codec: Codec, written: NDArray[np.uint64]) -> None:
-    """What a lossy codec made is compared byte for byte; what it decodes to is kept for the reads to compare."""
-    decoded = []
-    with backend.open(task.artefact) as reader:
-        _check_labels(task, reader, Stopwatch())
-        for start, stop in task.source.ranges(task.trial.count):
-            records = reader.read(slice(start, stop))
-            _compare(task.trial, start, record_digests(records), written[start:stop])
-            decoded.append(digests_of(codec.decode(records, reader.layout).pixels))
-    np.save(task.decoded, np.concatenate(decoded))
-
-
-def _compare(trial: Trial, start: int, found: NDArray[np.uint64], expected: NDArray[np.uint64]) -> None:
-    if not np.array_equal(found, expected):
-        first = start + int(np.flatnonzero(found != expected)[0])
-        raise ContainerDamaged(f"image {first:,} of {trial.configuration} is not what was stored.")

@@ -61,7 +61,7 @@ class Staging(Event):
     done, total
         Images so far, and in all.
     seconds
-        What the source has taken, which is in no other figure.
+        So far; in the last event, what reading and decoding the source took, which is in no other figure.
     failures, examples
         How many pictures did not decode and were left out, and some of them with the reason; in the last event.
     """

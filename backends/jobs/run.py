@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,18 @@ from backends.bench.disk import mount_of
 from backends.bench.environment import cgroup_memory, describe_environment, machine_memory
 from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
+from backends.bench.measurement import PLAIN
+from backends.bench.pace import Pace
 from backends.bench.places import Places, find_places
 from backends.bench.plan import check_plan
 from backends.bench.process import Trials, run_in_thread
-from backends.bench.schedule import trials
+from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Wanted, fit_sizes, stage
 from backends.bench.trial import Task, blank
 from backends.datasets import open_dataset
 from backends.errors import Cancelled
 from backends.jobs import events
+from backends.plain import has_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +41,8 @@ MEMORY_SHARE = 4
 
 PROGRESS_SECONDS = 0.1
 REMOVING_SECONDS = 0.5
+
+NO_PLAIN = "the plain library's lines do not read this."
 
 EXAMPLES = 20
 """How many pictures that do not decode are named."""
@@ -59,7 +65,7 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
     ImgstoreError
         The run cannot start: nothing was measured, and nothing is left behind.
     """
-    started, watch = time.time(), ConditionsWatch()
+    started, begin, watch = time.time(), time.monotonic(), ConditionsWatch()
     with open_dataset(plan.dataset, plan.split) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
@@ -83,7 +89,8 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
             for path in places.all:
                 folders[path] = WorkFolder(path)
             source = _stage(dataset, facts, fitted, folders[places.main], emit, cancelled)
-            _execute(fitted, source, places, folders, emit, cancelled)
+            pace = Pace(plan.budget, facts, begin)
+            _execute(_Run(fitted, source, places, folders, pace, emit, cancelled))
         except Cancelled:
             outcome = "cancelled"
         finally:
@@ -154,51 +161,75 @@ def _stage(
 
     tick(0, count)
     codecs = {Configuration.parse(text).codec for text in plan.configurations}
-    wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs)
+    wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
     staged = stage(dataset, wanted, folder.claim("source"), tick)
-    if staged.failures:
-        examples = tuple(f"{one.name}: {one.why}"[:200] for one in staged.failures[:EXAMPLES])
-        took = time.perf_counter() - begin
-        emit(events.Staging(time.time(), count, count, took, len(staged.failures), examples))
+    examples = tuple(f"{one.name}: {one.why}"[:200] for one in staged.failures[:EXAMPLES])
+    emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
     return staged.source
 
 
-def _execute(
-    plan: Plan,
-    source: Source,
-    places: Places,
-    folders: dict[Path, WorkFolder],
-    emit: Callable[[events.Event], None],
-    cancelled: Callable[[], bool],
-) -> None:
-    counter = folders[places.main].claim("counter")
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the trials of a run share."""
+
+    plan: Plan
+    source: Source
+    places: Places
+    folders: dict[Path, WorkFolder]
+    pace: Pace
+    emit: Callable[[events.Event], None]
+    cancelled: Callable[[], bool]
+
+
+def _execute(run: _Run) -> None:
+    plan, emit = run.plan, run.emit
+    counter = run.folders[run.places.main].claim("counter")
     counter.write_bytes(bytes(8))
-    run_task = run_in_thread if plan.in_thread else Trials(plan.configurations).run
+    run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
     failed: dict[int, Measurement] = {}
     waiting: list[tuple[WorkFolder, str]] = []
-    block = None
-    for trial in trials(plan):
-        if cancelled():
-            raise Cancelled
-        if places.early and block not in (None, (trial.count, trial.repeat)):
-            while waiting:
-                folder, name = waiting.pop()
-                folder.remove(name)
-        block = (trial.count, trial.repeat)
-        folder = folders[places.by_configuration[trial.configuration]]
-        task = Task(trial, source, folder.root / _artefact(trial), counter)
-        waiting += [(folder, folder.claim(path.name).name) for path in task.made]
-        if trial.reads in failed:
-            why = f"its store failed: {failed[trial.reads].message}"
-            emit(events.TrialSkipped(time.time(), blank(trial, "skipped", why)))
-            continue
-        emit(events.TrialStarted(time.time(), trial))
-        found = run_task(task, _poll(trial, emit, cancelled))
-        if found.outcome == "ok":
-            emit(events.TrialFinished(time.time(), found))
-        else:
-            failed[trial.index] = found
-            emit(events.TrialFailed(time.time(), found))
+    for _, group in groupby(trials(plan), key=lambda trial: (trial.count, trial.repeat)):
+        while run.places.early and waiting:
+            folder, name = waiting.pop()
+            folder.remove(name)
+        block = list(group)
+        skipped = run.pace.unaffordable(block)
+        for trial in block:
+            if run.cancelled():
+                raise Cancelled
+            if trial.reader == PLAIN and not _has_plain(trial, run.source):
+                emit(events.TrialSkipped(time.time(), blank(replace(trial, shown=False), "skipped", NO_PLAIN)))
+                continue
+            if trial.index in skipped:
+                emit(events.TrialSkipped(time.time(), _too_long(trial, skipped[trial.index], run.pace)))
+                continue
+            folder = run.folders[run.places.by_configuration[trial.configuration]]
+            artefact = folder.root / _artefact(trial)
+            task = Task(trial, run.source, artefact, counter, plan.batch, plan.seed, run.places.loop_bytes)
+            waiting += [(folder, folder.claim(path.name).name) for path in task.made]
+            if trial.reads in failed:
+                why = f"its store failed: {failed[trial.reads].message}"
+                emit(events.TrialSkipped(time.time(), blank(trial, "skipped", why)))
+                continue
+            begin = time.monotonic()
+            emit(events.TrialStarted(time.time(), trial))
+            found = run_task(task, _poll(trial, emit, run.cancelled))
+            if found.outcome == "ok":
+                run.pace.learn(trial, time.monotonic() - begin)
+                emit(events.TrialFinished(time.time(), found))
+            else:
+                failed[trial.index] = found
+                emit(events.TrialFailed(time.time(), found))
+
+
+def _has_plain(trial: Trial, source: Source) -> bool:
+    one = Configuration.parse(trial.configuration)
+    return has_plain(one.backend, one.codec, mixed=source.image_shape is None)
+
+
+def _too_long(trial: Trial, seconds: float, pace: Pace) -> Measurement:
+    why = f"it would take about {seconds:,.1f} s, and {pace.left() or 0:,.1f} s of the budget were left."
+    return blank(trial, "skipped", why, seconds)
 
 
 def _artefact(trial: Trial) -> str:

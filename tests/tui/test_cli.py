@@ -77,9 +77,9 @@ def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, st
     [
         (("sample", "zip"), "there is no backend 'zip'", 2),
         (("sample", "--sizes", "abc"), "'abc' is not a number of images", 2),
-        (("sample", "--sizes", "0"), "size 0 is not a number of images", 2),
-        (("sample", "--sizes", ""), "'' is not a number of images", 2),
-        (("sample", "--repeats", "0"), "0 repeats cannot be made", 2),
+        (("sample", "--sizes", "0"), "0 is no number of images to measure", 2),
+        (("sample", "--sizes", ""), "no sizes: write at least one", 2),
+        (("sample", "--repeats", "0"), "0 repeats are not possible", 2),
         (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
         (("sample", "--split", "dev"), "dev", 2),
         (("/not/there",), "/not/there", 1),

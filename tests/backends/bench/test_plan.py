@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
 import pytest
 
 from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, check_plan, default_sizes
-from backends.bench.schedule import trials
+from backends.bench.measurement import OPERATIONS, STORES
+from backends.bench.plan import Plan, Weights, check_plan, default_sizes
+from backends.bench.schedule import aspects, trials
 from backends.datasets import open_dataset
 from backends.errors import UsageError
+from backends.registry import backend_entries
 
 PLAN = Plan("sample", ("files", "lmdb", "hdf5"), (100, 10), repeats=3)
 
@@ -71,6 +74,14 @@ def test_a_codec_that_does_not_keep_the_channels_is_one_sentence() -> None:
         (Plan("sample", ("lmdb",), (1,), seed=-1), "seed -1 is below 0"),
         (Plan("sample", ("lmdb",), (1,), operations=("write",)), "there is no operation 'write'"),
         (Plan("sample", ("lmdb",), (1,), operations=()), "there is no operation ''"),
+        (Plan("sample", ("lmdb",), (1,), batch=0), "a batch of 0 images cannot be read"),
+        (Plan("sample", ("lmdb",), (1,), budget=0.0), "a budget of 0.0 seconds is none"),
+        (Plan("sample", ("lmdb",), (1,), budget=math.nan), "a budget of nan seconds is none"),
+        (Plan("sample", ("lmdb",), (1,), predict=0), "0 images cannot be predicted"),
+        (Plan("sample", ("lmdb",), (1,), weights=Weights(shuffled=0)), "one of them above 0"),
+        (Plan("sample", ("lmdb",), (1,), caches=("hot",)), "there is no cache state 'hot': choose of warm, cold"),
+        (Plan("sample", ("lmdb",), (1,), operations=("store",), caches=("cold",)), "no operation reads"),
+        (Plan("sample", ("lmdb",), (1,), caches=("cold",), in_thread=True), "cold reads need a process of their own"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_one_sentence(plan: Plan, sentence: str) -> None:
@@ -85,25 +96,46 @@ def test_a_checked_plan_names_things_once_and_in_order() -> None:
     assert checked.operations == ("store", "read")
 
 
-def test_every_repeat_is_a_block_with_each_configuration_once() -> None:
-    plan = check_plan(PLAN)
+def test_every_repeat_is_a_block_with_each_turn_once() -> None:
+    plan = check_plan(replace(PLAN, caches=("warm", "cold")))
     blocks: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for trial in trials(plan):
-        blocks.setdefault((trial.count, trial.repeat), []).append((trial.configuration, trial.operation))
-    expected = sorted((name, operation) for name in plan.configurations for operation in plan.operations)
+        blocks.setdefault((trial.count, trial.repeat), []).append((trial.configuration, trial.aspect))
+    expected = sorted((name, aspect) for name in plan.configurations for aspect in aspects(plan))
     assert list(blocks) == [(10, 0), *((size, repeat) for size in (10, 100) for repeat in (1, 2, 3))]
     assert all(sorted(block) == expected for block in blocks.values())
 
 
+def test_each_read_is_measured_by_our_reader_and_the_plain_one_warm_and_cold() -> None:
+    assert aspects(check_plan(replace(PLAN, caches=("warm", "cold"), operations=("store", "read")))) == (
+        *("store", "read", "read plain", "read cold", "read cold plain"),
+    )
+
+
 def test_a_read_follows_the_store_that_made_its_artefact() -> None:
-    found = trials(check_plan(PLAN))
+    found = trials(check_plan(replace(PLAN, operations=OPERATIONS, limits=True)))
     for trial in found:
-        if trial.operation == "read":
-            assert trial.reads is not None
+        if trial.reads is not None:
             store = found[trial.reads]
             assert store.index < trial.index
-            assert (store.operation, store.configuration) == ("store", trial.configuration)
+            assert (store.operation, store.configuration) == (STORES[trial.operation], trial.configuration)
             assert (store.count, store.repeat) == (trial.count, trial.repeat)
+
+
+def test_operations_on_one_image_have_a_size_of_their_own() -> None:
+    found = trials(check_plan(replace(PLAN, operations=("read", "read-one"))))
+    counts = {(trial.operation, trial.count) for trial in found}
+    assert counts == {("store-one", 1), ("read-one", 1), *((name, n) for name in ("store", "read") for n in (10, 100))}
+
+
+def test_references_do_what_they_can_and_are_no_backends() -> None:
+    plan = check_plan(Plan("sample", ("article-png", "lmdb"), (10,), operations=OPERATIONS, repeats=1, limits=True))
+    able: dict[str, set[str]] = {}
+    for trial in trials(plan):
+        able.setdefault(trial.configuration, set()).add(trial.aspect)
+    assert able["article-png+raw"] == {"store", "read", "store-one", "read-one"}
+    assert able["limit+raw"] == {"store", "read", "shuffled", "copy"}
+    assert not {"article-png", "limit"} & set(backend_entries())
 
 
 def test_the_seed_makes_the_order() -> None:
@@ -118,13 +150,10 @@ def test_the_seed_makes_the_order() -> None:
 
 def test_warm_ups_and_unasked_stores_are_not_shown() -> None:
     plan = check_plan(Plan("sample", ("lmdb",), (10,), operations=("read",), repeats=2))
-    assert [(t.operation, t.repeat, t.shown) for t in trials(plan)] == [
-        ("store", 0, False),
-        ("read", 0, False),
-        ("store", 1, False),
-        ("read", 1, True),
-        ("store", 2, False),
-        ("read", 2, True),
+    assert sorted((t.aspect, t.repeat, t.shown) for t in trials(plan)) == [
+        *(("read", 0, False), ("read", 1, True), ("read", 2, True)),
+        *(("read plain", 0, False), ("read plain", 1, True), ("read plain", 2, True)),
+        *(("store", 0, False), ("store", 1, False), ("store", 2, False)),
     ]
 
 

@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from backends.bench.measurement import Measurement, Trial
+from backends.bench.disk import usage_of
+from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Trial
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.source import Source
 from backends.bench.staging import Wanted, stage
@@ -40,17 +43,14 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def task(folder: Path, source: Source, configuration: str, operation: str = "store", count: int = 500) -> Task:
+def task(
+    folder: Path, source: Source, configuration: str, operation: str = "store", count: int = 500, **changes: Any
+) -> Task:
     counter = folder / "counter"
     if not counter.exists():
         counter.write_bytes(bytes(8))
-    reads = 0 if operation == "read" else None
-    return Task(
-        Trial(1, configuration, operation, count, 1, reads),
-        source,
-        folder / "artefact",
-        counter,
-    )
+    trial = Trial(1, configuration, operation, count, 1, 0 if operation in STORES else None, **changes)
+    return Task(trial, source, folder / "artefact", counter, batch=64, loop_bytes=1 << 22)
 
 
 def run(task: Task) -> Measurement:
@@ -58,14 +58,48 @@ def run(task: Task) -> Measurement:
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_a_store_and_its_read_are_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
-    for operation in ("store", "read"):
+def test_every_operation_is_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
+    for operation in ("store", "read", "shuffled", "labels"):
+        for reader in ("ours", "plain") if operation in STORES else ("ours",):
+            found = run(task(tmp_path, source, configuration, operation, reader=reader))
+            assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+            assert found.cpu_seconds is not None
+            assert found.bytes_apparent is not None
+            assert found.bytes_apparent > 500_000
+            assert found.peak_anonymous is None or found.peak_anonymous < 400 << 20
+
+
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "article-png", "article-lmdb", "article-hdf5"])
+def test_one_image_is_stored_and_read_for_long_enough(tmp_path: Path, source: Source, configuration: str) -> None:
+    for operation in ("store-one", "read-one"):
+        found = run(task(tmp_path, source, configuration, operation, count=1))
+        assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+        assert found.seconds is not None
+        assert found.loops * found.seconds >= LEAST_SECONDS or found.loops > 50
+
+
+def test_a_store_that_is_looped_writes_no_more_than_it_may(tmp_path: Path, source: Source) -> None:
+    free = replace(task(tmp_path, source, "npy+raw", count=10), loop_bytes=1 << 30)
+    bounded = replace(free, artefact=tmp_path / "other", loop_bytes=200_000)
+    assert run(bounded).loops < run(free).loops
+    assert 0 < usage_of(bounded.loops).bytes_allocated <= 200_000 + 4_096
+    warm_up = replace(free, artefact=tmp_path / "third", trial=replace(free.trial, repeat=0))
+    assert run(warm_up).loops == 1
+
+
+@pytest.mark.parametrize("configuration", ["limit+raw", "article-png", "article-lmdb", "article-hdf5"])
+def test_references_are_measured_like_everything_else(tmp_path: Path, source: Source, configuration: str) -> None:
+    for operation in ("store", *(("read", "shuffled", "copy") if configuration == "limit+raw" else ("read",))):
         found = run(task(tmp_path, source, configuration, operation))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
-        assert found.cpu_seconds is not None
-        assert found.bytes_apparent is not None
-        assert found.bytes_apparent > 500_000
-        assert found.peak_anonymous is None or found.peak_anonymous < 400 << 20
+        assert (found.seconds or 0) > 0
+
+
+def test_a_wrong_image_in_an_article_store_is_found(tmp_path: Path, source: Source) -> None:
+    assert run(task(tmp_path, source, "article-png")).verified
+    shutil.copy(tmp_path / "artefact" / "7.png", tmp_path / "artefact" / "8.png")
+    found = run(task(tmp_path, source, "article-png", "read"))
+    assert (found.outcome, found.message) == ("failed", "image 8 of article-png is not what was stored.")
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)

@@ -1,0 +1,96 @@
+"""What an operation needs while it is measured, and the comparison of what it read with the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.measurement import Trial
+from backends.bench.memory import MemoryWatch
+from backends.bench.source import Source
+from backends.bench.stopwatch import Stopwatch
+from backends.errors import ContainerDamaged
+from backends.images import Layout
+from backends.registry import make_backend, make_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from backends.base import Backend, Codec
+    from backends.images import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a trial's operation on ``artefact``.
+
+    Attributes
+    ----------
+    tick
+        Is told the images done.
+    again
+        Whether the same was done and compared before: only the clock counts.
+    remarks
+        What else is to be said of the measurement.
+    """
+
+    trial: Trial
+    source: Source
+    configuration: Configuration
+    artefact: Path
+    watch: Stopwatch
+    memory: MemoryWatch
+    tick: Callable[[int], None]
+    batch: int
+    seed: int
+    again: bool = False
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return self.trial.count
+
+    @property
+    def layout(self) -> Layout:
+        """Of the container that is stored."""
+        return Layout(self.count, self.configuration.codec, self.source.image_shape, self.source.classes)
+
+    def backend(self) -> Backend:
+        return make_backend(self.configuration.backend, self.configuration.backend_options)
+
+    def codec(self) -> Codec:
+        return make_codec(self.configuration.codec, self.configuration.codec_options)
+
+    def encoded(self, codec: Codec) -> Iterator[Records]:
+        """The records to store, in batches: the files' own bytes, or what the codec makes of the pixels."""
+        if codec.name == SOURCE:
+            yield from self.source.records(self.count)
+            return
+        for images in self.source.images(self.count):
+            with self.watch.phase("encode"):
+                records = codec.encode(images)
+            yield records
+
+    def batches(self) -> Iterator[NDArray[np.int64]]:
+        """The rows of each batch of a shuffled read: one permutation for all configurations."""
+        order = np.random.default_rng(self.seed).permutation(self.count)
+        return (order[start : start + self.batch] for start in range(0, self.count, self.batch))
+
+    def compare(self, found: NDArray[np.uint64], expected: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+        """Raises ContainerDamaged where digests differ; ``rows`` are those of the images compared."""
+        if not np.array_equal(found, expected):
+            first = rows[int(np.flatnonzero(found != expected)[0])] if len(found) == len(expected) else rows[0]
+            raise ContainerDamaged(f"image {first:,} of {self.trial.configuration} is not what was stored.")
+
+    def compare_labels(self, found: NDArray[np.int64]) -> None:
+        """Raises ContainerDamaged where labels, or their number, differ."""
+        if len(found) != self.count:
+            raise ContainerDamaged(f"{self.trial.configuration} holds {len(found):,} images of {self.count:,}.")
+        if not np.array_equal(found, self.source.labels(self.count)):
+            raise ContainerDamaged(f"{self.trial.configuration} gave other labels than it was given.")

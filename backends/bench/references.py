@@ -1,0 +1,240 @@
+"""What the operations are compared with: the plain library, the article's code, and the limits of the machine."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends import article, plain
+from backends.bench.configuration import SOURCE
+from backends.bench.disk import sync
+from backends.bench.environment import machine_memory
+from backends.bench.operations import expected_digests
+from backends.bench.source import digests_of
+from backends.bench.stopwatch import UNTIMED
+from backends.transfer import read_at, write_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from backends.bench.execution import Execution
+
+    Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+
+MEMORY_SHARE = 4
+"""An array takes at most this part (a quarter) of the machine's memory."""
+
+
+def _plain_read(execution: Execution) -> None:
+    """Read everything into memory with the plain library."""
+    one = execution.configuration
+    with execution.watch.phase("read"):
+        images, labels = plain.read_all(one.backend, one.codec, execution.artefact)
+    execution.tick(execution.count)
+    execution.memory.sample()
+    execution.memory.settle()
+    execution.compare_labels(labels)
+    _compare_pixels(execution, images, np.arange(execution.count))
+
+
+def _plain_shuffled(execution: Execution) -> None:
+    """Read batches of random rows with the plain library."""
+    one, watch = execution.configuration, execution.watch
+    done = 0
+    with watch.phase("open"):
+        reader = plain.open_rows(one.backend, one.codec, execution.artefact)
+    try:
+        execution.compare_labels(reader.labels)
+        for rows in execution.batches():
+            with watch.phase("read"):
+                images = reader.fetch(rows)
+            done += len(rows)
+            execution.tick(done)
+            execution.memory.sample()
+            _compare_pixels(execution, images, rows)
+    finally:
+        with watch.phase("close"):
+            reader.close()
+    execution.memory.settle()
+
+
+def _plain_labels(execution: Execution) -> None:
+    """Read all labels with the plain library."""
+    one, watch = execution.configuration, execution.watch
+    with watch.phase("open"):
+        reader = plain.open_rows(one.backend, one.codec, execution.artefact)
+    with watch.phase("close"):
+        reader.close()
+    execution.memory.settle()
+    execution.compare_labels(reader.labels)
+
+
+PLAIN_READS: dict[str, Callable[[Execution], None]] = {
+    "read": _plain_read,
+    "shuffled": _plain_shuffled,
+    "labels": _plain_labels,
+    "read-one": _plain_shuffled,
+}
+
+
+def _compare_pixels(execution: Execution, images: Pixels, rows: NDArray[np.int64]) -> None:
+    """Compare with the source; picture files are decoded by other rules for palettes, EXIF and 16 bits."""
+    found, expected = digests_of(images), expected_digests(execution)[rows]
+    if execution.configuration.codec == SOURCE and len(found) == len(rows):
+        differing = int((found != expected).sum())
+        if differing and not execution.remarks:
+            execution.remarks.append("The plain library decodes some of these pictures to other pixels.")
+        return
+    execution.compare(found, expected, rows)
+
+
+def _article_store(execution: Execution) -> None:
+    """Store all images at once, out of memory, as the article does."""
+    images, labels = _all_images(execution), execution.source.labels(execution.count)
+    method = _method(execution)
+    with execution.watch.phase("write"):
+        if execution.trial.operation == "store-one":
+            article.store_one(method, execution.artefact, images[0], int(labels[0]))
+        else:
+            article.store_many(method, execution.artefact, images, labels)
+    execution.tick(execution.count)
+    execution.memory.sample()
+    execution.memory.settle()
+    with execution.watch.phase(UNTIMED):
+        sync(execution.artefact)
+    if not execution.again:
+        _compare_article(execution, *_article_result(execution))
+
+
+def _article_read(execution: Execution) -> None:
+    """Read all images into memory, as the article does."""
+    with execution.watch.phase("read"):
+        images, labels = _article_result(execution)
+    execution.tick(execution.count)
+    execution.memory.sample()
+    execution.memory.settle()
+    _compare_article(execution, images, labels)
+
+
+ARTICLE: dict[str, Callable[[Execution], None]] = {
+    "store": _article_store,
+    "store-one": _article_store,
+    "read": _article_read,
+    "read-one": _article_read,
+}
+
+
+def _article_result(execution: Execution) -> tuple[Pixels, Sequence[int] | NDArray[np.generic]]:
+    if execution.trial.operation.endswith("-one"):
+        image, label = article.read_one(_method(execution), execution.artefact)
+        return [image], [label]
+    return article.read_many(_method(execution), execution.artefact, execution.count)
+
+
+def _compare_article(execution: Execution, images: Pixels, labels: Sequence[int] | NDArray[np.generic]) -> None:
+    execution.compare_labels(np.asarray(labels, np.int64))
+    shape = execution.source.image_shape
+    found = digests_of([image.reshape(shape) if shape else image for image in images])
+    execution.compare(found, execution.source.digests(execution.count), np.arange(execution.count))
+
+
+def _method(execution: Execution) -> str:
+    return execution.configuration.backend.removeprefix("article-")
+
+
+def _all_images(execution: Execution) -> NDArray[np.uint8]:
+    return np.concatenate([np.array(images.pixels) for images in execution.source.images(execution.count)])
+
+
+def _limit_store(execution: Execution) -> None:
+    """Write the same bytes to one file, batch by batch."""
+    watch, done, end = execution.watch, 0, 0
+    with watch.phase("open"):
+        file = os.open(execution.artefact, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    for records in execution.encoded(execution.codec()):
+        data = records.data[records.offsets[0] : records.offsets[-1]]
+        with watch.phase("write"):
+            write_at(file, data, end)
+        end, done = end + len(data), done + len(records)
+        execution.tick(done)
+    with watch.phase("close"):
+        os.close(file)
+    execution.memory.settle()
+    with watch.phase(UNTIMED):
+        sync(execution.artefact)
+
+
+def _limit_read(execution: Execution) -> None:
+    """Read the same bytes into one touched buffer, batch by batch."""
+    watch, ends = execution.watch, _batch_ends(execution)
+    buffer = np.ones(int(np.diff(ends).max()), np.uint8)
+    with watch.phase("open"):
+        file = os.open(execution.artefact, os.O_RDONLY | os.O_CLOEXEC)
+    for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        with watch.phase("read"):
+            read_at(file, buffer[: stop - start], start, str(execution.artefact))
+    with watch.phase("close"):
+        os.close(file)
+    execution.tick(execution.count)
+    execution.memory.settle()
+
+
+def _limit_copy(execution: Execution) -> None:
+    """Copy the same bytes from memory into one touched buffer, batch by batch."""
+    data, ends = _in_memory(execution), _batch_ends(execution)
+    buffer = np.ones(int(np.diff(ends).max()), np.uint8)
+    for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        with execution.watch.phase("copy"):
+            buffer[: stop - start] = data[start:stop]
+    execution.tick(execution.count)
+    execution.memory.settle()
+
+
+def _limit_shuffled(execution: Execution) -> None:
+    """Gather the same batches of random records from memory into one touched buffer."""
+    data, ends = _in_memory(execution), execution.source.record_ends(execution.count, execution.configuration.codec)
+    sizes = np.diff(ends)
+    one_size = len(set(sizes.tolist())) == 1
+    rows_of = data.reshape(len(sizes), -1) if one_size else data
+    buffer = np.ones((execution.batch, int(sizes[0])) if one_size else int(sizes.max()) * execution.batch, np.uint8)
+    for rows in execution.batches():
+        if one_size:
+            with execution.watch.phase("copy"):
+                rows_of.take(rows, axis=0, out=buffer[: len(rows)], mode="clip")
+        else:
+            runs = list(zip(ends[rows].tolist(), ends[rows + 1].tolist(), strict=True))
+            total = int(sizes[rows].sum())
+            with execution.watch.phase("copy"):
+                np.concatenate([data[start:stop] for start, stop in runs], out=buffer[:total])
+    execution.tick(execution.count)
+    execution.memory.settle()
+
+
+LIMITS: dict[str, Callable[[Execution], None]] = {
+    "store": _limit_store,
+    "read": _limit_read,
+    "shuffled": _limit_shuffled,
+    "copy": _limit_copy,
+}
+
+
+def _batch_ends(execution: Execution) -> NDArray[np.int64]:
+    """Where the batches of a read in order begin and end in the artefact."""
+    ranges = list(execution.source.ranges(execution.count))
+    ends = execution.source.record_ends(execution.count, execution.configuration.codec)
+    return ends[np.array([0, *(stop for _, stop in ranges)])]
+
+
+def _in_memory(execution: Execution) -> NDArray[np.uint8]:
+    """The bytes of the artefact; what would take too much memory is mapped and touched instead."""
+    if execution.artefact.stat().st_size < machine_memory() // MEMORY_SHARE:
+        return np.fromfile(execution.artefact, np.uint8)
+    with execution.artefact.open("rb") as file:
+        data = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
+    data[:: mmap.PAGESIZE].max()
+    return data
