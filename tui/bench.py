@@ -73,17 +73,18 @@ def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:
         if result is not None and json_file not in (None, "-"):
             write_file(Path(str(json_file)), to_json(result))
     finally:
-        code = _report(result, failed, as_json=json_file == "-")
+        code = print_result(result, failed, as_json=json_file == "-")
     return stopped or (130 if result is not None and result.outcome == "cancelled" else code)
 
 
 def show_job(folder: Path, as_json: bool) -> int:
     """Print what a job found, following it to its end where it runs; interrupting leaves it running."""
     result, failed, stopped = _follow(open_job(folder), stoppable=False)
-    return stopped or _report(result, failed, as_json=as_json)
+    return stopped or print_result(result, failed, as_json=as_json)
 
 
-def _report(result: Result | None, failed: events.JobFailed | None, *, as_json: bool) -> int:
+def print_result(result: Result | None, failed: events.JobFailed | None, *, as_json: bool) -> int:
+    """Print a result, say why its job failed, and return the exit code."""
     if result is not None:
         sys.stdout.write(to_json(result) if as_json else result_text(result) + "\n")
     if failed is not None:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,15 +15,19 @@ PROGRAM = "imgstore-tui"
 
 
 class DefaultGroup(click.Group):
-    """A group whose first word may also be the argument of the ``open`` command."""
+    """A group whose first word may also be the argument of its ``default`` command."""
+
+    def __init__(self, *args: Any, default: str, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._default = default
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            args = ["open", *args]
+            args = [self._default, *args]
         return super().parse_args(context, args)
 
 
-@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 def cli() -> None:
     """Measure, on your own images and your own disk, how to keep lots of images.
@@ -85,12 +90,18 @@ def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, 
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: str, split: str | None, as_json: bool) -> int:
-    """Say what the dataset at PATH is."""
+    """Say what PATH is: a dataset, or the result of an earlier `bench --json`."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
+    from backends.jobs.saved import is_saved_result
     from tui.report import dataset_text
 
+    if is_saved_result(Path(path)):
+        from tui.history import show_run
+        from tui.paths import jobs_folder
+
+        return show_run(jobs_folder(), path, as_json)
     with open_dataset(path, split) as dataset:
         facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
@@ -114,54 +125,80 @@ def backends(as_json: bool) -> int:
     return 0
 
 
-@cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def jobs(context: click.Context, as_json: bool) -> int:
-    """List the runs, the newest first; `jobs show` and `jobs stop` do something with one."""
-    if context.invoked_subcommand is not None:
-        return 0
-    from backends.jobs.job import list_jobs
-    from tui.paths import jobs_folder
-    from tui.report import jobs_text
+@cli.group(cls=DefaultGroup, default="list")
+def history() -> None:
+    """List the runs, the newest first: `history [WORD]...`, those with each WORD in them.
 
-    found = list_jobs(jobs_folder())
+    A RUN is its id, how one id alone begins or ends, `last`, or a FILE that `bench --json` wrote.
+    """
+
+
+@history.command("list", hidden=True)
+@click.argument("words", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_history(words: tuple[str, ...], as_json: bool) -> int:
+    """List the runs in which each of WORDS is found: in dataset, configurations, host or state."""
+    from dataclasses import asdict
+
+    from backends.jobs.history import list_runs
+    from tui.history import runs_text
+    from tui.paths import jobs_folder
+
+    found = list_runs(jobs_folder(), text=" ".join(words))
     if as_json:
-        _print_json(
-            [{"id": one.id, "folder": str(one.folder), "state": one.state, "started": one.started} for one in found]
-        )
+        _print_json([asdict(one) for one in found])
     elif found:
-        click.echo(jobs_text(found))
+        click.echo(runs_text(found))
     else:
-        click.echo(f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
+        click.echo("No such runs." if words else f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
     return 0
 
 
-@jobs.command()
-@click.argument("job")
+@history.command()
+@click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(job: str, as_json: bool) -> int:
-    """Print what JOB found; one that still runs is followed to its end."""
-    from tui.bench import show_job
+def show(run: str, as_json: bool) -> int:
+    """Print what RUN found; one that still goes on is followed to its end."""
+    from tui.history import show_run
     from tui.paths import jobs_folder
 
-    return show_job(jobs_folder() / job, as_json)
+    return show_run(jobs_folder(), run, as_json)
 
 
-@jobs.command()
-@click.argument("job")
-def stop(job: str) -> int:
-    """Ask JOB to stop; what it finished stays."""
-    from backends.jobs.job import open_job
+@history.command()
+@click.argument("run")
+def stop(run: str) -> int:
+    """Ask RUN to stop; what it finished stays."""
+    from tui.history import stop_run
     from tui.paths import jobs_folder
 
-    found = open_job(jobs_folder() / job)
-    if not found.running():
-        click.echo(f"{job} is not running.", err=True)
-        return 0
-    found.cancel()
-    for _ in found.follow():
-        pass
+    return stop_run(jobs_folder(), run)
+
+
+@history.command()
+@click.argument("runs", nargs=-1, required=True)
+def delete(runs: tuple[str, ...]) -> int:
+    """Delete RUNS; what is in their folders and was not made by them stays."""
+    from tui.history import delete_runs
+    from tui.paths import jobs_folder
+
+    return delete_runs(jobs_folder(), runs)
+
+
+@history.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(first: str, second: str, as_json: bool) -> int:
+    """Compare two runs: how many times the seconds of FIRST each figure of SECOND is, and what differs around."""
+    from dataclasses import asdict
+
+    from backends.jobs.comparison import compare_runs
+    from tui.history import comparison_text, result_of
+    from tui.paths import jobs_folder
+
+    found = compare_runs(result_of(jobs_folder(), first), result_of(jobs_folder(), second))
+    _print_json(asdict(found)) if as_json else click.echo(comparison_text(found))
     return 0
 
 

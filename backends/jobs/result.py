@@ -115,6 +115,7 @@ def to_json(result: Result) -> str:
         "outcome": result.outcome,
         "seconds": result.seconds,
         "staging_seconds": result.staging_seconds,
+        "message": result.message,
         "notes": result.notes,
         "environment": asdict(result.environment),
         "conditions": asdict(result.conditions) if result.conditions else None,
