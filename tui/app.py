@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,19 +19,29 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from backends.bench.plan import Plan
-from backends.datasets.facts import DatasetFacts
-from backends.errors import ImgstoreError
-from backends.jobs.events import JobFailed
-from backends.jobs.job import Job, list_jobs, open_job, start_run
+from backends.jobs import events
+from backends.jobs.job import Job
+from backends.jobs.result import Result, collect
 from tui import messages
-from tui.questions import first_facts, read_facts, weigh
+from tui.questions import (
+    compared,
+    deleted,
+    listed,
+    open_path,
+    recognise_folder,
+    reopened,
+    started,
+    survey,
+    weighed,
+)  # fmt: skip
 from tui.run_state import RunState, fold
+from tui.saved_run import SavedRun
+from tui.screens.choice import ChoiceScreen, quit_question
 from tui.screens.history import HistoryScreen
-from tui.screens.quit import QuitScreen
 from tui.screens.workbench import Workbench
 from tui.sentences import sentence_of
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
@@ -43,6 +52,9 @@ MOST_THREADS = 64
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
+
+LONG_SECONDS = 10.0
+"""A run that took longer rings at its end."""
 
 SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
@@ -57,11 +69,12 @@ class Threads(ThreadPoolExecutor):
 
 @dataclass(slots=True)
 class Followed:
-    """A job that this app follows.  ``stop`` ends the following, not the job."""
+    """A job that this app follows.  ``stop`` ends the following, not the job; ``told`` is what happened so far."""
 
-    job: Job
+    job: Job | SavedRun
     state: RunState
     stop: threading.Event
+    told: list[events.Event] = field(default_factory=list)
 
 
 class ImgstoreApp(App[int]):
@@ -116,44 +129,28 @@ class ImgstoreApp(App[int]):
         if self._dataset is not None:
             self.post_message(messages.OpenDataset(self._dataset))
         else:
-            self._ask("folder", self._recognise_folder)
-        self._ask("jobs", self._list_jobs)
+            self._ask("folder", recognise_folder)
+        self._ask("jobs", partial(listed, self.jobs))
 
-    # Threads: each asks one slow question and posts the answer
+    # Threads: each asks one slow question and posts what it is answered
 
-    def _ask(self, group: str, question: Callable[[], None], *, exclusive: bool = False) -> None:
-        self.run_worker(question, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
+    def _ask(self, group: str, question: Callable[[], Iterator[Message]], *, exclusive: bool = False) -> None:
+        work = partial(self._answer, question)
+        self.run_worker(work, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
 
-    def _recognise_folder(self) -> None:
-        with contextlib.suppress(ImgstoreError):
-            self.post_message(messages.FolderRecognised(first_facts(str(Path.cwd()))))
-
-    def _list_jobs(self) -> None:
-        self.post_message(messages.JobsListed(list_jobs(self.jobs)))
-
-    def _open_dataset(self, path: str) -> None:
+    def _answer(self, question: Callable[[], Iterator[Message]]) -> None:
         worker = get_current_worker()
-        for step, facts in enumerate(read_facts(path, lambda: worker.is_cancelled)):
+        for message in question():
             if worker.is_cancelled:
                 return
-            self.post_message(messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts))
+            self.post_message(message)
 
-    def _survey(self, path: str) -> None:
-        for facts in read_facts(path):
-            self.post_message(messages.DatasetSurveyed(facts))
+    def _cancelled(self) -> bool:
+        return get_current_worker().is_cancelled
 
-    def _weigh(self, plan: Plan, facts: DatasetFacts) -> None:
-        self.post_message(messages.PlanWeighed(plan, *weigh(plan, facts)))
-
-    def _start(self, plan: Plan) -> None:
-        self.post_message(messages.JobOpened(start_run(plan, self.jobs), plan))
-
-    def _reopen(self, folder: Path, plan: Plan) -> None:
-        self.post_message(messages.JobOpened(open_job(folder), plan))
-
-    def _follow(self, job: Job, stop: threading.Event) -> None:
+    def _follow(self, job: Job | SavedRun, stop: threading.Event) -> Iterator[Message]:
         for event in job.follow(stop):
-            self.post_message(messages.message_of(job.id, event))
+            yield messages.message_of(job.id, event)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """What failed in a thread is said where the user looks; the app goes on."""
@@ -161,7 +158,9 @@ class ImgstoreApp(App[int]):
             return
         sentence, group = sentence_of(event.worker.error), event.worker.group
         if group in self._runs:
-            self.post_message(messages.message_of(group, JobFailed(time.time(), sentence)))
+            self.post_message(messages.message_of(group, events.JobFailed(time.time(), sentence)))
+        elif isinstance(self.screen, HistoryScreen):
+            self.screen.say(sentence)
         elif group in ("folder", "jobs", "survey"):
             self.workbench.say(sentence, urgent=True)
         else:
@@ -171,12 +170,12 @@ class ImgstoreApp(App[int]):
 
     @on(messages.ListJobs)
     def list_jobs(self) -> None:
-        self._ask("jobs", self._list_jobs)
+        self._ask("jobs", partial(listed, self.jobs))
 
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
-        self._ask("dataset", partial(self._open_dataset, wish.path), exclusive=True)
+        self._ask("dataset", partial(open_path, wish.path, self._cancelled), exclusive=True)
 
     @on(messages.StopOpening)
     def stop_opening(self) -> None:
@@ -185,15 +184,15 @@ class ImgstoreApp(App[int]):
 
     @on(messages.SurveyDataset)
     def survey_dataset(self, wish: messages.SurveyDataset) -> None:
-        self._ask("survey", partial(self._survey, wish.path))
+        self._ask("survey", partial(survey, wish.path, self._cancelled))
 
     @on(messages.WeighPlan)
     def weigh_plan(self, wish: messages.WeighPlan) -> None:
-        self._ask("estimate", partial(self._weigh, wish.plan, wish.facts))
+        self._ask("estimate", partial(weighed, wish.plan, wish.facts))
 
     @on(messages.StartRun)
     def start_run(self, wish: messages.StartRun) -> None:
-        self._ask("start", partial(self._start, wish.plan))
+        self._ask("start", partial(started, wish.plan, self.jobs))
 
     @on(messages.FollowJob)
     def follow_job(self, wish: messages.FollowJob) -> None:
@@ -201,7 +200,15 @@ class ImgstoreApp(App[int]):
         if followed is not None:
             self._show_run(followed)
         else:
-            self._ask("start", partial(self._reopen, wish.job.folder, wish.job.plan))
+            self._ask("start", partial(reopened, self.jobs / wish.job.id))
+
+    @on(messages.DeleteRuns)
+    def delete_runs(self, wish: messages.DeleteRuns) -> None:
+        self._ask("history", partial(deleted, self.jobs, wish.names))
+
+    @on(messages.CompareRuns)
+    def compare_runs(self, wish: messages.CompareRuns) -> None:
+        self._ask("history", partial(compared, self.jobs, *wish.names))
 
     @on(messages.StopRun)
     def stop_run(self) -> None:
@@ -220,6 +227,17 @@ class ImgstoreApp(App[int]):
         for screen in self.screen_stack:
             if isinstance(screen, HistoryScreen):
                 screen.jobs = answer.jobs
+
+    @on(messages.Said)
+    def show_sentence(self, answer: messages.Said) -> None:
+        if isinstance(self.screen, HistoryScreen):
+            self.screen.say(answer.sentence)
+
+    @on(messages.RunsCompared)
+    def show_comparison(self, answer: messages.RunsCompared) -> None:
+        from tui.screens.comparison import ComparisonScreen
+
+        self.push_screen(ComparisonScreen(answer.names, answer.found))
 
     @on(messages.FolderRecognised)
     def show_folder(self, answer: messages.FolderRecognised) -> None:
@@ -241,23 +259,39 @@ class ImgstoreApp(App[int]):
     def follow(self, answer: messages.JobOpened) -> None:
         followed = self._runs.get(answer.job.id)
         if followed is None:
-            followed = Followed(answer.job, RunState(answer.plan), threading.Event())
+            saved = isinstance(answer.job, SavedRun)
+            followed = Followed(answer.job, RunState(answer.plan, saved=saved), threading.Event())
             self._runs[answer.job.id] = followed
             self._ask(answer.job.id, partial(self._follow, answer.job, followed.stop))
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
         self._shown = followed.job.id
+        self.workbench.opening = ""
         self.workbench.show_run(followed.state.plan, followed.state)
+
+    def shown_result(self) -> Result | None:
+        """What the run on show found, as far as it came."""
+        return collect(self._runs[self._shown].told) if self._shown in self._runs else None
 
     @on(messages.JobEvent)
     def take_event(self, message: messages.JobEvent) -> None:
         followed = self._runs.get(message.job)
         if followed is not None:
+            followed.told += [message.event] if not isinstance(message.event, events.Progress) else []
             followed.state = fold(followed.state, message.event)
+            if isinstance(message.event, events.RunFinished | events.JobFailed):
+                self._ring(followed.state)
             if message.job == self._shown and not self._presenting:
                 self._presenting = True
                 self.set_timer(PRESENT_SECONDS, self._present)
+
+    def _ring(self, state: RunState) -> None:
+        """Call for whoever looks elsewhere: a run that took long has ended, just now."""
+        if state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
+            self.bell()
+            if self._driver is not None and not self.is_headless:
+                self._driver.write(f"\x1b]2;imgstore: {state.phase}\x07")
 
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
@@ -270,7 +304,7 @@ class ImgstoreApp(App[int]):
     def action_history(self) -> None:
         """Show every run there was."""
         self.push_screen(HistoryScreen(), lambda job: self.follow_job(messages.FollowJob(job)) if job else None)
-        self._ask("jobs", self._list_jobs)
+        self._ask("jobs", partial(listed, self.jobs))
 
     def action_help(self) -> None:
         """Show every key."""
@@ -295,11 +329,11 @@ class ImgstoreApp(App[int]):
         """Leave; ask first where a run goes on."""
         if not any(followed.state.alive for followed in self._runs.values()):
             self.leave(0)
-        elif not isinstance(self.screen, QuitScreen):
-            self.push_screen(QuitScreen(), self._quit_as)
+        elif not isinstance(self.screen, ChoiceScreen):
+            self.push_screen(quit_question(), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
-        if choice == "stop":
+        if choice == "s":
             for followed in self._runs.values():
                 if followed.state.alive:
                     followed.job.cancel()

@@ -13,7 +13,10 @@ from backends.bench.estimate import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events
-from backends.jobs.job import Job, JobFacts
+from backends.jobs.comparison import RunComparison
+from backends.jobs.history import RunFacts
+from backends.jobs.job import Job
+from tui.saved_run import SavedRun
 
 
 class JobEvent(Message):
@@ -106,7 +109,7 @@ class Answer(Message):
 class JobOpened(Answer):
     """A run was started, or an earlier one opened: it can be followed."""
 
-    def __init__(self, job: Job, plan: Plan) -> None:
+    def __init__(self, job: Job | SavedRun, plan: Plan) -> None:
         super().__init__()
         self.job = job
         self.plan = plan
@@ -115,7 +118,7 @@ class JobOpened(Answer):
 class JobsListed(Answer):
     """The jobs there are, newest first."""
 
-    def __init__(self, jobs: tuple[JobFacts, ...]) -> None:
+    def __init__(self, jobs: tuple[RunFacts, ...]) -> None:
         super().__init__()
         self.jobs = jobs
 
@@ -154,12 +157,21 @@ class PlanWeighed(Answer):
         self.place = place
 
 
-class Refused(Answer):
-    """Something could not be done; ``sentence`` says why and what to do next."""
+class Said(Answer):
+    """Something was done; ``sentence`` says what."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__()
         self.sentence = sentence
+
+
+class RunsCompared(Answer):
+    """Two runs beside each other; ``names`` are theirs."""
+
+    def __init__(self, names: tuple[str, str], found: RunComparison) -> None:
+        super().__init__()
+        self.names = names
+        self.found = found
 
 
 class Wish(Message):
@@ -210,9 +222,25 @@ class StopRun(Wish):
 class FollowJob(Wish):
     """Replay a job, or follow it where it still runs."""
 
-    def __init__(self, job: JobFacts) -> None:
+    def __init__(self, job: RunFacts) -> None:
         super().__init__()
         self.job = job
+
+
+class DeleteRuns(Wish):
+    """Delete runs that have ended; ``names`` are their ids."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+
+
+class CompareRuns(Wish):
+    """Put two runs beside each other."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__()
+        self.names = first, second
 
 
 class ListJobs(Wish):

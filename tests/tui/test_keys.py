@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 from textual.widgets import Input
 
-import tui.app
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError
 from backends.jobs import events
@@ -19,9 +18,9 @@ from tests.tui.recorded import RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.screens.ask import AskScreen
+from tui.screens.choice import ChoiceScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.plan_form import PlanScreen
-from tui.screens.quit import QuitScreen
 from tui.screens.workbench import Workbench
 from tui.steps import View
 from tui.widgets.status_line import StatusLine
@@ -47,7 +46,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         started.append(plan)
         return cast("Job", RecordedJob(list(run_events(plan, facts("sample", count=2000)))))
 
-    monkeypatch.setattr(tui.app, "start_run", start_run)
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)
         assert footer(frame(pilot)).startswith(" Enter choose")
@@ -136,7 +135,7 @@ async def test_the_place_to_write_is_checked_before_it_is_taken(app: ImgstoreApp
         await until(pilot, lambda: "is a file" in frame(pilot))
         app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
-        await until(pilot, lambda: app.workbench.draft.work_dir == str(tmp_path))
+        await until(pilot, lambda: app.workbench.draft.base.work_dir == str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -144,8 +143,13 @@ async def test_the_place_to_write_is_checked_before_it_is_taken(app: ImgstoreApp
     [
         ("sizes", "0", "choose 1 to"),
         ("sizes", "abc", "is not a number of images"),
-        ("repeats", "0", "choose 1 to 100"),
+        ("repeats", "0", "choose 1 to 100,000"),
         ("operations", "fly", "there is no operation"),
+        ("caches", "hot", "there is no cache state"),
+        ("budget", "soon", "is not a time"),
+        ("predict", "all", "is not a number of images"),
+        ("weights", "speed=1", "is not a weight"),
+        ("limits", "maybe", "neither yes nor no"),
     ],
 )
 async def test_a_wrong_plan_stays_in_its_form(app: ImgstoreApp, field: str, wrong: str, sentence: str) -> None:
@@ -169,20 +173,19 @@ async def test_a_plan_from_the_form_is_the_plan(app: ImgstoreApp) -> None:
         for field, value in (("sizes", "1k, 10"), ("repeats", "5"), ("operations", "read")):
             app.screen.query_one(f"#{field}", Input).value = value
         await pilot.press("enter")
-        draft = app.workbench.draft
+        draft = app.workbench.draft.base
         assert (draft.sizes, draft.repeats, draft.operations) == ((10, 1000), 5, ("read",))
-        assert app.workbench.operation == "read"
+        assert app.workbench.aspect == "read"
 
 
 async def test_views_are_switched_and_escape_leads_back(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await show(pilot, recording(), plan_of())
-        for key, view in (("t", View.NUMBERS), ("d", View.DISK), ("v", View.VERDICT)):
-            await pilot.press(key)
-            assert app.workbench.view is view
-            await pilot.press(key)
-            assert app.workbench.view is View.CHART
+        for key, *views in (("t", View.NUMBERS), ("d", View.DISK, View.TRADE_OFF), ("v", View.VERDICT)):
+            for view in (*views, View.CHART):
+                await pilot.press(key)
+                assert app.workbench.view is view
         await pilot.press("t", "escape", "escape")
         assert "4 Start" in frame(pilot)
 
@@ -192,11 +195,12 @@ async def test_enter_shows_one_result_after_the_other(app: ImgstoreApp) -> None:
         await open_cifar(pilot)
         await show(pilot, recording(), plan_of())
         seen = []
-        for _ in range(4):
-            seen.append((app.workbench.operation, app.workbench.view))
+        for _ in range(6):
+            seen.append((app.workbench.aspect, app.workbench.view))
             await pilot.press("enter")
-        assert seen[:3] == [("store", View.CHART), ("read", View.CHART), ("read", View.DISK)]
-        assert seen[3] == seen[0]
+        assert seen[:3] == [("store", View.CHART), ("read", View.CHART), ("read plain", View.CHART)]
+        assert [view for _, view in seen[3:5]] == [View.DISK, View.TRADE_OFF]
+        assert seen[5] == seen[0]
 
 
 async def test_a_panel_is_shown_alone_and_comes_back(app: ImgstoreApp) -> None:
@@ -263,7 +267,7 @@ async def test_leaving_a_run_asks_what_becomes_of_it(app: ImgstoreApp, key: str,
         job = recording(end=at_progress(10_000))
         await show(pilot, job, plan_of())
         await pilot.press("q")
-        assert isinstance(app.screen, QuitScreen)
+        assert isinstance(app.screen, ChoiceScreen)
         await pilot.press(key)
         await pilot.pause()
         assert (app.return_code == 0) is leaves
@@ -312,7 +316,7 @@ async def test_what_fails_in_a_thread_becomes_a_sentence(
     def start_run(plan: Plan, jobs: Path) -> Job:
         raise error
 
-    monkeypatch.setattr(tui.app, "start_run", start_run)
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await pilot.press("r")
@@ -329,7 +333,7 @@ async def test_the_footer_fits_and_names_only_keys_that_act(app: ImgstoreApp) ->
         await open_cifar(pilot)
         assert footer(frame(pilot)) == " Enter run  o open  w where  p plan  r run  ? keys  q quit"
         await show(pilot, recording(end=at_progress(10_000)), plan_of())
-        assert footer(frame(pilot)) == " x stop  [ ] operation  ? keys  q quit"
+        assert footer(frame(pilot)) == " x stop  [ ] aspect  ? keys  q quit"
         await pilot.press("space", "c", "o", "p", "w", "r")
         assert isinstance(app.screen, Workbench)
         assert app.workbench.draft.plan("x").configurations == plan_of().configurations

@@ -11,15 +11,15 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
-from backends.bench.plan import default_sizes
+from backends.bench.presets import article_plan
 from backends.errors import ImgstoreError
 from tui import messages
-from tui.draft import Draft, command_line, first_draft
+from tui.draft import Draft, command_line, draft_of, first_draft
 from tui.keys import WORKBENCH
 from tui.messages import Place
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
-from tui.steps import FIGURES, Situation, View, acts, next_step, word_of
+from tui.steps import FIGURES, Situation, View, acts, after_disk, next_step, word_of
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
-    from backends.jobs.job import JobFacts
+    from backends.jobs.history import RunFacts
     from tui.run_state import RunState
 
 ROOMY = (100, 30)
@@ -61,7 +61,7 @@ class Workbench(Screen[None]):
     series: reactive[Known] = reactive(Known)
     """Of every configuration in the table."""
     run: reactive[RunState | None] = reactive(None)
-    operation: reactive[str] = reactive("store", bindings=True)
+    aspect: reactive[str] = reactive("store", bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
     configuration: reactive[str] = reactive("")
@@ -70,7 +70,7 @@ class Workbench(Screen[None]):
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
-    jobs: reactive[tuple[JobFacts, ...]] = reactive(())
+    jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
 
@@ -78,13 +78,13 @@ class Workbench(Screen[None]):
         here = Workbench
         yield HeaderLine().data_bind(here.place)
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
-        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.operation)
+        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.aspect)
         with Horizontal(id="lower"):
             yield ChartPanel(classes="panel").data_bind(
                 here.view,
                 here.run,
                 here.series,
-                here.operation,
+                here.aspect,
                 here.log_scale,
                 here.configuration,
                 here.words,
@@ -118,7 +118,7 @@ class Workbench(Screen[None]):
     def show_dataset(self, facts: DatasetFacts) -> None:
         """A dataset was opened: plan its default sizes."""
         self.opening, self.facts, self.run = "", facts, None
-        self.change(replace(self.draft.for_dataset(facts), sizes=default_sizes(facts.count)))
+        self.change(self.draft.for_dataset(facts))
 
     def show_survey(self, facts: DatasetFacts) -> None:
         """The open dataset was looked into: its codecs may change as long as nothing runs."""
@@ -142,7 +142,7 @@ class Workbench(Screen[None]):
         """Put a run on show, from its first event on."""
         self.draft = self.draft.following(plan)
         self.say("")
-        self.operation, self.view, self.run = plan.operations[0], View.CHART, run
+        self.aspect, self.view, self.run = run.aspects[0], View.CHART, run
         self.query_one(BackendTable).focus()
 
     # What follows from a change
@@ -150,8 +150,8 @@ class Workbench(Screen[None]):
     def change(self, draft: Draft) -> None:
         """Take a new draft and ask what its plan will take."""
         self.draft, self.view = draft, View.PLAN
-        if draft.operations and self.operation not in draft.operations:
-            self.operation = draft.operations[0]
+        if self.aspect not in draft.aspects:
+            self.aspect = draft.aspects[0]
         plan = self._plan()
         self.words = "" if plan else "Nothing is ticked: space ticks a configuration."
         self.say(describe_plan(plan) if plan else "")
@@ -167,7 +167,9 @@ class Workbench(Screen[None]):
             if run.work and (self.place is None or self.place.folder != run.folder):
                 self.place = Place(run.folder, run.filesystem, None)
         if self.is_mounted:
-            self.query_one(HeaderLine).phase = run.phase if run else "ready"
+            header = self.query_one(HeaderLine)
+            header.phase = run.phase if run else "ready"
+            header.host = run.environment.host if run and run.saved and run.environment else ""
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
             if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
@@ -175,7 +177,7 @@ class Workbench(Screen[None]):
                 self.show_error(run.message)
 
     def watch_draft(self, draft: Draft) -> None:
-        self.series = identify(draft.configurations)
+        self.series = identify(draft.known)
 
     def watch_view(self, view: View) -> None:
         if self.is_mounted and view in (View.START, View.NUMBERS):
@@ -189,7 +191,7 @@ class Workbench(Screen[None]):
         table = self.query_one(BackendTable)
         self.configuration = table.configuration
         if self.facts is not None:
-            sentence, urgent = describe_row(table.configuration, self.operation, self.run)
+            sentence, urgent = describe_row(table.configuration, self.aspect, self.run)
             self.say(sentence, urgent=urgent)
 
     def say(self, sentence: str, *, urgent: bool = False) -> None:
@@ -220,12 +222,14 @@ class Workbench(Screen[None]):
             busy=self.busy,
             opening=bool(self.opening),
             stopping=run is not None and run.stopping,
-            operation=self.operation,
-            operations=run.plan.operations if run else self.draft.operations,
+            saved=run is not None and run.saved,
+            pictures=self.facts is not None and self.facts.kind.startswith("CIFAR"),
+            aspect=self.aspect,
+            aspects=run.aspects if run else self.draft.aspects,
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return acts("disk" if action == "look" else action, self.situation)
+        return acts(str(parameters[0]) if action in ("look", "ask") else action, self.situation)
 
     def describe_action(self, action: str) -> str:
         """The footer's word for an action whose meaning depends on the state; empty for all others."""
@@ -243,7 +247,7 @@ class Workbench(Screen[None]):
             case "back":
                 self.view = View.START
             case "show" if step:
-                self.operation, self.view = step.operation, step.view
+                self.aspect, self.view = step.aspect, step.view
 
     def action_run(self) -> None:
         plan = self._plan()
@@ -256,7 +260,7 @@ class Workbench(Screen[None]):
         self.post_message(messages.StopRun())
 
     def action_pick(self) -> None:
-        self.change(self.draft.toggle(self.query_one(BackendTable).cursor))
+        self.change(self.draft.toggle(self.query_one(BackendTable).row))
 
     def action_codec(self) -> None:
         self._try(self.draft.next_codec)
@@ -266,13 +270,13 @@ class Workbench(Screen[None]):
 
     def _try(self, change: Callable[[int], Draft]) -> None:
         try:
-            self.change(change(self.query_one(BackendTable).cursor))
+            self.change(change(self.query_one(BackendTable).row))
         except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
-    def action_operation(self, step: int) -> None:
-        operations = self.situation.operations
-        self.operation = operations[(operations.index(self.operation) + step) % len(operations)]
+    def action_aspect(self, step: int) -> None:
+        aspects = self.situation.aspects
+        self.aspect = aspects[(aspects.index(self.aspect) + step) % len(aspects)]
 
     def action_scale(self) -> None:
         self.log_scale = not self.log_scale
@@ -280,12 +284,11 @@ class Workbench(Screen[None]):
     def action_look(self, view: str) -> None:
         self.view = View.CHART if self.view == view else View(view)
 
+    def action_disk(self) -> None:
+        self.view = after_disk(self.view)
+
     def action_verdict(self) -> None:
-        panel = self.query_one(VerdictPanel)
-        if panel.display and self.has_class("-roomy"):
-            panel.focus()
-        else:
-            self.action_look("verdict")
+        self.action_look("verdict")
 
     def action_full(self) -> None:
         full = not self.has_class("-full")
@@ -320,36 +323,17 @@ class Workbench(Screen[None]):
         else:
             panel.focus()
 
-    def action_open(self) -> None:
-        from tui.screens.ask import dataset_question
+    def action_article(self) -> None:
+        if self.facts is not None:
+            facts = self.facts
+            self._try(lambda _: replace(draft_of(article_plan(facts.path, facts)), facts=facts))
 
-        path = self.facts.path if self.facts and self.facts.path != "sample" else ""
-        self.app.push_screen(dataset_question(path), self._take_dataset)
+    def action_ask(self, what: str) -> None:
+        from tui.screens.dialogs import dialog
 
-    def _take_dataset(self, facts: DatasetFacts | None) -> None:
-        if facts is not None:
-            self.show_dataset(facts)
-            self.post_message(messages.SurveyDataset(facts.path))
-
-    def action_where(self) -> None:
-        from tui.screens.ask import place_question
-
-        def take(folder: str | None) -> None:
-            if folder is not None:
-                self.change(replace(self.draft, work_dir=folder or None))
-
-        self.app.push_screen(place_question(self.draft.work_dir or ""), take)
-
-    def action_add(self) -> None:
-        from tui.screens.ask import configuration_question
-
-        self.app.push_screen(configuration_question(self.draft), lambda draft: self.change(draft) if draft else None)
-
-    def action_plan(self) -> None:
-        from tui.screens.plan_form import PlanScreen
-
-        self.app.push_screen(PlanScreen(self.draft), lambda draft: self.change(draft) if draft else None)
+        screen, take = dialog(what, self)
+        self.app.push_screen(screen, lambda found: None if found is None else take(found))
 
     @on(StartList.FolderWanted)
     def ask_for_folder(self) -> None:
-        self.action_open()
+        self.action_ask("open")

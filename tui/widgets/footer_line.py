@@ -30,8 +30,8 @@ _NAMES = {
     "tab": "Tab",
     "shift+tab": "shift+Tab",
 }
-TABLE_KEYS = ("pick", "codec", "add", "remove")
-CHART_KEYS = ("scale", "look('numbers')", "look('disk')", "verdict", "full")
+TABLE_KEYS = ("pick", "codec", "ask('add')", "remove")
+CHART_KEYS = ("scale", "look('numbers')", "disk", "verdict", "full")
 """Actions whose keys stand in the bottom edge of their panel."""
 
 _ALWAYS = ("help", "quit")

@@ -32,6 +32,8 @@ class HeaderLine(Widget):
     """Of the run on show; ``ready`` where none is."""
     place: reactive[Place | None] = reactive(None)
     """Where a run writes; None until a dataset is chosen."""
+    host: reactive[str] = reactive("")
+    """Where a saved result was measured; empty for all others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,14 +46,15 @@ class HeaderLine(Widget):
             "  ",
             (f"{_WORDS.get(self.phase, self.phase):<9}", "bold $error" if self.phase == "failed" else "bold"),
         )
-        who = self._who if self.size.width >= 60 else ""
+        who = f"measured on {safe_text(self.host, 40)}" if self.host else self._who
+        who = who if self.size.width >= 60 else ""
         room = self.size.width - left.cell_length - len(who) - 4
         right = Content.assemble(self._place(room), ("  " + who + " ", "$dim"))
         gap = max(1, self.size.width - left.cell_length - right.cell_length)
         return Content.assemble(left, " " * gap, right)
 
     def _place(self, room: int) -> Content:
-        if self.place is None:
+        if self.place is None or self.host:
             return Content("")
         free = f", {units.capacity(self.place.free)} free" if self.place.free is not None else ""
         disk = f" ({self.place.filesystem}{free})"
