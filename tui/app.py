@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,30 +22,18 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.jobs import events
 from backends.jobs.job import Job
-from backends.jobs.result import Result, collect
-from tui import messages
-from tui.questions import (
-    compared,
-    deleted,
-    listed,
-    open_path,
-    recognise_folder,
-    reopened,
-    started,
-    survey,
-    weighed,
-)  # fmt: skip
-from tui.run_state import RunState, fold
+from tui import messages, questions
+from tui.run_state import RunState
+from tui.runs import Followed, Runs
 from tui.saved_run import SavedRun
 from tui.screens.choice import ChoiceScreen, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
 from tui.sentences import sentence_of
+from tui.surroundings import set_title
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
-from tui.widgets.footer_line import key_name
-
-MOST_THREADS = 64
-"""One for each run that is followed, and for each question that is not answered yet."""
+from tui.threads import Threads, end_process
+from tui.widgets.footer_line import commands
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
@@ -58,23 +43,6 @@ LONG_SECONDS = 10.0
 
 SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
-
-
-class Threads(ThreadPoolExecutor):
-    """The threads of the workers.  One that waits for a dead disk must not keep the user from the prompt."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
-        super().shutdown(wait=False, cancel_futures=cancel_futures)
-
-
-@dataclass(slots=True)
-class Followed:
-    """A job that this app follows.  ``stop`` ends the following, not the job; ``told`` is what happened so far."""
-
-    job: Job | SavedRun
-    state: RunState
-    stop: threading.Event
-    told: list[events.Event] = field(default_factory=list)
 
 
 class ImgstoreApp(App[int]):
@@ -99,8 +67,7 @@ class ImgstoreApp(App[int]):
         self.animation_level = "none"
         self.jobs = jobs
         self._dataset = dataset
-        self._runs: dict[str, Followed] = {}
-        self._shown = ""
+        self.runs = Runs()
         self._presenting = False
         self._interrupted = -SECOND_PRESS
         for theme in themes():
@@ -122,15 +89,15 @@ class ImgstoreApp(App[int]):
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(Threads(MOST_THREADS))
+        loop.set_default_executor(Threads())
         if not self.is_headless:
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
         if self._dataset is not None:
             self.post_message(messages.OpenDataset(self._dataset))
         else:
-            self._ask("folder", recognise_folder)
-        self._ask("jobs", partial(listed, self.jobs))
+            self._ask("folder", questions.recognise_folder)
+        self.list_jobs()
 
     # Threads: each asks one slow question and posts what it is answered
 
@@ -157,10 +124,8 @@ class ImgstoreApp(App[int]):
         if event.state is not WorkerState.ERROR:
             return
         sentence, group = sentence_of(event.worker.error), event.worker.group
-        if group in self._runs:
+        if group in self.runs:
             self.post_message(messages.message_of(group, events.JobFailed(time.time(), sentence)))
-        elif isinstance(self.screen, HistoryScreen):
-            self.screen.say(sentence)
         elif group in ("folder", "jobs", "survey"):
             self.workbench.say(sentence, urgent=True)
         else:
@@ -170,12 +135,12 @@ class ImgstoreApp(App[int]):
 
     @on(messages.ListJobs)
     def list_jobs(self) -> None:
-        self._ask("jobs", partial(listed, self.jobs))
+        self._ask("jobs", partial(questions.listed, self.jobs))
 
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
-        self._ask("dataset", partial(open_path, wish.path, self._cancelled), exclusive=True)
+        self._ask("dataset", partial(questions.open_path, wish.path, self._cancelled), exclusive=True)
 
     @on(messages.StopOpening)
     def stop_opening(self) -> None:
@@ -184,38 +149,29 @@ class ImgstoreApp(App[int]):
 
     @on(messages.SurveyDataset)
     def survey_dataset(self, wish: messages.SurveyDataset) -> None:
-        self._ask("survey", partial(survey, wish.path, self._cancelled))
+        self._ask("survey", partial(questions.survey, wish.path, self._cancelled))
 
     @on(messages.WeighPlan)
     def weigh_plan(self, wish: messages.WeighPlan) -> None:
-        self._ask("estimate", partial(weighed, wish.plan, wish.facts))
+        self._ask("estimate", partial(questions.weighed, wish.plan, wish.facts))
 
     @on(messages.StartRun)
     def start_run(self, wish: messages.StartRun) -> None:
-        self._ask("start", partial(started, wish.plan, self.jobs))
+        self._ask("start", partial(questions.started, wish.plan, self.jobs))
 
     @on(messages.FollowJob)
     def follow_job(self, wish: messages.FollowJob) -> None:
-        followed = self._runs.get(wish.job.id)
+        followed = self.runs.get(wish.job.id)
         if followed is not None:
             self._show_run(followed)
         else:
-            self._ask("start", partial(reopened, self.jobs / wish.job.id))
-
-    @on(messages.DeleteRuns)
-    def delete_runs(self, wish: messages.DeleteRuns) -> None:
-        self._ask("history", partial(deleted, self.jobs, wish.names))
-
-    @on(messages.CompareRuns)
-    def compare_runs(self, wish: messages.CompareRuns) -> None:
-        self._ask("history", partial(compared, self.jobs, *wish.names))
+            self._ask("start", partial(questions.reopened, self.jobs / wish.job.id))
 
     @on(messages.StopRun)
     def stop_run(self) -> None:
-        followed = self._runs.get(self._shown)
+        followed = self.runs.get(self.runs.shown)
         if followed is not None and followed.state.alive:
-            followed.job.cancel()
-            followed.state = replace(followed.state, stopping=True)
+            followed.cancel()
             self.workbench.run = followed.state
             self.workbench.refresh_bindings()
 
@@ -227,17 +183,6 @@ class ImgstoreApp(App[int]):
         for screen in self.screen_stack:
             if isinstance(screen, HistoryScreen):
                 screen.jobs = answer.jobs
-
-    @on(messages.Said)
-    def show_sentence(self, answer: messages.Said) -> None:
-        if isinstance(self.screen, HistoryScreen):
-            self.screen.say(answer.sentence)
-
-    @on(messages.RunsCompared)
-    def show_comparison(self, answer: messages.RunsCompared) -> None:
-        from tui.screens.comparison import ComparisonScreen
-
-        self.push_screen(ComparisonScreen(answer.names, answer.found))
 
     @on(messages.FolderRecognised)
     def show_folder(self, answer: messages.FolderRecognised) -> None:
@@ -257,54 +202,48 @@ class ImgstoreApp(App[int]):
 
     @on(messages.JobOpened)
     def follow(self, answer: messages.JobOpened) -> None:
-        followed = self._runs.get(answer.job.id)
+        followed = self.runs.get(answer.job.id)
         if followed is None:
-            saved = isinstance(answer.job, SavedRun)
-            followed = Followed(answer.job, RunState(answer.plan, saved=saved), threading.Event())
-            self._runs[answer.job.id] = followed
+            followed = self.runs.add(answer.job, answer.plan)
             self._ask(answer.job.id, partial(self._follow, answer.job, followed.stop))
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
-        self._shown = followed.job.id
+        self.runs.shown = followed.job.id
         self.workbench.opening = ""
         self.workbench.show_run(followed.state.plan, followed.state)
 
-    def shown_result(self) -> Result | None:
-        """What the run on show found, as far as it came."""
-        return collect(self._runs[self._shown].told) if self._shown in self._runs else None
-
     @on(messages.JobEvent)
     def take_event(self, message: messages.JobEvent) -> None:
-        followed = self._runs.get(message.job)
-        if followed is not None:
-            followed.told += [message.event] if not isinstance(message.event, events.Progress) else []
-            followed.state = fold(followed.state, message.event)
-            if isinstance(message.event, events.RunFinished | events.JobFailed):
-                self._ring(followed.state)
-            if message.job == self._shown and not self._presenting:
-                self._presenting = True
-                self.set_timer(PRESENT_SECONDS, self._present)
+        followed = self.runs.take(message)
+        if followed is None:
+            return
+        if isinstance(message.event, events.RunFinished | events.JobFailed):
+            self._ring(followed.state)
+        if message.job == self.runs.shown and not self._presenting:
+            self._presenting = True
+            self.set_timer(PRESENT_SECONDS, self._present)
 
     def _ring(self, state: RunState) -> None:
         """Call for whoever looks elsewhere: a run that took long has ended, just now."""
         if state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
             self.bell()
-            if self._driver is not None and not self.is_headless:
-                self._driver.write(f"\x1b]2;imgstore: {state.phase}\x07")
+            set_title(self, f"imgstore: {state.phase}")
 
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
-        if self._shown in self._runs and self.workbench.run is not None:
-            self.workbench.run = self._runs[self._shown].state
+        if self.runs.shown in self.runs and self.workbench.run is not None:
+            self.workbench.run = self.runs[self.runs.shown].state
 
     # Keys
 
     def action_history(self) -> None:
         """Show every run there was."""
-        self.push_screen(HistoryScreen(), lambda job: self.follow_job(messages.FollowJob(job)) if job else None)
-        self._ask("jobs", partial(listed, self.jobs))
+        self.push_screen(
+            HistoryScreen(self.jobs), lambda job: self.follow_job(messages.FollowJob(job)) if job else None
+        )
+        self._ask("jobs", partial(questions.listed, self.jobs))
 
     def action_help(self) -> None:
         """Show every key."""
@@ -314,29 +253,23 @@ class ImgstoreApp(App[int]):
             self.push_screen(HelpScreen(key_rows([*Workbench.BINDINGS, *self.BINDINGS])))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        offered: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if active.enabled and not binding.system and binding.id and binding.id not in offered:
-                offered.add(binding.id)
-                said = binding.tooltip or binding.description
-                run = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(f"{key_name(binding)}  {binding.description}", said, run)
+        for hint in commands(screen):
+            run = partial(self.run_action, hint.action, hint.node)
+            yield SystemCommand(f"{hint.key}  {hint.word}", hint.tooltip, run)
         for name in (DARK, LIGHT, SIXTEEN):
             yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
 
     async def action_quit(self) -> None:
         """Leave; ask first where a run goes on."""
-        if not any(followed.state.alive for followed in self._runs.values()):
+        if not any(self.runs.alive()):
             self.leave(0)
         elif not isinstance(self.screen, ChoiceScreen):
             self.push_screen(quit_question(), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
         if choice == "s":
-            for followed in self._runs.values():
-                if followed.state.alive:
-                    followed.job.cancel()
+            for followed in self.runs.alive():
+                followed.cancel()
         if choice is not None:
             self.leave(0)
 
@@ -350,7 +283,7 @@ class ImgstoreApp(App[int]):
 
     def leave(self, code: int) -> None:
         """End now: following stops within a tenth of a second, jobs go on."""
-        for followed in self._runs.values():
+        for followed in self.runs.values():
             followed.stop.set()
         self.exit(code, return_code=code)
 
@@ -368,8 +301,4 @@ def run(dataset: str | None, jobs: Path) -> int:
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
     app = ImgstoreApp(jobs, dataset)
     app.run()
-    code = app.return_code or 0
-    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()  # the interpreter would wait for them
-        os._exit(code)
-    return code
+    return end_process(app.return_code or 0)

@@ -28,7 +28,11 @@ _VERBS = {"shuffled": "read shuffled", "labels": "read the labels"}
 def title(aspect: str) -> str:
     """``Read``, ``Read cold, plain library``."""
     operation, cold, plain = _parts(aspect)
-    return operation.capitalize() + (" cold" if cold else "") + (", plain library" if plain else "")
+    return (
+        operation.capitalize().replace("-one", " one image")
+        + (" cold" if cold else "")
+        + (", plain library" if plain else "")
+    )
 
 
 def time_title(aspect: str, log: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.bench.presets import article_plan
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.facts import DatasetFacts
 from backends.errors import UsageError
@@ -101,6 +102,12 @@ class Draft:
             return replace(draft_of(plan), facts=self.facts)
         rows = tuple(Row(row.configuration, row.configuration in plan.configurations) for row in self.rows)
         return replace(self, rows=rows, base=plan)
+
+    def article(self, dataset: str) -> Draft:
+        """The draft of the article's experiment.  Raises UsageError where the dataset is not one for it."""
+        if self.facts is None:
+            raise UsageError("there is no dataset yet: o opens one.")
+        return replace(draft_of(article_plan(dataset, self.facts)), facts=self.facts)
 
     def toggle(self, index: int) -> Draft:
         """Tick or untick one row."""

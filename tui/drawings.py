@@ -10,7 +10,7 @@ from backends.bench.measurement import OURS
 from backends.bench.schedule import configurations
 from tui.aspects import is_one_image, seconds_title
 from tui.bars import Bar, draw_bars
-from tui.charts import Curve, TimeChart, TradeOff, draw_times, draw_trade_off, dropped
+from tui.charts import PREDICTED, Curve, TimeChart, TradeOff, draw_times, draw_trade_off, dropped
 from tui.steps import View
 from tui.text import fit, safe_text
 from tui.verdict import disk_standings, standings
@@ -66,7 +66,7 @@ def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> 
         predicted = (float(images), end.value) if images and end and len(points) > 1 else None
         curves.append(Curve(safe_text(one.name, 40), one.mark, one.role, points, predicted))
     extended = images if images and any(curve.predicted for curve in curves) else None
-    label = "Number of images" + (", predicted beyond the marks" if extended else "")
+    label = "Number of images" + (f", {PREDICTED} predicted" if extended else "")
     chart = TimeChart(
         tuple(curves),
         (*run.plan.sizes, *((extended,) if extended else ())),

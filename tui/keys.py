@@ -31,7 +31,7 @@ WORKBENCH: list[BindingType] = [
     Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
     Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
     Binding("d", "disk", "disk", id="disk", tooltip="Disk, trade-off, chart"),
-    Binding("v", "verdict", "verdict", id="verdict", tooltip="All that is decided"),
+    Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="All that is decided"),
     Binding("f", "full", "full", id="full", tooltip="This panel alone"),
     Binding("a", "article", "article", show=False, id="article", tooltip="The article's experiment"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),

@@ -13,7 +13,6 @@ from backends.bench.estimate import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events
-from backends.jobs.comparison import RunComparison
 from backends.jobs.history import RunFacts
 from backends.jobs.job import Job
 from tui.saved_run import SavedRun
@@ -157,23 +156,6 @@ class PlanWeighed(Answer):
         self.place = place
 
 
-class Said(Answer):
-    """Something was done; ``sentence`` says what."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__()
-        self.sentence = sentence
-
-
-class RunsCompared(Answer):
-    """Two runs beside each other; ``names`` are theirs."""
-
-    def __init__(self, names: tuple[str, str], found: RunComparison) -> None:
-        super().__init__()
-        self.names = names
-        self.found = found
-
-
 class Wish(Message):
     """What a screen asks the app for."""
 
@@ -225,22 +207,6 @@ class FollowJob(Wish):
     def __init__(self, job: RunFacts) -> None:
         super().__init__()
         self.job = job
-
-
-class DeleteRuns(Wish):
-    """Delete runs that have ended; ``names`` are their ids."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.names = names
-
-
-class CompareRuns(Wish):
-    """Put two runs beside each other."""
-
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__()
-        self.names = first, second
 
 
 class ListJobs(Wish):

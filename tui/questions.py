@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backends.bench.estimate import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
+    from backends.jobs.comparison import RunComparison
     from backends.jobs.result import Result
 
 
@@ -60,23 +61,21 @@ def listed(jobs: Path) -> Iterator[Message]:
         yield messages.JobsListed(list_runs(jobs))
 
 
-def deleted(jobs: Path, names: Sequence[str]) -> Iterator[Message]:
-    """Runs are deleted: what stayed of them, and the list without them."""
+def delete(jobs: Path, names: Sequence[str]) -> str:
+    """Delete runs that have ended; give the sentence that says what stayed of them.  Raises ImgstoreError."""
     from backends.jobs.history import delete_run, find_run
 
     left = [path for name in names for path in delete_run(find_run(jobs, name))]
-    said = f"; what the run did not make stays: {', '.join(left)}" if left else ""
-    yield messages.Said(f"{len(names)} deleted{said}.")
-    yield from listed(jobs)
+    said = f"{len(names)} deleted" if len(names) > 1 else f"{names[0]} is deleted"
+    return said + (f"; what it did not make stays: {', '.join(left)}." if left else ".")
 
 
-def compared(jobs: Path, first: str, second: str) -> Iterator[Message]:
-    """Two runs beside each other."""
+def compare(jobs: Path, first: str, second: str) -> RunComparison:
+    """Two runs beside each other.  Raises ImgstoreError."""
     from backends.jobs.comparison import compare_runs
     from tui.history import result_of
 
-    found = compare_runs(result_of(jobs, first), result_of(jobs, second))
-    yield messages.RunsCompared((first, second), found)
+    return compare_runs(result_of(jobs, first), result_of(jobs, second))
 
 
 def started(plan: Plan, jobs: Path) -> Iterator[Message]:

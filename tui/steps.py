@@ -131,5 +131,5 @@ def word_of(action: str, now: Situation, log_scale: bool) -> str:
         return "linear" if log_scale else "log"
     if action == "disk":
         return str(after_disk(now.view))
-    shown = {View.NUMBERS: "look('numbers')", View.VERDICT: "verdict"}
+    shown = {View.NUMBERS: "look('numbers')", View.VERDICT: "look('verdict')"}
     return "chart" if shown.get(now.view) == action else ""

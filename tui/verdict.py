@@ -113,13 +113,15 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     verdict = run.verdict
     known = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
     rows = [Content.styled(_state(run), "$dim"), Content.styled(f"{run.plan.sizes[-1]:,} images", "$dim"), Content("")]
-    for use in dict.fromkeys(aspect.removesuffix(f" {PLAIN}") for aspect in run.aspects):
+    uses = list(dict.fromkeys(aspect.removesuffix(f" {PLAIN}") for aspect in run.aspects))
+    most = _MOST_ROWS if len(uses) < _MOST_ROWS else 2
+    for use in uses:
         ours, plain = known.get((use, OURS)), known.get((use, PLAIN))
         count = counts(use, run.plan.sizes)[-1]
-        rows += _panel_block(use, ours if ours and ours.count == count else None, series, width)
+        rows += _panel_block(use, ours if ours and ours.count == count else None, series, width, most)
         if plain and plain.count == count:
-            rows += _panel_block("· plain", plain, series, width, most=1)
-    rows += _panel_block("disk", _measured_disk(run, series, known.get(("disk", OURS))), series, width)
+            rows += _panel_block("  plain", plain, series, width, most=1)
+    rows += _panel_block("disk", _measured_disk(run, series, known.get(("disk", OURS))), series, width, most)
     if verdict and verdict.complete:
         shown = [one for one in dict.fromkeys(use for use, _ in known) if one not in _UNSAID]
         rows += [Content("")] + [Content(safe_text(one, 400)) for one in verdict.sentences[len(shown) :]]
@@ -146,9 +148,7 @@ def _measured_disk(run: RunState, series: Known, ranking: Ranking | None) -> Ran
     return replace(ranking, ranks=tuple(replace(one, value=value, ratio=value / least) for one, value in values))
 
 
-def _panel_block(
-    name: str, ranking: Ranking | None, series: Known, width: int, most: int = _MOST_ROWS
-) -> list[Content]:
+def _panel_block(name: str, ranking: Ranking | None, series: Known, width: int, most: int) -> list[Content]:
     ranks = [one for one in ranking.ranks if one.configuration in series] if ranking else []
     if not ranks:
         return [Content.assemble((fit(name, _TITLE), "$dim"), (" waiting", "$dim"))]

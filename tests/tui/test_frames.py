@@ -137,7 +137,7 @@ async def trade_off(pilot: Pilot[int]) -> None:
 
 async def full_verdict(pilot: Pilot[int]) -> None:
     await look_at(pilot, "shuffled")
-    await pilot.press("v", "f")
+    await pilot.press("v", "4", "f")
     await settle(pilot)
 
 

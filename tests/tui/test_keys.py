@@ -246,7 +246,7 @@ async def test_a_run_that_is_not_on_show_does_not_disturb_the_one_that_is(app: I
         await show(pilot, hidden, plan_of())
         await show(pilot, RecordedJob(recording().told, id="other"), plan_of())
         hidden.cancel()
-        await until(pilot, lambda: app._runs[hidden.id].state.phase == "cancelled")
+        await until(pilot, lambda: app.runs[hidden.id].state.phase == "cancelled")
         assert app.workbench.run is not None
         assert app.workbench.run.phase == "finished"
 
@@ -299,7 +299,7 @@ async def test_the_command_line_is_copied(app: ImgstoreApp) -> None:
 async def test_a_failed_trial_says_why_where_the_cursor_stands(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await show(pilot, recording(fails="lmdb+raw store 1000"), plan_of())
-        assert "! failed" in frame(pilot)
+        assert "!failed" in frame(pilot)
         await pilot.press("j")
         assert app.workbench.query_one(StatusLine).remark.urgent
         assert "the disk is full: 12 MiB are free" in frame(pilot)

@@ -53,7 +53,7 @@ class ComparisonScreen(Screen[None]):
 def comparison_rows(found: RunComparison) -> list[Content]:
     """A block for each aspect and size, then what differs around the runs."""
     series = identify(dict.fromkeys(one.configuration for one in found.cells))
-    names = max([20, *(cell_len(safe_text(name, 40)) for name in series)])
+    names = max([26, *(cell_len(safe_text(name, 40)) for name in series)])
     how = "repeats are paired" if found.same_plan else "the plans differ: repeats are not paired, nothing is judged"
     rows = [Content.styled(f"Medians; {how}.", "$dim")]
     rows += [Content.styled(safe_text(one, 500), "$dim") for one in found.differences]
@@ -61,6 +61,7 @@ def comparison_rows(found: RunComparison) -> list[Content]:
         rows.append(Content.styled(f"{found.missing:,} figures are in one of the two only.", "$dim"))
     if not found.cells:
         return [*rows, Content("They have no figure in common.")]
+    rows.append(Content.styled(" " * (names + 2) + f"{'first':>10}{'second':>10}{'ratio':>8}", "$dim"))
     block: object = None
     for one in found.cells:
         if block != (one.aspect, one.count):

@@ -38,7 +38,7 @@ def dialog(what: str, bench: Workbench) -> tuple[Screen[Any], Callable[[Any], No
             return AskScreen("Add a configuration", hint, bench.draft.add, live=True), bench.change
         case "export":
             hint = "The file to write: its name ends in .html, .md, .csv or .json"
-            answer = partial(export, cast("ImgstoreApp", bench.app).shown_result())
+            answer = partial(export, cast("ImgstoreApp", bench.app).runs.result())
             return AskScreen("Write a report", hint, answer, value=_report_name(bench)), bench.say
     return PlanScreen(bench.draft), bench.change
 

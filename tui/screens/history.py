@@ -9,19 +9,27 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import Worker, WorkerState
 
 from tui import messages
 from tui.keys import MOVES
+from tui.questions import compare, delete
 from tui.screens.choice import ChoiceScreen
+from tui.screens.comparison import ComparisonScreen
+from tui.sentences import sentence_of
 from tui.text import safe_text
 from tui.widgets.footer_line import FooterLine
 from tui.widgets.start_list import job_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from textual.app import ComposeResult
 
     from backends.jobs.history import RunFacts
@@ -30,15 +38,14 @@ if TYPE_CHECKING:
 class RunList(OptionList):
     """One row a run, newest first."""
 
-    BINDINGS: ClassVar[list[BindingType]] = MOVES
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "open"), *MOVES]
 
 
-class HistoryScreen(Screen["RunFacts | None"]):
-    """Dismissed with the run to open, or with None."""
+class HistoryScreen(Screen["messages.FollowJob | None"]):
+    """Dismissed with the wish to open a run, or with None."""
 
     CSS_PATH = "history.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open"),
         Binding("escape,H", "back", "back", key_display="Esc"),
         Binding("space", "tick", "tick"),
         Binding("equals_sign,c", "compare", "compare", key_display="="),
@@ -51,6 +58,18 @@ class HistoryScreen(Screen["RunFacts | None"]):
     """What each run that is listed has in it."""
     ticked: reactive[tuple[str, ...]] = reactive(())
     """Ids."""
+
+    class Answered(Message):
+        """What a thread found: a sentence, or two runs beside each other."""
+
+        def __init__(self, sentence: str = "", compared: ComparisonScreen | None = None) -> None:
+            super().__init__()
+            self.sentence = sentence
+            self.compared = compared
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
 
     def compose(self) -> ComposeResult:
         with Vertical(id="jobs") as box:
@@ -90,11 +109,35 @@ class HistoryScreen(Screen["RunFacts | None"]):
 
     def _row(self, job: RunFacts, now: float) -> Content:
         box = "[x] " if job.id in self.ticked else "[ ] "
-        return Content.assemble(box, job_line(job, now), (f"  {safe_text(job.headline, 120)}", "$dim"))
+        row = Content.assemble(box, job_line(job, now), (f"  {safe_text(job.headline, 120)}", "$dim"))
+        return row.truncate(max(1, self.size.width - 5), ellipsis=True)
+
+    def on_resize(self) -> None:
+        self._list()
 
     def say(self, sentence: str) -> None:
         """Show what was done, or why not."""
         self.query_one("#said", Static).update(Content(safe_text(sentence, 400)))
+
+    def _ask(self, question: Callable[[], Answered]) -> None:
+        def work() -> None:
+            self.post_message(question())
+
+        self.run_worker(work, thread=True, group="history", exit_on_error=False)
+
+    @on(Answered)
+    def take(self, answer: Answered) -> None:
+        """Show it; what was deleted is listed no more."""
+        if answer.compared is not None:
+            self.app.push_screen(answer.compared)
+        else:
+            self.say(answer.sentence)
+            self.post_message(messages.ListJobs())
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What could not be done is said here, and the list is made anew: some of it may have been."""
+        if event.state is WorkerState.ERROR:
+            self.take(self.Answered(sentence_of(event.worker.error)))
 
     @property
     def _here(self) -> RunFacts | None:
@@ -102,13 +145,14 @@ class HistoryScreen(Screen["RunFacts | None"]):
         return shown[place] if place is not None and place < len(shown) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("open", "tick", "delete"):
+        if action in ("tick", "delete"):
             return bool(self.listed)
         return len(self.ticked) == 2 if action == "compare" else True
 
     @on(OptionList.OptionSelected)
-    def action_open(self) -> None:
-        self.dismiss(self._here)
+    def choose(self) -> None:
+        """Open the run under the cursor."""
+        self.dismiss(messages.FollowJob(self._here) if self._here else None)
 
     def action_back(self) -> None:
         if self.words or self.query_one(Input).has_focus:
@@ -126,7 +170,9 @@ class HistoryScreen(Screen["RunFacts | None"]):
 
     def action_compare(self) -> None:
         first, second = sorted(self.ticked, key=lambda name: next(j.started for j in self.jobs or () if j.id == name))
-        self.post_message(messages.CompareRuns(first, second))
+        self._ask(
+            lambda: self.Answered(compared=ComparisonScreen((first, second), compare(self._folder, first, second)))
+        )
 
     def action_delete(self) -> None:
         names = self.ticked or ((self._here.id,) if self._here else ())
@@ -134,7 +180,7 @@ class HistoryScreen(Screen["RunFacts | None"]):
         def take(answer: str | None) -> None:
             if answer is not None:
                 self.ticked = ()
-                self.post_message(messages.DeleteRuns(names))
+                self._ask(lambda: self.Answered(delete(self._folder, names)))
 
         what = f"{len(names)} runs" if len(names) > 1 else f"the run {names[0]}"
         self.app.push_screen(ChoiceScreen(f"Delete {what}?", {"d": "delete; nothing brings it back"}), take)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,19 +10,20 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
-from backends.bench.presets import article_plan
 from backends.errors import ImgstoreError
 from tui import messages
-from tui.draft import Draft, command_line, draft_of, first_draft
+from tui.draft import Draft, command_line, first_draft
 from tui.keys import WORKBENCH
 from tui.messages import Place
+from tui.screens.layout import SMALLEST, fit_to, label_edges, show_alone
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
+from tui.situation import situation
 from tui.steps import FIGURES, Situation, View, acts, after_disk, next_step, word_of
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
-from tui.widgets.footer_line import CHART_KEYS, TABLE_KEYS, FooterLine, active_hints, hints_line
+from tui.widgets.footer_line import FooterLine
 from tui.widgets.header_line import HeaderLine
 from tui.widgets.start_list import StartList
 from tui.widgets.status_line import Remark, StatusLine
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from backends.jobs.history import RunFacts
     from tui.run_state import RunState
 
-ROOMY = (100, 30)
-WIDE = 150
-SMALLEST = (60, 16)
 PANELS = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
 
 
@@ -76,7 +73,7 @@ class Workbench(Screen[None]):
 
     def compose(self) -> ComposeResult:
         here = Workbench
-        yield HeaderLine().data_bind(here.place)
+        yield HeaderLine().data_bind(here.place, here.run)
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
         yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.aspect)
         with Horizontal(id="lower"):
@@ -97,21 +94,12 @@ class Workbench(Screen[None]):
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
     def on_mount(self) -> None:
-        self.bindings_updated_signal.subscribe(self, lambda _: self._label_edges())
+        self.bindings_updated_signal.subscribe(self, lambda _: label_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
 
-    def _label_edges(self) -> None:
-        """Write the keys of a panel into its bottom edge."""
-        for panel, actions in ((self.query_one(BackendTable), TABLE_KEYS), (self.query_one(ChartPanel), CHART_KEYS)):
-            panel.border_subtitle = hints_line(active_hints(self), actions)
-
     def on_resize(self, event: Resize) -> None:
-        width, height = event.size
-        self.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
-        self.query_one(BackendTable).few_rows = height < ROOMY[1]
-        self.set_class(width >= WIDE, "-wide")
-        self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
+        fit_to(self, *event.size)
 
     # What the app tells
 
@@ -166,10 +154,6 @@ class Workbench(Screen[None]):
                 self.draft = self.draft.following(run.plan)
             if run.work and (self.place is None or self.place.folder != run.folder):
                 self.place = Place(run.folder, run.filesystem, None)
-        if self.is_mounted:
-            header = self.query_one(HeaderLine)
-            header.phase = run.phase if run else "ready"
-            header.host = run.environment.host if run and run.saved and run.environment else ""
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
             if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
@@ -214,19 +198,7 @@ class Workbench(Screen[None]):
     @property
     def situation(self) -> Situation:
         """What decides which keys act."""
-        run = self.run
-        return Situation(
-            view=self.view,
-            has_dataset=self.facts is not None,
-            has_run=run is not None,
-            busy=self.busy,
-            opening=bool(self.opening),
-            stopping=run is not None and run.stopping,
-            saved=run is not None and run.saved,
-            pictures=self.facts is not None and self.facts.kind.startswith("CIFAR"),
-            aspect=self.aspect,
-            aspects=run.aspects if run else self.draft.aspects,
-        )
+        return situation(self.view, self.facts, self.run, self.draft, self.aspect, opening=bool(self.opening))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return acts(str(parameters[0]) if action in ("look", "ask") else action, self.situation)
@@ -287,17 +259,8 @@ class Workbench(Screen[None]):
     def action_disk(self) -> None:
         self.view = after_disk(self.view)
 
-    def action_verdict(self) -> None:
-        self.action_look("verdict")
-
     def action_full(self) -> None:
-        full = not self.has_class("-full")
-        for panel in self.query(".panel"):
-            panel.set_class(full and panel.has_focus_within, "-kept")
-        if full and not self.query(".panel.-kept"):
-            self.query_one(ChartPanel).add_class("-kept")
-        self.set_class(full, "-full")
-        self.set_class(full and bool(self.query("#lower > .-kept")), "-full-lower")
+        show_alone(self, not self.has_class("-full"))
 
     def action_back(self) -> None:
         if self.opening:
@@ -324,9 +287,7 @@ class Workbench(Screen[None]):
             panel.focus()
 
     def action_article(self) -> None:
-        if self.facts is not None:
-            facts = self.facts
-            self._try(lambda _: replace(draft_of(article_plan(facts.path, facts)), facts=facts))
+        self._try(lambda _: self.draft.article(self.facts.path if self.facts else ""))
 
     def action_ask(self, what: str) -> None:
         from tui.screens.dialogs import dialog

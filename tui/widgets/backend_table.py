@@ -195,7 +195,7 @@ class BackendTable(Widget, can_focus=True):
             before = "‹ " if place == grid.start > 0 else ""
             after = " ›" if place == grid.start + grid.fitting - 1 < len(sizes) - 1 else ""
             text += fit(before + label + after, grid.width, right=True)
-        return Content.styled(text + "".join(fit(name, grid.width, right=True) for name in grid.extras), "$dim")
+        return Content.styled(text + "".join(fit(name, _width(name, grid), right=True) for name in grid.extras), "$dim")
 
     def _row(self, row: Row, grid: _Grid, *, chosen: bool = False, box: str = "") -> Content:
         one = self.series[row.configuration]
@@ -210,8 +210,10 @@ class BackendTable(Widget, can_focus=True):
             self._cell(one.configuration, size, row.ticked)
             for size in self._sizes[grid.start : grid.start + grid.fitting]
         ]
-        for text, style in cells + self._extras(one.configuration, row.ticked, grid.extras):
-            parts.append((fit(text, grid.width, right=True), style or ("$dim" if one.reference else "")))
+        widths = [*(grid.width for _ in cells), *(_width(name, grid) for name in grid.extras)]
+        cells += self._extras(one.configuration, row.ticked, grid.extras)
+        for (text, style), width in zip(cells, widths, strict=True):
+            parts.append((fit(text, width, right=True), style or ("$dim" if one.reference else "")))
         line = Content.assemble(*parts)
         line = Content.assemble(line, " " * max(0, self.size.width - line.cell_length))
         if chosen and self.has_focus:
@@ -253,6 +255,11 @@ class BackendTable(Widget, can_focus=True):
             "durable": units.seconds(found.seconds_durable),
         }
         return [(texts[name], "") for name in names]
+
+
+def _width(name: str, grid: _Grid) -> int:
+    """Of a column behind the sizes: where these are narrow, ``39.1 MiB`` needs a cell more than ``115x``."""
+    return grid.width + {_EXTRAS[0]: 1, _LIMIT: -1}.get(name, 0) * (grid.width == _NARROW_COLUMN)
 
 
 def _codec(one: Series) -> str:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from backends import units
 from tui.messages import Place
+from tui.run_state import RunState
 from tui.text import safe_text, short
 
 _WORDS = {"starting": "staging", "cancelled": "stopped"}
@@ -28,33 +29,32 @@ def user_at_host() -> str:
 class HeaderLine(Widget):
     """One row that says where the user is."""
 
-    phase: reactive[str] = reactive("ready")
-    """Of the run on show; ``ready`` where none is."""
+    run: reactive[RunState | None] = reactive(None)
     place: reactive[Place | None] = reactive(None)
     """Where a run writes; None until a dataset is chosen."""
-    host: reactive[str] = reactive("")
-    """Where a saved result was measured; empty for all others."""
 
     def __init__(self) -> None:
         super().__init__()
         self._who = user_at_host()
 
     def render(self) -> Content:
+        run, phase = self.run, self.run.phase if self.run else "ready"
+        saved = run is not None and run.saved
         left = Content.assemble(
             " ",
             (" imgstore ", "bold reverse" if self.app.no_color else "bold $ground on $chip"),
             "  ",
-            (f"{_WORDS.get(self.phase, self.phase):<9}", "bold $error" if self.phase == "failed" else "bold"),
+            (f"{_WORDS.get(phase, phase):<9}", "bold $error" if phase == "failed" else "bold"),
         )
-        who = f"measured on {safe_text(self.host, 40)}" if self.host else self._who
+        who = f"measured on {safe_text(run.environment.host, 40)}" if saved and run and run.environment else self._who
         who = who if self.size.width >= 60 else ""
         room = self.size.width - left.cell_length - len(who) - 4
-        right = Content.assemble(self._place(room), ("  " + who + " ", "$dim"))
+        right = Content.assemble("" if saved else self._place(room), ("  " + who + " ", "$dim"))
         gap = max(1, self.size.width - left.cell_length - right.cell_length)
         return Content.assemble(left, " " * gap, right)
 
     def _place(self, room: int) -> Content:
-        if self.place is None or self.host:
+        if self.place is None:
             return Content("")
         free = f", {units.capacity(self.place.free)} free" if self.place.free is not None else ""
         disk = f" ({self.place.filesystem}{free})"
