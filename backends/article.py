@@ -3,8 +3,8 @@
 The article is *Three Ways of Storing and Accessing Lots of Images in Python* (realpython.com).  Libraries are called as
 there, in the same order and as often, so that its times can be set beside those of the backends.  What differs:
 
-- The article keeps a pickled object in LMDB, and reading runs whatever pickle it finds.  Here its attributes are JSON and,
-  behind a line feed, pixels.  Packing a CIFAR image takes 5.2 us where ``pickle.dumps`` takes 8, and unpacking 4.6 us
+- The article keeps a pickled object in LMDB, and reading runs whatever pickle it finds.  Here its attributes are JSON,
+  its pixels follow a line feed.  Packing a CIFAR image takes 5.8 us where ``pickle.dumps`` takes 8, unpacking 4.9 us
   where ``pickle.loads`` takes 5.4 (CPython 3.11): a little faster than the article, never slower.
 - HDF5 files are closed after reading, and labels that its 8 bits would cut are refused.
 - LMDB's map, which is address space and not disk, has room for the pages of tiny images too.
@@ -38,8 +38,9 @@ _PAGE_BYTES = 1 << 14
 
 
 def store_many(method: str, path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    """Keep ``images``, (n, height, width, channels) with n > 0, and ``labels``, (n,), below ``path``, a new folder.
+    """Keep ``images``, (n, height, width, channels) with n > 0, and ``labels``, (n,), below ``path``.
 
+    ``path`` becomes a folder, or is an empty one: the article makes its folders before it measures.
     Raises UsageError where ``hdf5`` is to keep a label outside 0 to 255.
     """
     _STORE[method](path, images, labels)
@@ -52,11 +53,7 @@ def read_many(method: str, path: Path, count: int) -> tuple[Pixels, Labels]:
     -------
     As in the article: for hdf5 ``(n, height, width, channels)`` and ``(n,)`` uint8, for the others a list of
     ``(height, width, channels)`` uint8 and a list of numbers.
-
-    Raises
-    ------
-    ContainerDamaged
-        A value in LMDB is not what was stored.
+    Raises ContainerDamaged where a value in LMDB is not what was stored.
     """
     return _READ[method](path, count)
 
@@ -73,7 +70,7 @@ def read_one(method: str, path: Path) -> tuple[NDArray[np.uint8], int]:
 
 
 def _store_png(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     for index, image in enumerate(images[..., 0] if images.shape[-1] == 1 else images):
         Image.fromarray(image).save(path / f"{index}.png")
     with (path / "labels.csv").open("w") as file:
@@ -122,19 +119,22 @@ class _Item:
     def pack(self) -> bytes:
         about = vars(self).copy()
         pixels: bytes = about.pop("pixels")
-        return json.dumps(about, default=np.int64.item).encode("ascii") + b"\n" + pixels
+        return (
+            json.dumps(about, default=lambda number: [number.dtype.str, number.item()]).encode("ascii") + b"\n" + pixels
+        )
 
     @classmethod
     def unpack(cls, value: bytes) -> _Item:
         about, _, pixels = value.partition(b"\n")
         found = json.loads(about)
-        return cls(found["channels"], found["size"], np.int64(found["label"]), pixels)
+        kind, number = found["label"]
+        return cls(found["channels"], found["size"], np.dtype(kind).type(number), pixels)
 
 
 def _store_hdf5(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     if labels.min() < 0 or labels.max() > 255:
         raise UsageError("the article keeps labels in 8 bits in HDF5: choose png or lmdb for labels outside 0 to 255.")
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     with h5py.File(path / "images.h5", "w") as file:
         file.create_dataset("images", np.shape(images), h5py.h5t.STD_U8BE, data=images)
         file.create_dataset("meta", np.shape(labels), h5py.h5t.STD_U8BE, data=labels)

@@ -93,10 +93,11 @@ def test_a_pickle_in_lmdb_is_refused_and_does_not_run(tmp_path: Path, sample_ima
     [
         {},
         [3],
-        {"channels": 3, "size": [9, 9], "label": 3},
-        {"channels": 3, "size": 4, "label": 3},
-        {"channels": 3, "size": [2, 2], "label": "cat"},
-        {"channels": 3, "size": [2, 2], "label": 2**70},
+        {"channels": 3, "size": [9, 9], "label": ["<i8", 3]},
+        {"channels": 3, "size": 4, "label": ["<i8", 3]},
+        {"channels": 3, "size": [2, 2], "label": ["<i8", "cat"]},
+        {"channels": 3, "size": [2, 2], "label": ["<i8", 2**70]},
+        {"channels": 3, "size": [2, 2], "label": ["cat", 3]},
     ],
 )
 def test_a_value_that_is_no_image_is_refused(about: object, tmp_path: Path, sample_images: Images) -> None:
