@@ -11,6 +11,8 @@ import pytest
 from backends.registry import make_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from backends.base import Backend
@@ -34,7 +36,7 @@ class Subject:
     backend: ClassVar[str]
     plain_codec: ClassVar[str] = "raw"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8] | Sequence[NDArray[np.uint8]], NDArray[np.int64]]:
         """All images and labels, read by the plain library, without a line of the code under test."""
         raise NotImplementedError
 

@@ -12,16 +12,18 @@ import pytest
 
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Images, Layout, Records, offsets_of
+from backends.plain import read_all
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from tests.backends.encoded import encoded
-from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from backends.plain import Everything
 
 IMAGES = make_images(12)
 
@@ -29,8 +31,8 @@ IMAGES = make_images(12)
 class TestFiles(BackendTests):
     backend, plain_codec = "files", "png"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return run_plain_lines("files", path)
+    def plain_read(self, path: Path) -> Everything:
+        return read_all("files", "png", path)
 
 
 @pytest.fixture

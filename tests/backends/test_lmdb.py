@@ -14,16 +14,16 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Layout
 from backends.lmdb import LMDBWriter
+from backends.plain import read_all
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from backends.testing.processes import in_child, is_refused
-from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from backends.plain import Everything
 
 IMAGES = make_images(12)
 
@@ -31,8 +31,8 @@ IMAGES = make_images(12)
 class TestLMDB(BackendTests):
     backend = "lmdb"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return run_plain_lines("lmdb", path)
+    def plain_read(self, path: Path) -> Everything:
+        return read_all("lmdb", "raw", path)
 
 
 @pytest.fixture

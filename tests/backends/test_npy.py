@@ -12,15 +12,17 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Images, Layout
+from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
-from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from backends.plain import Everything
 
 IMAGES = make_images(12)
 
@@ -28,8 +30,8 @@ IMAGES = make_images(12)
 class TestNpy(BackendTests):
     backend = "npy"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return run_plain_lines("npy", path)
+    def plain_read(self, path: Path) -> Everything:
+        return read_all("npy", "raw", path)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged
+from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
-from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backends.images import Images
+    from backends.plain import Everything
 
 IMAGES = make_images(12)
 
@@ -29,8 +30,8 @@ IMAGES = make_images(12)
 class TestSQLite(BackendTests):
     backend = "sqlite"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return run_plain_lines("sqlite", path)
+    def plain_read(self, path: Path) -> Everything:
+        return read_all("sqlite", "raw", path)
 
 
 @pytest.fixture

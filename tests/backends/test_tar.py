@@ -14,18 +14,17 @@ from PIL import Image
 from backends.codecs.pictures import decode_picture
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, offsets_of
+from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import encode, layout_of, make_images, store
 from tests.backends.encoded import encoded
-from tests.backends.plain import run_plain_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from backends.images import Images
+    from backends.plain import Everything
 
 IMAGES = make_images(12)
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "WebP": "webp"}
@@ -34,8 +33,8 @@ SUFFIXES = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "WebP": "webp"}
 class TestTar(BackendTests):
     backend = "tar"
 
-    def plain_read(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        return run_plain_lines("tar", path)
+    def plain_read(self, path: Path) -> Everything:
+        return read_all("tar", "raw", path)
 
 
 def write(path: Path, records: Records, layout: Layout) -> Path:
