@@ -49,7 +49,7 @@ def is_archive(head: bytes) -> bool:
 
 
 class TarFiles:
-    """The regular files of an archive, at its top or one folder below, by their bare names.
+    """As ``FolderFiles``, of an archive: its regular files, at its top or one folder below, by their bare names.
 
     Raises
     ------

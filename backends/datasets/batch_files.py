@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from backends.datasets.regular_file import open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound
@@ -16,48 +16,35 @@ FILE_BYTES = 256 << 20
 """No batch is larger; CIFAR-100's one training file has 155 MB."""
 
 
-class BatchFiles(Protocol):
-    """Named files that are read whole, one at a time."""
+class FolderFiles:
+    """The files of one folder, read whole, one at a time; nothing stays open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def where(self, name: str) -> str:
         """The file as an error names it."""
+        return str(self.path / name)
 
     def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Each of the ``wanted`` files that is there, with its bytes, in the order that is fastest."""
-
-    def load(self, name: str) -> bytes:
-        """The bytes of one file that ``scan`` found."""
-
-    def close(self) -> None:
-        """Release what is open.  May be called twice."""
-
-
-class FolderFiles:
-    """The files of one folder; nothing stays open."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def where(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         for name in wanted:
             try:
-                data = _read_whole(self.folder / name)
+                data = _read_whole(self.path / name)
             except DatasetNotFound:
                 continue
             yield name, data
             del data  # before the next one is read
 
     def load(self, name: str) -> bytes:
+        """The bytes of one file that ``scan`` found."""
         try:
-            return _read_whole(self.folder / name)
+            return _read_whole(self.path / name)
         except DatasetNotFound as error:
             raise DatasetDamaged(f"{self.where(name)} is gone since it was opened: put it back.") from error
 
     def close(self) -> None:
-        return
+        """Release what is open.  May be called twice."""
 
 
 def _read_whole(path: Path) -> bytes:

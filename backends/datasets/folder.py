@@ -20,7 +20,6 @@ from backends.codecs.pictures import Probe, decode_picture, probe_picture
 from backends.datasets.base import Dataset, Decoded, Failure
 from backends.datasets.facts import DatasetFacts
 from backends.datasets.folder_scan import PictureFiles, is_picture, is_picture_name, scan
-from backends.datasets.found import Found
 from backends.datasets.regular_file import is_folder, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-
-    from backends.datasets.found import Listing
 
 KIND = "picture folder"
 SPLITS = ("train", "val", "valid", "validation", "test")
@@ -113,37 +110,32 @@ class _Read:
 class Pictures(Dataset):
     """One split of a folder of pictures, of any formats and sizes.  Nothing stays open."""
 
-    image_shape = None
-
     def __init__(self, folder: Path, files: PictureFiles, path: str, split: str, splits: dict[str, int]) -> None:
-        self.count = len(files.sizes)
-        self.classes = files.classes
-        self.labels = files.labels
         self._folder = folder
         self._files = files
         self._survey: DatasetFacts | None = None
-        self._facts = DatasetFacts(
+        facts = DatasetFacts(
             path=path,
             kind=KIND,
             split=split,
             splits=splits,
-            count=self.count,
+            count=splits[split],
             image_shape=None,
             raw_bytes=None,
-            classes=self.classes,
-            class_counts=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()) if self.classes else (),
+            classes=files.classes,
+            class_counts=tuple(np.bincount(files.labels, minlength=len(files.classes)).tolist())
+            if files.classes
+            else (),
             fingerprint=_fingerprint(files),
             source=str(folder),
             source_bytes=int(files.sizes.sum()),
             notes=files.notes,
         )
+        super().__init__(facts, files.labels)
 
     def name(self, id_: int) -> str:
         """The file of an image, relative to the folder of the split; undecodable bytes as surrogates."""
         return self._files.names[id_]
-
-    def facts(self) -> DatasetFacts:
-        return self._facts
 
     def survey(self) -> DatasetFacts:
         if self._survey is None:
@@ -232,19 +224,8 @@ def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts
     )
 
 
-def find_in_folder(listing: Listing) -> list[Found]:
-    """A folder that has a picture in it, or one or two levels below."""
-    if not _holds_picture(listing.folder):
-        return []
-
-    def open_(path: str, split: str | None, cancelled: Callable[[], bool]) -> Pictures:
-        return open_folder(listing.folder, path, split, cancelled)
-
-    return [Found(KIND, listing.folder, open_)]
-
-
-def _holds_picture(folder: Path, depth: int = 2) -> bool:
-    """By the suffixes of the files, and by the first bytes of a few."""
+def holds_picture(folder: Path, depth: int = 2) -> bool:
+    """Whether a folder has a picture, or one ``depth`` levels down: by suffixes, and by the first bytes of a few."""
     try:
         with os.scandir(folder) as found:
             entries = [entry for entry in islice(found, _ENTRIES) if not entry.name.startswith(".")]
@@ -255,5 +236,5 @@ def _holds_picture(folder: Path, depth: int = 2) -> bool:
     return (
         any(is_picture_name(entry.name) for entry in files)
         or any(is_picture(Path(entry.path)) for entry in files[:_SNIFFED])
-        or (depth > 0 and any(_holds_picture(below, depth - 1) for below in folders))
+        or (depth > 0 and any(holds_picture(below, depth - 1) for below in folders))
     )
