@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from backends.errors import DatasetDamaged
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     import numpy as np
@@ -100,7 +99,5 @@ class Dataset(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backends.datasets.regular_file import open_regular, reading
@@ -29,12 +30,8 @@ class FolderFiles:
     def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Each of the ``wanted`` files that is there, with its bytes, in the order that is fastest."""
         for name in wanted:
-            try:
-                data = _read_whole(self.path / name)
-            except DatasetNotFound:
-                continue
-            yield name, data
-            del data  # before the next one is read
+            with suppress(DatasetNotFound):
+                yield name, _read_whole(self.path / name)
 
     def load(self, name: str) -> bytes:
         """The bytes of one file that ``scan`` found."""
