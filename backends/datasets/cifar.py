@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,12 +46,8 @@ class Edition:
     names_key: str
 
     @property
-    def batches(self) -> tuple[str, ...]:
-        return tuple(name for names in self.splits.values() for name in names)
-
-    @property
     def files(self) -> tuple[str, ...]:
-        return (*self.batches, self.meta)
+        return (*chain(*self.splits.values()), self.meta)
 
 
 CIFAR10 = Edition(

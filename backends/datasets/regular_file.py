@@ -7,7 +7,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from backends.errors import DatasetDamaged, DatasetNotFound, NotAllowed
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +52,11 @@ def reading(path: Path | str) -> Iterator[None]:
     """
     try:
         yield
+    except ImgstoreError:
+        raise
     except PermissionError as error:
-        if isinstance(error, NotAllowed):
-            raise
         raise NotAllowed(f"{path} must not be read: allow it with chmod, or name another dataset.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        if isinstance(error, DatasetNotFound):
-            raise
         raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
     except OSError as error:
         raise DatasetDamaged(
