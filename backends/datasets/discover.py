@@ -80,7 +80,7 @@ def _open_folder(place: Path, path: str, split: str | None, cancelled: Callable[
         choices = " or ".join(str(batches) for _, batches in found)
         raise UsageError(f"{place} holds {len(found)} datasets: name {choices}.")
     if folder.holds_picture(place):
-        return folder.open_folder(place, path, split, cancelled)
+        return folder.Pictures(place, path, split, cancelled)
     names = [*(f"{name}/" for name in folders), *files]
     more = ", ..." if len(names) > 3 else ""
     brief = f"it has {', '.join(name[:40] for name in names[:3])}{more}" if names else "it is empty"

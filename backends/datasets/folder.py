@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
-import xxhash
 
 from backends.codecs.pictures import Probe, decode_picture, probe_picture
 from backends.datasets.base import Dataset, Decoded, Failure
 from backends.datasets.facts import DatasetFacts
-from backends.datasets.folder_scan import PictureFiles, is_picture, is_picture_name, scan
+from backends.datasets.folder_scan import is_picture, is_picture_name, scan
 from backends.datasets.regular_file import is_folder, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
@@ -52,17 +50,10 @@ _ENTRIES, _SNIFFED = 10_000, 10
 _Seen = TypeVar("_Seen")
 
 
-def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[[], bool] = lambda: False) -> Pictures:
-    """List all splits of a folder, and open one.
+class Pictures(Dataset):
+    """One split of a folder of pictures, of any formats and sizes; the first where ``split`` is None.
 
-    Parameters
-    ----------
-    path
-        As the user wrote it.
-    split
-        ``train`` where None and there is one, else the first.
-    cancelled
-        Asked about every thousand files.
+    Opening lists all splits, without looking into pictures, and asks ``cancelled`` now and then.  Nothing stays open.
 
     Raises
     ------
@@ -75,67 +66,39 @@ def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[
     Cancelled
         ``cancelled`` said so.
     """
-    places, beside = _splits(folder)
-    found = {name: scan(place, cancelled) for name, place in places.items()}
-    found = {name: files for name, files in found.items() if len(files.sizes)}
-    if not found:
-        raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
-    split = next(iter(found)) if split is None else split
-    if split not in found:
-        raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
-    files = found[split]
-    if beside:
-        more = ", ..." if len(beside) > 3 else ""
-        note = f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."
-        files = replace(files, notes=(*files.notes, note))
-    counts = {name: len(files.sizes) for name, files in found.items()}
-    return Pictures(places[split], files, path, split, counts)
 
-
-def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The folders of the splits, the default first, and the names of the other folders."""
-    with reading(folder), os.scandir(folder) as entries:
-        names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
-    splits = {name: folder / name for name in SPLITS if name in names}
-    return (splits, sorted(names - splits.keys())) if splits else ({WHOLE: folder}, [])
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    id: int
-    pixels: NDArray[np.uint8]
-    data: bytes
-
-
-class Pictures(Dataset):
-    """One split of a folder of pictures, of any formats and sizes.  Nothing stays open."""
-
-    def __init__(self, folder: Path, files: PictureFiles, path: str, split: str, splits: dict[str, int]) -> None:
-        self._folder = folder
-        self._files = files
+    def __init__(self, folder: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> None:
+        places, beside = _splits(folder)
+        found = {name: scan(place, cancelled) for name, place in places.items()}
+        found = {name: files for name, files in found.items() if len(files.sizes)}
+        if not found:
+            raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
+        split = next(iter(found)) if split is None else split
+        if split not in found:
+            raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
+        self._folder, self._files = places[split], found[split]
         self._survey: DatasetFacts | None = None
+        classes, labels = self._files.classes, self._files.labels
         facts = DatasetFacts(
             path=path,
             kind=KIND,
             split=split,
-            splits=splits,
-            count=splits[split],
+            splits={name: len(files.sizes) for name, files in found.items()},
+            count=len(labels),
             image_shape=None,
             raw_bytes=None,
-            classes=files.classes,
-            class_counts=tuple(np.bincount(files.labels, minlength=len(files.classes)).tolist())
-            if files.classes
-            else (),
-            fingerprint=_fingerprint(files),
-            source=str(folder),
-            source_bytes=int(files.sizes.sum()),
-            notes=files.notes,
+            classes=classes,
+            class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()) if classes else (),
+            fingerprint=self._files.fingerprint(),
+            source=str(self._folder),
+            source_bytes=int(self._files.sizes.sum()),
+            notes=(*self._files.notes, *beside),
         )
-        super().__init__(facts, files.labels)
+        super().__init__(facts, labels)
 
     def name(self, id_: int) -> str:
         """The file of an image, relative to the folder of the split; undecodable bytes as surrogates."""
-        return self._files.names[id_]
+        return self._files.name(id_)
 
     def survey(self) -> DatasetFacts:
         if self._survey is None:
@@ -149,15 +112,15 @@ class Pictures(Dataset):
         with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(THREADS) as pool:
             each = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
             looks = list(each(partial(self._decode, keep=source), ids.tolist()))
-        read = [look for look in looks if not isinstance(look, Failure)]
-        done = np.array([one.id for one in read], np.int64)
-        labels = self.labels[done]
+        done = [look for look in looks if not isinstance(look, Failure)]
+        failures = tuple(look for look in looks if isinstance(look, Failure))
+        read = np.array([id_ for id_, _, _ in done], np.int64)
+        labels = self.labels[read]
         records = None
         if source:
-            data = np.frombuffer(b"".join([one.data for one in read]), np.uint8)
-            records = Records(data, offsets_of([len(one.data) for one in read]), labels)
-        failures = tuple(look for look in looks if isinstance(look, Failure))
-        return Decoded(done, Images([one.pixels for one in read], labels), records, failures)
+            data = np.frombuffer(b"".join([data for _, _, data in done]), np.uint8)
+            records = Records(data, offsets_of([len(data) for _, _, data in done]), labels)
+        return Decoded(read, Images([pixels for _, pixels, _ in done], labels), records, failures)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
         found = self.decode(ids)
@@ -167,15 +130,15 @@ class Pictures(Dataset):
             )
         return found.images
 
-    def _decode(self, id_: int, keep: bool) -> _Read | Failure:
-        def read(file: BinaryIO) -> _Read:
+    def _decode(self, id_: int, keep: bool) -> tuple[int, NDArray[np.uint8], bytes] | Failure:
+        def read(file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
             size = os.fstat(file.fileno()).st_size
             if size != self._files.sizes[id_]:
                 raise PictureDamaged("it has changed since the folder was opened")
             if size > FILE_BYTES:
                 raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
             data = file.read(size)
-            return _Read(id_, decode_picture(data).pixels, data if keep else b"")
+            return id_, decode_picture(data).pixels, data if keep else b""
 
         return self._look(id_, read)
 
@@ -192,13 +155,16 @@ class Pictures(Dataset):
             return Failure(id_, name, str(error))
 
 
-def _fingerprint(files: PictureFiles) -> str:
-    """A digest of classes, names, sizes and labels; no picture is read."""
-    digest = xxhash.xxh3_128(json.dumps(files.classes).encode())
-    digest.update(files.names.text)
-    for column in (files.names.ends, files.sizes, files.labels):
-        digest.update(column.astype("<i8").tobytes())
-    return digest.hexdigest()
+def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The folders of the splits, the default first, and a note on the other folders."""
+    with reading(folder), os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
+    splits = {name: folder / name for name in SPLITS if name in names}
+    beside = sorted(names - splits.keys())
+    if not splits or not beside:
+        return splits or {WHOLE: folder}, []
+    more = ", ..." if len(beside) > 3 else ""
+    return splits, [f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."]
 
 
 def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts:
