@@ -188,9 +188,11 @@ def _fingerprint(edition: Edition, classes: tuple[str, ...], parts: list[_Part])
 
 
 def find_editions(folder: Path, files: Collection[str], folders: Collection[str]) -> list[tuple[Edition, Path]]:
-    """CIFAR in this folder, by the names in it, or in folders below it that have the official names."""
+    """CIFAR in this folder, by some of its files, or in folders below it that have the official names."""
     for edition in EDITIONS:
-        if _is_edition(edition, folder.name, files):
+        present = sum(name in files for name in edition.files)
+        enough = 1 if edition is CIFAR10 else 2  # CIFAR-100's ``train`` alone could be anything
+        if folder.name == edition.folder or present >= enough:
             return [(edition, folder)]
     return [(edition, folder / edition.folder) for edition in EDITIONS if edition.folder in folders]
 
@@ -209,9 +211,3 @@ def open_archive(archive: Path, path: str, split: str | None) -> CIFAR:
 def is_batch_name(name: str) -> bool:
     """Whether a file of this name belongs into a folder of CIFAR."""
     return any(name in edition.files for edition in EDITIONS)
-
-
-def _is_edition(edition: Edition, folder: str, names: Collection[str]) -> bool:
-    """Some of the files are enough, so that the missing ones can be named; ``train`` alone could be anything."""
-    present = sum(name in names for name in edition.files)
-    return folder == edition.folder or present >= 2 or (present == 1 and edition is CIFAR10)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -172,7 +173,7 @@ def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts
     probes = [look for look in looks if isinstance(look, Probe)]
     failures = [look for look in looks if isinstance(look, Failure)]
     shapes = {probe.shape for probe in probes}
-    raw = sum(height * width * channels for height, width, channels in (probe.shape for probe in probes))
+    raw = sum(prod(probe.shape) for probe in probes)
     converted = Counter(probe.converted for probe in probes if probe.converted)
     notes = list(facts.notes)
     if converted:
