@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.datasets import cifar, folder, sample
 from backends.datasets.archive import is_archive
 from backends.datasets.batch_files import FolderFiles
-from backends.datasets.regular_file import is_folder, kind_of, open_regular, reading, special
+from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
 from backends.errors import DatasetNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ KNOWN = (
     "a folder of JPEG, PNG, BMP or WebP pictures, at most two levels down, "
     "or CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"
 )
-LISTED = 10_000
 
 
 def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable[[], bool] = lambda: False) -> Dataset:
@@ -71,7 +69,7 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _open_folder(place: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
-    files, folders = _list(place)
+    files, folders = list_folder(place)
     found = cifar.find_editions(place, files, folders)
     if len(found) == 1:
         ((edition, batches),) = found
@@ -95,13 +93,3 @@ def _open_file(place: Path, path: str, split: str | None) -> Dataset:
     kind = "empty" if not head else kind_of(head) or "of an unknown kind"
     hint = f"name the folder {place.parent} instead" if cifar.is_batch_name(place.name) else f"name {KNOWN}"
     raise DatasetNotFound(f"{place} is no dataset (it is {kind}): {hint}.")
-
-
-def _list(place: Path) -> tuple[list[str], list[str]]:
-    """The first entries of a folder, sorted: all that is not a folder, and the folders."""
-    files: list[str] = []
-    folders: list[str] = []
-    with reading(place), os.scandir(place) as entries:
-        for entry in islice(entries, LISTED):
-            (folders if is_folder(entry) else files).append(entry.name)
-    return sorted(files), sorted(folders)

@@ -8,7 +8,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -19,7 +18,7 @@ from backends.codecs.pictures import Probe, decode_picture, probe_picture
 from backends.datasets.base import Dataset, Decoded, Failure
 from backends.datasets.facts import DatasetFacts
 from backends.datasets.folder_scan import is_picture, is_picture_name, scan
-from backends.datasets.regular_file import is_folder, open_regular, reading
+from backends.datasets.regular_file import is_folder, list_folder, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
 
@@ -45,8 +44,8 @@ THREADS = 2
 THREADED_BYTES = 16 << 10
 """Files of this size on average are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
 
-_ENTRIES, _SNIFFED = 10_000, 10
-"""Of each folder, what is looked at to recognise pictures: entries, and files without a known suffix."""
+_SNIFFED = 10
+"""Files without a known suffix that are looked into to recognise a folder of pictures."""
 
 _Seen = TypeVar("_Seen")
 
@@ -194,14 +193,12 @@ def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts
 def holds_picture(folder: Path, depth: int = 2) -> bool:
     """Whether a folder has a picture, or one ``depth`` levels down: by suffixes, and by the first bytes of a few."""
     try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in islice(found, _ENTRIES) if not entry.name.startswith(".")]
-    except OSError:
+        files, folders = list_folder(folder)
+    except ImgstoreError:
         return False
-    folders = [Path(entry.path) for entry in entries if is_folder(entry)]
-    files = [entry for entry in entries if not is_folder(entry)]
+    files = [name for name in files if not name.startswith(".")]
     return (
-        any(is_picture_name(entry.name) for entry in files)
-        or any(is_picture(Path(entry.path)) for entry in files[:_SNIFFED])
-        or (depth > 0 and any(holds_picture(below, depth - 1) for below in folders))
+        any(is_picture_name(name) for name in files)
+        or any(is_picture(folder / name) for name in files[:_SNIFFED])
+        or (depth > 0 and any(holds_picture(folder / below, depth - 1) for below in folders if below[0] != "."))
     )

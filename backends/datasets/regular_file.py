@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
@@ -12,6 +13,9 @@ from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotA
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+LISTED = 10_000
+"""Entries of a folder that are looked at to tell what it is."""
 
 _SPECIAL = {
     stat.S_IFIFO: "a FIFO",
@@ -87,6 +91,16 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def list_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the first entries, sorted: all that is not a folder, and the folders.  Raises as ``reading`` does."""
+    files: list[str] = []
+    folders: list[str] = []
+    with reading(folder), os.scandir(folder) as entries:
+        for entry in islice(entries, LISTED):
+            (folders if is_folder(entry) else files).append(entry.name)
+    return sorted(files), sorted(folders)
 
 
 def special(mode: int) -> str:
