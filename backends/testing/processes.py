@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from backends.base import Backend
-    from backends.images import Images
-    from backends.testing.subject import Container
 
 
 def in_child(method: str, function: Callable[..., Any], *arguments: Any) -> tuple[int | None, Any]:
@@ -46,22 +44,6 @@ def is_refused(backend: Backend, path: Path) -> bool:
             read(reader)
             assert len(reader.labels) == len(reader)
     except ContainerDamaged:
-        return True
-    return False
-
-
-def die_while_writing(container: Container, images: Images) -> None:
-    """Append everything, and end without closing, as a killed process does."""
-    _writer = container.begin(images, stored=len(images))  # kept, as one that is let go may flush
-    os._exit(9)
-
-
-def is_out_of_space(container: Container, images: Images, limit: int) -> bool:
-    """Whether storing ends in OSError where no file may grow beyond ``limit`` bytes."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    try:
-        container.store(images)
-    except OSError:
         return True
     return False
 
