@@ -6,9 +6,8 @@ import tarfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from backends.datasets.batch_files import FILE_BYTES
 from backends.datasets.pickled_array import printable
-from backends.datasets.regular_file import kind_of, open_regular, reading
+from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
 from backends.datasets.streams import GZIP, Broken, GzipStream, PlainStream
 from backends.errors import DatasetDamaged, DatasetNotFound
 

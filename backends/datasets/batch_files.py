@@ -6,15 +6,12 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from backends.datasets.regular_file import open_regular, reading
+from backends.datasets.regular_file import FILE_BYTES, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
-
-FILE_BYTES = 256 << 20
-"""No batch is larger; CIFAR-100's one training file has 155 MB."""
 
 
 class FolderFiles:

@@ -129,7 +129,7 @@ class CIFAR(Dataset):
             raw_bytes=len(labels) * PIXELS,
             classes=classes,
             class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()),
-            fingerprint=_fingerprint(edition, classes, self._parts),
+            fingerprint=_fingerprint(edition, classes, self._parts, labels),
             source=str(files.path),
         )
         super().__init__(facts, labels)
@@ -178,12 +178,11 @@ def _part(name: str, batch: Batch) -> _Part:
     return _Part(name, batch.labels, xxhash.xxh3_128_digest(batch.planes.data))
 
 
-def _fingerprint(edition: Edition, classes: tuple[str, ...], parts: list[_Part]) -> str:
+def _fingerprint(edition: Edition, classes: tuple[str, ...], parts: list[_Part], labels: NDArray[np.int64]) -> str:
     digest = xxhash.xxh3_128(json.dumps([edition.kind, classes]).encode())
     for part in parts:
         digest.update(part.digest)
-    for part in parts:
-        digest.update(part.labels.astype("<i8").tobytes())
+    digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 
 

@@ -18,7 +18,7 @@ from backends.codecs.pictures import Probe, decode_picture, probe_picture
 from backends.datasets.base import Dataset, Decoded, Failure
 from backends.datasets.facts import DatasetFacts
 from backends.datasets.folder_scan import is_picture, is_picture_name, scan
-from backends.datasets.regular_file import is_folder, list_folder, open_regular, reading
+from backends.datasets.regular_file import FILE_BYTES, is_folder, list_folder, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
 
@@ -33,9 +33,6 @@ SPLITS = ("train", "val", "valid", "validation", "test")
 
 WHOLE = "all"
 """The one split of a folder without such folders."""
-
-FILE_BYTES = 256 << 20
-"""No picture file may be larger."""
 
 PROBED = 1000
 """Headers that a survey looks at."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FILE_BYTES = 256 << 20
+"""No file of a dataset may be larger; CIFAR-100's one training file has 155 MB."""
+
 LISTED = 10_000
 """Entries of a folder that are looked at to tell what it is."""
 
