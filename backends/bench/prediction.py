@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.statistics import student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +70,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What ``images`` images took, and half its interval's width as a share of it."""
+    """What ``images`` images took, and two standard errors of it as a share."""
 
     images: int
     value: float
@@ -127,7 +126,7 @@ def _time(
     images: int, found: Sequence[tuple[int, float | None, float | None, int]], unsure: str = ""
 ) -> Predicted | None:
     points = [
-        _Point(count, value, student(max(1, repeats - 1)) * (spread or 0.0) / math.sqrt(repeats))
+        _Point(count, value, 2 * (spread or 0.0) / math.sqrt(repeats))
         for count, value, spread, repeats in found
         if value
     ]
@@ -201,4 +200,4 @@ def _bend(points: Sequence[_Point]) -> float:
     first, second, third = points[-3:]
     before = (second.value - first.value) / (second.images - first.images)
     after = (third.value - second.value) / (third.images - second.images)
-    return abs(after / before - 1) if before > 0 and after > 0 else 1.0
+    return 0.0 if before == after else abs(after / before - 1) if before > 0 and after > 0 else 1.0

@@ -102,18 +102,21 @@ def compare(ratios: Iterable[float]) -> Comparison:
     """Judge paired ratios, one thing's seconds by the other's, each pair of one block.
 
     Up to eight pairs have Student's t interval of the mean logarithm: a bootstrap of three ratios would find a winner
-    between equals in one of four cases.  From nine on it is the interval of the median, which a disturbed block or
-    two do not widen.
+    between equals in one of four cases.  From nine on it is the sign test's interval of the median, which a disturbed
+    block or two do not widen.
     """
     found = list(ratios)
     logs = [math.log(ratio) for ratio in usable(found)]
     pairs, dropped = len(logs), len(found) - len(logs)
     if pairs < _FEWEST:
         return Comparison(math.exp(fmean(logs)) if logs else None, None, None, UNSURE, pairs, dropped)
-    centre = fmean(logs) if pairs < _ROBUST else median(logs)
-    half = student(pairs - 1) * stdev(logs) / math.sqrt(pairs)
-    ends = (centre - half, centre + half) if pairs < _ROBUST else interval_of_median(logs)
-    low, high = (math.exp(min(end, _HUGE)) for end in ends or ())
+    if pairs < _ROBUST:
+        centre, half = fmean(logs), student(pairs - 1) * stdev(logs) / math.sqrt(pairs)
+        ends = (centre - half, centre + half)
+    else:
+        centre, rank = median(logs), _sign_rank(pairs)
+        ends = sorted(logs)[rank], sorted(logs)[-1 - rank]
+    low, high = (math.exp(min(end, _HUGE)) for end in ends)
     outcome = FASTER if high < 1 / MARGIN else SLOWER if low > MARGIN else TIE
     return Comparison(math.exp(centre), low, high, outcome, pairs, dropped)
 
@@ -125,6 +128,14 @@ def _bootstrap_rank(n: int) -> int:
         return max(0, math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2))
     middle = (n + 1) // 2
     return next(place for place in range(n) if _at_least(middle, n, (place + 1) / n) > _LEVEL)
+
+
+@lru_cache(256)
+def _sign_rank(n: int) -> int:
+    """The last place, from 0, of the ordered value that the median of all there could be is below in 2.5 % at most."""
+    if n > _EXACT:
+        return math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2) - 1
+    return max(place for place in range(n) if _at_least(n - place, n, 0.5) <= _LEVEL)
 
 
 def _at_least(successes: int, n: int, chance: float) -> float:
