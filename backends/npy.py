@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, runs
+from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
+from backends.mapped_file import MappedFile
 from backends.npy_format import npy_header
 
 if TYPE_CHECKING:
@@ -96,12 +97,10 @@ class NpyReader(Reader):
         file, first = self._opened()
         size = self.layout.record_bytes
         if size is not None and len(rows):
-            into, starts = row_buffer(self.layout, len(rows), out), first + rows * size
-            pixels = file.mapped(starts, starts + size)[first:].reshape(-1, size)
-            pixels.take(rows, axis=0, out=into, mode="clip")
+            into = row_buffer(self.layout, len(rows), out)
+            file.take(rows, into, first)
             return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows])
-        starts, stops = first + self._starts(rows), first + self._starts(rows + 1)
-        values = runs(file.mapped(starts, stops), starts, stops)
+        values = file.runs(first + self._starts(rows), first + self._starts(rows + 1))
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))
         return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 

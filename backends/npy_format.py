@@ -5,8 +5,8 @@ A header is compared with the one that numpy writes for the array that has to be
 
 from __future__ import annotations
 
-import io
 import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +18,15 @@ HEAD_BYTES = 1 << 12
 """More than any header of an array with few dimensions."""
 _MAGIC = slice(0, 8)
 _LENGTH = slice(8, 10)
+_DIGITS, _ALIGNMENT = 21, 64
 
 
 def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """What precedes the data of a ``.npy`` file; numpy leaves room in it for any ``shape[0]``."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
-    return header.getvalue()
+    """What precedes the data of a ``.npy`` file, as numpy writes it: with room for any ``shape[0]``."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (_DIGITS - len(str(shape[0])))
+    padding = -(_LENGTH.stop + len(text) + 1) % _ALIGNMENT
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text) + padding + 1) + f"{text}{' ' * padding}\n".encode()
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
