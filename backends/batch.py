@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 JOINED_BYTES = 1 << 18
 """So much is joined at once: in less time than value by value, and within a processor's cache."""
-_BYTES = (bytes, memoryview)
 
 
 def carries_shapes(layout: Layout) -> bool:
@@ -118,12 +117,16 @@ def join_records(
     size, flat = into.shape[1], into.reshape(-1)
     values, filled = iter(values), 0
     while some := list(islice(values, max(1, JOINED_BYTES // size))):
-        right = [isinstance(value, _BYTES) and len(value) == size for value in some]
-        if not all(right):
+        try:
+            joined = b"".join(some)
+        except TypeError:
+            joined = b""
+        if len(joined) != size * len(some) or set(map(len, some)) != {size}:
+            right = [isinstance(value, bytes | memoryview) and len(value) == size for value in some]
             filled += right.index(False) * size
             break
-        flat[filled : filled + size * len(some)] = np.frombuffer(b"".join(some), np.uint8)
-        filled += size * len(some)
+        flat[filled : filled + len(joined)] = np.frombuffer(joined, np.uint8)
+        filled += len(joined)
     if filled < len(flat):
         row = rows[filled // size]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
