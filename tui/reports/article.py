@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from backends.jobs.result import Result
     from tui.reports.curves import Names
 
-SOURCE = "realpython.com/storing-images-in-python, 2019"
+SOURCE = (
+    "The figures of 2019 are those of realpython.com/storing-images-in-python, on another machine; "
+    "its code here is what that code does, measured in this run."
+)
 WAYS = {"PNG files": ("article-png+raw", "files+png"), "LMDB": ("article-lmdb+raw", "lmdb+raw"),
         "HDF5": ("article-hdf5+raw", "hdf5+raw")}  # fmt: skip
 """The article's way, and ours."""
@@ -58,9 +61,11 @@ class _Run:
         counts = [{one.count for one in self.all(method, aspect)} for method in methods]
         return max(set.intersection(*counts), default=0)
 
-    def line(self, method: str, aspect: str, text: str = "") -> Curve | None:
+    def line(self, method: str, aspect: str, who: str = "") -> Curve | None:
         found, name = self.all(method, aspect), self.names.get(method)
-        return curve(replace(name, text=text or name.text), found) if found and name else None
+        if name and who:
+            name = replace(name, text=f"{aspect}, {who}", hollow=aspect == "read")
+        return curve(name, found) if found and name else None
 
     def disk(self, method: str) -> Curve | None:
         found = sorted(self.all(method, "store"), key=lambda one: one.count)
@@ -82,7 +87,7 @@ def article_sections(result: Result, names: Names) -> tuple[Section, ...]:
         for log in ("", "Log ")
     ]  # fmt: skip
     charts += [
-        _chart(way, "Seconds", True, [run.line(method, aspect, f"{aspect}, {who}") for aspect in ("store", "read")
+        _chart(way, "Seconds", True, [run.line(method, aspect, who) for aspect in ("store", "read")
                                       for method, who in ((article, "the article"), (ours, "here"))])
         for way, (article, ours) in WAYS.items()
     ]  # fmt: skip
@@ -91,7 +96,7 @@ def article_sections(result: Result, names: Names) -> tuple[Section, ...]:
     )
     changes = tuple(sentence for rule in _RULES for sentence in rule(run))
     return (
-        Section("The article: one image", (*_single(run),)),
+        Section("The article: one image", (*_single(run), Sentences((SOURCE,)))),
         Section("The article: many images", tuple(one for one in charts if one.curves)),
         Section("The article: disk usage", ((replace(usage, up=BYTES),) if usage.curves else ()) + _usage(run)),
         Section("Where the article's conclusions change, and why", (Sentences(changes),)),
@@ -110,12 +115,12 @@ def _single(run: _Run) -> Iterator[Table]:
              *(units.size(one.bytes_allocated if one else None) for one in found))
             for way, found in stored.items()
         )  # fmt: skip
-        head = ("", f"{SOURCE}", "its code here", "this program", "Memory, 2019", "its code here", "this program")
+        head = ("", "2019", "its code here", "this program", "Memory, 2019", "its code here", "this program")
         yield Table(head, rows, "Save Single Image + Meta, and Memory (allocated on disk)")
     read = {way: [run.at(method, "read-one", 1) for method in ways] for way, ways in WAYS.items()}
     if any(one for found in read.values() for one in found):
         rows = tuple((way, units.seconds(_READ[way]), *(_time(one) for one in found)) for way, found in read.items())
-        yield Table(("", SOURCE, "its code here", "this program"), rows, "Read Single Image + Meta")
+        yield Table(("", "2019", "its code here", "this program"), rows, "Read Single Image + Meta")
 
 
 def _time(figure: Figure | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backends import units
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, OURS, PLAIN, aspect_of
+from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
 from backends.bench.verdict import decide
 from backends.bench.warnings import warnings_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from backends.bench.measurement import Measurement
     from backends.bench.prediction import Predicted
-    from backends.bench.ranking import Ranking
+    from backends.bench.ranking import Rank, Ranking
     from backends.bench.summary import Figure
     from backends.bench.verdict import Verdict
     from backends.jobs.result import Result
@@ -81,36 +82,37 @@ def _outcome(result: Result) -> tuple[str, ...]:
 
 
 def _rankings(verdict: Verdict, names: Names) -> list[Table]:
+    """One row a use, one column a configuration: how many times the best's it takes, with the interval."""
+    shown = [
+        name for name in names if any(name == one.configuration for each in verdict.rankings for one in each.ranks)
+    ]
     rows: list[Row] = []
     for ranking in verdict.rankings:
-        if ranking.use == "files":
-            continue
-        write = units.size if ranking.use == "disk" else units.ratio if ranking.use == "trade-off" else units.seconds
-        reader = "" if ranking.reader == OURS else f" {ranking.reader}"
-        rows += (
-            (
-                f"{ranking.use}{reader}, {_counted(ranking)}" if one is ranking.ranks[0] else "",
-                names[one.configuration],
-                write(one.value) + _around(one.interval, write if ranking.use != "trade-off" else None),
-                ""
-                if one is ranking.ranks[0]
-                else units.ratio(one.ratio) + _around(one.ratio_interval, "{:.2f}x".format),
-                one.outcome if verdict.complete else "·",
-            )
-            for one in ranking.ranks
-        )
-    head = ("use", "configuration", "median, 95 % interval", "times the best", "is")
-    return [Table(head, tuple(rows), left=2)] if rows else []
+        ranks = {one.configuration: one for one in ranking.ranks}
+        if ranking.use != "files":
+            rows.append((f"{_use(ranking)}\n{_counted(ranking)}", *(_rank(ranks.get(name)) for name in shown)))
+    return [Table(("times the best, 95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
+
+
+def _use(ranking: Ranking) -> str:
+    return ranking.use if ranking.reader == OURS else f"{ranking.use} {ranking.reader}"
+
+
+def _rank(rank: Rank | None) -> str:
+    if rank is None or rank.outcome == BEST:
+        return "best" if rank else "·"
+    word = {BEHIND: "", TIE: " tie"}.get(rank.outcome, " ?")
+    return units.ratio(rank.ratio) + word + _around(rank.ratio_interval, units.ratio)
 
 
 def _counted(ranking: Ranking) -> str:
     best = ranking.ranks[0].predicted
     ahead = ranking.use in ("disk", "trade-off") and not (best and best.measured)
-    return f"{'predicted for ' if ahead else ''}{ranking.count:,} images"
+    return f"{'predicted for ' if ahead else ''}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
 
 
-def _around(interval: tuple[float, float] | None, write: Callable[[float], str] | None) -> str:
-    return f"\n{write(interval[0])} to {write(interval[1])}" if interval and write else ""
+def _around(interval: tuple[float, float] | None, write: Callable[[float], str]) -> str:
+    return f"\n{write(interval[0])} to {write(interval[1])}" if interval else ""
 
 
 def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Section:

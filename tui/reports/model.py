@@ -28,7 +28,7 @@ class Table:
     A figure's second line is what surrounds it: its interval.
     """
 
-    head: tuple[str, ...]
+    head: Row
     rows: tuple[Row, ...]
     title: str = ""
     left: int = 1
