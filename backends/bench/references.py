@@ -97,6 +97,7 @@ def _article_store(execution: Execution) -> None:
     """Store all images at once, out of memory, as the article does."""
     images, labels = _all_images(execution), execution.source.labels(execution.count)
     method = _method(execution)
+    execution.artefact.mkdir()
     with execution.watch.phase("write"):
         if execution.trial.operation == "store-one":
             article.store_one(method, execution.artefact, images[0], int(labels[0]))
@@ -129,14 +130,14 @@ ARTICLE: dict[str, Callable[[Execution], None]] = {
 }
 
 
-def _article_result(execution: Execution) -> tuple[Pixels, Sequence[int] | NDArray[np.generic]]:
+def _article_result(execution: Execution) -> tuple[Pixels, article.Labels]:
     if execution.trial.operation.endswith("-one"):
         image, label = article.read_one(_method(execution), execution.artefact)
         return [image], [label]
     return article.read_many(_method(execution), execution.artefact, execution.count)
 
 
-def _compare_article(execution: Execution, images: Pixels, labels: Sequence[int] | NDArray[np.generic]) -> None:
+def _compare_article(execution: Execution, images: Pixels, labels: article.Labels) -> None:
     execution.compare_labels(np.asarray(labels, np.int64))
     shape = execution.source.image_shape
     found = digests_of([image.reshape(shape) if shape else image for image in images])
@@ -227,13 +228,15 @@ def _batch_ends(execution: Execution) -> NDArray[np.int64]:
     """Where the batches of a read in order begin and end in the artefact."""
     ranges = list(execution.source.ranges(execution.count))
     ends = execution.source.record_ends(execution.count, execution.configuration.codec)
-    return ends[np.array([0, *(stop for _, stop in ranges)])]
+    found: NDArray[np.int64] = ends[np.array([0, *(stop for _, stop in ranges)])]
+    return found
 
 
 def _in_memory(execution: Execution) -> NDArray[np.uint8]:
     """The bytes of the artefact; what would take too much memory is mapped and touched instead."""
     if execution.artefact.stat().st_size < machine_memory() // MEMORY_SHARE:
-        return np.fromfile(execution.artefact, np.uint8)
+        data: NDArray[np.uint8] = np.fromfile(execution.artefact, np.uint8)
+        return data
     with execution.artefact.open("rb") as file:
         data = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
     data[:: mmap.PAGESIZE].max()

@@ -53,8 +53,7 @@ class Task:
     @property
     def rehearsal(self) -> Path:
         """A container of one image that is stored and read before the clock starts."""
-        trial = self.trial
-        return self.artefact.with_name(f"{self.artefact.name}.{trial.index}")
+        return self.artefact.with_name(f"{self.artefact.name}.{self.trial.aspect.replace(' ', '-')}")
 
     @property
     def loops(self) -> Path:

@@ -215,7 +215,7 @@ def _execute(run: _Run) -> None:
             emit(events.TrialStarted(time.time(), trial))
             found = run_task(task, _poll(trial, emit, run.cancelled))
             if found.outcome == "ok":
-                run.pace.learn(trial, time.monotonic() - begin)
+                run.pace.learn(trial, time.monotonic() - begin, found)
                 emit(events.TrialFinished(time.time(), found))
             else:
                 failed[trial.index] = found
