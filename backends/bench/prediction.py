@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.statistics import student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +70,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What ``images`` images took, and half its interval's width as a share of it."""
+    """What ``images`` images took, and two standard errors of it as a share."""
 
     images: int
     value: float
@@ -101,7 +100,7 @@ def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = N
 
 
 def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
-    allocated = _size(images, {one.count: one.bytes_allocated for one in figures})
+    allocated = _size(images, ((one.count, one.bytes_allocated) for one in figures))
     too_large = memory_bytes is not None and allocated is not None and allocated.value > memory_bytes
     seconds = {}
     for aspect in dict.fromkeys(one.aspect for one in figures):
@@ -118,8 +117,8 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
         images=images,
         seconds={aspect: one for aspect, one in seconds.items() if one is not None},
         bytes_allocated=allocated,
-        bytes_apparent=_size(images, {one.count: one.bytes_apparent for one in figures}),
-        files=_size(images, {one.count: one.files for one in figures}),
+        bytes_apparent=_size(images, ((one.count, one.bytes_apparent) for one in figures)),
+        files=_size(images, ((one.count, one.files) for one in figures)),
     )
 
 
@@ -127,15 +126,16 @@ def _time(
     images: int, found: Sequence[tuple[int, float | None, float | None, int]], unsure: str = ""
 ) -> Predicted | None:
     points = [
-        _Point(count, value, student(max(1, repeats - 1)) * (spread or 0.0) / math.sqrt(repeats))
+        _Point(count, value, 2 * (spread or 0.0) / math.sqrt(repeats))
         for count, value, spread, repeats in found
         if value
     ]
     return _predicted(images, points, _TIME_A_DECADE, WIDEST_TIME, unsure)
 
 
-def _size(images: int, values: dict[int, int | None]) -> Predicted | None:
-    points = [_Point(count, value, 0.0) for count, value in values.items() if value]
+def _size(images: int, found: Iterable[tuple[int, int | None]]) -> Predicted | None:
+    values = {count: value for count, value in found if value}
+    points = [_Point(count, value, 0.0) for count, value in values.items()]
     return _predicted(images, points, _SIZE_A_DECADE, WIDEST_SIZE)
 
 
@@ -157,7 +157,8 @@ def _predicted(
     constant, slope = _fit(points)
     value = constant + slope * images
     misfit = _misfit(points, constant, slope)
-    doubt = math.hypot(last.doubt, misfit, a_decade * decades, _bend(points) * decades)
+    scatter = max(point.doubt for point in points[-2:])  # three repeats may agree by chance
+    doubt = math.hypot(scatter, a_decade * decades, misfit) + _bend(points) * decades
     if last.images < LEAST_LARGEST:
         unsure = unsure or f"the largest size measured is {last.images:,} images"
     elif images > FARTHEST * last.images:
@@ -195,10 +196,11 @@ def _misfit(points: Sequence[_Point], constant: float, slope: float) -> float:
 
 
 def _bend(points: Sequence[_Point]) -> float:
-    """By which share the cost of one more image changed between the two last steps, each a tenfold one or not."""
+    """By which share the cost of one more image changed between the two last steps, beyond what repeats explain."""
     if len(points) < 3:
         return 0.0
     first, second, third = points[-3:]
     before = (second.value - first.value) / (second.images - first.images)
     after = (third.value - second.value) / (third.images - second.images)
-    return abs(after / before - 1) if before > 0 and after > 0 else 1.0
+    change = 0.0 if before == after else abs(after / before - 1) if before > 0 and after > 0 else 1.0
+    return max(0.0, change - math.hypot(first.doubt, second.doubt, third.doubt))
