@@ -193,7 +193,7 @@ def _one_image(run: _Run) -> Iterator[str]:
         yield (
             f"One image: the article finds LMDB the slowest to read one; its code is slowest here with {slowest} "
             f"({_ordered(run, 'read-one', 1, theirs)}). Opened and read by this program: "
-            f"{_ordered(run, 'read-one', 1, ours)}, LMDB in {1 / lmdb:.0%} of the time of the article's code."
+            f"{_ordered(run, 'read-one', 1, ours)}, LMDB in {units.ratio(1 / lmdb)} the time of the article's code."
         )
 
 

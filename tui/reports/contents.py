@@ -194,25 +194,27 @@ def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
         return Section("Trade-off", ())
     chart = Chart(f"{aspect.capitalize()} against disk, {count:,} images", "Allocated on disk", "Images a second",
                   curves, log=False, across=BYTES, up=RATE)  # fmt: skip
-    front = Sentences((f"No other one beats in both: {', '.join(verdict.front)}.",) if verdict.front else ())
+    front = Sentences((f"Beaten in both by no other one: {', '.join(verdict.front)}.",) if verdict.front else ())
     return Section("Trade-off", (chart, front))
 
 
 def _predictions(verdict: Verdict, names: Names) -> Section:
-    uses = dict.fromkeys(use for one in verdict.predictions for use in one.seconds)
+    """One row a use, one column a configuration."""
     known = {one.configuration: one for one in verdict.predictions}
-    ordered = [known[name] for name in names if name in known]
-    ahead = [one for one in ordered if any(not found.measured for found in one.seconds.values())]
-    head = ("predicted, not measured", *uses, "allocated", "files")
-    rows: tuple[Row, ...] = tuple(
-        (names[one.configuration], *(_predicted(one.seconds.get(use), units.seconds) for use in uses),
-         _predicted(one.bytes_allocated, units.size), _predicted(one.files, "{:,.0f}".format))
-        for one in ahead
-    )  # fmt: skip
-    doubt = dict.fromkeys(found.unsure for one in ahead for found in one.seconds.values() if found.unsure)
-    notes = (f"Unsure (?): {'; '.join(doubt)}.",) if doubt else ()
+    shown = [known[name] for name in names if name in known]
+    rows: list[Row] = [
+        (use, *(_predicted(one.seconds.get(use), units.seconds) for one in shown))
+        for use in dict.fromkeys(use for one in shown for use in one.seconds)
+        if not all(one.seconds[use].measured for one in shown if use in one.seconds)
+    ]
+    if not rows:
+        return Section("Predicted", ())
+    rows.append(("allocated", *(_predicted(one.bytes_allocated, units.size) for one in shown)))
+    head: Row = ("predicted, not measured", *(names[one.configuration] for one in shown))
+    doubt = "Do not rely on what has a ?: it is too far from what was measured, or the figures scatter too much."
+    unsure = any(found.unsure for one in shown for found in one.seconds.values())
     title = f"Predicted for {verdict.images:,} images"
-    return Section(title, (Table(head, rows), Sentences(notes)) if rows else ())
+    return Section(title, (Table(head, tuple(rows)), Sentences((doubt,) if unsure else ())))
 
 
 def _predicted(found: Predicted | None, write: Callable[[float], str]) -> str:
@@ -259,4 +261,4 @@ def _facts(result: Result, places: str) -> Table:
         ("software", f"Python {machine.python}, " + ", ".join(f"{k} {v}" for k, v in machine.libraries.items())),
         ("took", units.seconds(result.seconds)),
     )  # fmt: skip
-    return Table(("what", ""), rows, left=2)
+    return Table(("", ""), rows, left=2)

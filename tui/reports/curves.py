@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from backends.bench.summary import Figure
     from backends.jobs.result import Result
 
+_SOLID = "●▲■◆✚✖★"
+_HOLLOW = {"files": "○", "lmdb": "△", "hdf5": "□"}
+
 Names = dict[str, Name]
 Cells = dict[tuple[str, int], "Figure"]
 
 
 def names_of(result: Result) -> Names:
-    """How each configuration is shown: the article's in grey, and with the marks of what they compare with."""
-    known = identify(configurations(result.plan))
+    """How each configuration is shown: references in grey, the article's with the marks of what they compare with."""
     found = {}
-    for text, series in known.items():
-        backend = series.backend.replace("article-png", "files").removeprefix("article-")
-        lossy = "" if is_lossless(text) else " (lossy)"
+    for text, series in identify(configurations(result.plan)).items():
         if is_reference(text):
-            found[text] = Name(text.removesuffix("+raw"), series.mark, f"reference-{backend}", hollow=True)
+            backend = series.backend.replace("article-png", "files").removeprefix("article-")
+            mark = _HOLLOW.get(backend, series.mark)
+            found[text] = Name(text.removesuffix("+raw"), mark, f"reference-{backend}", hollow=True)
         else:
-            hollow = series.mark not in "●▲■◆✚✖★"
-            found[text] = Name(text + lossy, series.mark, series.role.removeprefix("$series-"), hollow)
+            shown = text + ("" if is_lossless(text) else " (lossy)")
+            found[text] = Name(shown, series.mark, series.role.removeprefix("$series-"), series.mark not in _SOLID)
     return found
 
 

@@ -22,7 +22,8 @@ LINE = 16
 """Pixels between the names of curves that end close to each other."""
 
 _WRITE: dict[str, Callable[[float], str]] = {
-    IMAGES: lambda value: units.count(int(value)), SECONDS: units.seconds, BYTES: units.size, RATE: units.rate,
+    IMAGES: lambda value: units.count(int(value)), SECONDS: units.seconds, BYTES: units.size,
+    RATE: lambda value: units.rate(value).removesuffix(" img/s"),
 }  # fmt: skip
 _SHAPES = {
     "files": "M-4.5,0a4.5,4.5 0 1 0 9,0a4.5,4.5 0 1 0 -9,0Z",

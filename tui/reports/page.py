@@ -79,7 +79,7 @@ def _block(block: Block) -> str:
         case Table():
             title = f"<h3>{_text(block.title)}</h3>" if block.title else ""
             rows = "".join(f"<tr>{_row(row, block.left, 'td')}</tr>" for row in block.rows)
-            head = f"<thead><tr>{_row(block.head, block.left, 'th')}</tr></thead>"
+            head = f"<thead><tr>{_row(block.head, block.left, 'th')}</tr></thead>" if any(block.head) else ""
             return f'{title}<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>'
         case Sentences():
             return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in block.lines)}</ul>" if block.lines else ""
