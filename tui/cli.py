@@ -93,6 +93,7 @@ _OUTPUTS = {
 @click.option("--predict", metavar="N", help="Number of images to predict for.  [default: the whole dataset]")
 @click.option("--weights", metavar="NAME=N,...", help="Of store, read, shuffled, disk.  [default: shuffled=1]")
 @click.option("--preset", type=click.Choice(["article"]), help="The plan of the article, beside its own code.")
+@click.option("--workers", metavar="N", help="Processes that share each store and read.  [default: 1]")
 @click.option("--memory", metavar="BYTES", help="What staging may take, such as 4G.  [default: a quarter]")
 @click.option("--seed", type=int, help="Of the sample drawn and the order of trials.  [default: 0]")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")

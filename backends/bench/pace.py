@@ -45,8 +45,8 @@ class Pace:
 
     def learn(self, trial: Trial, seconds: float, found: Measurement) -> None:
         """A trial took so long, its process and comparison included.  Warm-ups pay for what is loaded once."""
-        if trial.repeat and found.seconds_durable is not None:
-            work = found.seconds_durable
+        if trial.repeat and found.seconds is not None:
+            work = found.seconds
             self._known[trial.configuration, trial.aspect] = _Known(
                 trial.count, work, max(0.0, seconds - work * found.loops)
             )

@@ -22,7 +22,7 @@ BLOCK = (SLOW, SLOW_READ, FAST)
 def pace(budget: float | None) -> Pace:
     found = Pace(budget, FACTS, time.monotonic())
     for trial, seconds in ((FAST, 0.1), (SLOW, 300.0), (SLOW_READ, 100.0)):
-        found.learn(trial, seconds, replace(blank(trial, "ok"), seconds_durable=seconds))
+        found.learn(trial, seconds, replace(blank(trial, "ok"), seconds=seconds))
     return found
 
 
@@ -36,7 +36,7 @@ def test_what_was_learnt_is_scaled_to_larger_counts_only() -> None:
 
 def test_a_warm_up_teaches_nothing() -> None:
     known = Pace(None, FACTS, time.monotonic())
-    known.learn(replace(SLOW, repeat=0), 300.0, replace(blank(SLOW, "ok"), seconds_durable=300.0))
+    known.learn(replace(SLOW, repeat=0), 300.0, replace(blank(SLOW, "ok"), seconds=300.0))
     assert known.predict(SLOW) < 10
 
 
