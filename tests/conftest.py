@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from backends.bench.plan import Plan
 from backends.datasets import open_dataset
+from backends.jobs.job import open_job, start_run
+from backends.jobs.result import collect
 from tests.backends.datasets.pickles import write_cifar10
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.images import Images
+    from backends.jobs.result import Result
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +32,23 @@ def cifar10_folder(tmp_path_factory: pytest.TempPathFactory, sample_images: Imag
     """CIFAR-10 in its official layout with 5 x 40 training and 40 test images; do not write into it."""
     folder = tmp_path_factory.mktemp("data") / "cifar-10-batches-py"
     return write_cifar10(folder, sample_images, 40, open_dataset("sample").classes)
+
+
+@pytest.fixture(scope="session")
+def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of jobs in which one run of the sample has finished; copy it to change it."""
+    folder = tmp_path_factory.mktemp("state") / "jobs"
+    work = str(tmp_path_factory.mktemp("work"))
+    plan = Plan("sample", ("files", "files+raw", "lmdb", "hdf5"), (10, 40), operations=("store", "read"), repeats=2)
+    for _ in start_run(replace(plan, work_dir=work), folder).follow():
+        pass
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(jobs_with_a_run: Path) -> Result:
+    """What that run found."""
+    (folder,) = (path for path in jobs_with_a_run.iterdir() if path.is_dir())
+    result = collect(open_job(folder).follow())
+    assert result is not None
+    return result

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROGRAM = "imgstore-tui"
 
 
 class DefaultGroup(click.Group):
-    """A group whose first word may also be the argument of the ``open`` command."""
+    """A group whose first word may also be the argument of its ``default`` command."""
+
+    def __init__(self, *args: Any, default: str, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._default = default
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            args = ["open", *args]
+            args = [self._default, *args]
         return super().parse_args(context, args)
 
 
-@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 def cli() -> None:
     """Measure, on your own images and your own disk, how to keep lots of images.
@@ -42,6 +51,29 @@ def open_screen(dataset: str | None) -> int:
     from tui.paths import jobs_folder
 
     return run(dataset, jobs_folder())
+
+
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that write a result into files; the command takes those given as ``files``, by their kind."""
+
+    @functools.wraps(command)
+    def with_files(**options: Any) -> int:
+        found = {kind: options.pop(kind) for kind in _OUTPUTS}
+        return command(files={kind: file for kind, file in found.items() if file is not None}, **options)
+
+    for kind, what in reversed(_OUTPUTS.items()):
+        with_files = click.option(f"--{kind}", metavar="FILE", help=f"Write {what} there; - for standard output.")(
+            with_files
+        )
+    return with_files
+
+
+_OUTPUTS = {
+    "json": "the result as JSON",
+    "csv": "every trial as CSV",
+    "markdown": "a report as Markdown",
+    "html": "a report with charts as one HTML file",
+}
 
 
 @cli.command()
@@ -67,8 +99,8 @@ def open_screen(dataset: str | None) -> int:
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
 @click.option("--in-thread", is_flag=True, default=None, help="Run trials in a thread, not in processes, to compare.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the result there as JSON; - for standard output.")
-def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, **options: object) -> int:
+@output_options
+def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:
     """Store and read the images of DATASET in each CONFIG, and print how long it took.
 
     A CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER], such as lmdb, lmdb+png:level=2 or hdf5@/scratch; without
@@ -78,7 +110,7 @@ def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, 
     from tui.bench import make_plan
     from tui.paths import jobs_folder
 
-    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), json_file)
+    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files)
 
 
 @cli.command()
@@ -86,12 +118,18 @@ def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, 
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: str, split: str | None, as_json: bool) -> int:
-    """Say what the dataset at PATH is."""
+    """Say what PATH is: a dataset, or the result of an earlier `bench --json`."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
+    from backends.jobs.saved import is_saved_result
     from tui.report import dataset_text
 
+    if is_saved_result(Path(path)):
+        from tui.history import show_run
+        from tui.paths import jobs_folder
+
+        return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
     with open_dataset(path, split) as dataset:
         facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
@@ -115,54 +153,80 @@ def backends(as_json: bool) -> int:
     return 0
 
 
-@cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def jobs(context: click.Context, as_json: bool) -> int:
-    """List the runs, the newest first; `jobs show` and `jobs stop` do something with one."""
-    if context.invoked_subcommand is not None:
-        return 0
-    from backends.jobs.job import list_jobs
-    from tui.paths import jobs_folder
-    from tui.report import jobs_text
+@cli.group(cls=DefaultGroup, default="list")
+def history() -> None:
+    """List the runs, the newest first: `history [WORD]...`, those with each WORD in them.
 
-    found = list_jobs(jobs_folder())
+    A RUN is its id, how one id alone begins or ends, `last`, or a FILE that `bench --json` wrote.
+    """
+
+
+@history.command("list", hidden=True)
+@click.argument("words", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_history(words: tuple[str, ...], as_json: bool) -> int:
+    """List the runs in which each of WORDS is found: in dataset, configurations, host or state."""
+    from dataclasses import asdict
+
+    from backends.jobs.history import list_runs
+    from tui.history import runs_text
+    from tui.paths import jobs_folder
+
+    found = list_runs(jobs_folder(), text=" ".join(words))
     if as_json:
-        _print_json(
-            [{"id": one.id, "folder": str(one.folder), "state": one.state, "started": one.started} for one in found]
-        )
+        _print_json([asdict(one) for one in found])
     elif found:
-        click.echo(jobs_text(found))
+        click.echo(runs_text(found))
     else:
-        click.echo(f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
+        click.echo("No such runs." if words else f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
     return 0
 
 
-@jobs.command()
-@click.argument("job")
+@history.command()
+@click.argument("run")
+@output_options
+def show(run: str, files: dict[str, str]) -> int:
+    """Print what RUN found; one that still goes on is followed to its end."""
+    from tui.history import show_run
+    from tui.paths import jobs_folder
+
+    return show_run(jobs_folder(), run, files)
+
+
+@history.command()
+@click.argument("run")
+def stop(run: str) -> int:
+    """Ask RUN to stop; what it finished stays."""
+    from tui.history import stop_run
+    from tui.paths import jobs_folder
+
+    return stop_run(jobs_folder(), run)
+
+
+@history.command()
+@click.argument("runs", nargs=-1, required=True)
+def delete(runs: tuple[str, ...]) -> int:
+    """Delete RUNS; what is in their folders and was not made by them stays."""
+    from tui.history import delete_runs
+    from tui.paths import jobs_folder
+
+    return delete_runs(jobs_folder(), runs)
+
+
+@history.command()
+@click.argument("first")
+@click.argument("second")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(job: str, as_json: bool) -> int:
-    """Print what JOB found; one that still runs is followed to its end."""
-    from tui.bench import show_job
+def compare(first: str, second: str, as_json: bool) -> int:
+    """Compare two runs: how many times the seconds of FIRST each figure of SECOND is, and what differs around."""
+    from dataclasses import asdict
+
+    from backends.jobs.comparison import compare_runs
+    from tui.history import comparison_text, result_of
     from tui.paths import jobs_folder
 
-    return show_job(jobs_folder() / job, as_json)
-
-
-@jobs.command()
-@click.argument("job")
-def stop(job: str) -> int:
-    """Ask JOB to stop; what it finished stays."""
-    from backends.jobs.job import open_job
-    from tui.paths import jobs_folder
-
-    found = open_job(jobs_folder() / job)
-    if not found.running():
-        click.echo(f"{job} is not running.", err=True)
-        return 0
-    found.cancel()
-    for _ in found.follow():
-        pass
+    found = compare_runs(result_of(jobs_folder(), first), result_of(jobs_folder(), second))
+    _print_json(asdict(found)) if as_json else click.echo(comparison_text(found))
     return 0
 
 

@@ -10,6 +10,7 @@ from backends.bench.plan import Plan, check_plan
 from backends.datasets.facts import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
+from tui.plan_fields import options_of
 
 TICKED = ("files", "lmdb", "hdf5")
 """Backends that a first run compares."""
@@ -144,9 +145,8 @@ def command_line(plan: Plan) -> str:
     """The command that runs ``plan`` without the user interface, quoted for a shell."""
     import shlex
 
-    words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations]
-    words += ["--sizes", ",".join(map(str, plan.sizes)), "--operations", ",".join(plan.operations)]
-    words += ["--repeats", str(plan.repeats), "--seed", str(plan.seed)]
-    if plan.work_dir:
-        words += ["--work-dir", plan.work_dir]
+    words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations, *options_of(plan), "--seed", str(plan.seed)]
+    words += ["--in-thread"] if plan.in_thread else []
+    for option, value in (("--preset", plan.preset), ("--split", plan.split), ("--work-dir", plan.work_dir)):
+        words += [option, value] if value else []
     return shlex.join(words)

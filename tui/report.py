@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from backends import units
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.bench.summary import Figure
     from backends.datasets.facts import DatasetFacts
-    from backends.jobs.job import JobFacts
     from backends.jobs.result import Result
     from backends.registry import BackendEntry, CodecEntry
 
@@ -67,21 +65,6 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
     listed = table(("backend", "what it is", "default", "installed"), rows, left=4)
     known = table(("codec", "a record is"), [(codec.name, codec.title) for codec in codecs], left=2)
     return f"{listed}\n\n{known}\n\nEvery backend takes every codec; source needs a folder of pictures."
-
-
-def jobs_text(jobs: Sequence[JobFacts]) -> str:
-    """The jobs, one a line."""
-    rows = [
-        (
-            job.id,
-            job.state,
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(job.started)),
-            safe_text(job.plan.dataset),
-            " ".join(safe_text(name) for name in job.plan.configurations),
-        )
-        for job in jobs
-    ]
-    return table(("job", "state", "started", "dataset", "configurations"), rows, left=5)
 
 
 def result_text(result: Result) -> str:

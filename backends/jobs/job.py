@@ -19,7 +19,7 @@ from backends.bench.plan import Plan, check_plan
 from backends.errors import ImgstoreError, NotAllowed
 from backends.jobs import events
 from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, last_words, lock_holder, new_folder, read_spec
-from backends.jobs.journal import Tail
+from backends.jobs.journal import Tail, last_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ PATIENCE_SECONDS = 5.0
 """How long a job may take to hear that it is cancelled; its clean-up may take longer."""
 
 _START_SECONDS = 10.0
-_LAST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +177,19 @@ def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
     for folder in folders:
         with contextlib.suppress(ImgstoreError):
             plan, started = read_spec(folder)
-            found.append(JobFacts(folder.name, folder, _state(folder), started, plan))
+            found.append(JobFacts(folder.name, folder, job_state(folder), started, plan))
     return tuple(found)
 
 
 def sweep(jobs: Path) -> tuple[Path, ...]:
     """Remove what died jobs left in their work folders, by their own records; what stayed is returned."""
-    left: list[Path] = []
-    for facts in list_jobs(jobs):
-        if facts.state == "died":
-            for event in Tail(facts.folder / EVENTS).read():
-                if isinstance(event, events.RunStarted):
-                    left += [path for work in event.work for path in clean(Path(work))]
-    return tuple(left)
+    return tuple(path for facts in list_jobs(jobs) if facts.state == "died" for path in clean_after(facts.folder))
+
+
+def clean_after(folder: Path) -> tuple[Path, ...]:
+    """Remove what the died job of ``folder`` left in its work folders; what stayed is returned."""
+    started = [event for event in Tail(folder / EVENTS).read() if isinstance(event, events.RunStarted)]
+    return tuple(path for event in started for work in event.work for path in clean(Path(work)))
 
 
 def _starting(folder: Path) -> bool:
@@ -201,15 +200,11 @@ def _starting(folder: Path) -> bool:
     return 0 <= time.time() - created < _START_SECONDS
 
 
-def _state(folder: Path) -> str:
-    last = _last_event(folder)
+def job_state(folder: Path) -> str:
+    """The state of the job of ``folder``, as in ``JobFacts``."""
+    last = last_event(folder / EVENTS)
     if isinstance(last, events.RunFinished):
         return last.outcome
     if isinstance(last, events.JobFailed):
         return "failed"
     return "running" if lock_holder(folder) is not None or _starting(folder) else "died"
-
-
-def _last_event(folder: Path) -> events.Event | None:
-    found = Tail(folder / EVENTS, last=_LAST_BYTES).read()
-    return found[-1] if found else None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from backends.jobs.events import Event
 
+_LAST_BYTES = 1 << 16
+
 
 class Journal:
     """Appends events, which nobody else does."""
@@ -40,21 +42,12 @@ class Journal:
 
 
 class Tail:
-    """Reads the events of a journal that is still growing, or does not exist yet.
+    """Reads the events of a journal that is still growing, or does not exist yet."""
 
-    Parameters
-    ----------
-    last
-        Only the events that start in the last so many bytes; None for all.
-    """
-
-    def __init__(self, path: Path, last: int | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._rest = b""
         self._offset = 0
-        if last is not None:
-            with contextlib.suppress(OSError):
-                self._offset = max(0, path.stat().st_size - last)
 
     def read(self) -> list[Event]:
         """The events that came whole since the last call; none where the file is missing or cannot be read.
@@ -71,3 +64,12 @@ class Tail:
         *lines, self._rest = (self._rest + found).split(b"\n")
         events = (decode_event(line) for line in lines)
         return [event for event in events if event is not None]
+
+
+def last_event(path: Path) -> Event | None:
+    """The last event that came whole, of a journal's last 64 KiB; None where there is none."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+        decoded = map(decode_event, reversed(file.read().split(b"\n")[:-1]))
+        return next((event for event in decoded if event is not None), None)
+    return None

@@ -124,8 +124,8 @@ def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], w
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        (job,) = json.loads(call(environment, "jobs", "--json").stdout)
-        assert call(environment, "jobs", "stop", job["id"]).returncode == 0
+        (job,) = json.loads(call(environment, "history", "--json").stdout)
+        assert call(environment, "history", "stop", job["id"]).returncode == 0
         process.communicate()
     assert process.returncode == 130
 
@@ -135,7 +135,7 @@ def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str,
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        (job,) = json.loads(call(environment, "jobs", "--json").stdout)
+        (job,) = json.loads(call(environment, "history", "--json").stdout)
         stuck = int(Path(job["folder"], "lock").read_text())
         os.kill(stuck, signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
@@ -145,7 +145,7 @@ def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str,
         process.communicate()
         assert process.returncode == 130
         os.kill(stuck, signal.SIGCONT)
-    assert call(environment, "jobs", "show", job["id"]).returncode == 0
+    assert call(environment, "history", "show", job["id"]).returncode == 0
     assert list(work.iterdir()) == []
 
 
@@ -194,15 +194,49 @@ def test_backends_lists_what_is_there(environment: dict[str, str]) -> None:
     assert [entry["name"] for entry in found][:3] == ["files", "lmdb", "hdf5"]
 
 
-def test_jobs_lists_shows_and_stops(environment: dict[str, str], work: Path) -> None:
-    assert "No runs yet" in call(environment, "jobs").stderr
+def test_history_lists_shows_and_stops(environment: dict[str, str], work: Path) -> None:
+    assert "No runs yet" in call(environment, "history").stderr
     table = bench(environment, work, "sample", "hdf5").stdout
-    (job,) = json.loads(call(environment, "jobs", "--json").stdout)
+    (job,) = json.loads(call(environment, "history", "--json").stdout)
     assert job["state"] == "finished"
-    assert call(environment, "jobs", "show", job["id"]).stdout == table
-    assert "is not running" in call(environment, "jobs", "stop", job["id"]).stderr
-    missing = call(environment, "jobs", "show", "nope")
-    assert (missing.returncode, "is not the folder of a job" in missing.stderr) == (1, True)
+    assert call(environment, "history", "show", job["id"]).stdout == table
+    assert "is not running" in call(environment, "history", "stop", job["id"]).stderr
+    missing = call(environment, "history", "show", "nope")
+    assert (missing.returncode, "no run is called 'nope'" in missing.stderr) == (2, True)
+
+
+def test_history_compares_and_deletes_runs_and_takes_results_from_elsewhere(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "elsewhere.json"
+    table = bench(environment, work, "sample", "hdf5", "--json", str(file)).stdout
+    assert call(environment, "info", str(file)).stdout == call(environment, "history", "show", "last").stdout == table
+    found = call(environment, "history", "compare", "last", str(file))
+    assert (found.returncode, "repeats are paired" in found.stdout, " 1.00x" in found.stdout) == (0, True, True)
+    (job,) = json.loads(call(environment, "history", "SAMPLE", "hdf5", "--json").stdout)
+    assert "No such runs" in call(environment, "history", "sample", "lmdb").stderr
+    assert call(environment, "history", "delete", job["id"][-4:]).returncode == 0
+    assert "No runs yet" in call(environment, "history").stderr
+
+
+def test_a_run_is_written_in_every_kind_at_once_and_again_from_the_history(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "csv", "markdown", "html")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
+    assert bench(environment, work, "sample", "lmdb", *options).returncode == 0
+    for kind, file in files.items():
+        again = call(environment, "history", "show", "last", f"--{kind}", "-")
+        assert (again.returncode, again.stdout) == (0, file.read_text()), kind
+
+
+def test_two_reports_in_one_place_are_refused_before_anything_is_measured(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    for one in (str(tmp_path / "file"), "-"):
+        found = bench(environment, work, "sample", "lmdb", "--csv", one, "--html", one)
+        assert (found.returncode, "to one place" in found.stderr) == (2, True)
+    assert (list(work.iterdir()), (tmp_path / "file").exists()) == ([], False)
 
 
 def test_the_screen_needs_a_terminal_and_says_what_does_not(environment: dict[str, str]) -> None:
