@@ -106,8 +106,8 @@ def deliver(result: Result | None, failed: events.JobFailed | None, files: Mappi
 
 
 def _did_its_work(result: Result) -> bool:
-    """Whether something was measured and nothing failed; what a budget left out is no failure."""
-    measured = any(one.shown and one.outcome == "ok" for one in result.measurements)
+    """Whether something was measured and nothing failed; what was stopped, or a budget left out, is no failure."""
+    measured = result.outcome == "cancelled" or any(one.shown and one.outcome == "ok" for one in result.measurements)
     return measured and all(one.predicted_seconds is not None for one in result.failures if one.shown)
 
 

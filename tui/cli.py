@@ -172,9 +172,10 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     from tui.history import runs_text
     from tui.paths import jobs_folder
 
-    found = list_runs(jobs_folder(), text=" ".join(words))
+    jobs = jobs_folder()
+    found = list_runs(jobs, text=" ".join(words))
     if as_json:
-        _print_json([asdict(one) for one in found])
+        _print_json([{**asdict(one), "folder": str(jobs / one.id)} for one in found])
     elif found:
         click.echo(runs_text(found))
     else:
