@@ -41,7 +41,6 @@ def store_many(method: str, path: Path, images: NDArray[np.uint8], labels: NDArr
     """Keep ``images``, (n, height, width, channels) with n > 0, and ``labels``, (n,), below ``path``.
 
     ``path`` becomes a folder, or is an empty one: the article makes its folders before it measures.
-
     Raises UsageError where ``hdf5`` is to keep a label outside 0 to 255.
     """
     _STORE[method](path, images, labels)
@@ -54,11 +53,7 @@ def read_many(method: str, path: Path, count: int) -> tuple[Pixels, Labels]:
     -------
     As in the article: for hdf5 ``(n, height, width, channels)`` and ``(n,)`` uint8, for the others a list of
     ``(height, width, channels)`` uint8 and a list of numbers.
-
-    Raises
-    ------
-    ContainerDamaged
-        A value in LMDB is not what was stored.
+    Raises ContainerDamaged where a value in LMDB is not what was stored.
     """
     return _READ[method](path, count)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -17,29 +17,16 @@ def from_fields(kind: type[T], found: Mapping[str, Any]) -> T:
 
     Raises
     ------
-    KeyError
-        A field without a default is missing.
     TypeError, ValueError
-        A value is not of the field's kind.
+        A field without a default is missing, or a value is not of the field's kind.
     """
     if not isinstance(found, Mapping):
         raise TypeError(f"expected an object for {kind.__name__}")
-    values = {}
-    for name, hint, required in _hints(typing.cast("Any", kind)):
-        if name in found:
-            values[name] = _value(hint, found[name])
-        elif required:
-            raise KeyError(name)
-    return kind(**values)
+    hints = _hints(typing.cast("Any", kind))
+    return kind(**{name: _value(hint, found[name]) for name, hint in hints.items() if name in found})
 
 
-@cache
-def _hints(kind: Any) -> tuple[tuple[str, Any, bool], ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple(
-        (field.name, hints[field.name], field.default is MISSING and field.default_factory is MISSING)
-        for field in fields(kind)
-    )
+_hints = cache(typing.get_type_hints)
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -17,11 +17,12 @@ from backends.datasets import open_dataset
 from backends.errors import NotAllowed, UsageError
 from backends.jobs import events
 from backends.jobs.job import Job, open_job, start_run
-from backends.jobs.result import collect, is_special, to_json, write_file
+from backends.jobs.result import collect, is_special, write_file
 from backends.registry import backend_entries, require_backend
 from tui.narrate import make_narrator, say
 from tui.plan_fields import FIELDS
 from tui.report import result_text
+from tui.reports import render
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -63,30 +64,41 @@ def _parsed(name: str, value: Any) -> Any:
         raise UsageError(f"--{'cache' if name == 'caches' else name}: {error}") from None
 
 
-def bench(plan: Plan, jobs: Path, json_file: str | None) -> int:
-    """Run a plan, tell how it goes on standard error, print the result, and return the exit code."""
-    if json_file not in (None, "-"):
-        _check_writable(Path(str(json_file)))
-    job = start_run(plan, jobs)
-    result, failed, stopped = _follow(job)
-    try:
-        if result is not None and json_file not in (None, "-"):
-            write_file(Path(str(json_file)), to_json(result))
-    finally:
-        code = print_result(result, failed, as_json=json_file == "-")
+def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
+    """Run a plan, tell how it goes on standard error, deliver the result, and return the exit code.
+
+    Parameters
+    ----------
+    files
+        Where the result is written, by one of ``tui.reports.KINDS``; ``-`` for standard output.
+
+    Raises
+    ------
+    ImgstoreError
+        The run cannot start, or a file cannot be written.
+    """
+    check_files(files)
+    result, failed, stopped = _follow(start_run(plan, jobs))
+    code = deliver(result, failed, files)
     return stopped or (130 if result is not None and result.outcome == "cancelled" else code)
 
 
-def show_job(folder: Path, as_json: bool) -> int:
-    """Print what a job found, following it to its end where it runs; interrupting leaves it running."""
+def show_job(folder: Path, files: Mapping[str, str]) -> int:
+    """Deliver what a job found, following it to its end where it runs; interrupting leaves it running."""
     result, failed, stopped = _follow(open_job(folder), stoppable=False)
-    return stopped or print_result(result, failed, as_json=as_json)
+    return stopped or deliver(result, failed, files)
 
 
-def print_result(result: Result | None, failed: events.JobFailed | None, *, as_json: bool) -> int:
-    """Print a result, say why its job failed, and return the exit code."""
+def deliver(result: Result | None, failed: events.JobFailed | None, files: Mapping[str, str]) -> int:
+    """Write the files of a result, print it or what is to be printed, and return the exit code."""
     if result is not None:
-        sys.stdout.write(to_json(result) if as_json else result_text(result) + "\n")
+        printed = next((kind for kind, file in files.items() if file == "-"), None)
+        try:
+            for kind, file in files.items():
+                if file != "-":
+                    write_file(Path(file), render(result, kind))
+        finally:
+            sys.stdout.write(render(result, printed) if printed else result_text(result) + "\n")
     if failed is not None:
         say(f"imgstore-tui: {safe_text(failed.message, limit=1000)}")
         return failed.exit_code
@@ -94,8 +106,8 @@ def print_result(result: Result | None, failed: events.JobFailed | None, *, as_j
 
 
 def _did_its_work(result: Result) -> bool:
-    """Whether something was measured and nothing failed; what a budget left out is no failure."""
-    measured = any(one.shown and one.outcome == "ok" for one in result.measurements)
+    """Whether something was measured and nothing failed; what was stopped, or a budget left out, is no failure."""
+    measured = result.outcome == "cancelled" or any(one.shown and one.outcome == "ok" for one in result.measurements)
     return measured and all(one.predicted_seconds is not None for one in result.failures if one.shown)
 
 
@@ -130,15 +142,30 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
     return collect(found), last if isinstance(last, events.JobFailed) else None, stopped
 
 
-def _check_writable(path: Path) -> None:
+def check_files(files: Mapping[str, str]) -> None:
+    """See that the files can be written before anything is measured.
+
+    Raises
+    ------
+    UsageError, NotAllowed
+        One cannot, or two of them are the same.
+    """
+    if len(set(files.values())) < len(files):
+        raise UsageError("two reports cannot go to one place: name a file for each.")
+    for kind, file in files.items():
+        if file != "-":
+            _check_writable(f"--{kind} {file}", Path(file))
+
+
+def _check_writable(option: str, path: Path) -> None:
     try:
         target = path.resolve()
         is_folder, has_folder, special = target.is_dir(), target.parent.is_dir(), is_special(path)
     except (OSError, RuntimeError) as error:
-        raise NotAllowed(f"--json {path} cannot be reached ({error}).") from None
+        raise NotAllowed(f"{option} cannot be reached ({error}).") from None
     if is_folder:
-        raise UsageError(f"--json {path} is a folder: name a file.")
+        raise UsageError(f"{option} is a folder: name a file.")
     if not has_folder:
-        raise NotAllowed(f"--json {path}: there is no folder {target.parent} to write it in.")
+        raise NotAllowed(f"{option}: there is no folder {target.parent} to write it in.")
     if not os.access(path if special else target.parent, os.W_OK):
-        raise NotAllowed(f"--json {path} must not be written: name another file.")
+        raise NotAllowed(f"{option} must not be written: name another file.")

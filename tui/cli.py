@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROGRAM = "imgstore-tui"
 
@@ -49,6 +53,29 @@ def open_screen(dataset: str | None) -> int:
     return run(dataset, jobs_folder())
 
 
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that write a result into files; the command takes those given as ``files``, by their kind."""
+
+    @functools.wraps(command)
+    def with_files(**options: Any) -> int:
+        found = {kind: options.pop(kind) for kind in _OUTPUTS}
+        return command(files={kind: file for kind, file in found.items() if file is not None}, **options)
+
+    for kind, what in reversed(_OUTPUTS.items()):
+        with_files = click.option(f"--{kind}", metavar="FILE", help=f"Write {what} there; - for standard output.")(
+            with_files
+        )
+    return with_files
+
+
+_OUTPUTS = {
+    "json": "the result as JSON",
+    "csv": "every trial as CSV",
+    "markdown": "a report as Markdown",
+    "html": "a report with charts as one HTML file",
+}
+
+
 @cli.command()
 @click.argument("dataset")
 @click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
@@ -66,13 +93,14 @@ def open_screen(dataset: str | None) -> int:
 @click.option("--predict", metavar="N", help="Number of images to predict for.  [default: the whole dataset]")
 @click.option("--weights", metavar="NAME=N,...", help="Of store, read, shuffled, disk.  [default: shuffled=1]")
 @click.option("--preset", type=click.Choice(["article"]), help="The plan of the article, beside its own code.")
+@click.option("--workers", metavar="N", help="Processes that share each store and read.  [default: 1]")
 @click.option("--memory", metavar="BYTES", help="What staging may take, such as 4G.  [default: a quarter]")
 @click.option("--seed", type=int, help="Of the sample drawn and the order of trials.  [default: 0]")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
 @click.option("--in-thread", is_flag=True, default=None, help="Run trials in a thread, not in processes, to compare.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the result there as JSON; - for standard output.")
-def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, **options: object) -> int:
+@output_options
+def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:
     """Store and read the images of DATASET in each CONFIG, and print how long it took.
 
     A CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER], such as lmdb, lmdb+png:level=2 or hdf5@/scratch; without
@@ -82,7 +110,7 @@ def bench(dataset: str, configurations: tuple[str, ...], json_file: str | None, 
     from tui.bench import make_plan
     from tui.paths import jobs_folder
 
-    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), json_file)
+    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files)
 
 
 @cli.command()
@@ -101,7 +129,7 @@ def info(path: str, split: str | None, as_json: bool) -> int:
         from tui.history import show_run
         from tui.paths import jobs_folder
 
-        return show_run(jobs_folder(), path, as_json)
+        return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
     with open_dataset(path, split) as dataset:
         facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
@@ -144,9 +172,10 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     from tui.history import runs_text
     from tui.paths import jobs_folder
 
-    found = list_runs(jobs_folder(), text=" ".join(words))
+    jobs = jobs_folder()
+    found = list_runs(jobs, text=" ".join(words))
     if as_json:
-        _print_json([asdict(one) for one in found])
+        _print_json([{**asdict(one), "folder": str(jobs / one.id)} for one in found])
     elif found:
         click.echo(runs_text(found))
     else:
@@ -156,13 +185,13 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
 
 @history.command()
 @click.argument("run")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(run: str, as_json: bool) -> int:
+@output_options
+def show(run: str, files: dict[str, str]) -> int:
     """Print what RUN found; one that still goes on is followed to its end."""
     from tui.history import show_run
     from tui.paths import jobs_folder
 
-    return show_run(jobs_folder(), run, as_json)
+    return show_run(jobs_folder(), run, files)
 
 
 @history.command()

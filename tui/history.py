@@ -14,13 +14,13 @@ from backends.jobs.job import open_job
 from backends.jobs.journal import Tail
 from backends.jobs.result import collect
 from backends.jobs.saved import is_saved_result, load_result
-from tui.bench import print_result, show_job
+from tui.bench import check_files, deliver, show_job
 from tui.narrate import say
 from tui.report import table
 from tui.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backends.jobs.comparison import RunComparison
     from backends.jobs.history import RunFacts
@@ -87,11 +87,12 @@ def _judged(outcome: str) -> str:
     return {"": "·", "unsure": "too few repeats"}.get(outcome, outcome)
 
 
-def show_run(jobs: Path, name: str, as_json: bool) -> int:
-    """Print what a run found, following it to its end where it runs; interrupting leaves it running."""
+def show_run(jobs: Path, name: str, files: Mapping[str, str]) -> int:
+    """Print what a run found and write ``files``, following it to its end where it runs."""
+    check_files(files)
     if is_saved_result(Path(name)):
-        return print_result(load_result(Path(name)), None, as_json=as_json)
-    return show_job(find_run(jobs, name), as_json)
+        return deliver(load_result(Path(name)), None, files)
+    return show_job(find_run(jobs, name), files)
 
 
 def delete_runs(jobs: Path, names: Sequence[str]) -> int:

@@ -102,6 +102,14 @@ def parse_batch(text: str) -> int:
     return parse_count(text)
 
 
+def parse_workers(text: str) -> int:
+    """Processes that share the work."""
+    word = text.strip()
+    if not re.fullmatch(r"[1-9]\d{0,8}", word, re.ASCII):
+        raise UsageError(f"{word!r} is not a number of workers: write a number such as 2.")
+    return int(word)
+
+
 def parse_yes(text: str) -> bool:
     """``yes`` or ``no``."""
     word = text.strip().lower()
@@ -142,6 +150,7 @@ FIELDS: dict[str, Field] = {
     "budget": Field("Time that the run may take, such as 5m", parse_budget, _or_nothing),
     "predict": Field("Images to predict for, such as 1.28M; all", parse_predict, _or_nothing),
     "weights": Field("What counts, such as shuffled=1,disk=0.5", parse_weights, _write_weights),
+    "workers": Field("Processes that share a store or read", parse_workers, str),
     "memory": Field("Memory for staging, such as 4G", parse_memory, _or_nothing),
 }
 """By the name of the plan's field, in the order in which they are shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a trial's operation on ``artefact``.
+    """One execution of a trial's operation on ``artefact``: on all of its images, or on a worker's part.
 
     Attributes
     ----------
+    start, stop
+        The images of the source.
+    decoded
+        A folder for the digests of what the records of a lossy codec decode to.
+    worker, workers
+        Which of how many this is.
     tick
-        Is told the images done.
+        Is told which worker has done how many images.
     again
         Whether the same was done and compared before: only the clock counts.
     remarks
@@ -46,20 +53,30 @@ class Execution:
     artefact: Path
     watch: Stopwatch
     memory: MemoryWatch
-    tick: Callable[[int], None]
+    tick: Callable[[int, int], None]
     batch: int
     seed: int
+    start: int
+    stop: int
+    decoded: Path
+    worker: int = 0
+    workers: int = 1
     again: bool = False
     remarks: list[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
-        return self.trial.count
+        return self.stop - self.start
 
     @property
     def layout(self) -> Layout:
         """Of the container that is stored."""
         return Layout(self.count, self.configuration.codec, self.source.image_shape, self.source.classes)
+
+    def progress(self, done: int) -> None:
+        """So many images are done; the memory is looked at."""
+        self.tick(self.worker, done)
+        self.memory.sample()
 
     def backend(self) -> Backend:
         return make_backend(self.configuration.backend, self.configuration.backend_options)
@@ -70,17 +87,26 @@ class Execution:
     def encoded(self, codec: Codec) -> Iterator[Records]:
         """The records to store, in batches: the files' own bytes, or what the codec makes of the pixels."""
         if codec.name == SOURCE:
-            yield from self.source.records(self.count)
+            yield from self.source.records(self.start, self.stop)
             return
-        for images in self.source.images(self.count):
+        for images in self.source.images(self.start, self.stop):
             with self.watch.phase("encode"):
                 records = codec.encode(images)
             yield records
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
-        """The rows of each batch of a shuffled read: one permutation for all configurations."""
-        order = np.random.default_rng(self.seed).permutation(self.count)
-        return (order[start : start + self.batch] for start in range(0, self.count, self.batch))
+        """The rows of each batch of a shuffled read: one permutation for all configurations; workers take turns."""
+        count = self.trial.count
+        order = np.random.default_rng(self.seed).permutation(count)
+        step = self.batch * self.workers
+        return (order[start : start + self.batch] for start in range(self.batch * self.worker, count, step))
+
+    def shards(self) -> list[tuple[int, int, Path]]:
+        """The first and last image of each container, and the container: as many as there are workers."""
+        cuts = [self.trial.count * worker // self.workers for worker in range(self.workers + 1)]
+        if self.workers == 1:
+            return [(0, cuts[1], self.artefact)]
+        return [(*cut, self.artefact / f"{at:05}") for at, cut in enumerate(pairwise(cuts))]
 
     def compare(self, found: NDArray[np.uint64], expected: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Raises ContainerDamaged where digests differ; ``rows`` are those of the images compared."""
@@ -92,5 +118,5 @@ class Execution:
         """Raises ContainerDamaged where labels, or their number, differ."""
         if len(found) != self.count:
             raise ContainerDamaged(f"{self.trial.configuration} holds {len(found):,} images of {self.count:,}.")
-        if not np.array_equal(found, self.source.labels(self.count)):
+        if not np.array_equal(found, self.source.labels(self.start, self.stop)):
             raise ContainerDamaged(f"{self.trial.configuration} gave other labels than it was given.")

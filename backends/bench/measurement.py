@@ -24,6 +24,7 @@ LEAST_SECONDS = 0.05
 """What is shorter is done again until it has taken so long in all."""
 
 MOST_LOOPS = 500
+MOST_WORKERS = 64
 
 Cell = tuple[str, str, int]
 """What repeats have in common: configuration, aspect and count."""

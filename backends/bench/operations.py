@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,16 @@ from backends.bench.source import digests_of, record_digests
 from backends.bench.stopwatch import UNTIMED, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from backends.base import Codec, Reader
     from backends.bench.execution import Execution
 
-
-def decoded_digests(artefact: Path) -> Path:
-    """Where the digests of what a lossy codec's records decode to are kept, a ``.npy`` file."""
-    return artefact.with_name(artefact.name + ".npy")
+    Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+    Room = NDArray[np.uint8] | list[NDArray[np.uint8]]
 
 
 def store(execution: Execution) -> None:
@@ -40,8 +40,7 @@ def store(execution: Execution) -> None:
             if not codec.lossless:
                 written.append(record_digests(records))
             done += len(records)
-            execution.tick(done)
-            execution.memory.sample()
+            execution.progress(done)
         with watch.phase("close"):
             writer.close()
     execution.memory.settle()
@@ -53,14 +52,73 @@ def store(execution: Execution) -> None:
 
 def read(execution: Execution) -> None:
     """Read everything in order, into one reused buffer where images have one size."""
-    ranges = list(execution.source.ranges(execution.count))
-    largest = max(stop - start for start, stop in ranges)
-    _read_batches(execution, largest, (np.arange(start, stop) for start, stop in ranges), in_order=True)
+    codec, expected, first = execution.codec(), expected_digests(execution), execution.start
+    ranges = [(start - first, stop - first) for start, stop in execution.source.ranges(first, execution.stop)]
+    pixels = _buffer(execution, max(stop - start for start, stop in ranges))
+    with _opened(execution, execution.artefact) as reader:
+        with execution.watch.phase("read"):
+            found = reader.labels
+        execution.compare_labels(found)
+        for start, stop in ranges:
+            images = _read_batch(execution, reader, codec, slice(start, stop), pixels[: stop - start])
+            execution.progress(stop)
+            execution.compare(digests_of(images), expected[start:stop], np.arange(start, stop) + first)
+    execution.memory.settle()
 
 
 def shuffled(execution: Execution) -> None:
-    """Read everything in batches of random rows."""
-    _read_batches(execution, execution.batch, execution.batches())
+    """Read everything in batches of random rows, wherever they are."""
+    codec, expected, done = execution.codec(), expected_digests(execution), 0
+    pixels = _buffer(execution, min(execution.batch, execution.trial.count))
+    with ExitStack() as stack:
+        shards = [(first, stack.enter_context(_opened(execution, path))) for first, _, path in execution.shards()]
+        for rows in execution.batches():
+            images = _gather(execution, shards, codec, rows, pixels[: len(rows)])
+            done += len(rows)
+            execution.progress(done)
+            execution.compare(digests_of(images), expected[rows], rows)
+    execution.memory.settle()
+
+
+def _gather(
+    execution: Execution, shards: list[tuple[int, Reader]], codec: Codec, rows: NDArray[np.int64], into: Room
+) -> Pixels:
+    """The images of ``rows``, out of one container or several."""
+    if len(shards) == 1:
+        return _read_batch(execution, shards[0][1], codec, rows, into)
+    for first, reader in shards:
+        with execution.watch.phase("read"):
+            here = np.flatnonzero((rows >= first) & (rows < first + len(reader)))
+        images = _read_batch(execution, reader, codec, rows[here] - first, None)
+        with execution.watch.phase("decode"):
+            if isinstance(into, list):
+                for place, image in zip(here.tolist(), images, strict=True):
+                    into[place] = image
+            else:
+                into[here] = images
+    return into
+
+
+def _read_batch(
+    execution: Execution, reader: Reader, codec: Codec, key: slice | NDArray[np.int64], into: Pixels | None
+) -> Pixels:
+    """Read and decode one batch, into ``into`` where that is an array."""
+    pixels = into if isinstance(into, np.ndarray) else None
+    flat = pixels.reshape(len(pixels), -1) if pixels is not None and reader.layout.record_bytes else None
+    with execution.watch.phase("read"):
+        records = reader.read(key, flat)
+    with execution.watch.phase("decode"):
+        return codec.decode(records, reader.layout, pixels).pixels
+
+
+@contextmanager
+def _opened(execution: Execution, path: Path) -> Iterator[Reader]:
+    with execution.watch.phase("open"):
+        reader = execution.backend().open(path)
+    with reader:
+        yield reader
+        with execution.watch.phase("close"):
+            reader.close()
 
 
 def labels(execution: Execution) -> None:
@@ -76,64 +134,37 @@ def labels(execution: Execution) -> None:
     execution.compare_labels(found)
 
 
-def _read_batches(
-    execution: Execution, largest: int, batches: Iterable[NDArray[np.int64]], *, in_order: bool = False
-) -> None:
-    """Read and decode each batch of rows, at most ``largest``; compare it with the source outside the clock."""
-    codec, watch = execution.codec(), execution.watch
-    pixels = _buffer(execution, min(largest, execution.count))
-    expected = expected_digests(execution)
-    done = 0
-    with watch.phase("open"):
-        reader = execution.backend().open(execution.artefact)
-    with reader:
-        with watch.phase("read"):
-            found = reader.labels
-        execution.compare_labels(found)
-        flat = pixels.reshape(len(pixels), -1) if pixels is not None and reader.layout.record_bytes else None
-        for rows in batches:
-            size = len(rows)
-            key = slice(int(rows[0]), int(rows[-1]) + 1) if in_order else rows
-            with watch.phase("read"):
-                records = reader.read(key, flat[:size] if flat is not None else None)
-            with watch.phase("decode"):
-                images = codec.decode(records, reader.layout, pixels[:size] if pixels is not None else None)
-            done += size
-            execution.tick(done)
-            execution.memory.sample()
-            execution.compare(digests_of(images.pixels), expected[rows], rows)
-        with watch.phase("close"):
-            reader.close()
-    execution.memory.settle()
-
-
 def expected_digests(execution: Execution) -> NDArray[np.uint64]:
     """Digests of what a read must give, ``(count,)`` uint64: of the source, or of what a lossy codec made of it."""
+    whole = execution.trial.operation == "shuffled"
     if execution.codec().lossless:
-        return execution.source.digests(execution.count)
-    digests: NDArray[np.uint64] = np.load(decoded_digests(execution.artefact))
-    return digests
+        start, stop = (0, execution.trial.count) if whole else (execution.start, execution.stop)
+        return execution.source.digests(start, stop)
+    starts = [start for start, _, _ in execution.shards()] if whole else [execution.start]
+    return np.concatenate([np.load(execution.decoded / f"{start}.npy") for start in starts])
 
 
-def _buffer(execution: Execution, count: int) -> NDArray[np.uint8] | None:
-    """Touched room for a batch of images of one size; None where their sizes differ."""
+def _buffer(execution: Execution, count: int) -> Room:
+    """Room for a batch: a touched array where images have one size, else a list."""
     shape = execution.source.image_shape
-    return np.ones((count, *shape), np.uint8) if shape is not None else None
+    return np.ones((count, *shape), np.uint8) if shape is not None else [np.empty((0, 0, 0), np.uint8)] * count
 
 
 def _read_back(execution: Execution, written: list[NDArray[np.uint64]]) -> None:
     """Compare what was stored; what a lossy codec made is compared byte for byte, and its pixels are kept for reads."""
     if not written:
-        read(replace(execution, watch=Stopwatch(), memory=MemoryWatch(), tick=lambda done: None))
+        read(replace(execution, watch=Stopwatch(), memory=MemoryWatch(), tick=lambda worker, done: None))
         return
     decoded, digests, codec = [], np.concatenate(written), execution.codec()
     with execution.backend().open(execution.artefact) as reader:
         execution.compare_labels(reader.labels)
-        for start, stop in execution.source.ranges(execution.count):
+        for low, high in execution.source.ranges(execution.start, execution.stop):
+            start, stop = low - execution.start, high - execution.start
             records = reader.read(slice(start, stop))
-            execution.compare(record_digests(records), digests[start:stop], np.arange(start, stop))
+            execution.compare(record_digests(records), digests[start:stop], np.arange(low, high))
             decoded.append(digests_of(codec.decode(records, reader.layout).pixels))
-    np.save(decoded_digests(execution.artefact), np.concatenate(decoded))
+    execution.decoded.mkdir(exist_ok=True)
+    np.save(execution.decoded / f"{execution.start}.npy", np.concatenate(decoded))
 
 
 OURS: dict[str, Callable[[Execution], None]] = {

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.bench.estimate import trial_seconds
+from backends.bench.measurement import LEAST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backends.bench.measurement import Trial
+    from backends.bench.measurement import Measurement, Trial
     from backends.datasets.facts import DatasetFacts
+
+
+STORE_WORK, READ_WORK = 3.0, 2.0
+"""How many times its measured seconds an operation takes with fetching, syncing, reading back and comparing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Attributes: seconds that ``count`` images took by the clock (``work``), and what was around that."""
+
+    count: int
+    work: float
+    around: float
 
 
 class Pace:
@@ -26,19 +41,24 @@ class Pace:
     def __init__(self, budget: float | None, facts: DatasetFacts, started: float) -> None:
         self._end = None if budget is None else started + budget
         self._facts = facts
-        self._known: dict[tuple[str, str], tuple[int, float]] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
 
-    def learn(self, trial: Trial, seconds: float) -> None:
-        """A trial took so long, its process and comparison included."""
-        self._known[trial.configuration, trial.aspect] = (trial.count, seconds)
+    def learn(self, trial: Trial, seconds: float, found: Measurement) -> None:
+        """A trial took so long, its process and comparison included.  Warm-ups pay for what is loaded once."""
+        if trial.repeat and found.seconds is not None:
+            work = found.seconds
+            self._known[trial.configuration, trial.aspect] = _Known(
+                trial.count, work, max(0.0, seconds - work * found.loops)
+            )
 
     def predict(self, trial: Trial) -> float:
-        """Seconds that a trial will take: those of the same at another size, scaled where it was smaller."""
+        """Seconds that a trial will take: what was measured of the same, scaled, with its comparison and the rest."""
         known = self._known.get((trial.configuration, trial.aspect))
         if known is None:
             return trial_seconds(trial, self._facts)
-        count, seconds = known
-        return seconds * max(1.0, trial.count / count)
+        more = max(1.0, trial.count / known.count)
+        compared = known.work * (more - 1) * (STORE_WORK if trial.reads is None else READ_WORK)
+        return known.around + max(known.work + compared, LEAST_SECONDS)
 
     def left(self) -> float | None:
         """Seconds of the budget that are left; None where there is no bound."""

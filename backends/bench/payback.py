@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from backends.bench.prediction import Predicted, Prediction
     from backends.datasets.facts import DatasetFacts
 
-AS_THEY_ARE = f"files+{SOURCE}"
-"""The configuration that is a folder of pictures as it lies there."""
-
 _EPOCHS = ("shuffled", "shuffled cold", "read", "read cold")
 """What an epoch is, the first that was measured and can be relied on."""
 
@@ -69,7 +66,8 @@ def payback(
     source_seconds
         What reading and decoding so many images from their source takes; None where it is not known.
     """
-    chosen, today = predictions[configuration], predictions.get(AS_THEY_ARE)
+    chosen = predictions[configuration]
+    today = next((one for name, one in predictions.items() if _as_they_are(name)), None)
     store = chosen.seconds.get(DURABLE)
     found = []
     for reader in ("", f" {PLAIN}"):
@@ -78,7 +76,7 @@ def payback(
         before = now.value if now else source_seconds
         if use and before is not None:
             found.append((before, chosen.seconds[use], now))
-    if not found or store is None or (source_seconds is None and configuration != AS_THEY_ARE):
+    if not found or store is None or (source_seconds is None and not _as_they_are(configuration)):
         return None
     before, then, now = min(found, key=lambda one: one[0] - one[1].value)
     convert, saved = (source_seconds or 0.0) + store.value, before - then.value
@@ -99,9 +97,9 @@ def payback(
 
 def payback_sentences(found: Payback) -> tuple[str, ...]:
     """What it costs and saves, and what it needs on disk."""
-    if Configuration.parse(found.configuration).method == AS_THEY_ARE:
+    if _as_they_are(found.configuration):
         return ("The picture files as they are do best: there is nothing to convert.",)
-    cost = f"Converting to {found.configuration} takes {units.spoken(found.convert_seconds)}"
+    cost = f"Converting to {found.configuration} takes about {units.spoken(found.convert_seconds)}"
     now, then = units.spoken(found.epoch_now), units.spoken(found.epoch_then)
     if found.epochs is None:
         first = f"{cost} and saves nothing: an epoch takes {now} today and {then} after."
@@ -111,6 +109,11 @@ def payback_sentences(found: Payback) -> tuple[str, ...]:
     if found.unsure:
         first = f"{first[:-1]}; this is unsure: {found.unsure}."
     return (first, *_room(found))
+
+
+def _as_they_are(configuration: str) -> bool:
+    """Whether it is a folder of pictures as the source is one."""
+    return Configuration.parse(configuration).method == f"files+{SOURCE}"
 
 
 def _epoch(chosen: Prediction, reader: str) -> str | None:

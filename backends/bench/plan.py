@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import CACHES, COLD, OPERATIONS, STORES, WARM
+from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Plan:
         Bytes that staging may take; None for a quarter of what the machine or its cgroup has.
     in_thread
         Trials are executed in the job's own thread instead of fresh processes, to show the difference.
+    workers
+        Processes that share each store and read, every one with a shard of its own.
     preset
         ``article`` where the plan is the article's; empty for all others.
     """
@@ -93,6 +95,7 @@ class Plan:
     memory: int | None = None
     in_thread: bool = False
     preset: str = ""
+    workers: int = 1
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
@@ -121,6 +124,10 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
         raise UsageError(f"seed {plan.seed} is below 0: choose a whole number from 0 on.")
     if not 1 <= plan.batch <= MOST_BATCH:
         raise UsageError(f"a batch of {plan.batch} images cannot be read: choose 1 to {MOST_BATCH:,}.")
+    if not 1 <= plan.workers <= MOST_WORKERS:
+        raise UsageError(f"{plan.workers} workers cannot share a trial: choose 1 to {MOST_WORKERS}.")
+    if plan.workers > 1 and plan.in_thread:
+        raise UsageError("workers are processes: leave out --workers or --in-thread.")
     if plan.budget is not None and not 0 < plan.budget < math.inf:
         raise UsageError(f"a budget of {plan.budget} seconds is none: choose a time such as 90s, 5m or 2h.")
     if plan.predict is not None and not 1 <= plan.predict <= MOST_IMAGES:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.statistics import student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +70,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What ``images`` images took, and half its interval's width as a share of it."""
+    """What ``images`` images took, and as a share of it two standard deviations of its repeats.
+
+    How many repeats there were does not narrow it: those of one size follow one another, and what disturbs one of
+    them, such as another program, disturbs them all.
+    """
 
     images: int
     value: float
@@ -101,41 +104,38 @@ def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = N
 
 
 def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
-    allocated = _size(images, {one.count: one.bytes_allocated for one in figures})
+    allocated = _size(images, ((one.count, one.bytes_allocated) for one in figures))
     too_large = memory_bytes is not None and allocated is not None and allocated.value > memory_bytes
     seconds = {}
     for aspect in dict.fromkeys(one.aspect for one in figures):
         those = [one for one in figures if one.aspect == aspect]
         warm = those[0].operation in STORES and those[0].cache != COLD
         why = "what is read warm would not fit into memory" if warm and too_large else ""
-        seconds[aspect] = _time(images, [(one.count, one.seconds, one.spread, one.repeats) for one in those], why)
+        seconds[aspect] = _time(images, [(one.count, one.seconds, one.spread) for one in those], why)
     stores = [one for one in figures if one.aspect == "store"]
     if stores:
-        points = [(one.count, one.seconds_durable, one.spread, one.repeats) for one in stores]
+        points = [(one.count, one.seconds_durable, one.spread) for one in stores]
         seconds[DURABLE] = _time(images, points)
     return Prediction(
         configuration=name,
         images=images,
         seconds={aspect: one for aspect, one in seconds.items() if one is not None},
         bytes_allocated=allocated,
-        bytes_apparent=_size(images, {one.count: one.bytes_apparent for one in figures}),
-        files=_size(images, {one.count: one.files for one in figures}),
+        bytes_apparent=_size(images, ((one.count, one.bytes_apparent) for one in figures)),
+        files=_size(images, ((one.count, one.files) for one in figures)),
     )
 
 
-def _time(
-    images: int, found: Sequence[tuple[int, float | None, float | None, int]], unsure: str = ""
-) -> Predicted | None:
-    points = [
-        _Point(count, value, student(max(1, repeats - 1)) * (spread or 0.0) / math.sqrt(repeats))
-        for count, value, spread, repeats in found
-        if value
-    ]
+def _time(images: int, found: Sequence[tuple[int, float | None, float | None]], unsure: str = "") -> Predicted | None:
+    points = [_Point(count, value, 2 * (spread or 0.0)) for count, value, spread in found if value]
+    if all(spread is None for _, _, spread in found):
+        unsure = unsure or "each size was measured once"
     return _predicted(images, points, _TIME_A_DECADE, WIDEST_TIME, unsure)
 
 
-def _size(images: int, values: dict[int, int | None]) -> Predicted | None:
-    points = [_Point(count, value, 0.0) for count, value in values.items() if value]
+def _size(images: int, found: Iterable[tuple[int, int | None]]) -> Predicted | None:
+    values = {count: value for count, value in found if value}
+    points = [_Point(count, value, 0.0) for count, value in values.items()]
     return _predicted(images, points, _SIZE_A_DECADE, WIDEST_SIZE)
 
 
@@ -148,7 +148,7 @@ def _predicted(
         return None
     for point in points:
         if point.images == images:
-            return Predicted(*_around(point.value, point.doubt), unsure, measured=True)
+            return Predicted(*_around(point.value, point.doubt), measured=True)
     last = points[-1]
     decades = max(0.0, math.log10(images / last.images))
     if len(points) < 2:
@@ -157,7 +157,8 @@ def _predicted(
     constant, slope = _fit(points)
     value = constant + slope * images
     misfit = _misfit(points, constant, slope)
-    doubt = math.hypot(last.doubt, misfit, a_decade * decades, _bend(points) * decades)
+    scatter = max(point.doubt for point in points[-2:])  # three repeats may agree by chance
+    doubt = math.hypot(scatter, a_decade * decades, misfit) + _bend(points) * decades
     if last.images < LEAST_LARGEST:
         unsure = unsure or f"the largest size measured is {last.images:,} images"
     elif images > FARTHEST * last.images:
@@ -195,10 +196,11 @@ def _misfit(points: Sequence[_Point], constant: float, slope: float) -> float:
 
 
 def _bend(points: Sequence[_Point]) -> float:
-    """By which share the cost of one more image changed between the two last steps, each a tenfold one or not."""
+    """By which share the cost of one more image changed between the two last steps, beyond what repeats explain."""
     if len(points) < 3:
         return 0.0
     first, second, third = points[-3:]
     before = (second.value - first.value) / (second.images - first.images)
     after = (third.value - second.value) / (third.images - second.images)
-    return abs(after / before - 1) if before > 0 and after > 0 else 1.0
+    change = 0.0 if before == after else abs(after / before - 1) if before > 0 and after > 0 else 1.0
+    return max(0.0, change - math.hypot(first.doubt, second.doubt, third.doubt))

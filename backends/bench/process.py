@@ -98,9 +98,9 @@ def attempt(task: Task) -> Measurement:
 
 
 def counted(counter: Path) -> int:
-    """The images that the trial at work has done."""
-    found: tuple[int] = struct.unpack("=q", counter.read_bytes())
-    return found[0]
+    """The images that all workers of the trial at work have done."""
+    content = counter.read_bytes()
+    return sum(struct.unpack(f"={len(content) // 8}q", content))
 
 
 def _modules(configurations: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
-from backends.bench.measurement import OURS
+from backends.bench.measurement import OURS, PLAIN, STORES
 from backends.bench.statistics import MARGIN, SLOWER, UNSURE, compare, paired_ratios
 
 if TYPE_CHECKING:
@@ -66,10 +66,14 @@ class Ranking:
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The best, and what ties with it; empty where too little was measured to tell."""
-        if any(one.outcome == UNSURE for one in self.ranks):
+        """The best, and what ties with it; empty where too little was measured to set any other apart."""
+        if len(self.ranks) > 1 and all(one.outcome == UNSURE for one in self.ranks[1:]):
             return ()
         return tuple(one.configuration for one in self.ranks if one.outcome in (BEST, TIE))
+
+
+Rankings = dict[tuple[str, str], Ranking]
+"""By use and reader."""
 
 
 def candidates(figures: Iterable[Figure]) -> list[Figure]:
@@ -117,6 +121,19 @@ def rank_times(
             )
         )
     return Ranking(_use(figures[0], durable), figures[0].reader, count, tuple(ranks))
+
+
+def holding(use: str, rankings: Rankings) -> tuple[str, ...]:
+    """The leaders by our reader that lead by the plain library too, where reads can be made by it at all."""
+    ours, plain = rankings[use, OURS].leaders, rankings.get((use, PLAIN))
+    if not has_readers(use):
+        return ours
+    return tuple(name for name in ours if plain and name in plain.leaders)
+
+
+def has_readers(use: str) -> bool:
+    """Whether a use is measured by more than one reader."""
+    return use == "trade-off" or use.partition(" ")[0] in STORES
 
 
 def seconds_by_block(

@@ -35,8 +35,7 @@ def _plain_read(execution: Execution) -> None:
     one = execution.configuration
     with execution.watch.phase("read"):
         images, labels = plain.read_all(one.backend, one.codec, execution.artefact)
-    execution.tick(execution.count)
-    execution.memory.sample()
+    execution.progress(execution.count)
     execution.memory.settle()
     execution.compare_labels(labels)
     _compare_pixels(execution, images, np.arange(execution.count))
@@ -54,8 +53,7 @@ def _plain_shuffled(execution: Execution) -> None:
             with watch.phase("read"):
                 images = reader.fetch(rows)
             done += len(rows)
-            execution.tick(done)
-            execution.memory.sample()
+            execution.progress(done)
             _compare_pixels(execution, images, rows)
     finally:
         with watch.phase("close"):
@@ -95,15 +93,15 @@ def _compare_pixels(execution: Execution, images: Pixels, rows: NDArray[np.int64
 
 def _article_store(execution: Execution) -> None:
     """Store all images at once, out of memory, as the article does."""
-    images, labels = _all_images(execution), execution.source.labels(execution.count)
+    images, labels = _all_images(execution), execution.source.labels(0, execution.count)
     method = _method(execution)
+    execution.artefact.mkdir()
     with execution.watch.phase("write"):
         if execution.trial.operation == "store-one":
             article.store_one(method, execution.artefact, images[0], int(labels[0]))
         else:
             article.store_many(method, execution.artefact, images, labels)
-    execution.tick(execution.count)
-    execution.memory.sample()
+    execution.progress(execution.count)
     execution.memory.settle()
     with execution.watch.phase(UNTIMED):
         sync(execution.artefact)
@@ -115,8 +113,7 @@ def _article_read(execution: Execution) -> None:
     """Read all images into memory, as the article does."""
     with execution.watch.phase("read"):
         images, labels = _article_result(execution)
-    execution.tick(execution.count)
-    execution.memory.sample()
+    execution.progress(execution.count)
     execution.memory.settle()
     _compare_article(execution, images, labels)
 
@@ -129,18 +126,18 @@ ARTICLE: dict[str, Callable[[Execution], None]] = {
 }
 
 
-def _article_result(execution: Execution) -> tuple[Pixels, Sequence[int] | NDArray[np.generic]]:
+def _article_result(execution: Execution) -> tuple[Pixels, article.Labels]:
     if execution.trial.operation.endswith("-one"):
         image, label = article.read_one(_method(execution), execution.artefact)
         return [image], [label]
     return article.read_many(_method(execution), execution.artefact, execution.count)
 
 
-def _compare_article(execution: Execution, images: Pixels, labels: Sequence[int] | NDArray[np.generic]) -> None:
+def _compare_article(execution: Execution, images: Pixels, labels: article.Labels) -> None:
     execution.compare_labels(np.asarray(labels, np.int64))
     shape = execution.source.image_shape
     found = digests_of([image.reshape(shape) if shape else image for image in images])
-    execution.compare(found, execution.source.digests(execution.count), np.arange(execution.count))
+    execution.compare(found, execution.source.digests(0, execution.count), np.arange(execution.count))
 
 
 def _method(execution: Execution) -> str:
@@ -148,7 +145,7 @@ def _method(execution: Execution) -> str:
 
 
 def _all_images(execution: Execution) -> NDArray[np.uint8]:
-    return np.concatenate([np.array(images.pixels) for images in execution.source.images(execution.count)])
+    return np.concatenate([np.array(images.pixels) for images in execution.source.images(0, execution.count)])
 
 
 def _limit_store(execution: Execution) -> None:
@@ -161,7 +158,7 @@ def _limit_store(execution: Execution) -> None:
         with watch.phase("write"):
             write_at(file, data, end)
         end, done = end + len(data), done + len(records)
-        execution.tick(done)
+        execution.progress(done)
     with watch.phase("close"):
         os.close(file)
     execution.memory.settle()
@@ -180,7 +177,7 @@ def _limit_read(execution: Execution) -> None:
             read_at(file, buffer[: stop - start], start, str(execution.artefact))
     with watch.phase("close"):
         os.close(file)
-    execution.tick(execution.count)
+    execution.progress(execution.count)
     execution.memory.settle()
 
 
@@ -191,7 +188,7 @@ def _limit_copy(execution: Execution) -> None:
     for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
         with execution.watch.phase("copy"):
             buffer[: stop - start] = data[start:stop]
-    execution.tick(execution.count)
+    execution.progress(execution.count)
     execution.memory.settle()
 
 
@@ -211,7 +208,7 @@ def _limit_shuffled(execution: Execution) -> None:
             total = int(sizes[rows].sum())
             with execution.watch.phase("copy"):
                 np.concatenate([data[start:stop] for start, stop in runs], out=buffer[:total])
-    execution.tick(execution.count)
+    execution.progress(execution.count)
     execution.memory.settle()
 
 
@@ -225,15 +222,17 @@ LIMITS: dict[str, Callable[[Execution], None]] = {
 
 def _batch_ends(execution: Execution) -> NDArray[np.int64]:
     """Where the batches of a read in order begin and end in the artefact."""
-    ranges = list(execution.source.ranges(execution.count))
+    ranges = list(execution.source.ranges(0, execution.count))
     ends = execution.source.record_ends(execution.count, execution.configuration.codec)
-    return ends[np.array([0, *(stop for _, stop in ranges)])]
+    found: NDArray[np.int64] = ends[np.array([0, *(stop for _, stop in ranges)])]
+    return found
 
 
 def _in_memory(execution: Execution) -> NDArray[np.uint8]:
     """The bytes of the artefact; what would take too much memory is mapped and touched instead."""
     if execution.artefact.stat().st_size < machine_memory() // MEMORY_SHARE:
-        return np.fromfile(execution.artefact, np.uint8)
+        data: NDArray[np.uint8] = np.fromfile(execution.artefact, np.uint8)
+        return data
     with execution.artefact.open("rb") as file:
         data = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
     data[:: mmap.PAGESIZE].max()

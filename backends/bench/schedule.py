@@ -18,6 +18,7 @@ Turn = tuple[str, str, str]
 """Operation, cache and reader."""
 
 
+@lru_cache(4)
 def trials(plan: Plan) -> tuple[Trial, ...]:
     """All trials of a plan in the order of their execution.
 
@@ -87,14 +88,18 @@ def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
 
 
 def _ways(plan: Plan, configuration: str, operation: str) -> list[Turn]:
-    """An operation in every state of the cache and by every reader that it is measured with."""
+    """An operation in every state of the cache and by every reader that it is measured with.
+
+    The plain library's lines read one container, not the shards of several workers.
+    """
     entry = _entry(configuration)
     if operation not in entry.operations:
         return []
     if operation not in STORES:
         return [(operation, WARM, OURS)]
     caches = plan.caches if operation in entry.from_disk else (WARM,)
-    return [(operation, cache, reader) for cache in caches for reader in ((OURS, PLAIN) if entry.plain else (OURS,))]
+    readers = (OURS, PLAIN) if entry.plain and plan.workers == 1 else (OURS,)
+    return [(operation, cache, reader) for cache in caches for reader in readers]
 
 
 @lru_cache(1024)

@@ -66,56 +66,55 @@ class Source:
     staged: int
     classes: tuple[str, ...]
 
-    def ranges(self, count: int) -> Iterator[tuple[int, int]]:
-        """The batches of the first ``count`` images as ``(start, stop)``; none runs over the end of the staged."""
+    def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Images ``start`` to ``stop`` in batches as ``(start, stop)``; none runs over the end of the staged."""
         ends = np.cumsum(np.resize(self._pixel_bytes(), self.staged))
-        start = 0
-        while start < count:
+        while start < stop:
             first = start % self.staged
             before = int(ends[first - 1]) if first else 0
             fitting = int(np.searchsorted(ends, before + BATCH_BYTES, side="right")) - first
-            size = min(BATCH, count - start, max(1, fitting), self.staged - first)
+            size = min(BATCH, stop - start, max(1, fitting), self.staged - first)
             yield start, start + size
             start += size
 
-    def images(self, count: int) -> Iterator[Images]:
-        """The first ``count`` images in batches; each is valid until the next."""
-        labels, buffer = self.labels(count), np.empty(0, np.uint8)
+    def images(self, start: int, stop: int) -> Iterator[Images]:
+        """Images ``start`` to ``stop`` in batches; each is valid until the next."""
         shapes = np.load(self.folder / SHAPES)
-        ends = _ends(self._pixel_bytes(), self.staged)
-        with _opened(self.folder / PIXELS) as file:
-            for start, stop in self.ranges(count):
-                first, last = start % self.staged, start % self.staged + stop - start
-                buffer = _fetch(file, int(ends[first]), int(ends[last]), buffer)
-                data = buffer[: ends[last] - ends[first]]
-                if self.image_shape is not None:
-                    yield Images(data.reshape(-1, *self.image_shape), labels[start:stop])
-                else:
-                    cuts = (ends[first : last + 1] - ends[first]).tolist()
-                    mixed = [
-                        data[cut:end].reshape(shape)
-                        for cut, end, shape in zip(cuts, cuts[1:], shapes[first:last].tolist(), strict=False)
-                    ]
-                    yield Images(mixed, labels[start:stop])
+        for labels, data, ends, first in self._batches(PIXELS, self._pixel_bytes(), start, stop):
+            if self.image_shape is not None:
+                yield Images(data.reshape(-1, *self.image_shape), labels)
+            else:
+                cuts = ends.tolist()
+                some = shapes[first : first + len(labels)].tolist()
+                mixed = [data[cut:end].reshape(shape) for cut, end, shape in zip(cuts, cuts[1:], some, strict=False)]
+                yield Images(mixed, labels)
 
-    def records(self, count: int) -> Iterator[Records]:
-        """The files' bytes of the first ``count`` images in batches; each is valid until the next."""
-        labels, buffer = self.labels(count), np.empty(0, np.uint8)
-        ends = _ends(np.load(self.folder / RECORD_BYTES), self.staged)
-        with _opened(self.folder / RECORDS) as file:
-            for start, stop in self.ranges(count):
-                first, last = start % self.staged, start % self.staged + stop - start
+    def records(self, start: int, stop: int) -> Iterator[Records]:
+        """The files' bytes of images ``start`` to ``stop`` in batches; each is valid until the next."""
+        for labels, data, ends, _ in self._batches(RECORDS, np.load(self.folder / RECORD_BYTES), start, stop):
+            yield Records(data, ends, labels)
+
+    def digests(self, start: int, stop: int) -> NDArray[np.uint64]:
+        """The digests of images ``start`` to ``stop``, ``(n,)`` uint64."""
+        found: NDArray[np.uint64] = np.load(self.folder / DIGESTS).take(np.arange(start, stop), mode="wrap")
+        return found
+
+    def labels(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The labels of images ``start`` to ``stop``, ``(n,)`` int64."""
+        found: NDArray[np.int64] = np.load(self.folder / LABELS).take(np.arange(start, stop), mode="wrap")
+        return found
+
+    def _batches(
+        self, name: str, sizes: NDArray[np.int64], start: int, stop: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], int]]:
+        """Of each batch the labels, bytes and where the images in them end, and the first staged image."""
+        labels, buffer, ends = self.labels(start, stop), np.empty(0, np.uint8), _ends(sizes, self.staged)
+        with _opened(self.folder / name) as file:
+            for low, high in self.ranges(start, stop):
+                first, last = low % self.staged, low % self.staged + high - low
                 buffer = _fetch(file, int(ends[first]), int(ends[last]), buffer)
                 offsets = ends[first : last + 1] - ends[first]
-                yield Records(buffer[: offsets[-1]], offsets, labels[start:stop])
-
-    def digests(self, count: int) -> NDArray[np.uint64]:
-        """The digests of the first ``count`` images, ``(count,)`` uint64."""
-        return np.resize(np.load(self.folder / DIGESTS), count)
-
-    def labels(self, count: int) -> NDArray[np.int64]:
-        """The labels of the first ``count`` images, ``(count,)`` int64."""
-        return np.resize(np.load(self.folder / LABELS), count)
+                yield labels[low - start : high - start], buffer[: offsets[-1]], offsets, first
 
     def record_ends(self, count: int, codec: str) -> NDArray[np.int64]:
         """Where the first ``count`` images end, laid end to end as pixels (``raw``) or files (``source``).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ FASTER, SLOWER, TIE, UNSURE = "faster", "slower", "tie", "unsure"
 
 _FEWEST = 3
 """Fewer values have no interval, fewer pairs no winner."""
+_ROBUST = 9
+"""The fewest values whose least and most can be left out of a 95 % interval of the median."""
+_HUGE = 700.0
 _EXACT = 50
 _LEVEL = 0.025
 _NORMAL = 1.959964
@@ -31,7 +34,7 @@ class Comparison:
     Attributes
     ----------
     ratio, low, high
-        Geometric mean of the paired ratios and its 95 % interval; None without pairs, and with too few.
+        Typical paired ratio and its 95 % interval; None with too few pairs.
     outcome
         ``faster`` or ``slower`` where the whole interval lies outside 1 +- 3 %, ``unsure`` where there are fewer than
         three pairs, else ``tie``.
@@ -98,19 +101,22 @@ def paired_ratios(one: Mapping[int, float], other: Mapping[int, float]) -> list[
 def compare(ratios: Iterable[float]) -> Comparison:
     """Judge paired ratios, one thing's seconds by the other's, each pair of one block.
 
-    The interval is Student's t on the logarithms: a bootstrap of three ratios would find a winner between equals in
-    one of four cases.
+    Up to eight pairs have Student's t interval of the mean logarithm: a bootstrap of three ratios would find a winner
+    between equals in one of four cases.  From nine on it is the sign test's interval of the median, which a disturbed
+    block or two do not widen.
     """
     found = list(ratios)
     logs = [math.log(ratio) for ratio in usable(found)]
     pairs, dropped = len(logs), len(found) - len(logs)
-    if not logs:
-        return Comparison(None, None, None, UNSURE, 0, dropped)
-    centre = fmean(logs)
     if pairs < _FEWEST:
-        return Comparison(math.exp(centre), None, None, UNSURE, pairs, dropped)
-    half = student(pairs - 1) * stdev(logs) / math.sqrt(pairs)
-    low, high = math.exp(centre - half), math.exp(min(700.0, centre + half))
+        return Comparison(math.exp(fmean(logs)) if logs else None, None, None, UNSURE, pairs, dropped)
+    if pairs < _ROBUST:
+        centre, half = fmean(logs), student(pairs - 1) * stdev(logs) / math.sqrt(pairs)
+        ends = (centre - half, centre + half)
+    else:
+        centre, rank = median(logs), _sign_rank(pairs)
+        ends = sorted(logs)[rank], sorted(logs)[-1 - rank]
+    low, high = (math.exp(min(end, _HUGE)) for end in ends)
     outcome = FASTER if high < 1 / MARGIN else SLOWER if low > MARGIN else TIE
     return Comparison(math.exp(centre), low, high, outcome, pairs, dropped)
 
@@ -122,6 +128,14 @@ def _bootstrap_rank(n: int) -> int:
         return max(0, math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2))
     middle = (n + 1) // 2
     return next(place for place in range(n) if _at_least(middle, n, (place + 1) / n) > _LEVEL)
+
+
+@lru_cache(256)
+def _sign_rank(n: int) -> int:
+    """The last place, from 0, of the ordered value that the median of all there could be is below in 2.5 % at most."""
+    if n > _EXACT:
+        return math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2) - 1
+    return max(place for place in range(n) if _at_least(n - place, n, 0.5) <= _LEVEL)
 
 
 def _at_least(successes: int, n: int, chance: float) -> float:

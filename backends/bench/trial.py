@@ -6,6 +6,7 @@ import mmap
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,24 @@ from backends.bench import operations, references
 from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
 from backends.bench.execution import Execution
-from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, PLAIN, Measurement, Trial
+from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, PLAIN, Measurement, Trial
 from backends.bench.memory import MemoryWatch
 from backends.bench.page_cache import make_cold, make_warm
 from backends.bench.source import Source
 from backends.bench.stopwatch import UNTIMED, Stopwatch
+from backends.bench.workers import perform_shared
 from backends.registry import LIMIT, backend_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Perform = Callable[[Execution], None]
+
+
+SHARED = ("store", "read", "shuffled")
+"""Operations that workers can share."""
+
+COUNTER_BYTES = 8 * MOST_WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +43,13 @@ class Task:
     artefact
         The container that a store makes and a read reads.
     counter
-        A file of eight bytes that holds the number of images done so far.
+        A file of ``COUNTER_BYTES`` that holds the number of images that each worker has done so far.
     batch, seed
         Of shuffled reads.
     loop_bytes
         What a store that is looped may write besides its artefact.
+    workers
+        Processes that share the work, where there is enough of it.
     """
 
     trial: Trial
@@ -49,11 +59,17 @@ class Task:
     batch: int = 256
     seed: int = 0
     loop_bytes: int = 0
+    workers: int = 1
 
     @property
     def rehearsal(self) -> Path:
-        """A container of one image that is stored and read before the clock starts."""
+        """A folder for a container of one image, which is stored and read before the clock starts."""
         return self.artefact.with_name(f"{self.artefact.name}.{self.trial.aspect.replace(' ', '-')}")
+
+    @property
+    def decoded(self) -> Path:
+        """The folder of the digests of what a lossy codec's records decode to."""
+        return self.artefact.with_name(f"{self.artefact.name}.decoded")
 
     @property
     def loops(self) -> Path:
@@ -63,7 +79,7 @@ class Task:
     @property
     def made(self) -> tuple[Path, ...]:
         """All that the trial may leave behind."""
-        stored = (self.artefact, operations.decoded_digests(self.artefact), self.loops)
+        stored = (self.artefact, self.decoded, self.loops)
         return (*(stored if self.trial.reads is None else ()), self.rehearsal)
 
 
@@ -80,9 +96,23 @@ def execute(task: Task) -> Measurement:
     configuration, perform = Configuration.parse(trial.configuration), _method(trial)
     with _counter(task.counter) as tick:
         execution = Execution(
-            trial, task.source, configuration, task.artefact, Stopwatch(), MemoryWatch(), tick, task.batch, task.seed
+            trial=trial,
+            source=task.source,
+            configuration=configuration,
+            artefact=task.artefact,
+            watch=Stopwatch(),
+            memory=MemoryWatch(),
+            tick=tick,
+            batch=task.batch,
+            seed=task.seed,
+            start=0,
+            stop=trial.count,
+            decoded=task.decoded,
+            workers=min(task.workers, trial.count) if trial.operation in SHARED and not _is_reference(trial) else 1,
         )
         _rehearse(execution, task.rehearsal, perform)
+        if execution.workers > 1:
+            perform = partial(perform_shared, perform=perform)
         resident = None
         if trial.reads is not None:
             resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
@@ -134,17 +164,28 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
 
 def _method(trial: Trial) -> Perform:
     """What does the operation: our reader and writer, the plain library, or a reference."""
-    backend = Configuration.parse(trial.configuration).backend
-    if backend == LIMIT:
-        return references.LIMITS[trial.operation]
-    if backend_entry(backend).reference:
-        return references.ARTICLE[trial.operation]
+    if _is_reference(trial):
+        limit = Configuration.parse(trial.configuration).backend == LIMIT
+        return (references.LIMITS if limit else references.ARTICLE)[trial.operation]
     return (references.PLAIN_READS if trial.reader == PLAIN else operations.OURS)[trial.operation]
 
 
-def _rehearse(execution: Execution, path: Path, perform: Perform) -> None:
+def _is_reference(trial: Trial) -> bool:
+    return backend_entry(Configuration.parse(trial.configuration).backend).reference
+
+
+def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
     """Store one image and do the operation on it, so that what libraries load on first use is in no figure."""
-    one = replace(execution, trial=replace(execution.trial, count=1), artefact=path, tick=lambda done: None)
+    folder.mkdir()
+    one = replace(
+        execution,
+        trial=replace(execution.trial, count=1),
+        artefact=folder / "container",
+        decoded=folder / "decoded",
+        stop=1,
+        workers=1,
+        tick=lambda worker, done: None,
+    )
     if execution.trial.reads is not None:
         _method(replace(execution.trial, operation="store", reader="ours"))(one)
     perform(one)
@@ -166,12 +207,12 @@ def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -
 
 
 @contextmanager
-def _counter(path: Path) -> Iterator[Callable[[int], None]]:
-    """A function that makes the number of images done visible to the job, at the cost of one store to memory."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
+def _counter(path: Path) -> Iterator[Callable[[int, int], None]]:
+    """A function that makes the images done by each worker visible to the job, at the cost of one store to memory."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
 
-        def tick(done: int) -> None:
-            struct.pack_into("=q", shared, 0, done)
+        def tick(worker: int, done: int) -> None:
+            struct.pack_into("=q", shared, 8 * worker, done)
 
-        tick(0)
+        shared[:] = bytes(COUNTER_BYTES)
         yield tick

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backends import units
-from backends.bench.configuration import is_lossless
 from backends.bench.measurement import COLD, OURS, PLAIN, STORES
 from backends.bench.payback import payback, payback_sentences
 from backends.bench.prediction import DURABLE, predict
 from backends.bench.ranking import (
-    BEHIND,
     Ranking,
+    Rankings,
     candidates,
+    holding,
     pareto_front,
     rank_sizes,
     rank_times,
     rank_trade_off,
 )
+from backends.bench.sentences import EARLY, sentences
 from backends.bench.statistics import UNSURE
 from backends.bench.summary import summarise
 from backends.registry import LIMIT
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
     from backends.bench.prediction import Prediction
     from backends.bench.summary import Figure
     from backends.datasets.facts import DatasetFacts
-
-EARLY = "So far, too early to tell."
-
-_TITLES = {
-    "store": "Fastest to store",
-    "read": "Fastest to read in order",
-    "shuffled": "Fastest to read shuffled",
-    "labels": "Fastest to read the labels",
-    "store-one": "Fastest to store one image",
-    "read-one": "Fastest to read one image",
-    "disk": "Smallest on disk",
-    "trade-off": "Best trade-off",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +102,14 @@ def decide(
     chosen, recommended = _choice(rankings)
     scaled = source_seconds / source_images * images if source_seconds is not None and source_images else None
     pays = payback(chosen, predictions, facts, scaled, free_bytes) if chosen else None
-    uses = dict.fromkeys(use for use, _ in rankings if use not in ("store durable", "files"))
-    said = [_sentence(use, rankings, images) for use in uses]
+    front = pareto_front(speed, disk) if speed and disk else ()
+    said = sentences(rankings, plan.weights, front, images)
     return Verdict(
         complete=True,
         images=images,
         rankings=tuple(rankings.values()),
         predictions=tuple(predictions.values()),
-        front=pareto_front(speed, disk) if speed and disk else (),
+        front=front,
         recommended=recommended,
         payback=pays,
         sentences=(*said, *(payback_sentences(pays) if pays else ())),
@@ -136,10 +123,6 @@ def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None
         if one.configuration.startswith(f"{LIMIT}+") and (one.operation, one.cache, one.count) == same:
             return figure.seconds / one.seconds if figure.seconds and one.seconds else None
     return None
-
-
-Rankings = dict[tuple[str, str], Ranking]
-"""By use and reader."""
 
 
 def _rankings(
@@ -177,72 +160,10 @@ def _undecided(ranking: Ranking) -> Ranking:
     return replace(ranking, ranks=tuple(replace(one, outcome=UNSURE) for one in ranking.ranks))
 
 
-def _holding(use: str, rankings: Rankings) -> tuple[str, ...]:
-    """The leaders by our reader that lead by the plain library too, where reads can be made by it at all."""
-    ours, plain = rankings[use, OURS].leaders, rankings.get((use, PLAIN))
-    if not _has_readers(use):
-        return ours
-    return tuple(name for name in ours if plain and name in plain.leaders)
-
-
-def _has_readers(use: str) -> bool:
-    return use == "trade-off" or use.partition(" ")[0] in STORES
-
-
 def _choice(rankings: Rankings) -> tuple[str | None, str | None]:
     """Which conversion to work out, and whether it is recommended: the plain library's best where readers differ."""
     if ("trade-off", OURS) not in rankings:
         return None, None
-    if holding := _holding("trade-off", rankings):
-        return holding[0], holding[0]
+    if both := holding("trade-off", rankings):
+        return both[0], both[0]
     return rankings.get(("trade-off", PLAIN), rankings["trade-off", OURS]).ranks[0].configuration, None
-
-
-def _sentence(use: str, rankings: Rankings, images: int) -> str:
-    """``Fastest to read shuffled: hdf5+raw; lmdb+raw follows at 1.4x; about 3.2 s for 50,000 images.``"""
-    title = _title(use)
-    if (use, OURS) not in rankings:
-        return f"{title}: measured with the plain library only."
-    ours, plain = rankings[use, OURS], rankings.get((use, PLAIN))
-    if not ours.leaders:
-        return f"{title}: not decided; three repeats and two sizes are needed."
-    holding = _holding(use, rankings)
-    if not _has_readers(use) or holding:
-        return f"{title}: {_leaders(holding)}{_next(ours)}{_amount(ours, images)}."
-    head = f"{title} with this program's reader: {_leaders(ours.leaders)}{_next(ours)}{_amount(ours, images)}"
-    if plain is None:
-        return f"{head}; the plain library was not measured."
-    if not plain.leaders:
-        return f"{head}; with the plain library it is not decided."
-    better = "better" if use == "trade-off" else "faster"
-    return f"{head}; with the plain library {better}: {_leaders(plain.leaders)}."
-
-
-def _title(use: str) -> str:
-    operation, _, cache = use.partition(" ")
-    return _TITLES[operation] + (", from disk" if cache == COLD else "")
-
-
-def _leaders(names: Sequence[str]) -> str:
-    said = [name if is_lossless(name) else f"{name} (lossy)" for name in names]
-    if len(said) == 1:
-        return said[0]
-    return f"{', '.join(said[:-1])} and {said[-1]}, which tie"
-
-
-def _next(ranking: Ranking) -> str:
-    """How far behind the first one that does not tie is."""
-    behind = next((one for one in ranking.ranks if one.outcome == BEHIND), None)
-    return f"; {behind.configuration} follows at {units.ratio(behind.ratio)}" if behind else ""
-
-
-def _amount(ranking: Ranking, images: int) -> str:
-    """What the best takes, in what it is counted in."""
-    best = ranking.ranks[0]
-    if ranking.use == "trade-off" or best.predicted is None:
-        return ""
-    value = best.predicted.value
-    amount = units.capacity(value) if ranking.use == "disk" else units.spoken(value)
-    return f"; about {amount} for {images:,} images" + (
-        f" (unsure: {best.predicted.unsure})" if best.predicted.unsure else ""
-    )

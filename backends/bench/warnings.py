@@ -75,8 +75,9 @@ def _short(plan: Plan, measurements: Iterable[Measurement]) -> str | None:
         return None
     configuration, aspect, count = min(short, key=lambda cell: short[cell])
     least = units.seconds(short[configuration, aspect, count])
+    many = "1 figure rests" if len(short) == 1 else f"{len(short):,} figures rest"
     return (
-        f"{len(short):,} figures rest on less than {units.seconds(SHORT_SECONDS)} each, {configuration} {aspect} at "
+        f"{many} on less than {units.seconds(SHORT_SECONDS)}, {configuration} {aspect} at "
         f"{_images(count)} on {least}: choose more images."
     )
 

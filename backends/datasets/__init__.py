@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from backends.datasets.base import Dataset
     from backends.datasets.discover import open_dataset
-    from backends.datasets.facts import DatasetFacts
 
-__all__ = ["Dataset", "DatasetFacts", "open_dataset"]
+__all__ = ["Dataset", "open_dataset"]
 
 _HOMES = {
     "Dataset": "backends.datasets.base",
-    "DatasetFacts": "backends.datasets.facts",
     "open_dataset": "backends.datasets.discover",
 }
 

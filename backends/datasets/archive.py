@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backends.datasets.batch_files import FILE_BYTES
 from backends.datasets.pickled_array import printable
-from backends.datasets.regular_file import kind_of, open_regular, reading
-from backends.datasets.streams import GZIP, Broken, GzipStream, PlainStream, Stream
+from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
+from backends.datasets.streams import GZIP, Broken, GzipStream, PlainStream
 from backends.errors import DatasetDamaged, DatasetNotFound
 
 if TYPE_CHECKING:
@@ -25,23 +23,6 @@ TOTAL_BYTES = 512 << 20
 TRAILER = 16 << 20
 """Zeros that may follow the end of an archive."""
 
-_WITHOUT_DATA = (
-    tarfile.LNKTYPE,
-    tarfile.SYMTYPE,
-    tarfile.CHRTYPE,
-    tarfile.BLKTYPE,
-    tarfile.DIRTYPE,
-    tarfile.FIFOTYPE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A file whose bytes come next; an empty name for what is of no use."""
-
-    name: str
-    size: int
-
 
 def is_archive(head: bytes) -> bool:
     """Whether a file that begins with ``head`` (512 bytes) may be a tar archive, gzipped or not."""
@@ -49,7 +30,7 @@ def is_archive(head: bytes) -> bool:
 
 
 class TarFiles:
-    """The regular files of an archive, at its top or one folder below, by their bare names.
+    """As ``FolderFiles``, of an archive: its regular files, at its top or one folder below, by their bare names.
 
     Raises
     ------
@@ -63,9 +44,10 @@ class TarFiles:
         with reading(path):
             gzipped = self._file.read(2) == GZIP
             self._file.seek(0)
-        self._stream: Stream = GzipStream(self._file) if gzipped else PlainStream(self._file)
+        self._stream = GzipStream(self._file) if gzipped else PlainStream(self._file)
         self._restart = self._stream.bookmark()
-        self._found: dict[str, tuple[Callable[[], None], int]] = {}
+        self._ahead = 0
+        self._found: dict[str, tuple[Callable[[], object], int]] = {}
 
     def where(self, name: str) -> str:
         return f"{name} in {self.path}"
@@ -82,31 +64,28 @@ class TarFiles:
         """
         seen: list[str] = []
         with self._guarded():
-            for member in self._members():
-                if member.name in wanted:
-                    return member.name
-                seen.append(printable(member.name))
-                self._stream.skip(_padded(member.size))
+            for name, _ in self._members():
+                if name in wanted:
+                    return name
+                seen.append(printable(name))
         names = ", ".join([name for name in seen if name][:3]) or "nothing"
         raise self._foreign(f"holds no known dataset (it has {names})")
 
     def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         self._found.clear()
         with self._guarded():
-            for member in self._members():
-                if member.name not in wanted:
-                    self._stream.skip(_padded(member.size))
+            for name, size in self._members():
+                if name not in wanted:
                     continue
-                if member.name in self._found:
-                    raise Broken(f"has {member.name} twice")
-                if member.size > FILE_BYTES:
-                    raise Broken(f"has a {member.name} of {member.size:,} bytes, more than any CIFAR batch")
-                self._found[member.name] = self._stream.bookmark(), member.size
-                data = self._exactly(member.size)
-                yield member.name, data
-                del data  # before the next one is read
-                self._stream.skip(_padded(member.size) - member.size)
-            self._check_end()
+                if name in self._found:
+                    raise Broken(f"has {name} twice")
+                if size > FILE_BYTES:
+                    raise Broken(f"has a {name} of {size:,} bytes, more than any CIFAR batch")
+                self._found[name] = self._stream.bookmark(), size
+                self._ahead -= size
+                yield name, self._exactly(size)
+            if len(self._stream.read(TRAILER + 1)) > TRAILER:  # to the end, where gzip's checksum is compared
+                raise Broken("has more data behind its end")
 
     def load(self, name: str) -> bytes:
         go_back, size = self._found[name]
@@ -125,8 +104,11 @@ class TarFiles:
         except Broken as reason:
             raise DatasetDamaged(f"{self.path} {reason}: get the archive again.") from None
 
-    def _members(self) -> Iterator[_Member]:
-        """Every member, the stream at its first byte; whoever asks for the next has gone past its padded size."""
+    def _members(self) -> Iterator[tuple[str, int]]:
+        """Name (empty for what is of no use) and size of every member, the stream at its first byte.
+
+        Whoever reads on takes what was read from ``_ahead``, the bytes up to the next header.
+        """
         self._restart()
         passed = 0
         for _ in range(MEMBERS):
@@ -138,13 +120,15 @@ class TarFiles:
                 raise self._foreign(f"is {kind_of(head) or 'data of an unknown kind'} in gzip, no archive")
             if info is None:
                 raise Broken(f"is broken: no tar header at byte {passed:,}")
-            size = 0 if info.type in _WITHOUT_DATA else info.size
+            size = 0 if info.isdir() or info.issym() or info.islnk() or info.isdev() else info.size
             if size < 0:
                 raise Broken("is broken: a file has fewer than no bytes")
-            passed += BLOCK + _padded(size)
+            self._ahead = -(-size // BLOCK) * BLOCK
+            passed += BLOCK + self._ahead
             if passed > TOTAL_BYTES:
                 raise self._foreign(f"unpacks to more than {TOTAL_BYTES >> 20} MiB, which CIFAR does not")
-            yield _Member(_bare_name(info), size)
+            yield _bare_name(info), size
+            self._stream.skip(self._ahead)
         raise self._foreign(f"has more than {MEMBERS:,} files, which CIFAR has not")
 
     def _foreign(self, reason: str) -> DatasetNotFound:
@@ -156,23 +140,12 @@ class TarFiles:
             raise Broken("is truncated: it ends in the middle of a file")
         return data
 
-    def _check_end(self) -> None:
-        """Read what follows the last file, so that gzip's checksum is compared."""
-        for _ in range(0, TRAILER, 1 << 20):
-            if not self._stream.read(1 << 20):
-                return
-        raise Broken("has more data behind its end")
-
 
 def _header(block: bytes) -> tarfile.TarInfo | None:
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return None
-
-
-def _padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
 
 
 def _bare_name(info: tarfile.TarInfo) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from backends.errors import DatasetDamaged
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     import numpy as np
@@ -53,16 +52,17 @@ class Decoded:
 class Dataset(ABC):
     """One split of a set of images with labels.  An image's id is its position, from 0."""
 
-    count: int
-    image_shape: tuple[int, int, int] | None
-    """``(height, width, channels)`` where all images have one, else None."""
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]
-    """``(count,)`` int64; -1 where an image has none."""
+    def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
+        self._facts = facts
+        self.count = facts.count
+        self.image_shape = facts.image_shape
+        self.classes = facts.classes
+        self.labels = labels
+        """``(count,)`` int64; -1 where an image has none."""
 
-    @abstractmethod
     def facts(self) -> DatasetFacts:
         """What this dataset is, as plain data."""
+        return self._facts
 
     def survey(self) -> DatasetFacts:
         """The facts with shapes and raw bytes, for which a folder looks into pictures drawn at random."""
@@ -99,7 +99,5 @@ class Dataset(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -3,61 +3,42 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from backends.datasets.regular_file import open_regular, reading
+from backends.datasets.regular_file import FILE_BYTES, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-FILE_BYTES = 256 << 20
-"""No batch is larger; CIFAR-100's one training file has 155 MB."""
 
+class FolderFiles:
+    """The files of one folder, read whole, one at a time; nothing stays open."""
 
-class BatchFiles(Protocol):
-    """Named files that are read whole, one at a time."""
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def where(self, name: str) -> str:
         """The file as an error names it."""
+        return str(self.path / name)
 
     def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Each of the ``wanted`` files that is there, with its bytes, in the order that is fastest."""
+        for name in wanted:
+            with suppress(DatasetNotFound):
+                yield name, _read_whole(self.path / name)
 
     def load(self, name: str) -> bytes:
         """The bytes of one file that ``scan`` found."""
-
-    def close(self) -> None:
-        """Release what is open.  May be called twice."""
-
-
-class FolderFiles:
-    """The files of one folder; nothing stays open."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def where(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def scan(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        for name in wanted:
-            try:
-                data = _read_whole(self.folder / name)
-            except DatasetNotFound:
-                continue
-            yield name, data
-            del data  # before the next one is read
-
-    def load(self, name: str) -> bytes:
         try:
-            return _read_whole(self.folder / name)
+            return _read_whole(self.path / name)
         except DatasetNotFound as error:
             raise DatasetDamaged(f"{self.where(name)} is gone since it was opened: put it back.") from error
 
     def close(self) -> None:
-        return
+        """Release what is open.  May be called twice."""
 
 
 def _read_whole(path: Path) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.datasets import cifar, folder, sample
-from backends.datasets.found import Found, Listing
-from backends.datasets.regular_file import is_folder, kind_of, open_regular, reading, special
+from backends.datasets.archive import is_archive
+from backends.datasets.batch_files import FolderFiles
+from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
 from backends.errors import DatasetNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -18,17 +18,10 @@ if TYPE_CHECKING:
 
     from backends.datasets.base import Dataset
 
-FOLDERS: tuple[Callable[[Listing], list[Found]], ...] = (cifar.find_in_folder, folder.find_in_folder)
-"""Recognisers of folders; the first that finds something wins."""
-
-FILES: tuple[Callable[[Path, bytes], Found | None], ...] = (cifar.find_in_archive,)
-"""Recognisers of files, by path and first bytes."""
-
 KNOWN = (
     "a folder of JPEG, PNG, BMP or WebP pictures, at most two levels down, "
     "or CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"
 )
-LISTED = 10_000
 
 
 def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable[[], bool] = lambda: False) -> Dataset:
@@ -58,18 +51,13 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
     """
     if path == sample.NAME:
         return sample.Sample(split)
-    return find_dataset(path).open(str(path), split, cancelled)
-
-
-def find_dataset(path: str | Path) -> Found:
-    """What lies at ``path``, without reading a pixel.  Raises as ``open_dataset`` does."""
     place = _absolute(path)
     with reading(place):
         mode = place.stat().st_mode
     if stat.S_ISDIR(mode):
-        return _find_in_folder(place)
+        return _open_folder(place, str(path), split, cancelled)
     if stat.S_ISREG(mode):
-        return _find_file(place)
+        return _open_file(place, str(path), split)
     raise DatasetNotFound(f"{place} is {special(mode)}, not a folder or a file: name {KNOWN}.")
 
 
@@ -80,42 +68,28 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - neither raises nor follows links
 
 
-def _find_in_folder(folder: Path) -> Found:
-    listing = _list(folder)
-    for recogniser in FOLDERS:
-        found = recogniser(listing)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            choices = " or ".join(str(one.location) for one in found)
-            raise UsageError(f"{folder} holds {len(found)} datasets: name {choices}.")
-    raise DatasetNotFound(f"{folder} holds no known dataset ({_brief(listing)}): name {KNOWN}.")
-
-
-def _find_file(path: Path) -> Found:
-    with open_regular(path) as file, reading(path):
-        head = file.read(512)
-    for recogniser in FILES:
-        found = recogniser(path, head)
-        if found is not None:
-            return found
-    kind = "empty" if not head else kind_of(head) or "of an unknown kind"
-    hint = f"name the folder {path.parent} instead" if cifar.is_batch_name(path.name) else f"name {KNOWN}"
-    raise DatasetNotFound(f"{path} is no dataset (it is {kind}): {hint}.")
-
-
-def _list(folder: Path) -> Listing:
-    files: list[str] = []
-    folders: list[str] = []
-    with reading(folder), os.scandir(folder) as entries:
-        for entry in islice(entries, LISTED):
-            (folders if is_folder(entry) else files).append(entry.name)
-    return Listing(folder, tuple(sorted(files)), tuple(sorted(folders)))
-
-
-def _brief(listing: Listing) -> str:
-    names = [*(f"{name}/" for name in listing.folders), *listing.files]
-    if not names:
-        return "it is empty"
+def _open_folder(place: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
+    files, folders = list_folder(place)
+    found = cifar.find_editions(place, files, folders)
+    if len(found) == 1:
+        ((edition, batches),) = found
+        return cifar.CIFAR(FolderFiles(batches), edition, path, split)
+    if found:
+        choices = " or ".join(str(batches) for _, batches in found)
+        raise UsageError(f"{place} holds {len(found)} datasets: name {choices}.")
+    if folder.holds_picture(place):
+        return folder.Pictures(place, path, split, cancelled)
+    names = [*(f"{name}/" for name in folders), *files]
     more = ", ..." if len(names) > 3 else ""
-    return f"it has {', '.join(name[:40] for name in names[:3])}{more}"
+    brief = f"it has {', '.join(name[:40] for name in names[:3])}{more}" if names else "it is empty"
+    raise DatasetNotFound(f"{place} holds no known dataset ({brief}): name {KNOWN}.")
+
+
+def _open_file(place: Path, path: str, split: str | None) -> Dataset:
+    with open_regular(place) as file, reading(place):
+        head = file.read(512)
+    if is_archive(head):
+        return cifar.open_archive(place, path, split)
+    kind = "empty" if not head else kind_of(head) or "of an unknown kind"
+    hint = f"name the folder {place.parent} instead" if cifar.is_batch_name(place.name) else f"name {KNOWN}"
+    raise DatasetNotFound(f"{place} is no dataset (it is {kind}): {hint}.")

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
-import xxhash
 
 from backends.codecs.pictures import Probe, decode_picture, probe_picture
 from backends.datasets.base import Dataset, Decoded, Failure
 from backends.datasets.facts import DatasetFacts
-from backends.datasets.folder_scan import PictureFiles, is_picture, is_picture_name, scan
-from backends.datasets.found import Found
-from backends.datasets.regular_file import is_folder, open_regular, reading
+from backends.datasets.folder_scan import is_picture, is_picture_name, scan
+from backends.datasets.regular_file import FILE_BYTES, is_folder, list_folder, open_regular, reading
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
 
@@ -30,17 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.datasets.found import Listing
-
 KIND = "picture folder"
 SPLITS = ("train", "val", "valid", "validation", "test")
 """Names of folders that are splits, the default first."""
 
 WHOLE = "all"
 """The one split of a folder without such folders."""
-
-FILE_BYTES = 256 << 20
-"""No picture file may be larger."""
 
 PROBED = 1000
 """Headers that a survey looks at."""
@@ -49,23 +41,16 @@ THREADS = 2
 THREADED_BYTES = 16 << 10
 """Files of this size on average are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
 
-_ENTRIES, _SNIFFED = 10_000, 10
-"""Of each folder, what is looked at to recognise pictures: entries, and files without a known suffix."""
+_SNIFFED = 10
+"""Files without a known suffix that are looked into to recognise a folder of pictures."""
 
 _Seen = TypeVar("_Seen")
 
 
-def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[[], bool] = lambda: False) -> Pictures:
-    """List all splits of a folder, and open one.
+class Pictures(Dataset):
+    """One split of a folder of pictures, of any formats and sizes; the first where ``split`` is None.
 
-    Parameters
-    ----------
-    path
-        As the user wrote it.
-    split
-        ``train`` where None and there is one, else the first.
-    cancelled
-        Asked about every thousand files.
+    Opening lists all splits, without looking into pictures, and asks ``cancelled`` now and then.  Nothing stays open.
 
     Raises
     ------
@@ -78,72 +63,39 @@ def open_folder(folder: Path, path: str, split: str | None, cancelled: Callable[
     Cancelled
         ``cancelled`` said so.
     """
-    places, beside = _splits(folder)
-    found = {name: scan(place, cancelled) for name, place in places.items()}
-    found = {name: files for name, files in found.items() if len(files.sizes)}
-    if not found:
-        raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
-    split = next(iter(found)) if split is None else split
-    if split not in found:
-        raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
-    files = found[split]
-    if beside:
-        more = ", ..." if len(beside) > 3 else ""
-        note = f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."
-        files = replace(files, notes=(*files.notes, note))
-    counts = {name: len(files.sizes) for name, files in found.items()}
-    return Pictures(places[split], files, path, split, counts)
 
-
-def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The folders of the splits, the default first, and the names of the other folders."""
-    with reading(folder), os.scandir(folder) as entries:
-        names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
-    splits = {name: folder / name for name in SPLITS if name in names}
-    return (splits, sorted(names - splits.keys())) if splits else ({WHOLE: folder}, [])
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    id: int
-    pixels: NDArray[np.uint8]
-    data: bytes
-
-
-class Pictures(Dataset):
-    """One split of a folder of pictures, of any formats and sizes.  Nothing stays open."""
-
-    image_shape = None
-
-    def __init__(self, folder: Path, files: PictureFiles, path: str, split: str, splits: dict[str, int]) -> None:
-        self.count = len(files.sizes)
-        self.classes = files.classes
-        self.labels = files.labels
-        self._folder = folder
-        self._files = files
+    def __init__(self, folder: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> None:
+        places, beside = _splits(folder)
+        found = {name: scan(place, cancelled) for name, place in places.items()}
+        found = {name: files for name, files in found.items() if len(files.sizes)}
+        if not found:
+            raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
+        split = next(iter(found)) if split is None else split
+        if split not in found:
+            raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
+        self._folder, self._files = places[split], found[split]
         self._survey: DatasetFacts | None = None
-        self._facts = DatasetFacts(
+        classes, labels = self._files.classes, self._files.labels
+        facts = DatasetFacts(
             path=path,
             kind=KIND,
             split=split,
-            splits=splits,
-            count=self.count,
+            splits={name: len(files.sizes) for name, files in found.items()},
+            count=len(labels),
             image_shape=None,
             raw_bytes=None,
-            classes=self.classes,
-            class_counts=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()) if self.classes else (),
-            fingerprint=_fingerprint(files),
-            source=str(folder),
-            source_bytes=int(files.sizes.sum()),
-            notes=files.notes,
+            classes=classes,
+            class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()) if classes else (),
+            fingerprint=self._files.fingerprint(),
+            source=str(self._folder),
+            source_bytes=int(self._files.sizes.sum()),
+            notes=(*self._files.notes, *beside),
         )
+        super().__init__(facts, labels)
 
     def name(self, id_: int) -> str:
         """The file of an image, relative to the folder of the split; undecodable bytes as surrogates."""
-        return self._files.names[id_]
-
-    def facts(self) -> DatasetFacts:
-        return self._facts
+        return self._files.name(id_)
 
     def survey(self) -> DatasetFacts:
         if self._survey is None:
@@ -157,15 +109,15 @@ class Pictures(Dataset):
         with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(THREADS) as pool:
             each = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
             looks = list(each(partial(self._decode, keep=source), ids.tolist()))
-        read = [look for look in looks if not isinstance(look, Failure)]
-        done = np.array([one.id for one in read], np.int64)
-        labels = self.labels[done]
+        done = [look for look in looks if not isinstance(look, Failure)]
+        failures = tuple(look for look in looks if isinstance(look, Failure))
+        read = np.array([id_ for id_, _, _ in done], np.int64)
+        labels = self.labels[read]
         records = None
         if source:
-            data = np.frombuffer(b"".join([one.data for one in read]), np.uint8)
-            records = Records(data, offsets_of([len(one.data) for one in read]), labels)
-        failures = tuple(look for look in looks if isinstance(look, Failure))
-        return Decoded(done, Images([one.pixels for one in read], labels), records, failures)
+            data = np.frombuffer(b"".join([data for _, _, data in done]), np.uint8)
+            records = Records(data, offsets_of([len(data) for _, _, data in done]), labels)
+        return Decoded(read, Images([pixels for _, pixels, _ in done], labels), records, failures)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
         found = self.decode(ids)
@@ -175,15 +127,15 @@ class Pictures(Dataset):
             )
         return found.images
 
-    def _decode(self, id_: int, keep: bool) -> _Read | Failure:
-        def read(file: BinaryIO) -> _Read:
+    def _decode(self, id_: int, keep: bool) -> tuple[int, NDArray[np.uint8], bytes] | Failure:
+        def read(file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
             size = os.fstat(file.fileno()).st_size
             if size != self._files.sizes[id_]:
                 raise PictureDamaged("it has changed since the folder was opened")
             if size > FILE_BYTES:
                 raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
             data = file.read(size)
-            return _Read(id_, decode_picture(data).pixels, data if keep else b"")
+            return id_, decode_picture(data).pixels, data if keep else b""
 
         return self._look(id_, read)
 
@@ -200,13 +152,16 @@ class Pictures(Dataset):
             return Failure(id_, name, str(error))
 
 
-def _fingerprint(files: PictureFiles) -> str:
-    """A digest of classes, names, sizes and labels; no picture is read."""
-    digest = xxhash.xxh3_128(json.dumps(files.classes).encode())
-    digest.update(files.names.text)
-    for column in (files.names.ends, files.sizes, files.labels):
-        digest.update(column.astype("<i8").tobytes())
-    return digest.hexdigest()
+def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The folders of the splits, the default first, and a note on the other folders."""
+    with reading(folder), os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
+    splits = {name: folder / name for name in SPLITS if name in names}
+    beside = sorted(names - splits.keys())
+    if not splits or not beside:
+        return splits or {WHOLE: folder}, []
+    more = ", ..." if len(beside) > 3 else ""
+    return splits, [f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."]
 
 
 def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts:
@@ -214,7 +169,7 @@ def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts
     probes = [look for look in looks if isinstance(look, Probe)]
     failures = [look for look in looks if isinstance(look, Failure)]
     shapes = {probe.shape for probe in probes}
-    raw = sum(height * width * channels for height, width, channels in (probe.shape for probe in probes))
+    raw = sum(prod(probe.shape) for probe in probes)
     converted = Counter(probe.converted for probe in probes if probe.converted)
     notes = list(facts.notes)
     if converted:
@@ -232,28 +187,15 @@ def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts
     )
 
 
-def find_in_folder(listing: Listing) -> list[Found]:
-    """A folder that has a picture in it, or one or two levels below."""
-    if not _holds_picture(listing.folder):
-        return []
-
-    def open_(path: str, split: str | None, cancelled: Callable[[], bool]) -> Pictures:
-        return open_folder(listing.folder, path, split, cancelled)
-
-    return [Found(KIND, listing.folder, open_)]
-
-
-def _holds_picture(folder: Path, depth: int = 2) -> bool:
-    """By the suffixes of the files, and by the first bytes of a few."""
+def holds_picture(folder: Path, depth: int = 2) -> bool:
+    """Whether a folder has a picture, or one ``depth`` levels down: by suffixes, and by the first bytes of a few."""
     try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in islice(found, _ENTRIES) if not entry.name.startswith(".")]
-    except OSError:
+        files, folders = list_folder(folder)
+    except ImgstoreError:
         return False
-    folders = [Path(entry.path) for entry in entries if is_folder(entry)]
-    files = [entry for entry in entries if not is_folder(entry)]
+    files = [name for name in files if not name.startswith(".")]
     return (
-        any(is_picture_name(entry.name) for entry in files)
-        or any(is_picture(Path(entry.path)) for entry in files[:_SNIFFED])
-        or (depth > 0 and any(_holds_picture(below, depth - 1) for below in folders))
+        any(is_picture_name(name) for name in files)
+        or any(is_picture(folder / name) for name in files[:_SNIFFED])
+        or (depth > 0 and any(holds_picture(folder / below, depth - 1) for below in folders if below[0] != "."))
     )

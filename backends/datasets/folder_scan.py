@@ -7,6 +7,7 @@ pictures is flat, suffixes may be missing or wrong, and what is passed over is c
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from array import array
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xxhash
 
 from backends.codecs.pictures import HEAD_BYTES, format_of
 from backends.datasets.regular_file import open_regular, reading
@@ -36,58 +38,48 @@ _ASK_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The names of many files in two pieces of memory: paths relative to the scanned folder, with slashes.
+class PictureFiles:
+    """The files, with their names in two pieces of memory, so that there may be many.
 
     Attributes
     ----------
     text
-        All of them end to end, as the filesystem has them.
+        The paths relative to the scanned folder, with slashes, end to end, as the filesystem has them.
     ends
         ``(count,)`` int64: where each ends.
-    """
-
-    text: bytes
-    ends: NDArray[np.int64]
-
-    def __getitem__(self, index: int) -> str:
-        start = self.ends[index - 1] if index else 0
-        return os.fsdecode(self.text[start : self.ends[index]])
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFiles:
-    """Attributes
-    ----------
     classes
         Sorted; empty for a flat folder.
     labels, sizes
-        ``(count,)`` int64: the class (-1 in a flat folder) and the bytes of each file, in the order of ``names``.
+        ``(count,)`` int64: the class (-1 in a flat folder) and the bytes of each file, in the order of ``text``.
     notes
         Sentences on links, on what was passed over, and on empty classes.
     """
 
-    names: Names
+    text: bytes
+    ends: NDArray[np.int64]
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     sizes: NDArray[np.int64]
     notes: tuple[str, ...]
 
+    def name(self, index: int) -> str:
+        """The path of one file; undecodable bytes as surrogates."""
+        start = self.ends[index - 1] if index else 0
+        return os.fsdecode(self.text[start : self.ends[index]])
 
-def scan(top: Path, cancelled: Callable[[], bool] = lambda: False) -> PictureFiles:
+    def fingerprint(self) -> str:
+        """A digest of classes, names, sizes and labels; no picture is read."""
+        digest = xxhash.xxh3_128(json.dumps(self.classes).encode())
+        digest.update(self.text)
+        for column in (self.ends, self.sizes, self.labels):
+            digest.update(column.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def scan(top: Path, cancelled: Callable[[], bool]) -> PictureFiles:
     """List the pictures below ``top``; no file is opened but some of those without a known suffix.
 
-    Parameters
-    ----------
-    cancelled
-        Asked at every folder and every thousand files.
-
-    Raises
-    ------
-    Cancelled
-        ``cancelled`` said so.
-    NotAllowed, DatasetNotFound, DatasetDamaged
-        A folder cannot be listed.
+    ``cancelled`` is asked at every folder and every thousand files.  Raises as ``Pictures`` does.
     """
     walk = _Walk(top, cancelled)
     flat: list[str] = []
@@ -214,7 +206,8 @@ def _packed(walk: _Walk, classes: tuple[str, ...], found: Sequence[list[str]]) -
             sizes.append(int(size))
         lines.clear()
     return PictureFiles(
-        names=Names(bytes(text), np.frombuffer(ends, np.int64)),
+        text=bytes(text),
+        ends=np.frombuffer(ends, np.int64),
         classes=classes,
         labels=np.repeat(np.arange(len(classes)) if classes else np.array([-1]), counts),
         sizes=np.frombuffer(sizes, np.int64),

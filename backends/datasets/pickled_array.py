@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 
 
 class Refused(Exception):
@@ -113,11 +114,9 @@ def _checked(shape: object, dtype: object, data: object) -> tuple[tuple[int, ...
         raise Refused(f"has pixels that are numbers of type {found!r} instead of bytes (u1)")
     if not isinstance(shape, tuple) or len(shape) > 4:
         raise Refused("has an array without a shape")
-    size = 1
-    for length in shape:
-        if type(length) is not int or not 0 <= length < 1 << 32:
-            raise Refused("has an array of an impossible shape")
-        size *= length
+    if not all(type(length) is int and 0 <= length < 1 << 32 for length in shape):
+        raise Refused("has an array of an impossible shape")
+    size = prod(shape)
     if not isinstance(data, bytes | memoryview) or len(data) != size:
         found = f"{len(data):,}" if isinstance(data, bytes | memoryview) else "no"
         raise Refused(f"has an array of {size:,} bytes by its shape and {found} bytes of data")

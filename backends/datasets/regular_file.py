@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
-from backends.errors import DatasetDamaged, DatasetNotFound, NotAllowed
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+FILE_BYTES = 256 << 20
+"""No file of a dataset may be larger; CIFAR-100's one training file has 155 MB."""
+
+LISTED = 10_000
+"""Entries of a folder that are looked at to tell what it is."""
 
 _SPECIAL = {
     stat.S_IFIFO: "a FIFO",
@@ -52,13 +59,11 @@ def reading(path: Path | str) -> Iterator[None]:
     """
     try:
         yield
+    except ImgstoreError:
+        raise
     except PermissionError as error:
-        if isinstance(error, NotAllowed):
-            raise
         raise NotAllowed(f"{path} must not be read: allow it with chmod, or name another dataset.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        if isinstance(error, DatasetNotFound):
-            raise
         raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
     except OSError as error:
         raise DatasetDamaged(
@@ -89,6 +94,16 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def list_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the first entries, sorted: all that is not a folder, and the folders.  Raises as ``reading`` does."""
+    files: list[str] = []
+    folders: list[str] = []
+    with reading(folder), os.scandir(folder) as entries:
+        for entry in islice(entries, LISTED):
+            (folders if is_folder(entry) else files).append(entry.name)
+    return sorted(files), sorted(folders)
 
 
 def special(mode: int) -> str:

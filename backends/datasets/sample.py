@@ -37,37 +37,33 @@ class Sample(Dataset):
         The installed files are missing or broken.
     """
 
-    count = COUNT
-    image_shape = (SIDE, SIDE, 3)
-
     def __init__(self, split: str | None = None) -> None:
         if split not in (None, "train"):
             raise UsageError(f"the sample has no split {split!r}: it has train only.")
         folder = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
         try:
             self._pixels = _cut(folder / "sheet.png")
-            self.labels, self.classes = _read_labels(folder / "labels.csv")
+            labels, classes = _read_labels(folder / "labels.csv")
         except (OSError, ValueError, KeyError) as error:
             raise DatasetDamaged(
                 f"the sample in {folder} cannot be read ({error}): install imgstore-tui again."
             ) from error
-
-    def facts(self) -> DatasetFacts:
         digest = xxhash.xxh3_128(self._pixels.data)
-        digest.update(self.labels.data)
-        return DatasetFacts(
+        digest.update(labels.data)
+        facts = DatasetFacts(
             path=NAME,
             kind="CIFAR-10 sample",
             split="train",
-            splits={"train": self.count},
-            count=self.count,
-            image_shape=self.image_shape,
+            splits={"train": COUNT},
+            count=COUNT,
+            image_shape=(SIDE, SIDE, 3),
             raw_bytes=self._pixels.nbytes,
-            classes=self.classes,
-            class_counts=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()),
+            classes=classes,
+            class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()),
             fingerprint=digest.hexdigest(),
-            source=f"{self.count:,} training images of CIFAR-10 (Alex Krizhevsky, 2009), shipped with imgstore-tui",
+            source=f"{COUNT:,} training images of CIFAR-10 (Alex Krizhevsky, 2009), shipped with imgstore-tui",
         )
+        super().__init__(facts, labels)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
         return Images(self._pixels[ids], self.labels[ids])

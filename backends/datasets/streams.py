@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,40 +17,31 @@ class Broken(Exception):
     """Why a stream cannot be read on, as the end of a sentence that begins with the file's name."""
 
 
-class Stream(Protocol):
-    """Raises Broken where the bytes are not what they should be, and OSError."""
-
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer only at the end."""
-
-    def skip(self, size: int) -> None:
-        """Go forward; behind the end nothing is left to read."""
-
-    def bookmark(self) -> Callable[[], None]:
-        """A function that goes back to here, as often as it is called."""
-
-
 class PlainStream:
+    """The bytes of a file as they are.  Reading raises Broken where they are not what they should be, and OSError."""
+
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def read(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer only at the end."""
         return self._file.read(size)
 
     def skip(self, size: int) -> None:
+        """Go forward; behind the end nothing is left to read."""
         self._file.seek(size, 1)
 
-    def bookmark(self) -> Callable[[], None]:
+    def bookmark(self) -> Callable[[], object]:
+        """A function that goes back to here, as often as it is called."""
         position = self._file.tell()
-
-        def go_back() -> None:
-            self._file.seek(position)
-
-        return go_back
+        return lambda: self._file.seek(position)
 
 
 class GzipStream:
-    """What a gzip file holds.  A bookmark keeps the state of the decoder (40 KB), so coming back costs nothing."""
+    """As ``PlainStream``, of what a gzip file holds.
+
+    A bookmark keeps the state of the decoder (40 KB), so coming back costs nothing.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -73,7 +64,7 @@ class GzipStream:
         while size and (piece := self.read(min(size, CHUNK))):
             size -= len(piece)
 
-    def bookmark(self) -> Callable[[], None]:
+    def bookmark(self) -> Callable[[], object]:
         position, decoder = self._file.tell() - len(self._pending), self._decoder.copy()
 
         def go_back() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from backends.datasets.pickled_array import GLOBALS, Global, Refused, Text, construct, printable, set_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 BYTES_AN_INSTRUCTION = 128
 """An image has 3,072 bytes and in no protocol more than 20 instructions, so a batch is never denser than this."""
@@ -48,11 +48,10 @@ def unpickle(data: bytes) -> object:
 
 
 class _Machine:
-    __slots__ = ("at", "data", "encoded", "limit", "marks", "memo", "stack", "view")
+    __slots__ = ("at", "data", "encoded", "limit", "marks", "memo", "stack")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.view = memoryview(data)
         self.limit = INSTRUCTIONS + len(data) // BYTES_AN_INSTRUCTION
         self.at = 0
         self.encoded = 0
@@ -90,7 +89,7 @@ class _Machine:
             left = len(self.data) - start
             raise Refused(f"is truncated: at byte {start:,} it promises {size:,} bytes and has {left:,}")
         self.at = end
-        return self.data[start:end] if size < LARGE else self.view[start:end]
+        return self.data[start:end] if size < LARGE else memoryview(self.data)[start:end]
 
     def number(self, width: int, signed: bool = False) -> int:
         return int.from_bytes(self.take(width), "little", signed=signed)
@@ -115,20 +114,11 @@ class _Machine:
         except ValueError:
             raise Refused(f"is broken: the number that ends at byte {self.at:,} is none") from None
 
-    def skip(self, size: int) -> None:
-        self.take(size)
-
     # Values
-
-    def push_int(self, width: int, signed: bool = False) -> None:
-        self.stack.append(self.number(width, signed))
 
     def push_int_line(self) -> None:
         text = self.short_line().removesuffix("L")
         self.stack.append(text == "01" if text in ("00", "01") else self.integer(text))
-
-    def push_long(self) -> None:
-        self.stack.append(self.number(self.number(1), signed=True))
 
     def push_bytes(self, width: int) -> None:
         self.stack.append(self.take(self.number(width)))
@@ -163,17 +153,17 @@ class _Machine:
             raise Refused(f"is nested more than {MARKS} deep, which a CIFAR batch is not")
         self.marks.append(len(self.stack))
 
-    def push_tuple(self, size: int) -> None:
-        items = [self.stack.pop() for _ in range(size)]
-        self.stack.append(tuple(reversed(items)))
+    def pop(self, count: int) -> tuple[object, ...]:
+        """The last values, in the order in which they came."""
+        return tuple([self.stack.pop() for _ in range(count)][::-1])
 
-    def extend(self, items: list[object]) -> None:
+    def extend(self, items: Sequence[object]) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
             raise Refused("is broken: items are appended to what is not a list")
         target.extend(items)
 
-    def update(self, items: list[object]) -> None:
+    def update(self, items: Sequence[object]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
             raise Refused("is broken: items are set in what is not a dictionary")
@@ -183,10 +173,6 @@ class _Machine:
             target[key] = value
         if len(target) > KEYS:
             raise Refused(f"has a dictionary of more than {KEYS} keys, which a CIFAR batch has not")
-
-    def set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.update([key, value])
 
     def push_dict(self) -> None:
         items = self.above_mark()
@@ -200,9 +186,6 @@ class _Machine:
             raise Refused(f"has a memo index of {index:,}, which a CIFAR batch of its size can not have")
         self.memo[index] = self.stack[-1]
 
-    def get(self, index: int) -> None:
-        self.stack.append(self.memo[index])
-
     # Globals, and what is made of them
 
     def push_global(self, module: object, name: object) -> None:
@@ -214,12 +197,8 @@ class _Machine:
             raise Refused(f"asks for {wanted}, which a CIFAR batch has no need of; do not trust this file")
         self.stack.append(known)
 
-    def push_stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        self.push_global(module, name)
-
     def reduce(self) -> None:
-        arguments, function = self.stack.pop(), self.stack.pop()
+        function, arguments = self.pop(2)
         match function, arguments:
             case Global.ENCODE, (str() | Text() as text, "latin1"):
                 self.stack.append(self.encode(text))
@@ -235,28 +214,24 @@ class _Machine:
         except UnicodeError:
             raise Refused("is broken: a text that stands for bytes has other characters") from None
 
-    def build(self) -> None:
-        state = self.stack.pop()
-        set_state(self.stack[-1], state)
-
 
 # The inside of what Python 2's repr makes of a string.  Possessive, so that no hostile line makes it slow.
 _ESCAPED = re.compile(rb"(?:[^\\]++|\\(?:[\\'\"nrt]|x[0-9a-f]{2}))*+", re.DOTALL)
 
 _STOP = ord(".")
 
-_STEPS: dict[int, Callable[[_Machine], None]] = {
-    0x80: lambda m: m.skip(1),  # PROTO
-    0x95: lambda m: m.skip(8),  # FRAME
+_STEPS: dict[int, Callable[[_Machine], object]] = {
+    0x80: lambda m: m.take(1),  # PROTO
+    0x95: lambda m: m.take(8),  # FRAME
     ord("N"): lambda m: m.stack.append(None),  # NONE
     0x88: lambda m: m.stack.append(True),  # NEWTRUE
     0x89: lambda m: m.stack.append(False),  # NEWFALSE
-    ord("K"): lambda m: m.push_int(1),  # BININT1
-    ord("M"): lambda m: m.push_int(2),  # BININT2
-    ord("J"): lambda m: m.push_int(4, signed=True),  # BININT
+    ord("K"): lambda m: m.stack.append(m.number(1)),  # BININT1
+    ord("M"): lambda m: m.stack.append(m.number(2)),  # BININT2
+    ord("J"): lambda m: m.stack.append(m.number(4, signed=True)),  # BININT
     ord("I"): _Machine.push_int_line,  # INT
     ord("L"): _Machine.push_int_line,  # LONG
-    0x8A: _Machine.push_long,  # LONG1
+    0x8A: lambda m: m.stack.append(m.number(m.number(1), signed=True)),  # LONG1
     ord("U"): lambda m: m.push_bytes(1),  # SHORT_BINSTRING
     ord("T"): lambda m: m.push_bytes(4),  # BINSTRING
     ord("C"): lambda m: m.push_bytes(1),  # SHORT_BINBYTES
@@ -270,29 +245,29 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     ord("V"): lambda m: m.push_text(m.line(), "raw-unicode-escape"),  # UNICODE
     ord("("): _Machine.mark,  # MARK
     ord(")"): lambda m: m.stack.append(()),  # EMPTY_TUPLE
-    0x85: lambda m: m.push_tuple(1),  # TUPLE1
-    0x86: lambda m: m.push_tuple(2),  # TUPLE2
-    0x87: lambda m: m.push_tuple(3),  # TUPLE3
+    0x85: lambda m: m.stack.append(m.pop(1)),  # TUPLE1
+    0x86: lambda m: m.stack.append(m.pop(2)),  # TUPLE2
+    0x87: lambda m: m.stack.append(m.pop(3)),  # TUPLE3
     ord("t"): lambda m: m.stack.append(tuple(m.above_mark())),  # TUPLE
     ord("]"): lambda m: m.stack.append([]),  # EMPTY_LIST
     ord("l"): lambda m: m.stack.append(m.above_mark()),  # LIST
-    ord("a"): lambda m: m.extend([m.stack.pop()]),  # APPEND
+    ord("a"): lambda m: m.extend(m.pop(1)),  # APPEND
     ord("e"): lambda m: m.extend(m.above_mark()),  # APPENDS
     ord("}"): lambda m: m.stack.append({}),  # EMPTY_DICT
     ord("d"): _Machine.push_dict,  # DICT
-    ord("s"): _Machine.set_item,  # SETITEM
+    ord("s"): lambda m: m.update(m.pop(2)),  # SETITEM
     ord("u"): lambda m: m.update(m.above_mark()),  # SETITEMS
     ord("q"): lambda m: m.put(m.number(1)),  # BINPUT
     ord("r"): lambda m: m.put(m.number(4)),  # LONG_BINPUT
     ord("p"): lambda m: m.put(m.integer(m.short_line())),  # PUT
     0x94: lambda m: m.put(len(m.memo)),  # MEMOIZE
-    ord("h"): lambda m: m.get(m.number(1)),  # BINGET
-    ord("j"): lambda m: m.get(m.number(4)),  # LONG_BINGET
-    ord("g"): lambda m: m.get(m.integer(m.short_line())),  # GET
+    ord("h"): lambda m: m.stack.append(m.memo[m.number(1)]),  # BINGET
+    ord("j"): lambda m: m.stack.append(m.memo[m.number(4)]),  # LONG_BINGET
+    ord("g"): lambda m: m.stack.append(m.memo[m.integer(m.short_line())]),  # GET
     ord("c"): lambda m: m.push_global(m.short_line(), m.short_line()),  # GLOBAL
-    0x93: _Machine.push_stack_global,  # STACK_GLOBAL
+    0x93: lambda m: m.push_global(*m.pop(2)),  # STACK_GLOBAL
     ord("R"): _Machine.reduce,  # REDUCE
-    ord("b"): _Machine.build,  # BUILD
+    ord("b"): lambda m: set_state(m.stack[-2], m.stack.pop()),  # BUILD
 }
 
 # Of the instructions that are missing above, those that run something; the others are only of no use.

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from backends import units
+from backends.bench.ranking import candidates
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.fields import from_fields
 from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, SPEC, read_spec
@@ -160,11 +161,11 @@ def run_facts(folder: Path) -> RunFacts:
 
 
 def _headline(result: Result) -> str:
-    """``read 2,000: hdf5+raw 1.1 ms, lmdb+raw 5.2x``: the first three of the last aspect that has figures."""
-    good = [figure for figure in result.figures if figure.seconds]
+    """``read 2,000: hdf5+raw 1.1 ms, lmdb+raw 5.2x``: the first three at the largest size of what matters most."""
+    good = candidates(result.figures)
     if not good:
         return ""
-    best = next((one for one in reversed(good) if one.operation in ("read", "shuffled")), good[-1])
+    best = next((one for use in ("shuffled", "read") for one in reversed(good) if one.aspect == use), good[-1])
     same = [(one.seconds or 0.0, one.configuration) for one in good if one.cell[1:] == best.cell[1:]]
     (least, first), *others = sorted(same)[:3]
     parts = [f"{first} {units.seconds(least)}", *(f"{name} {units.ratio(value / least)}" for value, name in others)]

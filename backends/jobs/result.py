@@ -40,6 +40,8 @@ class Result:
         Why the job failed; empty where it did not.
     conditions
         What else the machine did meanwhile.
+    started
+        Seconds since the epoch; 0 where it is not known.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class Result:
     measurements: tuple[Measurement, ...]
     message: str = ""
     conditions: Conditions | None = None
+    started: float = 0.0
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -93,6 +96,7 @@ def collect(found: Iterable[events.Event]) -> Result | None:
         measurements=tuple(measurements),
         message=end.message if isinstance(end, events.JobFailed) else "",
         conditions=end.conditions if isinstance(end, events.RunFinished) else None,
+        started=start.time,
     )
 
 
@@ -113,6 +117,7 @@ def to_json(result: Result) -> str:
     found: dict[str, Any] = {
         "schema": events.SCHEMA,
         "outcome": result.outcome,
+        "started": result.started,
         "seconds": result.seconds,
         "staging_seconds": result.staging_seconds,
         "message": result.message,

@@ -21,7 +21,7 @@ from backends.bench.plan import check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Wanted, fit_sizes, stage
-from backends.bench.trial import Task, blank
+from backends.bench.trial import COUNTER_BYTES, Task, blank
 from backends.datasets import open_dataset
 from backends.errors import Cancelled
 from backends.jobs import events
@@ -184,7 +184,7 @@ class _Run:
 def _execute(run: _Run) -> None:
     plan, emit = run.plan, run.emit
     counter = run.folders[run.places.main].claim("counter")
-    counter.write_bytes(bytes(8))
+    counter.write_bytes(bytes(COUNTER_BYTES))
     run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
     failed: dict[int, Measurement] = {}
     waiting: list[tuple[WorkFolder, str]] = []
@@ -205,7 +205,9 @@ def _execute(run: _Run) -> None:
                 continue
             folder = run.folders[run.places.by_configuration[trial.configuration]]
             artefact = folder.root / _artefact(trial)
-            task = Task(trial, run.source, artefact, counter, plan.batch, plan.seed, run.places.loop_bytes)
+            task = Task(
+                trial, run.source, artefact, counter, plan.batch, plan.seed, run.places.loop_bytes, plan.workers
+            )
             waiting += [(folder, folder.claim(path.name).name) for path in task.made]
             if trial.reads in failed:
                 why = f"its store failed: {failed[trial.reads].message}"
@@ -215,7 +217,7 @@ def _execute(run: _Run) -> None:
             emit(events.TrialStarted(time.time(), trial))
             found = run_task(task, _poll(trial, emit, run.cancelled))
             if found.outcome == "ok":
-                run.pace.learn(trial, time.monotonic() - begin)
+                run.pace.learn(trial, time.monotonic() - begin, found)
                 emit(events.TrialFinished(time.time(), found))
             else:
                 failed[trial.index] = found

@@ -101,6 +101,7 @@ def _result(found: dict[str, Any]) -> Result:
         measurements=tuple(filter(_is_known, every)),
         message=str(found.get("message", "")),
         conditions=None if conditions is None else from_fields(Conditions, conditions),
+        started=_figure(found.get("started", 0.0)),
     )
 
 

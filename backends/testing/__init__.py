@@ -13,6 +13,12 @@ import pytest
 
 pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("batches", "contents", "readers", "writers")))
 
-from backends.testing.suite import BackendTests  # noqa: E402
+from backends.testing.contents import Contents  # noqa: E402
+from backends.testing.readers import Readers  # noqa: E402
+from backends.testing.writers import Writers  # noqa: E402
 
 __all__ = ["BackendTests"]
+
+
+class BackendTests(Contents, Readers, Writers):
+    """What a backend promises.  A subclass names it as ``backend``, and pytest runs the suite."""

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import ContainerDamaged
-from backends.testing.batches import encode, read, store
+from backends.testing.batches import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from backends.base import Backend, Reader
-    from backends.images import Images, Layout
+    from backends.base import Backend
 
 
 def in_child(method: str, function: Callable[..., Any], *arguments: Any) -> tuple[int | None, Any]:
@@ -38,11 +37,6 @@ def _send(sender: Connection, function: Callable[..., Any], arguments: tuple[Any
     sender.send(function(*arguments))
 
 
-def read_everything(reader: Reader) -> Images:
-    """Read through a reader that another process opened."""
-    return read(reader)
-
-
 def is_refused(backend: Backend, path: Path) -> bool:
     """Whether opening and reading all of a container ends in ContainerDamaged."""
     try:
@@ -50,23 +44,6 @@ def is_refused(backend: Backend, path: Path) -> bool:
             read(reader)
             assert len(reader.labels) == len(reader)
     except ContainerDamaged:
-        return True
-    return False
-
-
-def die_while_writing(backend: Backend, path: Path, images: Images, layout: Layout) -> None:
-    """Append everything, and end without closing, as a killed process does."""
-    writer = backend.create(path, layout)
-    writer.append(encode(images, layout.codec))
-    os._exit(9)
-
-
-def is_out_of_space(backend: Backend, path: Path, images: Images, layout: Layout, limit: int) -> bool:
-    """Whether storing ends in OSError where no file may grow beyond ``limit`` bytes."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    try:
-        store(backend, path, images, layout)
-    except OSError:
         return True
     return False
 

@@ -5,37 +5,31 @@ from __future__ import annotations
 import gc
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
-from backends.testing.processes import in_child, read_everything
-from backends.testing.subject import EVERY_KIND, KINDS, Subject
-
-if TYPE_CHECKING:
-    from backends.base import Backend
+from backends.testing.batches import assert_same, read
+from backends.testing.processes import in_child
+from backends.testing.subject import EVERY_KIND, KINDS, Container, Subject
 
 
 class Readers(Subject):
     """The life of a reader."""
 
     @EVERY_KIND
-    def test_two_readers_at_once(self, subject: Backend, path: Path, codec: str, mixed: bool) -> None:
-        images = make_images(30, mixed=mixed)
-        store(subject, path, images, layout_of(images, codec))
-        first, second = subject.open(path), subject.open(path)
+    def test_two_readers_at_once(self, container: Container) -> None:
+        images = container.store(container.images())
+        first, second = container.open(), container.open()
         assert_same(read(first, slice(0, 9)), images, np.arange(9))
         assert_same(read(second, slice(9, 30)), images, np.arange(9, 30))
         first.close()
         assert_same(read(second), images)
         second.close()
 
-    def test_a_closed_reader_closes_again_and_reads_again(self, subject: Backend, path: Path) -> None:
-        images = make_images(30)
-        store(subject, path, images, layout_of(images, "raw"))
-        reader = subject.open(path)
+    def test_a_closed_reader_closes_again_and_reads_again(self, container: Container) -> None:
+        images = container.store(container.images())
+        reader = container.open()
         for key in (slice(None), np.array([2, 1])):
             reader.close()
             reader.close()
@@ -43,49 +37,43 @@ class Readers(Subject):
         reader.close()
 
     @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd lists what is open")
-    def test_a_forgotten_reader_leaves_nothing_open(self, subject: Backend, path: Path) -> None:
-        images = make_images(30)
-        store(subject, path, images, layout_of(images, "raw"))
+    def test_a_forgotten_reader_leaves_nothing_open(self, container: Container) -> None:
+        images = container.store(container.images())
         gc.collect()
         before = len(list(Path("/dev/fd").iterdir()))
-        reader = subject.open(path)
+        reader = container.open()
         assert_same(read(reader, np.array([2, 1])), images, np.array([2, 1]))
         assert len(list(Path("/dev/fd").iterdir())) > before
         del reader
         gc.collect()
         assert len(list(Path("/dev/fd").iterdir())) == before
 
-    def test_a_reader_survives_pickling(self, subject: Backend, path: Path) -> None:
-        images = make_images(30)
-        store(subject, path, images, layout_of(images, "raw"))
-        with subject.open(path) as reader:
+    def test_a_reader_survives_pickling(self, container: Container) -> None:
+        images = container.store(container.images())
+        with container.open() as reader:
             read(reader, np.array([1]))
             with pickle.loads(pickle.dumps(reader)) as copy:
                 assert_same(read(copy), images)
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @pytest.mark.parametrize(
-        ("method", "codec", "mixed"), [*(("fork", *kind) for kind in KINDS), *(("spawn", *kind) for kind in KINDS[:2])]
+        ("method", "container"),
+        [*(("fork", kind) for kind in KINDS), *(("spawn", kind) for kind in KINDS[:2])],
+        indirect=["container"],
     )
-    def test_a_reader_works_in_a_child_and_goes_on_in_its_parent(
-        self, subject: Backend, path: Path, codec: str, mixed: bool, method: str
-    ) -> None:
-        images = make_images(30, mixed=mixed)
-        store(subject, path, images, layout_of(images, codec))
-        with subject.open(path) as reader:
+    def test_a_reader_works_in_a_child_and_goes_on_in_its_parent(self, container: Container, method: str) -> None:
+        images = container.store(container.images())
+        with container.open() as reader:
             read(reader, np.array([1]))
-            code, found = in_child(method, read_everything, reader)
+            code, found = in_child(method, read, reader)
             assert code == 0
             assert_same(found, images)
             assert_same(read(reader), images)
 
-    def test_reading_leaves_nothing_behind(self, subject: Backend, path: Path) -> None:
-        images = make_images(30)
-        store(subject, path, images, layout_of(images, "raw"))
-        before = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(path.parent.rglob("*"))]
-        with subject.open(path) as reader:
+    def test_reading_leaves_nothing_behind(self, container: Container) -> None:
+        container.store(container.images())
+        before = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in container.files()]
+        with container.open() as reader:
             read(reader)
-            during = sorted(path.parent.rglob("*"))
-        after = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(path.parent.rglob("*"))]
-        assert during == [file for file, _, _ in before]
-        assert after == before
+            assert container.files() == [file for file, _, _ in before]
+        assert [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in container.files()] == before

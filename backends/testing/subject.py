@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,17 +10,60 @@ import numpy as np
 import pytest
 
 from backends.registry import make_backend
+from backends.testing.batches import encode, layout_of, make_images, store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from backends.base import Backend
+    from backends.base import Backend, Reader, Writer
+    from backends.images import Images, Layout
 
 KINDS = [("raw", False), ("raw", True), ("png", False), ("png", True), ("source", True)]
-EVERY_KIND = pytest.mark.parametrize(("codec", "mixed"), KINDS, ids=["raw", "raw-mixed", "png", "png-mixed", "source"])
-"""Codecs, with images of one size and of many."""
+EVERY_KIND = pytest.mark.parametrize(
+    "container", KINDS, indirect=True, ids=["raw", "raw-mixed", "png", "png-mixed", "source"]
+)
+"""Codecs, with images of one size and of many; without this mark a container is raw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One to make: its folder is there, and it is not.  ``mixed`` says that its images have many sizes."""
+
+    backend: Backend
+    path: Path
+    codec: str = "raw"
+    mixed: bool = False
+
+    def images(self, count: int = 30, *, channels: int = 3, side: int = 12) -> Images:
+        return make_images(count, channels=channels, mixed=self.mixed, side=side)
+
+    def layout(self, images: Images) -> Layout:
+        """The layout of a container of ``images``."""
+        return layout_of(images, self.codec)
+
+    def store(self, images: Images) -> Images:
+        """Make it of ``images``, in batches; they are returned."""
+        store(self.backend, self.path, images, self.layout(images))
+        return images
+
+    def begin(self, images: Images, stored: int) -> Writer:
+        """A writer for ``images`` that has the first ``stored`` of them."""
+        writer = self.backend.create(self.path, self.layout(images))
+        writer.append(encode(type(images)(images.pixels[:stored], images.labels[:stored]), self.codec))
+        return writer
+
+    def open(self) -> Reader:
+        return self.backend.open(self.path)
+
+    def files(self) -> list[Path]:
+        """All that lies where it is or was to be, sorted."""
+        return sorted(self.path.parent.rglob("*"))
+
+    def pixel_file(self) -> Path:
+        """The file in which its (last) pixels are: the largest."""
+        return max(self.files(), key=lambda file: file.stat().st_size if file.is_file() else -1)
 
 
 class Subject:
@@ -40,20 +84,9 @@ class Subject:
         """All images and labels, read by the plain library, without a line of the code under test."""
         raise NotImplementedError
 
-    def pixel_file(self, path: Path) -> Path:
-        """The file of a container in which its (last) pixels are: the largest, unless a backend knows better."""
-        return max([path, *path.rglob("*")], key=lambda file: file.stat().st_size if file.is_file() else -1)
-
     @pytest.fixture
-    def subject(self) -> Backend:
-        """The backend under test."""
-        return make_backend(self.backend)
-
-    @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        """Where a container goes: its folder is there, and it is not."""
-        return tmp_path / "parent" / "container"
-
-    @pytest.fixture(autouse=True)
-    def _parent(self, path: Path) -> None:
-        path.parent.mkdir()
+    def container(self, request: pytest.FixtureRequest, tmp_path: Path) -> Container:
+        """A container of the backend under test, to make."""
+        codec, mixed = getattr(request, "param", KINDS[0])
+        (tmp_path / "parent").mkdir()
+        return Container(make_backend(self.backend), tmp_path / "parent" / "container", codec, mixed)

@@ -219,6 +219,26 @@ def test_history_compares_and_deletes_runs_and_takes_results_from_elsewhere(
     assert "No runs yet" in call(environment, "history").stderr
 
 
+def test_a_run_is_written_in_every_kind_at_once_and_again_from_the_history(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "csv", "markdown", "html")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
+    assert bench(environment, work, "sample", "lmdb", *options).returncode == 0
+    for kind, file in files.items():
+        again = call(environment, "history", "show", "last", f"--{kind}", "-")
+        assert (again.returncode, again.stdout) == (0, file.read_text()), kind
+
+
+def test_two_reports_in_one_place_are_refused_before_anything_is_measured(
+    environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    for one in (str(tmp_path / "file"), "-"):
+        found = bench(environment, work, "sample", "lmdb", "--csv", one, "--html", one)
+        assert (found.returncode, "to one place" in found.stderr) == (2, True)
+    assert (list(work.iterdir()), (tmp_path / "file").exists()) == ([], False)
+
+
 def test_the_screen_needs_a_terminal_and_says_what_does_not(environment: dict[str, str]) -> None:
     found = call(environment)
     assert (found.returncode, "needs a terminal" in found.stderr) == (2, True)

@@ -15,10 +15,10 @@ import pytest
 
 from backends.bench.disk import usage_of
 from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Trial
-from backends.bench.process import Trials, run_in_thread
+from backends.bench.process import Trials, counted, run_in_thread
 from backends.bench.source import Source
 from backends.bench.staging import Wanted, stage
-from backends.bench.trial import Task, execute
+from backends.bench.trial import COUNTER_BYTES, Task, execute
 from backends.datasets import open_dataset
 from backends.errors import ContainerDamaged
 
@@ -48,7 +48,7 @@ def task(
 ) -> Task:
     counter = folder / "counter"
     if not counter.exists():
-        counter.write_bytes(bytes(8))
+        counter.write_bytes(bytes(COUNTER_BYTES))
     trial = Trial(1, configuration, operation, count, 1, 0 if operation in STORES else None, **changes)
     return Task(trial, source, folder / "artefact", counter, batch=64, loop_bytes=1 << 22)
 
@@ -67,6 +67,32 @@ def test_every_operation_is_measured_and_verified(tmp_path: Path, source: Source
             assert found.bytes_apparent is not None
             assert found.bytes_apparent > 500_000
             assert found.peak_anonymous is None or found.peak_anonymous < 400 << 20
+
+
+@pytest.mark.parametrize("configuration", ["files+png", "lmdb+jpeg", "hdf5+raw"])
+def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, configuration: str) -> None:
+    for operation in ("store", "read", "shuffled"):
+        found = run(replace(task(tmp_path, source, configuration, operation, count=1001), workers=3))
+        assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+    assert [shard.name for shard in sorted((tmp_path / "artefact").iterdir())] == ["00000", "00001", "00002"]
+    assert counted(tmp_path / "counter") == 1001
+
+
+def test_a_wrong_image_in_one_shard_fails_the_trial(tmp_path: Path, source: Source) -> None:
+    assert run(replace(task(tmp_path, source, "files+png"), workers=2)).verified
+    folder = tmp_path / "artefact" / "00001" / "000"
+    shutil.copy(folder / "000007.png", folder / "000008.png")
+    for operation, image in (("read", 258), ("shuffled", 258)):
+        found = run(replace(task(tmp_path, source, "files+png", operation), workers=2))
+        assert (found.outcome, found.message) == ("failed", f"image {image} of files+png is not what was stored.")
+
+
+def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, source: Source) -> None:
+    assert run(replace(task(tmp_path, source, "npy+raw"), workers=2)).verified
+    shutil.rmtree(tmp_path / "artefact" / "00001")
+    found = run(replace(task(tmp_path, source, "npy+raw", "read"), workers=2))
+    assert found.outcome == "failed"
+    assert "00001" in found.message
 
 
 @pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "article-png", "article-lmdb", "article-hdf5"])

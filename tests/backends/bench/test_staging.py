@@ -22,7 +22,7 @@ def staged(dataset: Dataset, wanted: Wanted, folder: Path) -> Source:
 
 
 def gather(source: Source, count: int) -> Images:
-    found = [(np.array(images.pixels), images.labels) for images in source.images(count)]
+    found = [(np.array(images.pixels), images.labels) for images in source.images(0, count)]
     return Images(np.concatenate([pixels for pixels, _ in found]), np.concatenate([labels for _, labels in found]))
 
 
@@ -44,7 +44,7 @@ def test_a_sample_is_drawn_from_the_whole_dataset_with_its_labels(sample: Datase
 
 def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
     def digests(seed: int, name: str) -> list[int]:
-        found: list[int] = staged(sample, Wanted(50, seed), tmp_path / name).digests(50).tolist()
+        found: list[int] = staged(sample, Wanted(50, seed), tmp_path / name).digests(0, 50).tolist()
         return found
 
     assert digests(1, "a") == digests(1, "b") != digests(2, "c")
@@ -56,10 +56,10 @@ def test_a_count_beyond_the_staged_images_repeats_them(
 ) -> None:
     source = staged(sample, Wanted(20, 0), tmp_path / "source")
     monkeypatch.setattr("backends.bench.source.BATCH", batch)
-    assert max(stop - start for start, stop in source.ranges(47)) == min(batch, 20)
+    assert max(stop - start for start, stop in source.ranges(0, 47)) == min(batch, 20)
     found = gather(source, 47)
-    assert np.array_equal(digests_of(np.asarray(found.pixels)), source.digests(47))
-    assert np.array_equal(found.labels, np.resize(source.labels(20), 47))
+    assert np.array_equal(digests_of(np.asarray(found.pixels)), source.digests(0, 47))
+    assert np.array_equal(found.labels, np.resize(source.labels(0, 20), 47))
 
 
 def test_digests_tell_one_bit() -> None:

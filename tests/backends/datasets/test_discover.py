@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from backends.datasets import open_dataset
-from backends.datasets.discover import find_dataset
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed, UsageError
 
 
@@ -27,15 +26,6 @@ def test_the_folder_or_its_parent_can_be_named(
         facts = open_dataset(path).facts()
         assert (facts.path, facts.count) == (str(path), 200)
         assert facts.source == str(renamed if path == renamed else cifar10_folder)
-
-
-def test_a_dataset_is_found_without_reading_its_files(tmp_path: Path) -> None:
-    for name in ("data_batch_1", "batches.meta"):
-        (tmp_path / name).touch()
-    found = find_dataset(tmp_path)
-    assert (found.kind, found.location) == ("CIFAR-10", tmp_path)
-    with pytest.raises(DatasetDamaged, match="data_batch_1 is empty"):
-        found.open("here", None, lambda: False)
 
 
 def test_a_folder_called_sample_is_meant_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +66,8 @@ def fill(*names: str) -> Callable[[Path], object]:
         (fill("train/a.gz", "test/.a.png", "meta/a"), DatasetNotFound, "(it has meta/, test/, train/)"),
         (fill("x/" + "n" * 200), DatasetNotFound, "(it has x/)"),
         (fill("train", "test"), DatasetDamaged, "train is empty"),
+        (fill("data_batch_1"), DatasetDamaged, "data_batch_1 is empty"),
+        (fill("docs/1.png", "train/1.csv"), DatasetNotFound, "holds no pictures: name a folder of JPEG"),
         (write(b""), DatasetNotFound, "is no dataset (it is empty)"),
         (write(b"\x89PNG\r\n\x1a\n..."), DatasetNotFound, "(it is a PNG picture)"),
         (write(b"PK\x03\x04..."), DatasetNotFound, "(it is a zip archive)"),

@@ -18,8 +18,7 @@ from PIL import Image
 from backends.codecs.pictures import decode_picture
 from backends.datasets import folder as folder_module
 from backends.datasets import folder_scan, open_dataset
-from backends.datasets.discover import find_dataset
-from backends.datasets.folder import Pictures, open_folder
+from backends.datasets.folder import Pictures
 from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
 from backends.images import Images, Layout
 from tests.backends.encoded import encoded
@@ -346,33 +345,18 @@ def test_a_listing_can_be_stopped(tmp_path: Path) -> None:
     plant(tmp_path, "a/1.png", "b/2.png")
     answers = iter((False, True))
     with pytest.raises(Cancelled, match=f"{tmp_path} was not opened: it was stopped"):
-        open_folder(tmp_path, "here", None, lambda: next(answers))
+        open_dataset(tmp_path, cancelled=lambda: next(answers))
     assert next(answers, None) is None
 
 
 @pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/no suffix"])
 def test_a_folder_with_a_picture_at_most_two_levels_down_is_a_dataset(tmp_path: Path, name: str) -> None:
     plant(tmp_path, name)
-    assert find_dataset(tmp_path).kind == "picture folder"
+    assert opened(tmp_path).count == 1
 
 
 @pytest.mark.parametrize("name", ["a/b/c/1.png", ".hidden.png", ".git/1.png", "a/words"])
 def test_others_are_none(tmp_path: Path, name: str) -> None:
     plant(tmp_path, name, content=b"words" if name == "a/words" else PICTURE)
     with pytest.raises(DatasetNotFound, match="name a folder of JPEG, PNG, BMP or WebP pictures"):
-        find_dataset(tmp_path)
-
-
-def test_pictures_that_are_gone_at_the_opening_are_no_dataset(tmp_path: Path) -> None:
-    found = find_dataset(plant(tmp_path, "train/1.png"))
-    (tmp_path / "train" / "1.png").unlink()
-    with pytest.raises(DatasetNotFound, match="holds no pictures: name a folder of"):
-        found.open("here", None, lambda: False)
-
-
-def test_opening_can_be_given_up_by_whoever_asked(tmp_path: Path) -> None:
-    (tmp_path / "class").mkdir()
-    Image.new("RGB", (4, 4)).save(tmp_path / "class" / "picture.png")
-    assert open_dataset(tmp_path).count == 1
-    with pytest.raises(Cancelled):
-        open_dataset(tmp_path, cancelled=lambda: True)
+        open_dataset(tmp_path)

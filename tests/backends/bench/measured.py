@@ -1,0 +1,41 @@
+"""Measurements as a run records them, for rules that need chosen seconds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backends.bench.measurement import COLD, PLAIN, Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def measured(
+    configuration: str, aspect: str, count: int, seconds: Iterable[float], **more: float | bool | str | None
+) -> list[Measurement]:
+    """One measurement for each of ``seconds``, in repeats 1, 2, ...; ``more`` are fields of all of them."""
+    operation, *rest = aspect.split()
+    backend, _, codec = configuration.partition("+")
+    blank = Measurement(
+        trial=0,
+        configuration=configuration,
+        backend=backend,
+        codec=codec,
+        operation=operation,
+        count=count,
+        cache="cold" if COLD in rest else "warm",
+        repeat=1,
+        outcome="ok",
+        reader="plain" if PLAIN in rest else "ours",
+    )
+    return [
+        replace(blank, repeat=repeat, **{"seconds": one, "seconds_durable": one, **more})  # type: ignore[arg-type]
+        for repeat, one in enumerate(seconds, start=1)
+    ]
+
+
+def noisy(seconds: float, noise: float, repeats: int, rng: random.Random) -> list[float]:
+    """``seconds`` times lognormal noise."""
+    return [seconds * rng.lognormvariate(0, noise) for _ in range(repeats)]

@@ -1,0 +1,265 @@
+"""What a report says of a result, in order: verdict, figures by aspect, disk, predictions, doubts, how to repeat it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.bench.configuration import is_reference
+from backends.bench.measurement import COLD, ONE_IMAGE, OURS, PLAIN, aspect_of
+from backends.bench.ranking import BEHIND, BEST, TIE
+from backends.bench.schedule import aspects, configurations
+from backends.bench.verdict import decide
+from backends.bench.warnings import warnings_of
+from tui.draft import command_line
+from tui.reports.article import article_sections
+from tui.reports.curves import curve, figures_at, names_of
+from tui.reports.model import BYTES, RATE, Bars, Chart, Code, Curve, Point, Report, Row, Section, Sentences, Table
+from tui.sentences import dataset_name, describe_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.bench.measurement import Measurement
+    from backends.bench.prediction import Predicted
+    from backends.bench.ranking import Rank, Ranking
+    from backends.bench.summary import Figure
+    from backends.bench.verdict import Verdict
+    from backends.jobs.result import Result
+    from tui.reports.curves import Names
+
+
+def make_report(result: Result) -> Report:
+    """Everything that there is to say; sections without anything to show are left out."""
+    verdict, names = verdict_of(result), names_of(result)
+    places = " and ".join(f"{one.point} ({one.filesystem})" for one in result.environment.mounts)
+    facts = result.dataset
+    lead = (
+        f"{facts.count:,} images {units.shape(facts.image_shape)} of {facts.path}, measured on "
+        f"{result.environment.host or 'a machine'}, {result.environment.cpu}, {places}"
+        + (time.strftime(", on %Y-%m-%d at %H:%M.", time.localtime(result.started)) if result.started else "."),
+        *_outcome(result),
+    )
+    sections = [
+        Section("Verdict", (Sentences(verdict.sentences), *_rankings(verdict, names))),
+        *(article_sections(result, names) if result.plan.preset == "article" else ()),
+        *(_aspect(result, aspect, verdict, names) for aspect in aspects(result.plan)),
+        _disk(result, names),
+        _trade_off(result, verdict, names),
+        _predictions(verdict, names),
+        Section("What to know of these figures", (Sentences(doubts(result)),)),
+        Section("What was measured, and how", (_facts(result, places),)),
+        Section("To repeat it", (Code(command_line(result.plan)),)),
+    ]
+    return Report(f"How to keep {dataset_name(facts)}", lead, tuple(one for one in sections if _says(one)))
+
+
+def verdict_of(result: Result) -> Verdict:
+    """What the run decides."""
+    environment, mounts = result.environment, result.environment.mounts
+    return decide(
+        result.plan,
+        result.dataset,
+        result.measurements,
+        complete=result.outcome == "finished",
+        source_seconds=result.staging_seconds or None,
+        source_images=min(max(result.plan.sizes), result.dataset.count),
+        free_bytes=mounts[0].free_bytes if mounts else None,
+        memory_bytes=min(environment.memory_bytes, environment.memory_limit or environment.memory_bytes),
+    )
+
+
+def _says(section: Section) -> bool:
+    return any(not (isinstance(one, Sentences) and not one.lines) for one in section.blocks)
+
+
+def _outcome(result: Result) -> tuple[str, ...]:
+    said = {"cancelled": "The run was stopped; this is what had finished.", "running": "The run still goes on.",
+            "failed": "The run failed."}  # fmt: skip
+    first = said.get(result.outcome)
+    return tuple(one for one in (first, result.message) if one)
+
+
+def _rankings(verdict: Verdict, names: Names) -> list[Table]:
+    """One row a use, one column a configuration: how many times the best's it takes, with the interval."""
+    shown = [
+        name for name in names if any(name == one.configuration for each in verdict.rankings for one in each.ranks)
+    ]
+    rows: list[Row] = []
+    for ranking in verdict.rankings:
+        ranks = {one.configuration: one for one in ranking.ranks}
+        if ranking.use != "files":
+            rows.append((f"{_use(ranking)}\n{_counted(ranking)}", *(_rank(ranks.get(name)) for name in shown)))
+    return [Table(("times the best, 95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
+
+
+def _use(ranking: Ranking) -> str:
+    return ranking.use if ranking.reader == OURS else f"{ranking.use} {ranking.reader}"
+
+
+def _rank(rank: Rank | None) -> str:
+    if rank is None or rank.outcome == BEST:
+        return "best" if rank else "·"
+    word = {BEHIND: "", TIE: " tie"}.get(rank.outcome, " ?")
+    return units.ratio(rank.ratio) + word + _around(rank.ratio_interval, units.ratio)
+
+
+def _counted(ranking: Ranking) -> str:
+    best = ranking.ranks[0].predicted
+    ahead = ranking.use in ("disk", "trade-off") and not (best and best.measured)
+    return f"{'predicted for ' if ahead else ''}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
+
+
+def _around(interval: tuple[float, float] | None, write: Callable[[float], str]) -> str:
+    return f"\n{write(interval[0])} to {write(interval[1])}" if interval else ""
+
+
+def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Section:
+    cells = figures_at(result, aspect)
+    counts = sorted({count for _, count in cells})
+    shown = [name for name in configurations(result.plan) if any((name, count) in cells for count in counts)]
+    if not shown:
+        return Section(aspect, ())
+    head = ("median, 95 % interval", *(f"{count:,}" for count in counts))
+    missing = {one.cell: one for one in result.failures if one.shown}
+    rows: tuple[Row, ...] = tuple(
+        (names[name], *(_cell(cells.get((name, count)), missing.get((name, aspect, count))) for count in counts))
+        for name in shown
+    )
+    blocks: list[Table | Chart] = [Table(head, rows)]
+    if aspect.split()[0] not in ONE_IMAGE:
+        known = {one.configuration: one.seconds for one in verdict.predictions}
+        curves = tuple(
+            curve(names[name], (one for (which, _), one in cells.items() if which == name),
+                  known.get(name, {}).get(aspect), verdict.images)
+            for name in shown
+        )  # fmt: skip
+        title = f"{aspect.capitalize()}: seconds by number of images"
+        blocks.insert(
+            0, Chart(title, "Number of images", f"Seconds to {'store' if aspect == 'store' else 'read'}", curves)
+        )
+    if aspect == "store":
+        rows = tuple(
+            (names[name], *(units.seconds(one.seconds_durable) if one else "·" for one in
+                            (cells.get((name, count)) for count in counts)))
+            for name in shown
+        )  # fmt: skip
+        blocks.append(Table(("with sync, durable: median", *head[1:]), rows))
+    return Section(aspect.capitalize(), tuple(blocks))
+
+
+def _cell(figure: Figure | None, missing: Measurement | None) -> str:
+    if figure is None or not figure.repeats:
+        about = missing.predicted_seconds if missing else None
+        return (missing.outcome if missing else "·") + (f"\nabout {units.about(about)}" if about else "")
+    return units.seconds(figure.seconds) + _around(figure.interval, units.seconds)
+
+
+def _disk(result: Result, names: Names) -> Section:
+    cells = {name: one for (name, _), one in sorted(figures_at(result, "store").items(), key=lambda item: item[0][1])
+             if one.bytes_allocated}  # fmt: skip
+    found = [cells[name] for name in configurations(result.plan) if name in cells]
+    rows = tuple(
+        (
+            names[one.configuration],
+            f"{one.count:,}",
+            units.size(one.bytes_allocated),
+            units.size(one.bytes_apparent),
+            f"{one.files or 0:,}",
+            f"{(one.bytes_allocated or 0) / one.count:,.0f} B",
+        )
+        for one in found
+    )
+    if not rows:
+        return Section("Disk", ())
+    bars = tuple((names[one.configuration], one.bytes_allocated or 0, one.bytes_apparent or 0) for one in found)
+    head = ("on disk", "images", "allocated", "apparent", "files", "allocated an image")
+    return Section("Disk", (Bars("Allocated on disk, apparent size within", bars), Table(head, rows)))
+
+
+def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
+    aspect = next((one for one in ("shuffled", aspect_of("shuffled", COLD), "read") if figures_at(result, one)), "")
+    cells = figures_at(result, aspect)
+    count = max((count for _, count in cells), default=0)
+    sizes = {
+        one.configuration: one.bytes_allocated for one in result.figures if one.count == count and one.bytes_allocated
+    }
+    curves = tuple(
+        Curve(names[name], (Point(float(sizes[name] or 0), one.images_per_second),))
+        for (name, images), one in cells.items()
+        if images == count and one.images_per_second and name in sizes and not is_reference(name)
+    )
+    if len(curves) < 2:
+        return Section("Trade-off", ())
+    chart = Chart(f"{aspect.capitalize()} against disk, {count:,} images", "Allocated on disk", "Images a second",
+                  curves, log=False, across=BYTES, up=RATE)  # fmt: skip
+    front = Sentences((f"Beaten in both by no other one: {', '.join(verdict.front)}.",) if verdict.front else ())
+    return Section("Trade-off", (chart, front))
+
+
+def _predictions(verdict: Verdict, names: Names) -> Section:
+    """One row a use, one column a configuration."""
+    known = {one.configuration: one for one in verdict.predictions}
+    shown = [known[name] for name in names if name in known]
+    rows: list[Row] = [
+        (use, *(_predicted(one.seconds.get(use), units.seconds) for one in shown))
+        for use in dict.fromkeys(use for one in shown for use in one.seconds)
+        if not all(one.seconds[use].measured for one in shown if use in one.seconds)
+    ]
+    if not rows:
+        return Section("Predicted", ())
+    rows.append(("allocated", *(_predicted(one.bytes_allocated, units.size) for one in shown)))
+    head: Row = ("predicted, not measured", *(names[one.configuration] for one in shown))
+    doubt = "Do not rely on what has a ?: it is too far from what was measured, or the figures scatter too much."
+    unsure = any(found.unsure for one in shown for found in one.seconds.values())
+    title = f"Predicted for {verdict.images:,} images"
+    return Section(title, (Table(head, tuple(rows)), Sentences((doubt,) if unsure else ())))
+
+
+def _predicted(found: Predicted | None, write: Callable[[float], str]) -> str:
+    if found is None:
+        return "·"
+    return f"{write(found.value)}{' ?' if found.unsure else ''}\n{write(found.low)} to {write(found.high)}"
+
+
+def doubts(result: Result) -> tuple[str, ...]:
+    """What to know of the figures: warnings, notes, and what failed or was left out, once for all repeats."""
+    lines = [*warnings_of(result.plan, result.measurements, result.conditions, result.environment), *result.notes]
+    failures: dict[tuple[object, ...], list[str]] = {}
+    for one in result.failures:
+        if one.shown:
+            failures.setdefault((one.outcome, *one.cell, one.predicted_seconds is not None), []).append(one.message)
+    for (outcome, name, aspect, count, _), messages in failures.items():
+        times = f", {len(messages)} times" if len(messages) > 1 else ""
+        lines.append(f"{outcome}{times}: {name} {aspect} {count:,}: {messages[0]}")
+    return tuple(lines)
+
+
+def _facts(result: Result, places: str) -> Table:
+    plan, facts, machine = result.plan, result.dataset, result.environment
+    good = [one for one in result.measurements if one.shown and one.outcome == "ok"]
+    resident = [one.resident for one in good if one.cache == COLD and one.resident is not None]
+    cold = f"; cold: dropped from it before, at most {max(resident):.1%} still there" if resident else ""
+    plain = "; plain: read by the plain library's own lines" if any(one.reader == PLAIN for one in good) else ""
+    mounts = [
+        f"{one.point}: {one.filesystem}, blocks of {one.block_bytes:,} B"
+        + (", without journal" if one.journal is False else "")
+        + (", a turning disk" if one.rotational else "")
+        for one in machine.mounts
+    ]
+    rows = (
+        ("dataset", f"{facts.kind}, split {facts.split}, {facts.path}, fingerprint {facts.fingerprint[:16]}"),
+        ("classes", f"{len(facts.classes):,}: {', '.join(facts.classes[:12])}{', ...' if facts.classes[12:] else ''}"),
+        ("plan", f"{describe_plan(plan)}; seed {plan.seed}"),
+        ("trials", f"{len(good):,} that count; {sum(one.verified for one in good):,} verified pixel by pixel"),
+        ("each trial", "in a thread of the job" if plan.in_thread else "in a fresh process"),
+        ("cache", f"warm: files in the page cache{cold}{plain}"),
+        ("seconds", "without sync; the durable ones with it. Decoding the source took "
+                    f"{units.seconds(result.staging_seconds)} and is in no figure."),
+        ("filesystem", "; ".join(mounts) or places),
+        ("machine", f"{machine.cpu}, {machine.cores} cores, {units.size(machine.memory_bytes)}, {machine.system}"),
+        ("software", f"Python {machine.python}, " + ", ".join(f"{k} {v}" for k, v in machine.libraries.items())),
+        ("took", units.seconds(result.seconds)),
+    )  # fmt: skip
+    return Table(("", ""), rows, left=2)
