@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,11 +20,9 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.jobs import events
-from backends.jobs.job import Job
 from tui import messages, questions
 from tui.run_state import RunState
 from tui.runs import Followed, Runs
-from tui.saved_run import SavedRun
 from tui.screens.choice import ChoiceScreen, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
@@ -115,10 +112,6 @@ class ImgstoreApp(App[int]):
     def _cancelled(self) -> bool:
         return get_current_worker().is_cancelled
 
-    def _follow(self, job: Job | SavedRun, stop: threading.Event) -> Iterator[Message]:
-        for event in job.follow(stop):
-            yield messages.message_of(job.id, event)
-
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """What failed in a thread is said where the user looks; the app goes on."""
         if event.state is not WorkerState.ERROR:
@@ -205,7 +198,7 @@ class ImgstoreApp(App[int]):
         followed = self.runs.get(answer.job.id)
         if followed is None:
             followed = self.runs.add(answer.job, answer.plan)
-            self._ask(answer.job.id, partial(self._follow, answer.job, followed.stop))
+            self._ask(answer.job.id, followed.follow)
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
@@ -226,7 +219,7 @@ class ImgstoreApp(App[int]):
 
     def _ring(self, state: RunState) -> None:
         """Call for whoever looks elsewhere: a run that took long has ended, just now."""
-        if state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
+        if not state.saved and state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
             self.bell()
             set_title(self, f"imgstore: {state.phase}")
 
@@ -240,10 +233,8 @@ class ImgstoreApp(App[int]):
 
     def action_history(self) -> None:
         """Show every run there was."""
-        self.push_screen(
-            HistoryScreen(self.jobs), lambda job: self.follow_job(messages.FollowJob(job)) if job else None
-        )
-        self._ask("jobs", partial(questions.listed, self.jobs))
+        self.push_screen(HistoryScreen(self.jobs), lambda wish: self.follow_job(wish) if wish else None)
+        self.list_jobs()
 
     def action_help(self) -> None:
         """Show every key."""

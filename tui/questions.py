@@ -145,16 +145,18 @@ def export(result: Result | None, text: str) -> str:
 
     Raises ImgstoreError with the sentence to show.
     """
-    from backends.jobs.result import to_json, write_file
-    from tui.report import result_text
+    from backends.jobs.result import write_file
+    from tui.reports import render
 
     path = Path(text.strip()).expanduser()
-    renderers = {".json": to_json, ".md": result_text, ".csv": result_text, ".html": result_text}
-    if path.suffix not in renderers or not path.stem:
-        raise UsageError(f"{text.strip()!r} says no format: end the name with one of {', '.join(renderers)}.")
+    kinds = {".html": "html", ".md": "markdown", ".csv": "csv", ".json": "json"}
+    if path.suffix not in kinds:
+        raise UsageError(f"{text.strip()!r} says no format: end the name with one of {', '.join(kinds)}.")
     if result is None:
         raise UsageError("nothing was measured yet: there is nothing to write.")
-    write_file(path, renderers[path.suffix](result))
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it.")
+    write_file(path, render(result, kinds[path.suffix]))
     return f"The report is in {path.resolve()}."
 
 

@@ -124,7 +124,7 @@ class RunState:
             self.dataset,
             self.measurements,
             complete=self.phase == "finished",
-            source_seconds=seconds,
+            source_seconds=seconds or None,
             source_images=images,
             free_bytes=here.mounts[0].free_bytes if here and here.mounts else None,
             memory_bytes=min(here.memory_bytes, here.memory_limit or here.memory_bytes) if here else None,

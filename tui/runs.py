@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backends.jobs import events
 from backends.jobs.result import collect
+from tui.messages import JobEvent, message_of
 from tui.run_state import RunState, fold
 from tui.saved_run import SavedRun
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.jobs.job import Job
     from backends.jobs.result import Result
-    from tui.messages import JobEvent
 
 
 @dataclass(slots=True)
@@ -28,6 +28,11 @@ class Followed:
     state: RunState
     stop: threading.Event = field(default_factory=threading.Event)
     told: list[events.Event] = field(default_factory=list)
+
+    def follow(self) -> Iterator[JobEvent]:
+        """What happens in the job; to be asked in a thread."""
+        for event in self.job.follow(self.stop):
+            yield message_of(self.job.id, event)
 
     def cancel(self) -> None:
         """Ask the job to stop."""

@@ -21,21 +21,22 @@ class SavedRun:
         self.result = result
 
     def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
-        """Its events; times count from 0, since the file has none."""
-        result = self.result
+        """Its events; what was saved while it went on is shown as a run that was stopped."""
+        result, begin = self.result, self.result.started
         images = min(max(result.plan.sizes), result.dataset.count)
         notes = tuple(note for note in result.notes if note not in result.dataset.notes)
-        yield events.RunStarted(
-            0.0, result.plan, result.dataset, result.environment, len(result.measurements), (), 0, notes
-        )
-        yield events.Staging(0.0, images, images, result.staging_seconds)
+        trials = len(result.measurements)
+        yield events.RunStarted(begin, result.plan, result.dataset, result.environment, trials, (), 0, notes)
+        yield events.Staging(begin, images, images, result.staging_seconds)
         for found in result.measurements:
             kind = events.TrialFinished if found.outcome == "ok" else events.TrialFailed
-            yield kind(0.0, found)
+            yield kind(begin, found)
+        end = begin + result.seconds
         if result.outcome == "failed":
-            yield events.JobFailed(result.seconds, result.message)
+            yield events.JobFailed(end, result.message)
         else:
-            yield events.RunFinished(result.seconds, result.outcome, result.seconds, conditions=result.conditions)
+            outcome = "finished" if result.outcome == "finished" else "cancelled"
+            yield events.RunFinished(end, outcome, result.seconds, conditions=result.conditions)
 
     def cancel(self) -> None:
         """Nothing goes on."""
