@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, refusal
 from backends.transfer import fetch_ahead, read_at
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class MappedFile:
     Raises
     ------
     OSError
-        It is not there, or may not be opened.
+        It is not there.
+    NotAllowed, TooManyFiles
+        It may not be opened.
     ContainerDamaged
         It is no regular file.
     """
@@ -45,7 +47,10 @@ class MappedFile:
         self._map: NDArray[np.uint8] | None = None
         self._may_map = True
         self._reads_before_a_look = 0
-        self._descriptor = os.open(path, _READ | flags)
+        try:
+            self._descriptor = os.open(path, _READ | flags)
+        except OSError as error:
+            raise refusal(error, path) or error from error
         self._closing = weakref.finalize(self, os.close, self._descriptor)
         facts = os.fstat(self._descriptor)
         self.size = facts.st_size

@@ -18,7 +18,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records
 from backends.images import Layout, Records
 from backends.mapped_file import MappedFile, runs
-from backends.npy_format import npy_header
+from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ ARCHIVE = "images.tar"
 BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
+MAX_MEMBER_BYTES = (1 << 33) - 1
+"""What eleven octal digits say."""
 _SIZE_AT, _SIZE_DIGITS, _CHECKSUM_AT, _CHECKSUM_DIGITS = 124, 11, 148, 6
 _NAME_DIGITS, _LABEL_BYTES = 8, 20
 
@@ -53,7 +55,7 @@ class TarWriter(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._codec = make_codec(layout.codec)
-        self._columns = Columns(layout)
+        self._columns = Columns(layout, MAX_MEMBER_BYTES - HEAD_BYTES)
         self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
         self._folder = NewFolder(path.absolute(), ARCHIVE)
