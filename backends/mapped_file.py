@@ -45,6 +45,7 @@ class MappedFile:
     def __init__(self, path: Path, flags: int = 0) -> None:
         self._path = path
         self._map: NDArray[np.uint8] | None = None
+        self._array: tuple[tuple[int, int], NDArray[np.uint8]] | None = None
         self._may_map = True
         self._reads_before_a_look = 0
         try:
@@ -76,8 +77,10 @@ class MappedFile:
             return
         if self._wants_a_look():
             self._look(first + rows * size, first + rows * size + size)
-        count = (len(data) - first) // size
-        data[first : first + count * size].reshape(count, size).take(rows, axis=0, out=into, mode="clip")
+        if self._array is None or self._array[0] != (first, size):
+            count = (len(data) - first) // size
+            self._array = (first, size), data[first : first + count * size].reshape(count, size)
+        self._array[1].take(rows, axis=0, out=into, mode="clip")
 
     def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
         """The bytes from each start to its stop, one after the other; none may outlive the file."""
@@ -90,7 +93,7 @@ class MappedFile:
 
     def close(self) -> None:
         self._closing()
-        self._map = None
+        self._map = self._array = None
 
     def _mapped(self) -> NDArray[np.uint8] | None:
         if self._map is None and self._may_map:
