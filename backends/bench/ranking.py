@@ -34,7 +34,7 @@ class Rank:
     value, interval
         Median of the repeats with its 95 % interval; for bytes and files what is predicted.
     ratio, ratio_interval
-        How many times the best one's it is, paired within blocks, with the 95 % interval.
+        How many times the best one's it is, paired within blocks, with an interval of 95 % at least.
     outcome
         ``best``, ``tie`` (not shown to be worse than the best), ``behind`` or ``unsure``.
     predicted
