@@ -105,4 +105,4 @@ def _why(ranking: Ranking) -> str:
         return "for want of what it is made of"
     if ranking.use == "disk":
         return next(one.predicted.unsure for one in ranking.ranks if one.predicted and one.predicted.unsure)
-    return "for want of three repeats"
+    return "for want of three repeats" if ranking.ranks[1].ratio_interval is None else "the repeats scatter too much"
