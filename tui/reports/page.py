@@ -42,7 +42,8 @@ svg { display: block; width: 100%; height: auto; font: 12.5px system-ui, "Noto S
 .error { stroke: var(--c); fill: none; stroke-width: 1.2 } .solid { fill: var(--c); stroke: var(--background) }
 .hollow { fill: var(--background); stroke: var(--c); stroke-width: 1.5 }
 .apparent { fill: var(--c) } .allocated { fill: none; stroke: var(--c); stroke-width: 1.4 }
-.m { color: var(--c) } .reference { --c: var(--dim) }
+.half { fill: var(--c); fill-opacity: .4; stroke: var(--c); stroke-width: 1.5 }
+.m { color: var(--c) } .s-reference { --c: var(--dim) }
 """
 
 
@@ -100,8 +101,7 @@ def _row(cells: tuple[str | Name, ...], left: int, tag: str) -> str:
 
 def _cell(cell: str | Name) -> str:
     if isinstance(cell, Name):
-        series = "reference" if cell.series.startswith("reference") else f"s-{cell.series}"
-        return f'<span class="m {series}">{_text(cell.mark)}</span> {_text(cell.text)}'
+        return f'<span class="m s-{cell.series}">{_text(cell.mark)}</span> {_text(cell.text)}'
     main, _, around = cell.partition("\n")
     return _text(main) + (f"<small>{_text(around)}</small>" if around else "")
 
