@@ -5,11 +5,7 @@ No link is followed, and header and size of a file are checked before a byte of 
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
-import stat
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +14,18 @@ import numpy as np
 from backends.batch import carries_shapes
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Layout
+from backends.mapped_file import MappedFile
 from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
-from backends.transfer import fetch_ahead, read_at, write_at
+from backends.transfer import write_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from backends.batch import Columns
 
-READS_BEFORE_A_LOOK = 15
-"""Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NewFolder:
@@ -103,52 +96,6 @@ class NewFolder:
             os.close(file)
 
 
-class MappedFile:
-    """A regular file that is read at byte positions, or through a map that is made on first use.
-
-    Raises
-    ------
-    OSError
-        It is not there, a link, or no regular file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._map: NDArray[np.uint8] | None = None
-        self._reads_before_a_look = 0
-        self._descriptor = os.open(path, _READ)
-        self._closing = weakref.finalize(self, os.close, self._descriptor)
-        facts = os.fstat(self._descriptor)
-        self.size = facts.st_size
-        if not stat.S_ISREG(facts.st_mode):
-            self.close()
-            raise OSError(errno.EINVAL, "not a regular file")
-
-    def fill(self, into: NDArray[Any], position: int) -> None:
-        """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
-        read_at(self._descriptor, into, position, str(self._path))
-
-    def mapped(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """All of it, read-only, where these runs are wanted at once; no view of it may outlive a read."""
-        if self._map is None:
-            self._map = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
-        if self._reads_before_a_look > 0:
-            self._reads_before_a_look -= 1
-        elif not fetch_ahead(self._descriptor, starts, stops):
-            self._reads_before_a_look = READS_BEFORE_A_LOOK
-        return self._map
-
-    def close(self) -> None:
-        self._closing()
-        self._map = None
-
-
-def runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
-    """The bytes from each start to its stop, one after the other."""
-    view = data.data
-    return (view[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
-
-
 class ArrayFolder:
     """A finished folder.
 
@@ -174,7 +121,7 @@ class ArrayFolder:
     def open(self, name: str) -> MappedFile:
         """One of the files, for the caller to close."""
         try:
-            return MappedFile(self._path / name)
+            return MappedFile(self._path / name, os.O_NOFOLLOW)
         except PermissionError as error:
             raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
         except OSError as error:

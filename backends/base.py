@@ -146,13 +146,13 @@ class Reader(ABC):
         rows = np.asarray(key)
         if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
             raise TypeError(f"a reader takes a slice or a 1-D array of integers, not {type(key).__name__}")
-        rows = rows.astype(np.int64, copy=True)
+        rows = np.ascontiguousarray(rows, np.int64)
         count = len(self)
-        if len(rows) and not 0 <= rows.min() <= rows.max() < count:
+        if len(rows) and rows.view(np.uint64).max() >= count:
             outside = (rows < -count) | (rows >= count)
             if outside.any():
                 raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
-            rows[rows < 0] += count
+            rows = np.where(rows < 0, rows + count, rows)
         return self.read_rows(rows, out)
 
     def __enter__(self) -> Self:

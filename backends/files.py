@@ -1,4 +1,4 @@
-"""One file an image: ``000/000042.png``, at most 1,000 a folder, with labels.npy, labels.csv and layout.json.
+"""One file an image: ``000/000042.png``, 100 a folder, with labels.npy, labels.csv and layout.json.
 
 Raw records are bare pixels in ``.raw`` files; where their sizes are mixed, shapes.npy has a row for each.  Files that
 were passed through end in what their format is known by: suffixes.npy says in what, sizes.npy how long they are.
@@ -11,7 +11,7 @@ import re
 import stat
 import weakref
 from contextlib import suppress
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PER_FOLDER = 1_000
+PER_FOLDER = 100
+"""ext4 looks through a block of a folder for each file that it creates: a tenth of 1,000 takes a sixth less time."""
 MAX_FILE_BYTES = 1 << 32
-FIRST_READ_BYTES = 1 << 14
+FIRST_READ_BYTES, LONG_READ_BYTES = 1 << 14, 1 << 20
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -62,7 +63,7 @@ class FilesWriter(Writer):
         self._sizes = np.empty(layout.count, np.int64)
         self._columns = Columns(layout)
         self._images = 0
-        self._folders: list[str] = []
+        self._folders = 0
         self._others: list[str] = []
         self._folder = -1
         self._path.mkdir()
@@ -75,10 +76,11 @@ class FilesWriter(Writer):
             some = slice(first, first + len(records))
             self._suffixes[some] = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
             self._sizes[some] = np.diff(records.offsets)
-        for index, start, stop in zip(range(first, first + len(records)), ends[:-1], ends[1:], strict=True):
+        for index, (start, stop) in enumerate(pairwise(ends), first):
             if index % PER_FOLDER == 0:
-                self._next_folder(_folder_name(index))
-            file = os.open(f"{index:06d}{self._suffix(index)}", _CREATE, 0o666, dir_fd=self._folder)
+                self._next_folder()
+            suffix = self._codec.suffix or self._suffix(index)
+            file = os.open(f"{index:06d}{suffix}", _CREATE, 0o666, dir_fd=self._folder)
             self._images = index + 1
             try:
                 written = os.write(file, data[start:stop])
@@ -109,8 +111,8 @@ class FilesWriter(Writer):
             for name in (*self._others, *(_image_name(index, self._suffix(index)) for index in range(self._images))):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=root)
-            for folder in self._folders:
-                _remove_folder(folder, root)
+            for number in range(self._folders):
+                _remove_folder(_folder_name(number), root)
         finally:
             os.close(root)
         _remove_folder(str(self._path), None)
@@ -118,9 +120,10 @@ class FilesWriter(Writer):
     def _suffix(self, index: int) -> str:
         return self._codec.suffix if self._suffixes is None else self._suffixes[index].decode()
 
-    def _next_folder(self, name: str) -> None:
+    def _next_folder(self) -> None:
+        name = _folder_name(self._folders)
         os.mkdir(name, dir_fd=self._root)
-        self._folders.append(name)
+        self._folders += 1
         previous, self._folder = self._folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
         if previous >= 0:
             os.close(previous)
@@ -166,8 +169,8 @@ class FilesReader(Reader):
         self._path = path.absolute()
         self._columns: dict[str, NDArray[Any]] = {}
         self._likely_bytes = FIRST_READ_BYTES
-        self._folders: set[int] = set()
         self.layout, self._suffix = self._open()
+        self._seen = np.zeros(-(-self.layout.count // PER_FOLDER), np.bool_)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FilesReader, (self._path,)
@@ -182,14 +185,12 @@ class FilesReader(Reader):
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         self._reopen()
         into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
-        for folder in set((rows // PER_FOLDER).tolist()) - self._folders:
+        folders = rows // PER_FOLDER
+        for folder in set(folders[~self._seen[folders]].tolist()):
             self._check_folder(folder)
         suffixes, sizes = self._suffixes_and_sizes(rows)
-        names = [_image_name(row, suffix) for row, suffix in zip(rows.tolist(), suffixes, strict=False)]
-        found = [self._content(name) for name in names]
-        for name, record, size in zip(names, found, sizes, strict=False):
-            if size is not None and len(record) != size:
-                raise self._damaged(f"{name} has {len(record):,} bytes, not {size:,}")
+        names = list(map(_image_name, rows.tolist(), suffixes))
+        found = list(map(self._content, names, sizes))
         data = np.frombuffer(b"".join(found), np.uint8)
         if into is not None:
             into[:] = data
@@ -221,22 +222,27 @@ class FilesReader(Reader):
 
     def _check_folder(self, number: int) -> None:
         """Images lie in a real folder, not behind a link to elsewhere."""
-        name = _folder_name(number * PER_FOLDER)
+        name = _folder_name(number)
         try:
             mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
         except FileNotFoundError:
             mode = 0
         if not stat.S_ISDIR(mode):
             raise self._damaged(f"the folder {name} is missing")
-        self._folders.add(number)
+        self._seen[number] = True
 
-    def _content(self, name: str) -> bytes:
-        """All bytes of a regular file; ``fstat`` is asked only where two reads do not tell that it is one."""
+    def _content(self, name: str, size: int | None = None) -> bytes:
+        """All bytes of a regular file, of ``size`` where that is known.
+
+        Only what can be positioned in is read by ``pread``, and of that only a regular file ends early: ``fstat`` is
+        asked where it does not.
+        """
+        likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
         try:
             file = os.open(name, _READ, dir_fd=self._root)
             try:
-                content = os.read(file, self._likely_bytes)
-                if not content or os.read(file, 1):
+                content = os.pread(file, likely, 0)
+                if not content or len(content) == likely:
                     content = self._long_content(file, name)
             finally:
                 os.close(file)
@@ -244,13 +250,15 @@ class FilesReader(Reader):
             raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
         except OSError as error:
             raise self._damaged(f"{name} cannot be read ({error.strerror})") from error
+        if size is not None and len(content) != size:
+            raise self._damaged(f"{name} has {len(content):,} bytes, not {size:,}")
         return content
 
     def _long_content(self, file: int, name: str) -> bytes:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_FILE_BYTES:
             raise self._damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
-        self._likely_bytes = max(self._likely_bytes, min(facts.st_size, 1 << 20))
+        self._likely_bytes = max(self._likely_bytes, facts.st_size)
         content = np.empty(facts.st_size, np.uint8)
         read_at(file, content, 0, name)
         return content.tobytes()
@@ -262,7 +270,10 @@ class FilesReader(Reader):
         suffixes = [suffix.decode(errors="replace") for suffix in self._column("suffixes.npy", _SUFFIX)[rows].tolist()]
         if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
             raise self._damaged("suffixes.npy has what is no suffix")
-        return suffixes, self._column("sizes.npy", "<i8")[rows].tolist()
+        sizes = self._column("sizes.npy", "<i8")[rows]
+        if (sizes < 1).any():
+            raise self._damaged("sizes.npy has what is no size")
+        return suffixes, sizes.tolist()
 
     def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
         return self._column("shapes.npy", "<i4", 3)[rows] if carries_shapes(self.layout) else None
@@ -282,8 +293,8 @@ class FilesReader(Reader):
         return ContainerDamaged(f"{self._path} is not a finished folder of images: {why}; make it again.")
 
 
-def _folder_name(index: int) -> str:
-    return f"{index // PER_FOLDER:03d}"
+def _folder_name(number: int) -> str:
+    return f"{number:03d}"
 
 
 def _image_name(index: int, suffix: str) -> str:

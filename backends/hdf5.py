@@ -6,10 +6,7 @@ to them.  So bytes flow at the speed of the file, outside the library's lock, an
 
 from __future__ import annotations
 
-import mmap
 import os
-import stat
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +30,8 @@ from backends.hdf5_structure import (
     write_layout,
 )
 from backends.images import Layout, Records, even_offsets, offsets_of
-from backends.transfer import fetch_ahead, read_at, reserve, write_at
+from backends.mapped_file import MappedFile
+from backends.transfer import reserve, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +153,6 @@ class HDF5Reader(Reader):
         self._path = path.absolute()
         self._columns: dict[str, NDArray[Any]] = {}
         self._places: dict[str, Place] = {}
-        self._map: mmap.mmap | None = None
         self.layout = self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -175,7 +172,7 @@ class HDF5Reader(Reader):
             first, offsets = int(ends[0]), ends - ends[0]
             data = np.empty(int(offsets[-1]), np.uint8)
         for low, high, position in self._place.pieces(first, first + len(data)):
-            read_at(self._descriptor, data[low:high], position, str(self._path))
+            self._file.fill(data[low:high], position)
         return Records(data, offsets, self.labels[start:stop], self._shapes_of(slice(start, stop)))
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
@@ -188,27 +185,17 @@ class HDF5Reader(Reader):
         into = row_buffer(self.layout, len(rows), out)
         size = into.shape[1]
         if len(rows) and len(self._place.extents) == 1:
-            (extent,) = self._place.extents
-            starts = extent.position + rows * size
-            fetch_ahead(self._descriptor, starts, starts + size)
-            images = np.frombuffer(self._mapped(), np.uint8, self.layout.count * size, extent.position)
-            images.reshape(-1, size).take(rows, axis=0, out=into, mode="clip")
+            self._file.take(rows, into, self._place.extents[0].position)
         else:
             into.reshape(-1)[:] = self._gather(rows * size, (rows + 1) * size)
         return Records(into.reshape(-1), even_offsets(len(rows), size), labels, shapes)
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
-        self._map = None
-        self._closing()
+        self._file.close()
 
     def _open(self) -> Layout:
-        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._closing = weakref.finalize(self, os.close, self._descriptor)
+        self._file = MappedFile(self._path)
         try:
-            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-                raise ValueError("not a regular file")
             file = open_file(self._path)
             try:
                 layout = read_layout(file)
@@ -232,13 +219,8 @@ class HDF5Reader(Reader):
         return place
 
     def _reopen(self) -> None:
-        if not self._closing.alive and self._open() != self.layout:
+        if not self._file.is_open and self._open() != self.layout:
             raise self._damaged("its layout has changed since it was opened")
-
-    def _mapped(self) -> mmap.mmap:
-        if self._map is None:
-            self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
-        return self._map
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The bytes of these runs of the pixels, end to end."""
@@ -247,9 +229,7 @@ class HDF5Reader(Reader):
         pieces: list[tuple[int, int]] = []
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             pieces += [(at, at + high - low) for low, high, at in self._place.pieces(start, stop)]
-        fetch_ahead(self._descriptor, *np.array(pieces, np.int64).reshape(-1, 2).T)
-        mapped = self._mapped()
-        return np.frombuffer(b"".join([mapped[low:high] for low, high in pieces]), np.uint8)
+        return np.frombuffer(b"".join(self._file.runs(*np.array(pieces, np.int64).reshape(-1, 2).T)), np.uint8)
 
     def _ends(self) -> NDArray[np.int64]:
         """Where records start and end in ``data``, ``(count + 1,)``."""
@@ -270,7 +250,7 @@ class HDF5Reader(Reader):
             column = np.empty(shape, dtype)
             flat = column.reshape(-1).view(np.uint8)
             for low, high, position in self._places[name].pieces(0, len(flat)):
-                read_at(self._descriptor, flat[low:high], position, str(self._path))
+                self._file.fill(flat[low:high], position)
             column.flags.writeable = False
             self._columns[name] = column
         return self._columns[name]

@@ -6,7 +6,11 @@ import errno
 import math
 import os
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 PAGE_BYTES = 4_096
 MAX_CHUNK_BYTES = 1 << 30
+_TYPES = {np.dtype("u1"): h5t.STD_U8LE, np.dtype("<i4"): h5t.STD_I32LE, np.dtype("<i8"): h5t.STD_I64LE}
+_STOP = attrgetter("stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,11 @@ class Place:
         from, to, position
             Bytes ``from`` to ``to``, counted from ``start``, lie at ``position`` of the file.
         """
-        for extent in self.extents:
+        for extent in islice(self.extents, bisect_right(self.extents, start, key=_STOP), None):
+            if extent.start >= stop:
+                break
             low, high = max(start, extent.start), min(stop, extent.stop)
-            if low < high:
-                yield low - start, high - start, extent.position + low - extent.start
+            yield low - start, high - start, extent.position + low - extent.start
 
     def followed_by(self, start: int, stop: int, position: int) -> Place:
         """With one more run at its end, joined to the last where they are neighbours in the file."""
@@ -63,10 +70,7 @@ def create_file(path: Path) -> h5f.FileID:
 
     It is not truncated, since ext4 flushes a truncated file to the disk when it is closed.
     """
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_alignment(PAGE_BYTES, PAGE_BYTES)
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    return h5f.create(os.fsencode(path), h5f.ACC_EXCL, fapl=access)
+    return h5f.create(os.fsencode(path), h5f.ACC_EXCL, fapl=_access())
 
 
 def flush(file: h5f.FileID) -> None:
@@ -80,24 +84,20 @@ def flush(file: h5f.FileID) -> None:
 
 
 def open_file(path: Path) -> h5f.FileID:
-    """Open a finished file, which nobody changes any more: without a lock, as some filesystems have none."""
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_file_locking(False, True)
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    return h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=access)
+    """Open a finished file, which nobody changes any more."""
+    return h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=_access())
 
 
 def allot(file: h5f.FileID, name: str, dtype: str, shape: tuple[int, ...]) -> Place:
     """Create a contiguous dataset; its bytes are for the caller to write."""
-    properties = _unfilled()
-    properties.set_layout(h5d.CONTIGUOUS)
-    kind = h5t.py_create(np.dtype(dtype))
-    return _contiguous(h5d.create(file, name.encode(), kind, h5s.create_simple(shape), properties))
+    kind = _TYPES[np.dtype(dtype)]
+    dataset = h5d.create(file, name.encode(), kind, h5s.create_simple(shape), _unfilled(h5d.CONTIGUOUS))
+    return _contiguous(dataset, math.prod(shape) * kind.get_size())
 
 
 def create_growing(file: h5f.FileID, name: str, likely_bytes: int) -> h5d.DatasetID:
     """Create a dataset of bytes that ``extend`` makes longer, in 64 chunks where ``likely_bytes`` holds true."""
-    properties = _unfilled()
+    properties = _unfilled(h5d.CHUNKED).copy()
     chunk = 1 << (likely_bytes // 64).bit_length()
     properties.set_chunk((min(max(chunk, PAGE_BYTES), MAX_CHUNK_BYTES),))
     space = h5s.create_simple((0,), (h5s.UNLIMITED,))
@@ -128,15 +128,16 @@ def find(file: h5f.FileID, name: str, dtype: str, shape: tuple[int | None, ...])
     if file.links.get_info(name.encode()).type != h5l.TYPE_HARD:
         raise ValueError(f"{name} is a link to elsewhere")
     dataset = h5d.open(file, name.encode())
-    plan = dataset.get_create_plist()
-    if dataset.dtype != np.dtype(dtype) or len(dataset.shape) != len(shape):
+    plan, found = dataset.get_create_plist(), dataset.shape
+    if not dataset.get_type().equal(_TYPES[np.dtype(dtype)]) or len(found) != len(shape):
         raise ValueError(f"{name} is not an array of {np.dtype(dtype)} with {len(shape)} dimensions")
-    if any(wanted not in (None, found) for wanted, found in zip(shape, dataset.shape, strict=True)):
-        raise ValueError(f"{name} has the shape {dataset.shape}, not {shape}")
-    if plan.get_external_count() or plan.get_nfilters() or plan.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED):
+    if any(wanted not in (None, there) for wanted, there in zip(shape, found, strict=True)):
+        raise ValueError(f"{name} has the shape {found}, not {shape}")
+    form = plan.get_layout()
+    if plan.get_external_count() or plan.get_nfilters() or form not in (h5d.CONTIGUOUS, h5d.CHUNKED):
         raise ValueError(f"{name} is compressed or stored outside the file")
-    size = math.prod(dataset.shape) * dataset.dtype.itemsize
-    place = _contiguous(dataset) if plan.get_layout() == h5d.CONTIGUOUS else _chunked(dataset)
+    size = math.prod(found) * np.dtype(dtype).itemsize
+    place = _contiguous(dataset, size) if form == h5d.CONTIGUOUS else _chunked(dataset)
     covered = place.extents[-1].stop if place.extents else 0
     end = max((extent.position + extent.stop - extent.start for extent in place.extents), default=0)
     if covered < size:
@@ -146,19 +147,29 @@ def find(file: h5f.FileID, name: str, dtype: str, shape: tuple[int | None, ...])
     return place, size
 
 
-def _unfilled() -> h5p.PropDCID:
+@cache
+def _access() -> h5p.PropFAID:
+    """How files are opened: without a lock, as some filesystems have none; space is allotted in whole pages."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_file_locking(False, True)
+    access.set_alignment(PAGE_BYTES, PAGE_BYTES)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    return access
+
+
+@cache
+def _unfilled(form: int) -> h5p.PropDCID:
     """Properties of a dataset whose space is allotted at once and not filled."""
     properties = h5p.create(h5p.DATASET_CREATE)
     properties.set_alloc_time(h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5d.FILL_TIME_NEVER)
+    properties.set_layout(form)
     return properties
 
 
-def _contiguous(dataset: h5d.DatasetID) -> Place:
+def _contiguous(dataset: h5d.DatasetID, size: int) -> Place:
     position = dataset.get_offset()
-    if position is None:
-        return Place()
-    return Place((Extent(0, math.prod(dataset.shape) * dataset.dtype.itemsize, position),))
+    return Place() if position is None else Place((Extent(0, size, position),))
 
 
 def _chunked(dataset: h5d.DatasetID) -> Place:

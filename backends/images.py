@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,8 @@ class Layout:
         return height * width * channels
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(found, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:

@@ -175,12 +175,10 @@ class LMDBReader(Reader):
     def _open(self) -> Layout:
         self._share = acquire(self._path)
         self._closing = weakref.finalize(self, release, self._share)
-        environment = self._share.environment
         try:
-            with environment.begin() as transaction:
-                layout = Layout.from_json(bytes(transaction.get(b"layout", b"")))
-            pages, page_bytes = environment.info()["last_pgno"], environment.stat()["psize"]
-            if layout.count * (layout.record_bytes or 0) > pages * page_bytes:
+            with self._share.environment.begin() as transaction:
+                layout = Layout.from_json(transaction.get(b"layout", b""))
+            if layout.count * (layout.record_bytes or 0) > self._share.bytes_used:
                 raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
             self.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,16 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA_FILE = "data.mdb"
-_META = struct.Struct("=16xII16xI92xQQ")
-"""A meta page of LMDB 0.9 (mdb.c, MDB_page and MDB_meta): magic, version, page size, last page, transaction."""
-_MAGIC, _VERSION = 0xBEEFC0DE, 1
+_FORMAT = (0, 9)
 
 
 class Share:
-    """A share in the environment of one file, which is closed by its last user, and in a child by the fork."""
+    """A share in the environment of one file, which is closed by its last user, and in a child by the fork.
+
+    Attributes
+    ----------
+    bytes_used
+        Bytes up to the last page of the latest transaction.
+    """
 
     def __init__(self, environment: lmdb.Environment) -> None:
         self.environment = environment
+        self.bytes_used = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
         self.is_open = True
         self.users = 0
 
@@ -65,13 +69,16 @@ def acquire(path: Path) -> Share:
         What is there is not a whole LMDB environment in the format of 0.9.
     """
     with _TABLE.lock:
-        file = _check_whole(path)
+        try:
+            facts = (path / DATA_FILE).lstat()
+        except OSError as error:
+            path.stat()
+            raise ContainerDamaged(f"{path} has no {DATA_FILE} that can be read ({error.strerror}).") from error
+        if not stat.S_ISREG(facts.st_mode):
+            raise ContainerDamaged(f"{path}/{DATA_FILE} is not a regular file.")
+        file = facts.st_dev, facts.st_ino
         if file not in _TABLE.shares:
-            try:
-                environment = lmdb.open(str(path), map_size=0, readonly=True, create=False, lock=False)
-            except lmdb.Error as error:
-                raise ContainerDamaged(f"{path} cannot be opened as an LMDB environment: {error}.") from error
-            _TABLE.shares[file] = Share(environment)
+            _TABLE.shares[file] = _open(str(path), facts.st_size)
         share = _TABLE.shares[file]
         share.users += 1
         return share
@@ -86,41 +93,20 @@ def release(share: Share) -> None:
             _TABLE.shares = {file: other for file, other in _TABLE.shares.items() if other is not share}
 
 
-def _check_whole(path: Path) -> tuple[int, int]:
-    """Refuse a file that ends before its last page, as touching a map beyond its end kills the process (SIGBUS).
+def _open(path: str, size: int) -> Share:
+    """Open an environment whose file has ``size`` bytes, and close it again where that ends before its last page.
 
-    Returns
-    -------
-    device, inode
-        What identifies the file.
+    Opening reads no page but the first two; touching a map beyond its end would kill the process (SIGBUS).
     """
-    path.stat()
     try:
-        file = os.open(path / DATA_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ContainerDamaged(f"{path} has no {DATA_FILE} that can be read ({error.strerror}).") from error
-    try:
-        facts = os.fstat(file)
-        needed = _bytes_needed(file) if stat.S_ISREG(facts.st_mode) else None
-    finally:
-        os.close(file)
-    if needed is None:
+        environment = lmdb.open(path, map_size=0, readonly=True, create=False, lock=False)
+    except lmdb.Error as error:
+        raise ContainerDamaged(f"{path} cannot be opened as an LMDB environment: {error}.") from error
+    share = Share(environment)
+    if hasattr(environment, "lib_version") and environment.lib_version()[:2] != _FORMAT:
+        share.close()
         raise ContainerDamaged(f"{path}/{DATA_FILE} is not in the format of LMDB 0.9.")
-    if facts.st_size < needed:
-        raise ContainerDamaged(f"{path}/{DATA_FILE} is cut: {facts.st_size:,} bytes of {needed:,}; make it again.")
-    return facts.st_dev, facts.st_ino
-
-
-def _bytes_needed(file: int) -> int | None:
-    """Bytes up to the last page of the latest transaction; None where a meta page is not one."""
-    metas: list[tuple[int, int]] = []
-    position = 0
-    for _ in range(2):
-        found = os.pread(file, _META.size, position)
-        if len(found) < _META.size:
-            return None
-        magic, version, position, last_page, transaction = _META.unpack(found)
-        if (magic, version) != (_MAGIC, _VERSION):
-            return None
-        metas.append((transaction, (last_page + 1) * position))
-    return max(metas)[1]
+    if size < share.bytes_used:
+        share.close()
+        raise ContainerDamaged(f"{path}/{DATA_FILE} is cut: {size:,} bytes of {share.bytes_used:,}; make it again.")
+    return share

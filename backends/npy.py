@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, runs
+from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
-from backends.npy_format import npy_header
+from backends.mapped_file import MappedFile
+from backends.npy_format import HEAD_BYTES, npy_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,21 +35,20 @@ class Npy(Backend):
 
 
 class NpyWriter(Writer):
-    """Streams records behind the place of a header, which is written at the end."""
+    """Streams records behind a page for the header, which is written at the end."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._columns = Columns(layout)
         self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
         name, self._shape = _pixels_of(layout)
-        self._start = len(npy_header("|u1", self._shape or (0,)))
-        self._folder = NewFolder(path.absolute(), name, self._start)
+        self._folder = NewFolder(path.absolute(), name, HEAD_BYTES)
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         start, stop = int(records.offsets[0]), int(records.offsets[-1])
         if self._offsets is not None:
-            ends = records.offsets[1:] - start + self._folder.end - self._start
+            ends = records.offsets[1:] - start + self._folder.end - HEAD_BYTES
             self._offsets[first + 1 : first + len(records) + 1] = ends
         self._folder.append(records.data[start:stop])
 
@@ -56,7 +56,7 @@ class NpyWriter(Writer):
         if self._folder.end < 0:
             return
         try:
-            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - self._start,)))
+            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - HEAD_BYTES,), HEAD_BYTES))
             self._folder.finish(self._layout, self._columns, offsets=self._offsets)
         except BaseException:
             self.abort()
@@ -96,12 +96,10 @@ class NpyReader(Reader):
         file, first = self._opened()
         size = self.layout.record_bytes
         if size is not None and len(rows):
-            into, starts = row_buffer(self.layout, len(rows), out), first + rows * size
-            pixels = file.mapped(starts, starts + size)[first:].reshape(-1, size)
-            pixels.take(rows, axis=0, out=into, mode="clip")
+            into = row_buffer(self.layout, len(rows), out)
+            file.take(rows, into, first)
             return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows])
-        starts, stops = first + self._starts(rows), first + self._starts(rows + 1)
-        values = runs(file.mapped(starts, stops), starts, stops)
+        values = file.runs(first + self._starts(rows), first + self._starts(rows + 1))
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))
         return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 

@@ -5,8 +5,8 @@ A header is compared with the one that numpy writes for the array that has to be
 
 from __future__ import annotations
 
-import io
 import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEAD_BYTES = 1 << 12
-"""More than any header of an array with few dimensions."""
+"""A page, and more than any header of an array with few dimensions."""
 _MAGIC = slice(0, 8)
 _LENGTH = slice(8, 10)
+_DIGITS = 21
 
 
-def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """What precedes the data of a ``.npy`` file; numpy leaves room in it for any ``shape[0]``."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
-    return header.getvalue()
+def npy_header(dtype: str, shape: tuple[int, ...], alignment: int = 64) -> bytes:
+    """What precedes the data of a ``.npy`` file, as numpy writes it: with room for any ``shape[0]``.
+
+    Parameters
+    ----------
+    alignment
+        The data begins at a multiple of it; numpy's own is 64.
+    """
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (_DIGITS - len(str(shape[0])))
+    padding = -(_LENGTH.stop + len(text) + 1) % alignment
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text) + padding + 1) + f"{text}{' ' * padding}\n".encode()
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:

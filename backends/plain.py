@@ -81,7 +81,7 @@ def files_png(path: str) -> Everything:
     from PIL import Image
 
     labels = np.load(f"{path}/labels.npy")
-    images = [np.array(Image.open(f"{path}/{i // 1000:03d}/{i:06d}.png")) for i in range(len(labels))]
+    images = [np.array(Image.open(f"{path}/{i // 100:03d}/{i:06d}.png")) for i in range(len(labels))]
     return images, labels
 
 
@@ -144,7 +144,7 @@ def _files(path: str, codec: str, everything: bool) -> PlainRows:
     suffixes = np.load(f"{path}/suffixes.npy").astype(str) if codec == "source" else None
 
     def one(row: int) -> NDArray[np.uint8]:
-        name = f"{path}/{row // 1000:03d}/{row:06d}{_SUFFIXES[codec] if suffixes is None else suffixes[row]}"
+        name = f"{path}/{row // 100:03d}/{row:06d}{_SUFFIXES[codec] if suffixes is None else suffixes[row]}"
         return image(np.fromfile(name, np.uint8) if codec == "raw" else name)
 
     return PlainRows(np.load(f"{path}/labels.npy"), _each(one), lambda: None)

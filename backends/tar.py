@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, MappedFile, NewFolder, runs
+from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records
 from backends.images import Layout, Records
+from backends.mapped_file import MappedFile, runs
 from backends.npy_format import npy_header
 from backends.registry import make_codec
 
@@ -141,8 +142,8 @@ class TarReader(Reader):
         return self._records(rows, runs(members, starts - first, stops - first), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        archive, (starts, stops) = self._opened(), self._spans(rows)
-        return self._records(rows, runs(archive.mapped(starts, stops), starts, stops), out)
+        archive = self._opened()
+        return self._records(rows, archive.runs(*self._spans(rows)), out)
 
     def close(self) -> None:
         if self._archive is not None:

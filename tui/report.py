@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import is_lossless
-from backends.bench.measurement import ONE_IMAGE
+from backends.bench.measurement import COLD, ONE_IMAGE
 from backends.bench.schedule import aspects, configurations
+from backends.bench.verdict import multiple_of_limit
 from tui.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from backends.bench.environment import Environment
     from backends.bench.plan import Plan
@@ -68,57 +69,63 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
 
 
 def result_text(result: Result) -> str:
-    """A result: a table an operation, then what was measured, where, and what went wrong."""
-    parts = [_aspect(aspect, result.plan, result.figures) for aspect in aspects(result.plan)]
-    parts.append("\n".join(_footnotes(result)))
-    return "\n\n".join(parts)
+    """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
+    from tui.reports.contents import doubts, verdict_of
+
+    tables = [_aspect(aspect, result.plan, result.figures) for aspect in aspects(result.plan)]
+    verdict = ["Verdict", *(f"  {safe_text(sentence, limit=1000)}" for sentence in verdict_of(result).sentences)]
+    notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
+    return "\n\n".join([*tables, "\n".join(verdict), "\n".join(notes)])
 
 
 def _aspect(aspect: str, plan: Plan, figures: Sequence[Figure]) -> str:
+    """One row a configuration; the store's has what is durable and on disk, all what the machine would allow."""
     cells = {(one.configuration, one.count): one for one in figures if one.aspect == aspect}
     sizes = (1,) if aspect.split()[0] in ONE_IMAGE else plan.sizes
-    disk = aspect == "store"
-    head = [aspect.capitalize(), *(f"{size:,}" for size in sizes), *(("on disk", "apparent", "files") if disk else ())]
+    extras = _EXTRAS if aspect == "store" else {}
+    if plan.limits:
+        extras = {"x limit": lambda one: _ratio(multiple_of_limit(one, figures)), **extras}
     rows = []
     for name in configurations(plan):
         if not any((name, size) in cells for size in sizes):
             continue
-        row = [safe_text(name) + ("" if is_lossless(name) else " (lossy)")]
-        for size in sizes:
-            figure = cells.get((name, size))
-            row.append("·" if figure is None else units.seconds(figure.seconds) if figure.repeats else "failed")
-        last = next((cells[name, size] for size in reversed(sizes) if (name, size) in cells), None)
-        if disk:
-            row += [
-                units.size(last.bytes_allocated if last else None),
-                units.size(last.bytes_apparent if last else None),
-                f"{last.files:,}" if last and last.files is not None else "·",
-            ]
-        rows.append(row)
-    return table(head, rows)
+        found = [cells.get((name, size)) for size in sizes]
+        last = next((figure for figure in reversed(found) if figure is not None and figure.repeats), None)
+        rows.append(
+            (
+                safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
+                *("·" if one is None else units.seconds(one.seconds) if one.repeats else "failed" for one in found),
+                *(write(last) if last else "·" for write in extras.values()),
+            )
+        )
+    return table((aspect.capitalize(), *(f"{size:,}" for size in sizes), *extras), rows)
+
+
+_EXTRAS: dict[str, Callable[[Figure], str]] = {
+    "durable": lambda one: units.seconds(one.seconds_durable),
+    "on disk": lambda one: units.size(one.bytes_allocated),
+    "apparent": lambda one: units.size(one.bytes_apparent),
+    "files": lambda one: f"{one.files:,}" if one.files is not None else "·",
+}
+
+
+def _ratio(value: float | None) -> str:
+    return "·" if value is None else units.ratio(value)
 
 
 def _footnotes(result: Result) -> list[str]:
     shown = [one for one in result.measurements if one.shown]
-    good = [one for one in shown if one.outcome == "ok"]
+    verified = sum(one.verified for one in shown)
     repeats = max((figure.repeats for figure in result.figures), default=0)
     most = "" if result.outcome == "finished" else "at most "
     statistic = "one measurement" if repeats <= 1 else f"median of {most}{repeats}"
-    verified = sum(one.verified for one in good)
+    caches = "files in the page cache (warm)" + (", or dropped from it (cold)" if COLD in result.plan.caches else "")
     lines = [
-        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; "
-        f"{statistic}, files in the page cache (warm), not synced; "
+        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; {statistic}, {caches}, not synced; "
         f"{verified:,} of {len(shown):,} trials ok and verified.",
         f"{_place(result.environment)}; reading and decoding the source took "
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",
     ]
-    lines += [safe_text(note, limit=500) for note in result.notes]
-    lines += dict.fromkeys(
-        f"{one.outcome}: {safe_text(one.configuration)} {one.operation} {one.count:,}: "
-        f"{safe_text(one.message, limit=500)}"
-        for one in result.failures
-        if one.shown
-    )
     if result.outcome == "cancelled":
         lines.append("The run was stopped; what had finished is above.")
     if result.message:

@@ -38,7 +38,7 @@ _CONTAINER_BYTES = 1 << 20
 _RECORD_BYTES = 160
 _MEMBER_BYTES = {"tar": 2_176}
 """What a backend puts around a record besides: headers, the label in a member of its own, and the rest of blocks."""
-_IMAGES_A_FOLDER = 1000
+_IMAGES_A_FOLDER = 100
 _SAMPLE_MARGIN = 1.25
 """A sample's pictures may be larger than the dataset's on average."""
 

@@ -70,7 +70,8 @@ def _needs(
     plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], loops: int
 ) -> tuple[dict[Path, Need], dict[Path, Need]]:
     """What each filesystem must hold where nothing is removed before the end, and where each block is."""
-    mounts = {path: mount_of(path).point for path in (main, *folders.values())}
+    found = {path: mount_of(path) for path in dict.fromkeys((main, *folders.values()))}
+    mounts = {path: mount.point for path, mount in found.items()}
     first = {mounts[path]: path for path in reversed((main, *folders.values()))}
     staged = source_need(plan, facts)
     everything = dict.fromkeys(first.values(), Need()) | {first[mounts[main]]: staged}
@@ -78,7 +79,7 @@ def _needs(
     for trial in trials(plan):
         if trial.reads is None:
             path = folders[trial.configuration]
-            need = artefact_need(trial, facts, mount_of(path).block_bytes, loops)
+            need = artefact_need(trial, facts, found[path].block_bytes, loops)
             home = first[mounts[path]]
             everything[home] += need
             block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))

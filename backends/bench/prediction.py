@@ -70,7 +70,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What ``images`` images took, and two standard errors of it as a share."""
+    """What ``images`` images took, and as a share of it two standard deviations of its repeats.
+
+    How many repeats there were does not narrow it: those of one size follow one another, and what disturbs one of
+    them, such as another program, disturbs them all.
+    """
 
     images: int
     value: float
@@ -107,10 +111,10 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
         those = [one for one in figures if one.aspect == aspect]
         warm = those[0].operation in STORES and those[0].cache != COLD
         why = "what is read warm would not fit into memory" if warm and too_large else ""
-        seconds[aspect] = _time(images, [(one.count, one.seconds, one.spread, one.repeats) for one in those], why)
+        seconds[aspect] = _time(images, [(one.count, one.seconds, one.spread) for one in those], why)
     stores = [one for one in figures if one.aspect == "store"]
     if stores:
-        points = [(one.count, one.seconds_durable, one.spread, one.repeats) for one in stores]
+        points = [(one.count, one.seconds_durable, one.spread) for one in stores]
         seconds[DURABLE] = _time(images, points)
     return Prediction(
         configuration=name,
@@ -122,14 +126,10 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
     )
 
 
-def _time(
-    images: int, found: Sequence[tuple[int, float | None, float | None, int]], unsure: str = ""
-) -> Predicted | None:
-    points = [
-        _Point(count, value, 2 * (spread or 0.0) / math.sqrt(repeats))
-        for count, value, spread, repeats in found
-        if value
-    ]
+def _time(images: int, found: Sequence[tuple[int, float | None, float | None]], unsure: str = "") -> Predicted | None:
+    points = [_Point(count, value, 2 * (spread or 0.0)) for count, value, spread in found if value]
+    if all(spread is None for _, _, spread in found):
+        unsure = unsure or "each size was measured once"
     return _predicted(images, points, _TIME_A_DECADE, WIDEST_TIME, unsure)
 
 
@@ -148,7 +148,7 @@ def _predicted(
         return None
     for point in points:
         if point.images == images:
-            return Predicted(*_around(point.value, point.doubt), unsure, measured=True)
+            return Predicted(*_around(point.value, point.doubt), measured=True)
     last = points[-1]
     decades = max(0.0, math.log10(images / last.images))
     if len(points) < 2:

@@ -18,6 +18,7 @@ Turn = tuple[str, str, str]
 """Operation, cache and reader."""
 
 
+@lru_cache(4)
 def trials(plan: Plan) -> tuple[Trial, ...]:
     """All trials of a plan in the order of their execution.
 

@@ -16,9 +16,20 @@ from isal import isal_zlib
 from PIL import Image
 
 from backends.base import Codec
-from backends.codecs.png_format import DEPTH_BYTE, around, check_chunks, find_plain, head_of, inflate_plain, shape_of
+from backends.codecs.png_format import (
+    AFTER_STREAM,
+    BEFORE_STREAM,
+    DEPTH_BYTE,
+    HEAD_BYTES,
+    check_chunks,
+    find_plain,
+    head_of,
+    inflate,
+    shape_of,
+    wrap,
+)
 from backends.errors import ContainerDamaged
-from backends.images import Images, Records, offsets_of
+from backends.images import Images, Records
 from backends.options import PngOptions
 
 if TYPE_CHECKING:
@@ -46,19 +57,15 @@ class Png(Codec):
     def encode(self, images: Images) -> Records:
         level = self.options.level if isinstance(self.options, PngOptions) else PngOptions().level
         pixels = images.pixels
-        parts = [b""] * (3 * len(images))
-        lengths = np.zeros(len(images), np.int64)
+        streams, heads = [b""] * len(images), np.empty((len(images), HEAD_BYTES), np.uint8)
         for shape, indices in _by_shape(pixels):
-            head = head_of(*shape)
+            heads[indices] = np.frombuffer(head_of(*shape), np.uint8)
             for piece in _pieces(indices, shape):
                 rows = _filtered(_stack(pixels, piece))
                 size, view = rows.shape[1], rows.reshape(-1).data
                 for number, index in enumerate(piece.tolist()):
-                    stream = isal_zlib.compress(view[number * size : number * size + size], level)
-                    before, after = around(head, stream)
-                    parts[3 * index : 3 * index + 3] = before, stream, after
-                    lengths[index] = len(before) + len(stream) + len(after)
-        return Records(np.frombuffer(b"".join(parts), np.uint8), offsets_of(lengths), images.labels)
+                    streams[index] = isal_zlib.compress(view[number * size : number * size + size], level)
+        return Records(*wrap(heads, streams), images.labels)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
         images: NDArray[np.uint8] | list[NDArray[np.uint8]]
@@ -66,7 +73,7 @@ class Png(Codec):
             images = [_NO_PIXELS] * len(records)
         else:
             images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        plain, heads = find_plain(records)
+        plain, heads, crcs = find_plain(records)
         others = [np.flatnonzero(~plain)]
         for head in np.unique(heads[plain]):
             indices = np.flatnonzero(plain & (heads == head))
@@ -75,7 +82,7 @@ class Png(Codec):
                 others.append(indices)
                 continue
             _check_shape(shape, layout, int(indices[0]))
-            others += [_decode_plain(records, piece, shape, images) for piece in _pieces(indices, shape)]
+            others += [_decode_plain(records, crcs, piece, shape, images) for piece in _pieces(indices, shape)]
         for index in np.concatenate(others).tolist():
             pixels = _decode_any(records.record(index).tobytes(), index)
             _check_shape(pixels.shape, layout, index)
@@ -96,6 +103,7 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _decode_plain(
     records: Records,
+    crcs: NDArray[np.int64],
     indices: NDArray[np.int64],
     shape: tuple[int, int, int],
     images: NDArray[np.uint8] | list[NDArray[np.uint8]],
@@ -104,11 +112,11 @@ def _decode_plain(
     height, width, channels = shape
     size, view = height * (1 + width * channels), records.data.data
     rows = indices.tolist()
-    starts, stops = records.offsets[indices].tolist(), records.offsets[indices + 1].tolist()
+    starts, stops = records.offsets[indices] + BEFORE_STREAM, records.offsets[indices + 1] - AFTER_STREAM
     found = []
-    for index, start, stop in zip(rows, starts, stops, strict=True):
+    for index, start, stop, crc in zip(rows, starts.tolist(), stops.tolist(), crcs[indices].tolist(), strict=True):
         try:
-            found.append(inflate_plain(view[start:stop], size))
+            found.append(inflate(view[start:stop], crc, size))
         except ValueError as error:
             raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
     lines = np.frombuffer(b"".join(found), np.uint8).reshape(-1, height, 1 + width * channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ class Raw(Codec):
     def encode(self, images: Images) -> Records:
         pixels = images.pixels
         if isinstance(pixels, np.ndarray):
-            count, size = len(pixels), int(np.prod(pixels.shape[1:]))
+            count, size = len(pixels), math.prod(pixels.shape[1:])
             return Records(np.ascontiguousarray(pixels).reshape(-1), even_offsets(count, size), images.labels)
         shapes = np.array([image.shape for image in pixels], np.int32).reshape(-1, 3)
         data = np.concatenate([image.reshape(-1) for image in pixels]) if len(pixels) else np.empty(0, np.uint8)
@@ -36,13 +37,13 @@ class Raw(Codec):
         if layout.image_shape is None:
             return Images(_mixed(records), records.labels)
         shape = (len(records), *layout.image_shape)
-        data = records.data[int(records.offsets[0]) : int(records.offsets[-1])]
-        if data.size != np.prod(shape):
+        data = records.data[records.offsets[0] : records.offsets[-1]]
+        if data.size != math.prod(shape):
             raise ContainerDamaged(f"{data.size:,} bytes are not {len(records):,} images of {layout.image_shape}.")
         pixels = data.reshape(shape)
         if out is None:
             return Images(pixels, records.labels)
-        if pixels.ctypes.data != out.ctypes.data:
+        if pixels.__array_interface__["data"] != out.__array_interface__["data"]:
             out[...] = pixels
         return Images(out, records.labels)
 

@@ -37,7 +37,6 @@ class Container:
     mixed: bool = False
 
     def images(self, count: int = 30, *, channels: int = 3, side: int = 12) -> Images:
-        """Images to store."""
         return make_images(count, channels=channels, mixed=self.mixed, side=side)
 
     def layout(self, images: Images) -> Layout:
@@ -56,7 +55,6 @@ class Container:
         return writer
 
     def open(self) -> Reader:
-        """A reader of it."""
         return self.backend.open(self.path)
 
     def files(self) -> list[Path]:

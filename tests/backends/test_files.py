@@ -42,12 +42,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "container"
 
 
-def test_a_folder_has_at_most_1000_images_and_is_named_by_thousands(tmp_path: Path) -> None:
-    images = make_images(2_001, side=1)
-    store(make_backend("files"), tmp_path / "container", images, layout_of(images, "raw"), batch=512)
+def test_a_folder_has_at_most_100_images_and_is_named_by_hundreds(tmp_path: Path) -> None:
+    images = make_images(201, side=1)
+    store(make_backend("files"), tmp_path / "container", images, layout_of(images, "raw"), batch=64)
     folders = filter(Path.is_dir, (tmp_path / "container").iterdir())
-    assert {folder.name: len(list(folder.iterdir())) for folder in folders} == {"000": 1_000, "001": 1_000, "002": 1}
-    assert (tmp_path / "container/001/001000.raw").read_bytes() == np.asarray(images.pixels)[1_000].tobytes()
+    assert {folder.name: len(list(folder.iterdir())) for folder in folders} == {"000": 100, "001": 100, "002": 1}
+    assert (tmp_path / "container/001/000100.raw").read_bytes() == np.asarray(images.pixels)[100].tobytes()
 
 
 def test_labels_are_a_table_that_anything_reads(path: Path) -> None:
@@ -97,6 +97,15 @@ def test_names_that_are_not_ours_are_refused(passed_through: Path, suffix: bytes
         reader.read(slice(None))
 
 
+@pytest.mark.parametrize("size", [-(2**63), -1, 0, 2**62])
+def test_sizes_that_no_file_has_are_refused(passed_through: Path, size: int) -> None:
+    sizes = np.load(passed_through / "sizes.npy")
+    sizes[7] = size
+    np.save(passed_through / "sizes.npy", sizes)
+    with make_backend("files").open(passed_through) as reader, pytest.raises(ContainerDamaged, match=r"sizes|000007"):
+        reader.read(slice(None))
+
+
 def test_a_file_that_has_lost_its_last_byte_is_refused_by_its_name(passed_through: Path) -> None:
     os.truncate(passed_through / "000/000004.png", len(FILES[4]) - 1)
     with make_backend("files").open(passed_through) as reader, pytest.raises(ContainerDamaged, match=r"000004\.png"):
@@ -116,6 +125,15 @@ def replace_by_pipe(file: Path) -> None:
 def replace_by_folder(file: Path) -> None:
     file.unlink()
     file.mkdir()
+
+
+def test_a_pipe_is_refused_even_where_somebody_writes_an_image_into_it(path: Path) -> None:
+    replace_by_pipe(path / "000/000007.raw")
+    pipe = os.open(path / "000/000007.raw", os.O_RDWR)
+    os.write(pipe, IMAGES.pixels[7].tobytes())
+    with make_backend("files").open(path) as reader, pytest.raises(ContainerDamaged, match=r"000/000007\.raw"):
+        reader.read(slice(7, 8))
+    os.close(pipe)
 
 
 @pytest.mark.parametrize("spoil", [replace_by_link, replace_by_pipe, replace_by_folder, os.unlink])

@@ -54,7 +54,7 @@ def make_report(result: Result) -> Report:
         _disk(result, names),
         _trade_off(result, verdict, names),
         _predictions(verdict, names),
-        Section("What to know of these figures", _doubts(result)),
+        Section("What to know of these figures", (Sentences(doubts(result)),)),
         Section("What was measured, and how", (_facts(result, places),)),
         Section("To repeat it", (Code(command_line(result.plan)),)),
     ]
@@ -219,7 +219,8 @@ def _predicted(found: Predicted | None, write: Callable[[float], str]) -> str:
     return f"{write(found.value)}{' ?' if found.unsure else ''}\n{write(found.low)} to {write(found.high)}"
 
 
-def _doubts(result: Result) -> tuple[Sentences, ...]:
+def doubts(result: Result) -> tuple[str, ...]:
+    """What to know of the figures: warnings, notes, and what failed or was left out, once for all repeats."""
     lines = [*warnings_of(result.plan, result.measurements, result.conditions, result.environment), *result.notes]
     failures: dict[tuple[object, ...], list[str]] = {}
     for one in result.failures:
@@ -228,7 +229,7 @@ def _doubts(result: Result) -> tuple[Sentences, ...]:
     for (outcome, name, aspect, count, _), messages in failures.items():
         times = f", {len(messages)} times" if len(messages) > 1 else ""
         lines.append(f"{outcome}{times}: {name} {aspect} {count:,}: {messages[0]}")
-    return (Sentences(tuple(lines)),)
+    return tuple(lines)
 
 
 def _facts(result: Result, places: str) -> Table:

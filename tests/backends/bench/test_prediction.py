@@ -115,6 +115,12 @@ def test_what_cannot_be_relied_on_is_unsure(sizes: tuple[int, ...], images: int,
     assert of(linear(sizes), images).seconds["read"].unsure == reason
 
 
+def test_what_was_measured_once_is_unsure() -> None:
+    found = of(linear((1_000, 10_000), repeats=1), 100_000)
+    assert found.seconds["read"].unsure == "each size was measured once"
+    assert of(linear((1_000, 10_000), repeats=2), 100_000).seconds["read"].unsure == ""
+
+
 def test_repeats_that_scatter_make_a_prediction_unsure() -> None:
     scattered = [one for size in (100, 1_000) for one in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])]
     assert of(scattered, 10_000).seconds["read"].unsure.startswith("it may be off by ")

@@ -1,0 +1,115 @@
+"""A regular file that is read by position, or through a map where scattered pieces of it are wanted at once."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.errors import ContainerDamaged
+from backends.transfer import fetch_ahead, read_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+READS_BEFORE_A_LOOK = 15
+"""Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class MappedFile:
+    """An open file; its map is made on first use, and where the filesystem has none, every piece is read.
+
+    Parameters
+    ----------
+    flags
+        Further ones for ``open``, such as O_NOFOLLOW.
+
+    Raises
+    ------
+    OSError
+        It is not there, or may not be opened.
+    ContainerDamaged
+        It is no regular file.
+    """
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        self._path = path
+        self._map: NDArray[np.uint8] | None = None
+        self._may_map = True
+        self._reads_before_a_look = 0
+        self._descriptor = os.open(path, _READ | flags)
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
+        facts = os.fstat(self._descriptor)
+        self.size = facts.st_size
+        if not stat.S_ISREG(facts.st_mode):
+            self.close()
+            raise ContainerDamaged(f"{path} is not a regular file; make it again from its source.")
+
+    @property
+    def is_open(self) -> bool:
+        return self._closing.alive
+
+    def fill(self, into: NDArray[Any], position: int) -> None:
+        """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
+        read_at(self._descriptor, into, position, str(self._path))
+
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int) -> None:
+        """Copy ``rows`` of an array that begins at byte ``first`` into those of ``into``, ``(len(rows), bytes)``."""
+        size = into.shape[1]
+        data = self._mapped()
+        if data is None:
+            for row, place in zip(rows.tolist(), into, strict=True):
+                self.fill(place, first + row * size)
+            return
+        if self._wants_a_look():
+            self._look(first + rows * size, first + rows * size + size)
+        count = (len(data) - first) // size
+        data[first : first + count * size].reshape(count, size).take(rows, axis=0, out=into, mode="clip")
+
+    def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
+        """The bytes from each start to its stop, one after the other; none may outlive the file."""
+        data = self._mapped()
+        if data is None:
+            return (self._piece(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
+        if self._wants_a_look():
+            self._look(starts, stops)
+        return runs(data, starts, stops)
+
+    def close(self) -> None:
+        self._closing()
+        self._map = None
+
+    def _mapped(self) -> NDArray[np.uint8] | None:
+        if self._map is None and self._may_map:
+            try:
+                self._map = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
+            except (OSError, ValueError):  # no maps on this filesystem, no descriptor left for one, or an empty file
+                self._may_map = False
+        return self._map
+
+    def _wants_a_look(self) -> bool:
+        self._reads_before_a_look -= 1
+        return self._reads_before_a_look < 0
+
+    def _look(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
+        if not fetch_ahead(self._descriptor, starts, stops):
+            self._reads_before_a_look = READS_BEFORE_A_LOOK
+
+    def _piece(self, start: int, stop: int) -> memoryview:
+        piece = np.empty(stop - start, np.uint8)
+        self.fill(piece, start)
+        return piece.data
+
+
+def runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
+    """The bytes from each start to its stop, one after the other."""
+    view = data.data
+    return (view[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
