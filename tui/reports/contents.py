@@ -52,7 +52,7 @@ def make_report(result: Result) -> Report:
         *(article_sections(result, names) if result.plan.preset == "article" else ()),
         *(_aspect(result, aspect, verdict, names) for aspect in aspects(result.plan)),
         _disk(result, names),
-        _trade_off(result, verdict, names),
+        _trade_off(result, names),
         _predictions(verdict, names),
         Section("What to know of these figures", (Sentences(doubts(result)),)),
         Section("What was measured, and how", (_facts(result, places),)),
@@ -89,7 +89,7 @@ def _rankings(verdict: Verdict, names: Names) -> list[Table]:
         ranks = {one.configuration: one for one in ranking.ranks}
         if ranking.use != "files":
             rows.append((_use(ranking), *(_rank(ranks.get(name)) for name in shown)))
-    return [Table(("times the best, 95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
+    return [Table(("times the best\n95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
 
 
 def _rank(rank: Rank | None) -> str:
@@ -115,7 +115,7 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
     shown = [name for name in configurations(result.plan) if any((name, count) in cells for count in counts)]
     if not shown:
         return Section(aspect, ())
-    head = ("median, 95 % interval", *(f"{count:,}" for count in counts))
+    head = ("median\n95 % interval", *(f"{count:,}" for count in counts))
     missing = {one.cell: one for one in result.failures if one.shown}
     rows: tuple[Row, ...] = tuple(
         (names[name], *(_cell(cells.get((name, count)), missing.get((name, aspect, count))) for count in counts))
@@ -172,7 +172,7 @@ def _disk(result: Result, names: Names) -> Section:
     return Section("Disk", (Bars("Allocated on disk, apparent size within", bars), Table(head, rows)))
 
 
-def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
+def _trade_off(result: Result, names: Names) -> Section:
     aspect = next((one for one in ("shuffled", aspect_of("shuffled", COLD), "read") if figures_at(result, one)), "")
     cells = figures_at(result, aspect)
     count = max((count for _, count in cells), default=0)
@@ -188,8 +188,7 @@ def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
         return Section("Trade-off", ())
     chart = Chart(f"{aspect.capitalize()} against disk, {count:,} images", "Allocated on disk", "Images a second",
                   curves, log=False, across=BYTES, up=RATE)  # fmt: skip
-    front = Sentences((f"Beaten in both by no other one: {', '.join(verdict.front)}.",) if verdict.front else ())
-    return Section("Trade-off", (chart, front))
+    return Section("Trade-off", (chart,))
 
 
 def _predictions(verdict: Verdict, names: Names) -> Section:
