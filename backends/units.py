@@ -17,6 +17,15 @@ def seconds(value: float | None) -> str:
     return "0 s"
 
 
+def span(interval: tuple[float, float] | None) -> str:
+    """``16.9 to 17.4 ms``: two durations, in one unit where they have one; None is a dot."""
+    if interval is None:
+        return "·"
+    low, high = map(seconds, interval)
+    same = low.rpartition(" ")[2] == high.rpartition(" ")[2]
+    return f"{low.rpartition(' ')[0] if same and ' ' in low else low} to {high}"
+
+
 def size(value: float | None) -> str:
     """Bytes in binary units: ``153600000`` is ``146 MiB``; None is a dot."""
     if value is None:

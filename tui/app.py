@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,48 +15,31 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from backends.bench.plan import Plan
-from backends.datasets.facts import DatasetFacts
-from backends.errors import ImgstoreError
-from backends.jobs.events import JobFailed
-from backends.jobs.job import Job, list_jobs, open_job, start_run
-from tui import messages
-from tui.questions import first_facts, read_facts, weigh
-from tui.run_state import RunState, fold
+from backends.jobs import events
+from tui import messages, questions
+from tui.run_state import RunState
+from tui.runs import Followed, Runs
+from tui.screens.choice import ChoiceScreen, quit_question
 from tui.screens.history import HistoryScreen
-from tui.screens.quit import QuitScreen
 from tui.screens.workbench import Workbench
 from tui.sentences import sentence_of
+from tui.surroundings import set_title
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
-from tui.widgets.footer_line import key_name
-
-MOST_THREADS = 64
-"""One for each run that is followed, and for each question that is not answered yet."""
+from tui.threads import Threads, end_process
+from tui.widgets.footer_line import commands
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
 
+LONG_SECONDS = 10.0
+"""A run that took longer rings at its end."""
+
 SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
-
-
-class Threads(ThreadPoolExecutor):
-    """The threads of the workers.  One that waits for a dead disk must not keep the user from the prompt."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
-        super().shutdown(wait=False, cancel_futures=cancel_futures)
-
-
-@dataclass(slots=True)
-class Followed:
-    """A job that this app follows.  ``stop`` ends the following, not the job."""
-
-    job: Job
-    state: RunState
-    stop: threading.Event
 
 
 class ImgstoreApp(App[int]):
@@ -86,8 +64,7 @@ class ImgstoreApp(App[int]):
         self.animation_level = "none"
         self.jobs = jobs
         self._dataset = dataset
-        self._runs: dict[str, Followed] = {}
-        self._shown = ""
+        self.runs = Runs()
         self._presenting = False
         self._interrupted = -SECOND_PRESS
         for theme in themes():
@@ -109,59 +86,39 @@ class ImgstoreApp(App[int]):
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(Threads(MOST_THREADS))
+        loop.set_default_executor(Threads())
         if not self.is_headless:
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
         if self._dataset is not None:
             self.post_message(messages.OpenDataset(self._dataset))
         else:
-            self._ask("folder", self._recognise_folder)
-        self._ask("jobs", self._list_jobs)
+            self._ask("folder", questions.recognise_folder)
+        self.list_jobs()
 
-    # Threads: each asks one slow question and posts the answer
+    # Threads: each asks one slow question and posts what it is answered
 
-    def _ask(self, group: str, question: Callable[[], None], *, exclusive: bool = False) -> None:
-        self.run_worker(question, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
+    def _ask(self, group: str, question: Callable[[], Iterator[Message]], *, exclusive: bool = False) -> None:
+        work = partial(self._answer, question)
+        self.run_worker(work, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
 
-    def _recognise_folder(self) -> None:
-        with contextlib.suppress(ImgstoreError):
-            self.post_message(messages.FolderRecognised(first_facts(str(Path.cwd()))))
-
-    def _list_jobs(self) -> None:
-        self.post_message(messages.JobsListed(list_jobs(self.jobs)))
-
-    def _open_dataset(self, path: str) -> None:
+    def _answer(self, question: Callable[[], Iterator[Message]]) -> None:
         worker = get_current_worker()
-        for step, facts in enumerate(read_facts(path, lambda: worker.is_cancelled)):
+        for message in question():
             if worker.is_cancelled:
                 return
-            self.post_message(messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts))
+            self.post_message(message)
 
-    def _survey(self, path: str) -> None:
-        for facts in read_facts(path):
-            self.post_message(messages.DatasetSurveyed(facts))
-
-    def _weigh(self, plan: Plan, facts: DatasetFacts) -> None:
-        self.post_message(messages.PlanWeighed(plan, *weigh(plan, facts)))
-
-    def _start(self, plan: Plan) -> None:
-        self.post_message(messages.JobOpened(start_run(plan, self.jobs), plan))
-
-    def _reopen(self, folder: Path, plan: Plan) -> None:
-        self.post_message(messages.JobOpened(open_job(folder), plan))
-
-    def _follow(self, job: Job, stop: threading.Event) -> None:
-        for event in job.follow(stop):
-            self.post_message(messages.message_of(job.id, event))
+    def _cancelled(self) -> bool:
+        return get_current_worker().is_cancelled
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """What failed in a thread is said where the user looks; the app goes on."""
         if event.state is not WorkerState.ERROR:
             return
         sentence, group = sentence_of(event.worker.error), event.worker.group
-        if group in self._runs:
-            self.post_message(messages.message_of(group, JobFailed(time.time(), sentence)))
+        if group in self.runs:
+            self.post_message(messages.message_of(group, events.JobFailed(time.time(), sentence)))
         elif group in ("folder", "jobs", "survey"):
             self.workbench.say(sentence, urgent=True)
         else:
@@ -171,12 +128,12 @@ class ImgstoreApp(App[int]):
 
     @on(messages.ListJobs)
     def list_jobs(self) -> None:
-        self._ask("jobs", self._list_jobs)
+        self._ask("jobs", partial(questions.listed, self.jobs))
 
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
-        self._ask("dataset", partial(self._open_dataset, wish.path), exclusive=True)
+        self._ask("dataset", partial(questions.open_path, wish.path, self._cancelled), exclusive=True)
 
     @on(messages.StopOpening)
     def stop_opening(self) -> None:
@@ -185,30 +142,29 @@ class ImgstoreApp(App[int]):
 
     @on(messages.SurveyDataset)
     def survey_dataset(self, wish: messages.SurveyDataset) -> None:
-        self._ask("survey", partial(self._survey, wish.path))
+        self._ask("survey", partial(questions.survey, wish.path, self._cancelled))
 
     @on(messages.WeighPlan)
     def weigh_plan(self, wish: messages.WeighPlan) -> None:
-        self._ask("estimate", partial(self._weigh, wish.plan, wish.facts))
+        self._ask("estimate", partial(questions.weighed, wish.plan, wish.facts))
 
     @on(messages.StartRun)
     def start_run(self, wish: messages.StartRun) -> None:
-        self._ask("start", partial(self._start, wish.plan))
+        self._ask("start", partial(questions.started, wish.plan, self.jobs))
 
     @on(messages.FollowJob)
     def follow_job(self, wish: messages.FollowJob) -> None:
-        followed = self._runs.get(wish.job.id)
+        followed = self.runs.get(wish.job.id)
         if followed is not None:
             self._show_run(followed)
         else:
-            self._ask("start", partial(self._reopen, wish.job.folder, wish.job.plan))
+            self._ask("start", partial(questions.reopened, self.jobs / wish.job.id))
 
     @on(messages.StopRun)
     def stop_run(self) -> None:
-        followed = self._runs.get(self._shown)
+        followed = self.runs.get(self.runs.shown)
         if followed is not None and followed.state.alive:
-            followed.job.cancel()
-            followed.state = replace(followed.state, stopping=True)
+            followed.cancel()
             self.workbench.run = followed.state
             self.workbench.refresh_bindings()
 
@@ -239,38 +195,46 @@ class ImgstoreApp(App[int]):
 
     @on(messages.JobOpened)
     def follow(self, answer: messages.JobOpened) -> None:
-        followed = self._runs.get(answer.job.id)
+        followed = self.runs.get(answer.job.id)
         if followed is None:
-            followed = Followed(answer.job, RunState(answer.plan), threading.Event())
-            self._runs[answer.job.id] = followed
-            self._ask(answer.job.id, partial(self._follow, answer.job, followed.stop))
+            followed = self.runs.add(answer.job, answer.plan)
+            self._ask(answer.job.id, followed.follow)
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
-        self._shown = followed.job.id
+        self.runs.shown = followed.job.id
+        self.workbench.opening = ""
         self.workbench.show_run(followed.state.plan, followed.state)
 
     @on(messages.JobEvent)
     def take_event(self, message: messages.JobEvent) -> None:
-        followed = self._runs.get(message.job)
-        if followed is not None:
-            followed.state = fold(followed.state, message.event)
-            if message.job == self._shown and not self._presenting:
-                self._presenting = True
-                self.set_timer(PRESENT_SECONDS, self._present)
+        followed = self.runs.take(message)
+        if followed is None:
+            return
+        if isinstance(message.event, events.RunFinished | events.JobFailed):
+            self._ring(followed.state)
+        if message.job == self.runs.shown and not self._presenting:
+            self._presenting = True
+            self.set_timer(PRESENT_SECONDS, self._present)
+
+    def _ring(self, state: RunState) -> None:
+        """Call for whoever looks elsewhere: a run that took long has ended, just now."""
+        if not state.saved and state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
+            self.bell()
+            set_title(self, f"imgstore: {state.phase}")
 
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
-        if self._shown in self._runs and self.workbench.run is not None:
-            self.workbench.run = self._runs[self._shown].state
+        if self.runs.shown in self.runs and self.workbench.run is not None:
+            self.workbench.run = self.runs[self.runs.shown].state
 
     # Keys
 
     def action_history(self) -> None:
         """Show every run there was."""
-        self.push_screen(HistoryScreen(), lambda job: self.follow_job(messages.FollowJob(job)) if job else None)
-        self._ask("jobs", self._list_jobs)
+        self.push_screen(HistoryScreen(self.jobs), lambda wish: self.follow_job(wish) if wish else None)
+        self.list_jobs()
 
     def action_help(self) -> None:
         """Show every key."""
@@ -280,29 +244,23 @@ class ImgstoreApp(App[int]):
             self.push_screen(HelpScreen(key_rows([*Workbench.BINDINGS, *self.BINDINGS])))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        offered: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if active.enabled and not binding.system and binding.id and binding.id not in offered:
-                offered.add(binding.id)
-                said = binding.tooltip or binding.description
-                run = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(f"{key_name(binding)}  {binding.description}", said, run)
+        for hint in commands(screen):
+            run = partial(self.run_action, hint.action, hint.node)
+            yield SystemCommand(f"{hint.key}  {hint.word}", hint.tooltip, run)
         for name in (DARK, LIGHT, SIXTEEN):
             yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
 
     async def action_quit(self) -> None:
         """Leave; ask first where a run goes on."""
-        if not any(followed.state.alive for followed in self._runs.values()):
+        if not any(self.runs.alive()):
             self.leave(0)
-        elif not isinstance(self.screen, QuitScreen):
-            self.push_screen(QuitScreen(), self._quit_as)
+        elif not isinstance(self.screen, ChoiceScreen):
+            self.push_screen(quit_question(), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
-        if choice == "stop":
-            for followed in self._runs.values():
-                if followed.state.alive:
-                    followed.job.cancel()
+        if choice == "s":
+            for followed in self.runs.alive():
+                followed.cancel()
         if choice is not None:
             self.leave(0)
 
@@ -316,7 +274,7 @@ class ImgstoreApp(App[int]):
 
     def leave(self, code: int) -> None:
         """End now: following stops within a tenth of a second, jobs go on."""
-        for followed in self._runs.values():
+        for followed in self.runs.values():
             followed.stop.set()
         self.exit(code, return_code=code)
 
@@ -334,8 +292,4 @@ def run(dataset: str | None, jobs: Path) -> int:
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
     app = ImgstoreApp(jobs, dataset)
     app.run()
-    code = app.return_code or 0
-    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()  # the interpreter would wait for them
-        os._exit(code)
-    return code
+    return end_process(app.return_code or 0)

@@ -39,6 +39,14 @@ class Canvas:
             return False
         return all(char == " " for char, _ in self.cells[row][column : column + width])
 
+    def dots(self, start: tuple[int, int], end: tuple[int, int], role: str) -> None:
+        """Dots from one cell towards another, on every second column where nothing is written yet."""
+        (column, row), (last, to) = start, end
+        for step in range(2, last - column, 2):
+            place = round(row + (to - row) * step / (last - column))
+            if self.free(column + step, place, 1):
+                self.put(column + step, place, "·", role)
+
     def rows(self) -> list[Row]:
         """Pieces of one role each."""
         found = []

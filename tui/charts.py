@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from rich.cells import cell_len
 
 from tui.canvas import Canvas, Row
-from tui.scales import Scale, Tick, count_ticks, span, value_ticks
+from tui.scales import Scale, Tick, count_ticks, rate_of_ten, seconds_of_ten, size_ticks, span, value_ticks
 
 _LOCK = threading.Lock()
 """plotext has one figure for the whole process; two threads in it draw wrong charts."""
 
-_LEAST, _MOST = 1e-12, 1e12
-"""Seconds and images outside of these are no measurements."""
+_LEAST, _MOST = 1e-12, 1e15
+"""Seconds, images and bytes outside of these are no measurements."""
+
+PREDICTED = "◦"
+"""The mark of what was not measured."""
 
 _FIRST_COLOUR = 16
 _GUTTER = len("100 ms")
@@ -34,13 +38,20 @@ class Curve:
     Attributes
     ----------
     points
-        ``(images, seconds)``, ascending; what is not positive and finite is left out and counted.
+        ``(images, seconds)``, or ``(bytes, images a second)``, ascending; what is not positive and finite is left out
+        and counted.
+    predicted
+        Where it goes on though nothing was measured there: drawn as dots, with a hollow mark at its end.
+    strong
+        Its name stands out.
     """
 
     name: str
     mark: str
     role: str
     points: tuple[tuple[float, float], ...]
+    predicted: tuple[float, float] | None = None
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class TimeChart:
     Attributes
     ----------
     counts
-        All sizes of the plan, so that the axis stands still while points come in.
+        All sizes of the plan, and what is predicted for, so that the axis stands still while points come in.
     focus
         The index of the curve that is drawn last; None for the order given.
     """
@@ -61,6 +72,22 @@ class TimeChart:
     y_label: str
     log: bool = True
     focus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """Images a second by bytes on disk, a curve of one point for each configuration, both logarithmic.
+
+    Attributes
+    ----------
+    front
+        The points that no other one beats in both, ascending: dots lead from one to the next.
+    """
+
+    curves: tuple[Curve, ...]
+    front: tuple[tuple[float, float], ...]
+    x_label: str
+    y_label: str
 
 
 def dropped(chart: TimeChart) -> int:
@@ -91,14 +118,13 @@ class _Plot:
 def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
     """The chart in exactly ``height`` rows of ``width`` cells; blank where there is no room for one."""
     canvas = Canvas(max(0, width), max(0, height))
-    curves = [Curve(c.name, c.mark, c.role, tuple(filter(_drawable, c.points))) for c in chart.curves]
+    curves = [replace(c, points=tuple(filter(_drawable, c.points))) for c in chart.curves]
     counts = [count for count in chart.counts if count > 0]
     if not counts or width < 12 or height < 4:
         return canvas.rows()
-    up, ticks_up = value_ticks([y for curve in curves for _, y in curve.points], height - 2, chart.log)
-    left = max([_GUTTER, *(cell_len(text) for _, text in ticks_up)]) + 2
-    names = max((cell_len(curve.name) for curve in curves), default=0)
-    plot_width = width - left - min(names + 2, max(2, width // 3))
+    values = [y for curve in curves for _, y in (*curve.points, *((curve.predicted,) if curve.predicted else ()))]
+    up, ticks_up = value_ticks(values, height - 2, chart.log, seconds_of_ten)
+    left, plot_width = _sides(curves, ticks_up, width)
     if plot_width < 4:
         return canvas.rows()
     across = span(counts, plot_width, chart.log)
@@ -106,8 +132,38 @@ def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
     _draw_axes(canvas, plot, ticks_up, count_ticks(counts, across, chart.log))
     _draw_curves(canvas, plot, curves, chart.focus)
     _draw_names(canvas, plot, curves)
-    _draw_labels(canvas, plot, chart)
+    _draw_labels(canvas, plot, chart.x_label, chart.y_label)
     return canvas.rows()
+
+
+@lru_cache(8)
+def draw_trade_off(chart: TradeOff, width: int, height: int) -> list[Row]:
+    """The chart in exactly ``height`` rows of ``width`` cells; blank where there is nothing, or no room for it."""
+    canvas = Canvas(max(0, width), max(0, height))
+    curves = [curve for curve in chart.curves if all(map(_drawable, curve.points))]
+    if not curves or width < 12 or height < 4:
+        return canvas.rows()
+    up, ticks_up = value_ticks([y for curve in curves for _, y in curve.points], height - 2, True, rate_of_ten)
+    left, plot_width = _sides(curves, ticks_up, width)
+    if plot_width < 4:
+        return canvas.rows()
+    across, ticks = size_ticks([x for curve in curves for x, _ in curve.points], plot_width)
+    plot = _Plot(left, plot_width, height - 2, across, up)
+    _draw_axes(canvas, plot, ticks_up, ticks)
+    for curve in curves:
+        canvas.put(*plot.cell(curve.points[0]), curve.mark, curve.role)
+    _draw_names(canvas, plot, curves)
+    for first, second in pairwise(chart.front):
+        canvas.dots(plot.cell(first), plot.cell(second), "$foreground")
+    _draw_labels(canvas, plot, chart.x_label, chart.y_label)
+    return canvas.rows()
+
+
+def _sides(curves: list[Curve], ticks_up: list[Tick], width: int) -> tuple[int, int]:
+    """Where the plot begins and how wide it is: names have room behind it."""
+    left = max([_GUTTER, *(cell_len(text) for _, text in ticks_up)]) + 2
+    names = max((cell_len(curve.name) for curve in curves), default=0)
+    return left, width - left - min(names + 2, max(2, width // 3))
 
 
 def _draw_axes(canvas: Canvas, plot: _Plot, ticks_up: list[Tick], ticks_across: list[Tick]) -> None:
@@ -137,6 +193,9 @@ def _draw_curves(canvas: Canvas, plot: _Plot, curves: list[Curve], focus: int | 
                 canvas.put(column, row, text, ordered[which].role)
             column += len(text)
     for curve in ordered:
+        if curve.predicted and curve.points:
+            canvas.dots(plot.cell(curve.points[-1]), plot.cell(curve.predicted), curve.role)
+            canvas.put(*plot.cell(curve.predicted), PREDICTED, curve.role)
         for point in curve.points:
             canvas.put(*plot.cell(point), curve.mark, curve.role)
 
@@ -186,24 +245,28 @@ def _draw_names(canvas: Canvas, plot: _Plot, curves: list[Curve]) -> None:
     """
     ends = []
     for curve in filter(lambda one: one.points, curves):
-        column, row = plot.cell(curve.points[-1])
-        ends.append((row, column, canvas.cells[row][column][0] != curve.mark, curve))
+        column, row = plot.cell(curve.predicted or curve.points[-1])
+        ends.append((row, column, canvas.cells[row][column] not in _own(curve), curve))
     for row, column, _, curve in sorted(ends, key=lambda end: end[:3]):
         room = canvas.width - column - 2
         name = curve.name if cell_len(curve.name) <= room else curve.name[: max(0, room - 1)] + "…"
         for step in sorted(range(-plot.height, plot.height + 1), key=lambda step: (abs(step), step < 0)):
             if 0 <= row + step < plot.height and canvas.free(column + 1, row + step, cell_len(name) + 1):
-                canvas.put(column + 2, row + step, name, curve.role)
+                canvas.put(column + 2, row + step, name, f"bold {curve.role}" if curve.strong else curve.role)
                 break
 
 
-def _draw_labels(canvas: Canvas, plot: _Plot, chart: TimeChart) -> None:
-    """The words of the axes, inside the plot where it is blank: seconds at the top left, images at the bottom."""
-    if canvas.free(plot.left, 0, cell_len(chart.y_label) + 2):
-        canvas.put(plot.left + 1, 0, chart.y_label, "$dim")
-    size = cell_len(chart.x_label)
+def _own(curve: Curve) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (curve.mark, curve.role), (PREDICTED, curve.role)
+
+
+def _draw_labels(canvas: Canvas, plot: _Plot, x_label: str, y_label: str) -> None:
+    """The words of the axes, inside the plot where it is blank: those of the values at the top left."""
+    if canvas.free(plot.left, 0, cell_len(y_label) + 2):
+        canvas.put(plot.left + 1, 0, y_label, "$dim")
+    size = cell_len(x_label)
     for row in (plot.height - 1, plot.height - 2):
         for column in (plot.left + plot.width - size, plot.left + (plot.width - size) // 2, plot.left + 1):
             if canvas.free(column - 1, row, size + 2):
-                canvas.put(column, row, chart.x_label, "$dim")
+                canvas.put(column, row, x_label, "$dim")
                 return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import OPERATIONS
-from backends.bench.plan import Plan, check_plan
+from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.bench.presets import article_plan
+from backends.bench.schedule import aspects, configurations
 from backends.datasets.facts import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
@@ -24,40 +26,57 @@ class Row:
     ticked: bool = True
 
 
+_BASE = Plan("", (), (10, 100, 1000))
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What the user has chosen so far; ``plan`` makes a plan of it.
 
-    ``facts`` of the dataset decide the default codecs; without a dataset they are those of arrays.
+    Attributes
+    ----------
+    base
+        Everything of the plan but its dataset and its configurations.
+    facts
+        Of the dataset: they decide the default codecs; without a dataset these are those of arrays.
     """
 
     rows: tuple[Row, ...]
-    sizes: tuple[int, ...] = (10, 100, 1000)
-    operations: tuple[str, ...] = OPERATIONS
-    repeats: int = 3
-    work_dir: str | None = None
+    base: Plan = _BASE
     facts: DatasetFacts | None = None
 
     @property
     def configurations(self) -> tuple[str, ...]:
         return tuple(row.configuration for row in self.rows)
 
+    @property
+    def sketch(self) -> Plan:
+        """The plan as far as it is known, unchecked."""
+        return replace(self.base, configurations=tuple(row.configuration for row in self.rows if row.ticked))
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """What the plan looks at."""
+        return aspects(self.sketch) or self.base.operations
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every configuration of the table, then the references that the plan adds."""
+        return tuple(dict.fromkeys((*self.configurations, *configurations(self.sketch))))
+
     def plan(self, dataset: str) -> Plan:
         """The plan of the ticked rows.  Raises UsageError with a sentence where nothing is ticked."""
-        chosen = tuple(row.configuration for row in self.rows if row.ticked)
-        if not chosen:
+        if not self.sketch.configurations:
             raise UsageError("nothing is ticked: space ticks a configuration.")
-        return check_plan(
-            Plan(
-                dataset=dataset,
-                configurations=chosen,
-                sizes=self.sizes,
-                operations=self.operations,
-                repeats=self.repeats,
-                work_dir=self.work_dir,
-            ),
-            self.facts,
-        )
+        return check_plan(replace(self.sketch, dataset=dataset), self.facts)
+
+    def changed(self, **fields: Any) -> Draft:
+        """The draft with other fields of the plan; no preset any more."""
+        return replace(self, base=replace(self.base, **{"preset": "", "first": False, **fields}))
+
+    def moved(self, work_dir: str | None) -> Draft:
+        """The draft of a run that writes elsewhere."""
+        return replace(self, base=replace(self.base, work_dir=work_dir))
 
     def for_dataset(self, facts: DatasetFacts) -> Draft:
         """The draft for a dataset: rows that have their backend's default codec take the one for this dataset."""
@@ -65,7 +84,9 @@ class Draft:
         for row in self.rows:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
-        return replace(self, rows=tuple(rows.values()), facts=facts)
+        other = self.facts is None or self.facts.path != facts.path
+        draft = self.changed(split=None, sizes=default_sizes(facts.count)) if other else self
+        return replace(draft, rows=tuple(rows.values()), facts=facts)
 
     def _fitting(self, configuration: str, facts: DatasetFacts) -> str:
         one = Configuration.parse(configuration)
@@ -78,9 +99,15 @@ class Draft:
     def following(self, plan: Plan) -> Draft:
         """The draft that shows ``plan``: the same rows where they hold all of it, ticked as it is."""
         if not set(plan.configurations) <= set(self.configurations):
-            return draft_of(plan)
+            return replace(draft_of(plan), facts=self.facts)
         rows = tuple(Row(row.configuration, row.configuration in plan.configurations) for row in self.rows)
-        return replace(self, rows=rows, sizes=plan.sizes, operations=plan.operations, repeats=plan.repeats)
+        return replace(self, rows=rows, base=plan)
+
+    def article(self, dataset: str) -> Draft:
+        """The draft of the article's experiment.  Raises UsageError where the dataset is not one for it."""
+        if self.facts is None:
+            raise UsageError("there is no dataset yet: o opens one.")
+        return replace(draft_of(article_plan(dataset, self.facts)), facts=self.facts)
 
     def toggle(self, index: int) -> Draft:
         """Tick or untick one row."""
@@ -105,16 +132,16 @@ class Draft:
         name = str(Configuration.parse(text.strip(), self.facts))
         if name in self.configurations:
             raise UsageError(f"{name} is in the table already.")
-        return replace(self, rows=(*self.rows, Row(name)))
+        return replace(self.changed(), rows=(*self.rows, Row(name)))
 
     def remove(self, index: int) -> Draft:
         """Take one row out; the last one stays."""
         if len(self.rows) == 1:
             raise UsageError("the last configuration stays: + adds another one first.")
-        return replace(self, rows=(*self.rows[:index], *self.rows[index + 1 :]))
+        return replace(self.changed(), rows=(*self.rows[:index], *self.rows[index + 1 :]))
 
     def _with(self, index: int, row: Row) -> Draft:
-        return replace(self, rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
+        return replace(self.changed(), rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
 
 
 def _possible(configuration: str, facts: DatasetFacts | None) -> bool:
@@ -132,13 +159,7 @@ def first_draft() -> Draft:
 
 def draft_of(plan: Plan) -> Draft:
     """The draft that makes ``plan`` again."""
-    return Draft(
-        rows=tuple(Row(name) for name in plan.configurations),
-        sizes=plan.sizes,
-        operations=plan.operations,
-        repeats=plan.repeats,
-        work_dir=plan.work_dir,
-    )
+    return Draft(tuple(Row(name) for name in plan.configurations), plan)
 
 
 def command_line(plan: Plan) -> str:

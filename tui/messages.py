@@ -13,7 +13,9 @@ from backends.bench.estimate import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events
-from backends.jobs.job import Job, JobFacts
+from backends.jobs.history import RunFacts
+from backends.jobs.job import Job
+from tui.saved_run import SavedRun
 
 
 class JobEvent(Message):
@@ -106,7 +108,7 @@ class Answer(Message):
 class JobOpened(Answer):
     """A run was started, or an earlier one opened: it can be followed."""
 
-    def __init__(self, job: Job, plan: Plan) -> None:
+    def __init__(self, job: Job | SavedRun, plan: Plan) -> None:
         super().__init__()
         self.job = job
         self.plan = plan
@@ -115,7 +117,7 @@ class JobOpened(Answer):
 class JobsListed(Answer):
     """The jobs there are, newest first."""
 
-    def __init__(self, jobs: tuple[JobFacts, ...]) -> None:
+    def __init__(self, jobs: tuple[RunFacts, ...]) -> None:
         super().__init__()
         self.jobs = jobs
 
@@ -152,14 +154,6 @@ class PlanWeighed(Answer):
         self.plan = plan
         self.estimate = estimate
         self.place = place
-
-
-class Refused(Answer):
-    """Something could not be done; ``sentence`` says why and what to do next."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__()
-        self.sentence = sentence
 
 
 class Wish(Message):
@@ -210,7 +204,7 @@ class StopRun(Wish):
 class FollowJob(Wish):
     """Replay a job, or follow it where it still runs."""
 
-    def __init__(self, job: JobFacts) -> None:
+    def __init__(self, job: RunFacts) -> None:
         super().__init__()
         self.job = job
 

@@ -25,7 +25,7 @@ _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
 def parse_count(text: str) -> int:
     """``10``, ``1k``, ``1.28M`` as a number of images."""
     size = _scaled(text, _COUNTS, f"{text!r} is not a number of images: write numbers such as 10, 100, 1k.")
-    if not 1 <= size <= MOST_IMAGES:
+    if not 1 <= size <= MOST_IMAGES or size != int(size):
         raise UsageError(f"{text} is no number of images to measure: choose 1 to {MOST_IMAGES:,}.")
     return int(size)
 

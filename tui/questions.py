@@ -1,19 +1,101 @@
-"""Slow questions, each asked in a thread: they may touch disks that take their time, or never answer."""
+"""Slow questions, each asked in a thread, and the messages that answer them: disks may take their time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.errors import ImgstoreError, UsageError
+from tui import messages
 from tui.messages import Place
+from tui.saved_run import SavedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from textual.message import Message
 
     from backends.bench.estimate import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
+    from backends.jobs.comparison import RunComparison
+    from backends.jobs.result import Result
+
+
+_LISTING = threading.Lock()
+"""Two threads that list the runs would write one index."""
+
+
+def open_path(path: str, cancelled: Callable[[], bool]) -> Iterator[Message]:
+    """What is at ``path``: a dataset, at once and again once it was looked into, or a saved result."""
+    from backends.jobs.saved import is_saved_result, load_result
+
+    if is_saved_result(Path(path)):
+        result = load_result(Path(path))
+        yield messages.JobOpened(SavedRun(path, result), result.plan)
+        return
+    for step, facts in enumerate(read_facts(path, cancelled)):
+        yield messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts)
+
+
+def survey(path: str, cancelled: Callable[[], bool]) -> Iterator[Message]:
+    """The facts of an open dataset, with what looking into its pictures tells."""
+    for facts in read_facts(path, cancelled):
+        yield messages.DatasetSurveyed(facts)
+
+
+def recognise_folder() -> Iterator[Message]:
+    """The current folder, where it is a dataset."""
+    with contextlib.suppress(ImgstoreError):
+        yield messages.FolderRecognised(first_facts(str(Path.cwd())))
+
+
+def listed(jobs: Path) -> Iterator[Message]:
+    """The runs below ``jobs``."""
+    from backends.jobs.history import list_runs
+
+    with _LISTING:
+        yield messages.JobsListed(list_runs(jobs))
+
+
+def delete(jobs: Path, names: Sequence[str]) -> str:
+    """Delete runs that have ended; give the sentence that says what stayed of them.  Raises ImgstoreError."""
+    from backends.jobs.history import delete_run, find_run
+
+    left = [path for name in names for path in delete_run(find_run(jobs, name))]
+    said = f"{len(names)} deleted" if len(names) > 1 else f"{names[0]} is deleted"
+    return said + (f"; what it did not make stays: {', '.join(left)}." if left else ".")
+
+
+def compare(jobs: Path, first: str, second: str) -> RunComparison:
+    """Two runs beside each other.  Raises ImgstoreError."""
+    from backends.jobs.comparison import compare_runs
+    from tui.history import result_of
+
+    return compare_runs(result_of(jobs, first), result_of(jobs, second))
+
+
+def started(plan: Plan, jobs: Path) -> Iterator[Message]:
+    """A run of ``plan`` begins."""
+    from backends.jobs.job import start_run
+
+    yield messages.JobOpened(start_run(plan, jobs), plan)
+
+
+def reopened(folder: Path) -> Iterator[Message]:
+    """An earlier run, or one that still goes on."""
+    from backends.jobs.folder import read_spec
+    from backends.jobs.job import open_job
+
+    yield messages.JobOpened(open_job(folder), read_spec(folder)[0])
+
+
+def weighed(plan: Plan, facts: DatasetFacts) -> Iterator[Message]:
+    """What ``plan`` will take."""
+    yield messages.PlanWeighed(plan, *weigh(plan, facts))
 
 
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
@@ -56,6 +138,26 @@ def folder_to_write(text: str) -> str:
     from backends.bench.disk import choose_work_dir
 
     return str(choose_work_dir(text.strip(), None)) if text.strip() else ""
+
+
+def export(result: Result | None, text: str) -> str:
+    """Write the report of ``result`` into the file that ``text`` names, in the format of its end; say where.
+
+    Raises ImgstoreError with the sentence to show.
+    """
+    from backends.jobs.result import write_file
+    from tui.reports import render
+
+    path = Path(text.strip()).expanduser()
+    kinds = {".html": "html", ".md": "markdown", ".csv": "csv", ".json": "json"}
+    if path.suffix not in kinds:
+        raise UsageError(f"{text.strip()!r} says no format: end the name with one of {', '.join(kinds)}.")
+    if result is None:
+        raise UsageError("nothing was measured yet: there is nothing to write.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it.")
+    write_file(path, render(result, kinds[path.suffix]))
+    return f"The report is in {path.resolve()}."
 
 
 def completion(text: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
@@ -9,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from backends.bench.measurement import Cell, Measurement, Trial
 from backends.bench.plan import Plan
+from backends.bench.schedule import aspects
 from backends.bench.summary import Figure, summarise
+from backends.bench.verdict import Verdict, decide
+from backends.bench.warnings import warnings_of
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events
+from tui.aspects import cells_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from backends.bench.conditions import Conditions
+    from backends.bench.environment import Environment
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +37,12 @@ class RunState:
         How many trials the plan has, and how many have ended.
     trial, done, total
         The trial under way and its progress in images; ``done`` and ``total`` are the source's while staging.
+    source
+        Images decoded from their source, and the seconds that took; None while that goes on.
     started, now
         Seconds since the epoch: of the first event and of the last.
+    saved
+        It was read from a file, and is there to be looked at only.
     message
         Why the run failed; else the last sentence of a trial that did.
     """
@@ -40,7 +52,9 @@ class RunState:
     stopping: bool = False
     dataset: DatasetFacts | None = None
     work: tuple[str, ...] = ()
-    filesystem: str = ""
+    environment: Environment | None = None
+    conditions: Conditions | None = None
+    source: tuple[int, float] | None = None
     notes: tuple[str, ...] = ()
     trials: int = 0
     ended: int = 0
@@ -53,6 +67,17 @@ class RunState:
     measurements: tuple[Measurement, ...] = ()
     left: tuple[str, ...] = ()
     message: str = ""
+    saved: bool = False
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """What the run looks at."""
+        return aspects(self.plan)
+
+    @property
+    def filesystem(self) -> str:
+        """Of the first folder that the run writes in."""
+        return next((mount.filesystem for mount in self.environment.mounts), "") if self.environment else ""
 
     @property
     def alive(self) -> bool:
@@ -87,16 +112,35 @@ class RunState:
         """The last trial of each cell that did not end well."""
         return {one.cell: one for one in self.measurements if one.outcome != "ok"}
 
-    @property
-    def complete(self) -> bool:
-        """Whether every repeat of every figure is in."""
-        return self.phase == "finished" and not self.failures
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """What the figures say; None before the dataset is known.  Without winners until every block is in."""
+        if self.dataset is None:
+            return None
+        images, seconds = self.source or (0, None)
+        here = self.environment
+        return decide(
+            self.plan,
+            self.dataset,
+            self.measurements,
+            complete=self.phase == "finished",
+            source_seconds=seconds or None,
+            source_images=images,
+            free_bytes=here.mounts[0].free_bytes if here and here.mounts else None,
+            memory_bytes=min(here.memory_bytes, here.memory_limit or here.memory_bytes) if here else None,
+        )
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures doubtful, once all are in."""
+        if self.alive or self.environment is None or not self.measurements:
+            return ()
+        return warnings_of(self.plan, self.measurements, self.conditions, self.environment)
 
     def repeats_done(self) -> int:
-        """The fewest repeats that any figure at the largest size has."""
-        size = self.plan.sizes[-1]
-        cells = [(name, op, size) for name in self.plan.configurations for op in self.plan.operations]
-        return min((self.figures[cell].repeats if cell in self.figures else 0 for cell in cells), default=0)
+        """The fewest repeats of any figure that have ended, well or not."""
+        ended = Counter(one.cell for one in self.measurements if one.shown)
+        return min((ended[cell] for cell in cells_of(self.plan)), default=0)
 
 
 _DERIVED = ("figures", "failures")
@@ -108,7 +152,8 @@ def fold(state: RunState, event: events.Event) -> RunState:
     change = _CHANGES.get(type(event))
     after = replace(state, now=event.time, **(change(state, event) if change else {}))
     if after.measurements is state.measurements:
-        after.__dict__.update({name: state.__dict__[name] for name in _DERIVED if name in state.__dict__})
+        kept = (*_DERIVED, "verdict", "warnings") if after.phase == state.phase else _DERIVED
+        after.__dict__.update({name: state.__dict__[name] for name in kept if name in state.__dict__})
     return after
 
 
@@ -117,7 +162,7 @@ def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:
         "plan": event.plan,
         "dataset": event.dataset,
         "work": event.work,
-        "filesystem": next((mount.filesystem for mount in event.environment.mounts), ""),
+        "environment": event.environment,
         "notes": event.notes,
         "trials": event.trials,
         "started": event.time,
@@ -126,7 +171,8 @@ def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:
 
 
 def _staging(state: RunState, event: events.Staging) -> dict[str, Any]:
-    return {"phase": "staging", "done": event.done, "total": event.total}
+    source = (event.done, event.seconds) if event.done == event.total else None
+    return {"phase": "staging", "done": event.done, "total": event.total, "source": source}
 
 
 def _trial_started(state: RunState, event: events.TrialStarted) -> dict[str, Any]:
@@ -158,7 +204,13 @@ def _removing(state: RunState, event: events.Removing) -> dict[str, Any]:
 
 
 def _run_finished(state: RunState, event: events.RunFinished) -> dict[str, Any]:
-    return {"phase": event.outcome, "trial": None, "left": event.left, "stopping": False}
+    return {
+        "phase": event.outcome,
+        "trial": None,
+        "left": event.left,
+        "stopping": False,
+        "conditions": event.conditions,
+    }
 
 
 def _job_failed(state: RunState, event: events.JobFailed) -> dict[str, Any]:

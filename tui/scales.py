@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backends import units
@@ -32,14 +33,14 @@ def span(values: list[int], cells: int, log: bool) -> Scale:
     return Scale(low, (cells - 1) / (high - low), log)
 
 
-def value_ticks(seconds: list[float], cells: int, log: bool) -> tuple[Scale, list[Tick]]:
-    """The scale of the seconds and its ticks as (row from the bottom, text)."""
-    if not seconds:
+def value_ticks(values: list[float], cells: int, log: bool, decade: Callable[[int], str]) -> tuple[Scale, list[Tick]]:
+    """The scale of the values and its ticks as (row from the bottom, text); ``decade`` says a power of ten."""
+    if not values:
         return Scale(0.0, 1.0, log), []
-    return _decades(seconds, cells) if log else _steps(max(seconds), cells)
+    return _decades(values, cells, decade) if log else _steps(max(values), cells)
 
 
-def _decades(seconds: list[float], cells: int) -> tuple[Scale, list[Tick]]:
+def _decades(seconds: list[float], cells: int, decade: Callable[[int], str]) -> tuple[Scale, list[Tick]]:
     """Whole rows a decade where that fills most of the height, and two decades' ticks at least."""
     low, high = math.log10(min(seconds)), math.log10(max(seconds))
     if math.floor(high) - math.ceil(low) < 1:
@@ -55,18 +56,24 @@ def _decades(seconds: list[float], cells: int) -> tuple[Scale, list[Tick]]:
             break
     step = max(1, math.ceil(1 / scale.per_unit))
     powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1, step)
-    ticks = [(int(scale.position(10.0**power) + 1e-9), _decade_text(power)) for power in powers]
+    ticks = [(int(scale.position(10.0**power) + 1e-9), decade(power)) for power in powers]
     above = math.ceil(high + 1e-9) if step == 1 else 0
     if above and int(scale.position(10.0**above) + 1e-9) < cells:
-        ticks.append((int(scale.position(10.0**above) + 1e-9), _decade_text(above)))
+        ticks.append((int(scale.position(10.0**above) + 1e-9), decade(above)))
     return scale, [(row, text) for row, text in ticks if 0 <= row < cells]
 
 
-def _decade_text(power: int) -> str:
+def seconds_of_ten(power: int) -> str:
+    """``10 ms`` for -2."""
     for base, unit in ((0, "s"), (-3, "ms"), (-6, "µs"), (-9, "ns")):
         if power >= base:
             return f"{10 ** (power - base):,} {unit}"
     return f"1e{power} s"
+
+
+def rate_of_ten(power: int) -> str:
+    """``10k`` for 4."""
+    return units.count(10**power) if power >= 0 else f"{10.0**power:g}"
 
 
 def _steps(highest: float, cells: int) -> tuple[Scale, list[Tick]]:
@@ -92,3 +99,15 @@ def count_ticks(counts: list[int], scale: Scale, log: bool) -> list[Tick]:
         return [(int(scale.position(count)), units.count(count)) for count in counts]
     step = max(1, round(_nice(max(counts) / 5)))
     return [(int(scale.position(value)), units.count(value)) for value in range(0, max(counts) + 1, step)]
+
+
+def size_ticks(sizes: list[float], cells: int) -> tuple[Scale, list[Tick]]:
+    """A logarithmic scale of bytes, with some room around them, and round ticks as (column, text)."""
+    low, high = min(sizes) / 1.2, max(sizes) * 1.2
+    scale = Scale(math.log10(low), (cells - 1) / math.log10(high / low), True)
+    steps = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    round_ones = [float(step * 1024**power) for power in range(6) for step in steps]
+    ticks = [value for value in round_ones if low <= value <= high]
+    if len(ticks) < 2:
+        ticks = [min(sizes), max(sizes)]
+    return scale, [(int(scale.position(value)), units.size(value)) for value in dict.fromkeys(ticks)]

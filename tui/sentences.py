@@ -9,7 +9,7 @@ from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
-from backends.registry import backend_entries, codec_entries
+from backends.registry import backend_entry, codec_entries
 
 if TYPE_CHECKING:
     from backends.bench.estimate import Estimate
@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from tui.run_state import RunState
 
 
+_VERBS = {
+    "shuffled": "read shuffled",
+    "labels": "read the labels of",
+    "store-one": "store one by one",
+    "read-one": "read one by one",
+}
+
+
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     """``Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /var/tmp (ext4), ...``"""
-    verbs = " and ".join(plan.operations).capitalize()
+    verbs = _listing([_VERBS.get(name, name) for name in plan.operations]).capitalize()
     few, many = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
     span = f"{few} to {many}" if len(plan.sizes) > 1 else many
     images = "image" if span == "1" else "images"
@@ -45,29 +53,36 @@ def describe_plan(plan: Plan) -> str:
         _number(len(plan.configurations), "configuration"),
         _number(len(plan.sizes), "size"),
         _number(plan.repeats, "repeat"),
-        " and ".join(plan.operations),
+        _listing(list(plan.operations)),
     )
     return f"{', '.join(parts)}: {_number(len(trials(plan)), 'trial')}"
+
+
+def _listing(words: list[str]) -> str:
+    """``store, read and shuffled``."""
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def describe_row(configuration: str, operation: str, run: RunState | None) -> tuple[str, bool]:
+def describe_row(configuration: str, aspect: str, run: RunState | None) -> tuple[str, bool]:
     """A sentence about one row, and whether it is a failure; nothing while a run goes well."""
     if run is not None:
         for (name, what, count), failed in run.failures.items():
-            if (name, what) == (configuration, operation) and failed.message:
+            if (name, what) == (configuration, aspect) and failed.message:
                 return f"{failed.outcome} at {count:,}: {failed.message}", True
         return "", False
     try:
         one = Configuration.parse(configuration)
     except UsageError as error:
         return str(error), True
-    entry = backend_entries()[one.backend]
+    entry = backend_entry(one.backend)
     missing = "" if entry.installed else f"; not installed: {entry.install_command}"
     folder = f", in {one.folder}" if one.folder else ""
+    if entry.reference:
+        return f"{entry.title}: a reference, to compare with", False
     return f"{entry.title}, {codec_entries()[one.codec].title}{folder}{missing}", bool(missing)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import Configuration, is_lossless
+from backends.bench.configuration import Configuration, is_lossless, is_reference
 from backends.errors import UsageError
 
 _MARKS = {
@@ -17,6 +17,7 @@ _MARKS = {
     "tar": "✖✕✗",
 }
 _OTHER_MARKS = "★☆✪"
+_REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽", "article-hdf5": "◁"}
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,9 @@ class Series:
     mark
         One cell wide; solid for the first configuration of a backend, hollow for its second.
     role
-        The theme variable of its colour, such as ``$series-lmdb``.
+        The theme variable of its colour, such as ``$series-lmdb``; references are grey.
+    reference
+        It is there to compare with, and never to keep images in.
     """
 
     configuration: str
@@ -45,6 +48,7 @@ class Series:
     name: str
     mark: str
     role: str
+    reference: bool = False
 
 
 Known = dict[str, Series]
@@ -59,15 +63,17 @@ def identify(configurations: Iterable[str]) -> Known:
     for text, one in parsed.items():
         backend = one.backend if one else text
         nth = seen[backend] = seen.get(backend, 0) + 1
-        marks = _MARKS.get(backend, _OTHER_MARKS)
+        reference = one is not None and is_reference(text)
+        marks = _REFERENCE_MARKS.get(backend, "") if reference else _MARKS.get(backend, _OTHER_MARKS)
         found[text] = Series(
             configuration=text,
             backend=backend,
-            codec=_codec(one) if one else "",
+            codec=_codec(one) if one and not reference else "",
             folder=one.folder if one else None,
             name=backend if one is None or _alone(one, parsed.values()) else _telling(one, parsed.values()),
             mark=marks[nth - 1] if nth <= len(marks) else str(nth % 10),
-            role=f"$series-{backend}" if backend in _MARKS else "$series-other",
+            role="$dim" if reference else f"$series-{backend}" if backend in _MARKS else "$series-other",
+            reference=reference,
         )
     return found
 

@@ -14,12 +14,13 @@ class View(StrEnum):
     CHART = "chart"
     NUMBERS = "numbers"
     DISK = "disk"
+    TRADE_OFF = "trade-off"
     VERDICT = "verdict"
     ERROR = "error"
 
 
-FIGURES = (View.CHART, View.NUMBERS, View.DISK, View.VERDICT)
-_EDITS = frozenset({"pick", "codec", "add", "remove", "where", "plan", "run", "copy"})
+FIGURES = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
+_EDITS = frozenset({"pick", "codec", "add", "remove", "where", "plan", "run", "copy", "article"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,11 @@ class Situation:
     ----------
     has_dataset, has_run, busy, opening
         Whether a dataset is open, a run is on show, it still goes on, and a dataset is being read.
-    operations
+    saved
+        The run on show was read from a file.
+    pictures
+        Whether the article's experiment can be made with the dataset.
+    aspects
         Of the run on show, else of the draft.
     """
 
@@ -40,8 +45,10 @@ class Situation:
     busy: bool = False
     opening: bool = False
     stopping: bool = False
-    operation: str = "store"
-    operations: tuple[str, ...] = ("store", "read")
+    saved: bool = False
+    pictures: bool = False
+    aspect: str = "store"
+    aspects: tuple[str, ...] = ("store", "read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Step:
 
     word: str
     kind: str
-    operation: str = ""
+    aspect: str = ""
     view: View = View.CHART
 
 
@@ -61,7 +68,8 @@ def acts(action: str, now: Situation) -> bool:
     """Whether a key of the workbench does something in this situation."""
     figures = now.has_run and now.view in FIGURES
     if action in _EDITS:
-        return now.has_dataset and not now.busy and now.view is not View.START
+        fits = now.pictures if action == "article" else not now.saved or action == "copy"
+        return now.has_dataset and not now.busy and now.view is not View.START and fits
     match action:
         case "stop":
             return now.busy and not now.stopping and now.view is not View.START
@@ -69,8 +77,10 @@ def acts(action: str, now: Situation) -> bool:
             return not now.busy or now.view is View.START
         case "next_step":
             return next_step(now) is not None
-        case "operation":
-            return figures and len(now.operations) > 1
+        case "aspect":
+            return figures and len(now.aspects) > 1
+        case "export":
+            return figures and not now.busy
         case "numbers" | "disk" | "verdict":
             return figures
         case "scale":
@@ -96,11 +106,20 @@ def next_step(now: Situation) -> Step | None:
 
 
 def _tour(now: Situation) -> Step:
-    """After a run: one operation's chart after the other, then disk, then the first again."""
-    stops = [Step(f"{name} times", "show", name) for name in now.operations]
-    stops.append(Step("disk usage", "show", now.operations[-1], View.DISK))
-    here = len(stops) - 1 if now.view is View.DISK else now.operations.index(now.operation)
+    """After a run: one aspect's chart after the other, then disk and trade-off, then the first again."""
+    stops = [Step(f"{name} times", "show", name) for name in now.aspects]
+    last = now.aspects[-1]
+    stops += [Step("disk usage", "show", last, View.DISK), Step("trade-off", "show", last, View.TRADE_OFF)]
+    if now.view in (View.DISK, View.TRADE_OFF):
+        here = len(stops) - (2 if now.view is View.DISK else 1)
+    else:
+        here = now.aspects.index(now.aspect)
     return stops[(here + 1) % len(stops)]
+
+
+def after_disk(view: View) -> View:
+    """What the key of the disk shows next."""
+    return {View.DISK: View.TRADE_OFF, View.TRADE_OFF: View.CHART}.get(view, View.DISK)
 
 
 def word_of(action: str, now: Situation, log_scale: bool) -> str:
@@ -110,5 +129,7 @@ def word_of(action: str, now: Situation, log_scale: bool) -> str:
         return step.word if step else ""
     if action == "scale":
         return "linear" if log_scale else "log"
-    shown = {View.NUMBERS: "look('numbers')", View.DISK: "look('disk')", View.VERDICT: "verdict"}
+    if action == "disk":
+        return str(after_disk(now.view))
+    shown = {View.NUMBERS: "look('numbers')", View.VERDICT: "look('verdict')"}
     return "chart" if shown.get(now.view) == action else ""

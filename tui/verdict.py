@@ -1,16 +1,32 @@
-"""What the medians say so far: the headline and the list, nothing that the table does not hold."""
+"""What a run decides, in rows: the headline, the panel, and the full view with its intervals."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 
 from backends import units
-from tui.run_state import RunState
-from tui.series import Known, Series
+from backends.bench.measurement import COLD, OURS, PLAIN, aspect_of
+from backends.bench.ranking import TIE
+from tui.aspects import counts, title
 from tui.text import fit, safe_text
+
+if TYPE_CHECKING:
+    from backends.bench.ranking import Rank, Ranking
+    from backends.bench.verdict import Verdict
+    from tui.run_state import RunState
+    from tui.series import Known, Series
+
+_FIRST = ("shuffled", "shuffled cold", "read", "read cold")
+"""What the headline tells, the first that was measured."""
+
+_UNSAID = ("store durable", "files", "trade-off")
+"""Rankings that have no rows in the panel."""
+_TITLE = 9
+_MOST_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +38,10 @@ class Standing:
     ratio: float
 
 
-def standings(run: RunState, series: Known, operation: str, count: int) -> list[Standing]:
+def standings(run: RunState, series: Known, aspect: str, count: int) -> list[Standing]:
     """The medians of seconds, the least first."""
     return _ordered(
-        series, {name: one.seconds for (name, op, n), one in run.figures.items() if (op, n) == (operation, count)}
+        series, {name: one.seconds for (name, what, n), one in run.figures.items() if (what, n) == (aspect, count)}
     )
 
 
@@ -41,67 +57,165 @@ def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | No
 
 
 def headline(run: RunState, series: Known, room: int) -> Content:
-    """The result in one row: ``read 2,000: hdf5 1.1 ms · lmdb 5.2x · files 48x  median of 3``."""
+    """The result in one row: ``read 2,000: hdf5 1.1 ms = lmdb · files 48x  median of 3``."""
     stopped = "stopped  " if run.phase == "cancelled" else ""
-    operation = "read" if "read" in run.plan.operations else run.plan.operations[-1]
-    count = max((n for (_, op, n), one in run.figures.items() if op == operation and one.repeats), default=0)
-    found = standings(run, series, operation, count)
-    if not found:
-        return Content.styled(
-            f"{stopped}no figures" + (f": {safe_text(run.message, 300)}" if run.message else ""), "$dim"
-        )
-    repeats = min(run.figures[one.series.configuration, operation, count].repeats for one in found)
-    tail = f"  median of {repeats}" if repeats > 1 else "  measured once"
-    head = Content.assemble((stopped, "bold"), (f"{operation} {count:,}: ", "$dim"))
+    ranking = _told(run.verdict)
+    if ranking is None:
+        why = f": {safe_text(run.message, 300)}" if run.message else ""
+        return Content.styled(f"{stopped}no figures{why}", "$dim")
+    ranks = [one for one in ranking.ranks if one.configuration in series]
+    tail = f"  {_repeats(run, ranking)}"
+    head = Content.assemble((stopped, "bold"), (f"{ranking.use} {ranking.count:,}: ", "$dim"))
+    space = "  " if room > 110 else " "
     for marks, end in ((True, tail), (False, tail), (False, "")):
-        parts = Content.assemble(("  ·  " if room > 110 else " · ", "$dim")).join(_entry(one, marks) for one in found)
-        line = Content.assemble(head, parts, (end, "$dim"))
+        line = head
+        for place, one in enumerate(ranks):
+            sign = "" if place == 0 else f"{space}{'=' if one.outcome == TIE else '·'}{space}"
+            line = Content.assemble(line, (sign, "$dim"), _entry(one, series[one.configuration], place == 0, marks))
+        line = Content.assemble(line, (end, "$dim"))
         if line.cell_length <= room:
             return line
     return line.truncate(room, ellipsis=True)
 
 
-def _entry(one: Standing, marks: bool) -> Content:
-    mark = Content.styled(one.series.mark + " ", one.series.role) if marks else Content("")
-    value = units.seconds(one.value) if one.ratio == 1 else units.ratio(one.ratio)
-    return Content.assemble(
-        mark, (safe_text(one.series.name, 24), "" if marks else one.series.role), " ", (value, "bold")
+def _told(verdict: Verdict | None) -> Ranking | None:
+    """The ranking of the headline: by our reader, or by the plain library where ours was not measured."""
+    known = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
+    times = [use for use, _ in known if use.partition(" ")[0] != "disk" and use not in _UNSAID]
+    return next(
+        (known[use, reader] for use in (*_FIRST, *times[-1:]) for reader in (OURS, PLAIN) if (use, reader) in known),
+        None,
     )
 
 
+def _repeats(run: RunState, ranking: Ranking) -> str:
+    aspect = _aspect(ranking)
+    cells = [(one.configuration, aspect, ranking.count) for one in ranking.ranks]
+    repeats = min((run.figures[cell].repeats for cell in cells if cell in run.figures), default=0)
+    return f"median of {repeats}" if repeats > 1 else "measured once"
+
+
+def _aspect(ranking: Ranking) -> str:
+    operation, _, rest = ranking.use.partition(" ")
+    return aspect_of(operation, COLD if COLD in rest else "", ranking.reader)
+
+
+def _entry(one: Rank, known: Series, first: bool, marks: bool) -> Content:
+    mark = Content.styled(known.mark + " ", known.role) if marks else Content("")
+    value = units.seconds(one.value) if first else units.ratio(one.ratio)
+    return Content.assemble(mark, (safe_text(known.name, 24), "" if marks else known.role), " ", (value, "bold"))
+
+
 def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
-    """The panel: each operation's medians at the largest size, then disk, with how many times the least."""
+    """The panel: who leads each use at the largest size, ``=`` before who ties, then what decides."""
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
-    size = run.plan.sizes[-1]
-    rows = [_state_row(run), Content.styled(f"{size:,} images", "$dim"), Content("")]
-    for operation in run.plan.operations:
-        rows += _block(operation, standings(run, series, operation, size), width)
-    rows += _block("disk", disk_standings(run, series), width)
-    rows += [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
+    verdict = run.verdict
+    known = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
+    rows = [Content.styled(_state(run), "$dim"), Content.styled(f"{run.plan.sizes[-1]:,} images", "$dim"), Content("")]
+    uses = list(dict.fromkeys(aspect.removesuffix(f" {PLAIN}") for aspect in run.aspects))
+    most = _MOST_ROWS if len(uses) < _MOST_ROWS else 2
+    for use in uses:
+        ours, plain = known.get((use, OURS)), known.get((use, PLAIN))
+        count = counts(use, run.plan.sizes)[-1]
+        rows += _panel_block(use, ours if ours and ours.count == count else None, series, width, most)
+        if plain and plain.count == count:
+            rows += _panel_block("  plain", plain, series, width, most=1)
+    rows += _panel_block("disk", _measured_disk(run, series, known.get(("disk", OURS))), series, width, most)
+    if verdict and verdict.complete:
+        shown = [one for one in dict.fromkeys(use for use, _ in known) if one not in _UNSAID]
+        rows += [Content("")] + [Content(safe_text(one, 400)) for one in verdict.sentences[len(shown) :]]
+    if run.warnings:
+        number = len(run.warnings)
+        rows.append(Content.styled(f"! {number} warning{'' if number == 1 else 's'}: v shows all", "$error"))
+    return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
+
+
+def _state(run: RunState) -> str:
+    if run.phase == "finished":
+        return f"median of {run.plan.repeats}" if run.plan.repeats > 1 else "measured once"
+    return "so far, too early to tell" if run.alive else "stopped before all repeats were in"
+
+
+def _measured_disk(run: RunState, series: Known, ranking: Ranking | None) -> Ranking | None:
+    """The ranking with what was measured at the largest size, as the table has it."""
+    found = {one.series.configuration: one for one in disk_standings(run, series)}
+    ranks = [one for one in ranking.ranks if one.configuration in found] if ranking else []
+    if ranking is None or not ranks:
+        return None
+    values = ((one, found[one.configuration].value) for one in ranks)
+    least = min(found[one.configuration].value for one in ranks)
+    return replace(ranking, ranks=tuple(replace(one, value=value, ratio=value / least) for one, value in values))
+
+
+def _panel_block(name: str, ranking: Ranking | None, series: Known, width: int, most: int) -> list[Content]:
+    ranks = [one for one in ranking.ranks if one.configuration in series] if ranking else []
+    if not ranks:
+        return [Content.assemble((fit(name, _TITLE), "$dim"), (" waiting", "$dim"))]
+    describe = units.size if ranking and ranking.use == "disk" else units.seconds
+    names = min(max(cell_len(series[one.configuration].name) for one in ranks), max(4, width - _TITLE - 12))
+    rows = []
+    for place, one in enumerate(ranks[: max(most, sum(one.outcome == TIE for one in ranks) + 1)]):
+        known = series[one.configuration]
+        value = describe(one.value) if place == 0 else units.ratio(one.ratio)
+        rows.append(
+            Content.assemble(
+                (fit("" if place else name, _TITLE), "$dim"),
+                ("=" if one.outcome == TIE else " ", "bold"),
+                (known.mark, known.role),
+                f" {fit(safe_text(known.name, 40), names)}",
+                (f"{value:>9}", "" if place == 0 else "$dim"),
+            )
+        )
     return rows
 
 
-def _state_row(run: RunState) -> Content:
-    if run.phase == "finished":
-        repeats = run.repeats_done()
-        return Content.styled(f"median of {repeats}" if repeats > 1 else "measured once", "$dim")
-    if run.alive:
-        return Content.styled("so far, too early to tell", "$dim")
-    return Content.styled("stopped before all repeats were in", "$dim")
+def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
+    """Everything that is decided: a sentence for each use, the rankings with intervals, the warnings."""
+    verdict = run.verdict if run else None
+    if run is None or verdict is None:
+        return verdict_rows(run, series, width)
+    after = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
+    rows = [Content.styled(f"{_state(run)}; {after}; for {verdict.images:,} images.", "$dim")]
+    rows += [Content(safe_text(one, 600)) for one in verdict.sentences if verdict.complete]
+    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
+    rows += [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
+    for ranking in verdict.rankings:
+        rows += [Content(""), *_full_block(ranking, series)]
+    return rows
 
 
-def _block(title: str, found: list[Standing], width: int) -> list[Content]:
-    if not found:
-        return [Content.assemble((fit(title, 7), "$dim"), ("waiting", "$dim"))]
-    describe = units.size if title == "disk" else units.seconds
-    names = min(max(cell_len(safe_text(one.series.name, 40)) for one in found), max(4, width - 25))
-    return [
-        Content.assemble(
-            (fit(title if one is found[0] else "", 7), "$dim"),
-            (one.series.mark, one.series.role),
-            f" {fit(safe_text(one.series.name, 40), names)} {describe(one.value):>8}",
-            ("" if one is found[0] else f"{units.ratio(one.ratio):>7}", "$dim"),
+def _full_block(ranking: Ranking, series: Known) -> list[Content]:
+    ranks = [one for one in ranking.ranks if one.configuration in series]
+    if not ranks:
+        return []
+    reader = ", plain library" if ranking.reader == PLAIN else ""
+    images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
+    names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
+    rows = [Content.assemble((title(ranking.use) + reader, "bold"), (f", {images}", "$dim"))]
+    for place, one in enumerate(ranks):
+        known = series[one.configuration]
+        value, interval = _amounts(ranking.use, one)
+        ratio = f"{one.ratio:.2f}x" if place else ""
+        between = f"{one.ratio_interval[0]:.2f} to {one.ratio_interval[1]:.2f}" if place and one.ratio_interval else ""
+        rows.append(
+            Content.assemble(
+                ("=" if one.outcome == TIE else " ", "bold"),
+                (f" {known.mark}", known.role),
+                f" {fit(safe_text(one.configuration, 40), names)}{value:>10}",
+                (f"{interval:>22}", "$dim"),
+                f"{ratio:>8}",
+                (f"{between:>16}", "$dim"),
+            )
         )
-        for one in found
-    ]
+    return rows
+
+
+def _amounts(use: str, one: Rank) -> tuple[str, str]:
+    if use == "trade-off":
+        return "", ""
+    if use == "files":
+        return f"{one.value:,.0f}", ""
+    if use == "disk":
+        return units.size(one.value), ""
+    return units.seconds(one.value), units.span(one.interval) if one.interval else ""

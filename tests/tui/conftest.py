@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import tui.app
+import tui.questions
 from backends.bench.estimate import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
@@ -32,7 +32,7 @@ def fixed_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LOGNAME", "me")
     monkeypatch.setattr(socket, "gethostname", lambda: "login3")
-    monkeypatch.setattr(tui.app, "weigh", fixed_weight)
+    monkeypatch.setattr(tui.questions, "weigh", fixed_weight)
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from backends.bench.plan import Plan
 from backends.jobs import events
 from tests.tui.conftest import compare_golden
 from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
-from tests.tui.recorded import START, plan_of, through_the_file
+from tests.tui.recorded import START, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.steps import View
@@ -95,9 +99,79 @@ async def second_codec(pilot: Pilot[int]) -> None:
     await show(pilot, recording(plan), plan)
 
 
+def everything() -> Plan:
+    """A plan that measures all there is, and predicts for more images than it stores."""
+    return plan_of(
+        *("files", "lmdb", "hdf5", "npy"),
+        operations=("store", "read", "shuffled", "labels", "store-one", "read-one"),
+        sizes=(10, 100, 1000, 10_000),
+        caches=("warm", "cold"),
+        limits=True,
+    )
+
+
+async def look_at(pilot: Pilot[int], aspect: str) -> None:
+    await open_cifar(pilot)
+    await show(pilot, recording(everything()), everything())
+    app_of(pilot).workbench.aspect = aspect
+    await settle(pilot)
+
+
+async def predicted(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "shuffled")
+
+
+async def cold_by_the_plain_library(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "read cold plain")
+
+
+async def one_image(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "read-one")
+
+
+async def trade_off(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "shuffled")
+    await pilot.press("d", "d")
+    await settle(pilot)
+
+
+async def full_verdict(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "shuffled")
+    await pilot.press("v", "4", "f")
+    await settle(pilot)
+
+
+async def article(pilot: Pilot[int]) -> None:
+    await open_cifar(pilot)
+    await pilot.press("a")
+    plan = app_of(pilot).workbench.draft.plan("/data/cifar-10-batches-py")
+    await show(pilot, recording(plan), plan)
+
+
+async def history(pilot: Pilot[int]) -> None:
+    for number, names in ((1, ("files", "lmdb")), (2, ("hdf5", "npy")), (3, ("files", "lmdb"))):
+        plan = plan_of(*names, sizes=(10, 1000))
+        folder = app_of(pilot).jobs / f"20261122-06150{number}-k3f{number}"
+        folder.mkdir(parents=True)
+        spec = {"kind": "bench", "created": time.time() - 86400.0 * (4 - number), "plan": asdict(plan)}
+        (folder / "spec.json").write_text(json.dumps(spec))
+        (folder / "events.jsonl").write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+    await start(pilot)
+    await pilot.press("H")
+    await until(pilot, lambda: "finished" in frame(pilot))
+    await pilot.press("space", "end", "space")
+
+
+async def comparison(pilot: Pilot[int]) -> None:
+    await history(pilot)
+    await pilot.press("equals_sign")
+    await until(pilot, lambda: "Medians" in frame(pilot))
+
+
 async def plan_form(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await pilot.press("p", "end", "comma", "a", "b", "c")
+    await until(pilot, lambda: "'abc'" in frame(pilot))
 
 
 async def quitting(pilot: Pilot[int]) -> None:
@@ -125,6 +199,14 @@ SCENES: tuple[Scene, ...] = (
     failed_run,
     refused_dataset,
     second_codec,
+    predicted,
+    cold_by_the_plain_library,
+    one_image,
+    trade_off,
+    full_verdict,
+    article,
+    history,
+    comparison,
     plan_form,
     quitting,
     help_screen,

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from backends.bench.plan import Plan
 from backends.jobs import events
-from backends.jobs.job import JobFacts
+from backends.jobs.history import RunFacts
 from tests.tui.driving import app_of, frame, open_cifar, recording, segments, show, until
 from tests.tui.hostile import FORBIDDEN, MARKUP, SEQUENCES
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events, through_the_file
@@ -60,7 +60,9 @@ async def failing_run(pilot: Pilot[int], bad: str) -> None:
 async def jobs_in_lists(pilot: Pilot[int], bad: str) -> None:
     plan = Plan(dataset=f"/data/{bad}", configurations=(bad, "lmdb+raw"), sizes=(10,))
     app_of(pilot).workbench.folder = replace(facts(), kind=bad)
-    app_of(pilot).workbench.jobs = (JobFacts("id", Path("/nowhere"), "finished", START, plan),)
+    app_of(pilot).workbench.jobs = (
+        RunFacts(bad, "finished", START, plan.dataset, bad, plan.configurations, plan.sizes, bad, bad),
+    )
 
 
 @pytest.mark.parametrize(

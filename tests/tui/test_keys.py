@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
-import tui.app
+from backends import units
 from backends.bench.plan import Plan
+from backends.bench.schedule import aspects
 from backends.errors import ImgstoreError
 from backends.jobs import events
 from backends.jobs.folder import EVENTS, new_folder
 from backends.jobs.job import Job
+from backends.jobs.result import collect, to_json
 from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
-from tests.tui.recorded import RecordedJob, facts, plan_of, run_events
+from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.screens.ask import AskScreen
+from tui.screens.choice import ChoiceScreen
+from tui.screens.comparison import ComparisonScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.plan_form import PlanScreen
-from tui.screens.quit import QuitScreen
 from tui.screens.workbench import Workbench
 from tui.steps import View
 from tui.widgets.status_line import StatusLine
@@ -47,7 +55,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         started.append(plan)
         return cast("Job", RecordedJob(list(run_events(plan, facts("sample", count=2000)))))
 
-    monkeypatch.setattr(tui.app, "start_run", start_run)
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)
         assert footer(frame(pilot)).startswith(" Enter choose")
@@ -136,7 +144,7 @@ async def test_the_place_to_write_is_checked_before_it_is_taken(app: ImgstoreApp
         await until(pilot, lambda: "is a file" in frame(pilot))
         app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
-        await until(pilot, lambda: app.workbench.draft.work_dir == str(tmp_path))
+        await until(pilot, lambda: app.workbench.draft.base.work_dir == str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -144,8 +152,13 @@ async def test_the_place_to_write_is_checked_before_it_is_taken(app: ImgstoreApp
     [
         ("sizes", "0", "choose 1 to"),
         ("sizes", "abc", "is not a number of images"),
-        ("repeats", "0", "choose 1 to 100"),
+        ("repeats", "0", "choose 1 to 100,000"),
         ("operations", "fly", "there is no operation"),
+        ("caches", "hot", "there is no cache state"),
+        ("budget", "soon", "is not a time"),
+        ("predict", "all", "is not a number of images"),
+        ("weights", "speed=1", "is not a weight"),
+        ("limits", "maybe", "neither yes nor no"),
     ],
 )
 async def test_a_wrong_plan_stays_in_its_form(app: ImgstoreApp, field: str, wrong: str, sentence: str) -> None:
@@ -169,20 +182,19 @@ async def test_a_plan_from_the_form_is_the_plan(app: ImgstoreApp) -> None:
         for field, value in (("sizes", "1k, 10"), ("repeats", "5"), ("operations", "read")):
             app.screen.query_one(f"#{field}", Input).value = value
         await pilot.press("enter")
-        draft = app.workbench.draft
+        draft = app.workbench.draft.base
         assert (draft.sizes, draft.repeats, draft.operations) == ((10, 1000), 5, ("read",))
-        assert app.workbench.operation == "read"
+        assert app.workbench.aspect == "read"
 
 
 async def test_views_are_switched_and_escape_leads_back(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await show(pilot, recording(), plan_of())
-        for key, view in (("t", View.NUMBERS), ("d", View.DISK), ("v", View.VERDICT)):
-            await pilot.press(key)
-            assert app.workbench.view is view
-            await pilot.press(key)
-            assert app.workbench.view is View.CHART
+        for key, *views in (("t", View.NUMBERS), ("d", View.DISK, View.TRADE_OFF), ("v", View.VERDICT)):
+            for view in (*views, View.CHART):
+                await pilot.press(key)
+                assert app.workbench.view is view
         await pilot.press("t", "escape", "escape")
         assert "4 Start" in frame(pilot)
 
@@ -192,11 +204,12 @@ async def test_enter_shows_one_result_after_the_other(app: ImgstoreApp) -> None:
         await open_cifar(pilot)
         await show(pilot, recording(), plan_of())
         seen = []
-        for _ in range(4):
-            seen.append((app.workbench.operation, app.workbench.view))
+        for _ in range(6):
+            seen.append((app.workbench.aspect, app.workbench.view))
             await pilot.press("enter")
-        assert seen[:3] == [("store", View.CHART), ("read", View.CHART), ("read", View.DISK)]
-        assert seen[3] == seen[0]
+        assert seen[:3] == [("store", View.CHART), ("read", View.CHART), ("read plain", View.CHART)]
+        assert [view for _, view in seen[3:5]] == [View.DISK, View.TRADE_OFF]
+        assert seen[5] == seen[0]
 
 
 async def test_a_panel_is_shown_alone_and_comes_back(app: ImgstoreApp) -> None:
@@ -242,7 +255,7 @@ async def test_a_run_that_is_not_on_show_does_not_disturb_the_one_that_is(app: I
         await show(pilot, hidden, plan_of())
         await show(pilot, RecordedJob(recording().told, id="other"), plan_of())
         hidden.cancel()
-        await until(pilot, lambda: app._runs[hidden.id].state.phase == "cancelled")
+        await until(pilot, lambda: app.runs[hidden.id].state.phase == "cancelled")
         assert app.workbench.run is not None
         assert app.workbench.run.phase == "finished"
 
@@ -263,7 +276,7 @@ async def test_leaving_a_run_asks_what_becomes_of_it(app: ImgstoreApp, key: str,
         job = recording(end=at_progress(10_000))
         await show(pilot, job, plan_of())
         await pilot.press("q")
-        assert isinstance(app.screen, QuitScreen)
+        assert isinstance(app.screen, ChoiceScreen)
         await pilot.press(key)
         await pilot.pause()
         assert (app.return_code == 0) is leaves
@@ -285,6 +298,203 @@ async def test_history_replays_a_finished_run(app: ImgstoreApp) -> None:
         assert "2.17 s" in frame(pilot)
 
 
+def make_runs(jobs: Path, number: int = 3) -> list[str]:
+    """Folders of finished runs, the oldest first; the last one is of another dataset."""
+    names = []
+    for place in range(number):
+        plan = replace(plan_of("files", "lmdb", sizes=(10, 1000)), dataset=f"/data/set-{place}")
+        folder = jobs / f"20261122-06150{place}-k3f{place}"
+        folder.mkdir(parents=True)
+        spec = {"kind": "bench", "created": START + 86400.0 * place, "plan": asdict(plan)}
+        (folder / "spec.json").write_text(json.dumps(spec))
+        (folder / EVENTS).write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+        names.append(folder.name)
+    return names
+
+
+async def history(pilot: Pilot[int]) -> HistoryScreen:
+    await until(pilot, lambda: app_of(pilot).workbench.jobs)
+    await pilot.press("H")
+    screen = app_of(pilot).screen
+    assert isinstance(screen, HistoryScreen)
+    await until(pilot, lambda: screen.jobs)
+    return screen
+
+
+async def test_the_history_is_filtered_by_words(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    async with app.run_test(size=SMALL) as pilot:
+        screen = await history(pilot)
+        await pilot.press("slash", *"set-1 lmdb")
+        assert [job.dataset for job in screen.listed] == ["/data/set-1"]
+        assert "set-0" not in frame(pilot)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
+        assert app.workbench.run is not None
+        assert app.workbench.run.plan.dataset == "/data/set-1"
+
+
+async def test_escape_takes_the_filter_away_and_then_the_history(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    async with app.run_test(size=SMALL) as pilot:
+        screen = await history(pilot)
+        await pilot.press("slash", *"nothing")
+        assert "no run has these words" in frame(pilot)
+        await pilot.press("escape")
+        assert len(screen.listed) == 3
+        await pilot.press("escape")
+        assert isinstance(app.screen, Workbench)
+
+
+@pytest.mark.parametrize(("answer", "left"), [("d", 1), ("escape", 3), ("b", 3)])
+async def test_runs_are_deleted_after_a_question(app: ImgstoreApp, answer: str, left: int) -> None:
+    names = make_runs(app.jobs)
+    async with app.run_test(size=SMALL) as pilot:
+        screen = await history(pilot)
+        await pilot.press("space", "G", "space", "d")
+        assert "Delete 2 runs?" in frame(pilot)
+        await pilot.press(answer)
+        await until(pilot, lambda: len(screen.listed) == left)
+        assert [name for name in names if (app.jobs / name).exists()] == (names if left == 3 else names[1:2])
+
+
+async def test_a_run_that_cannot_be_deleted_says_why(app: ImgstoreApp) -> None:
+    folder = new_folder(app.jobs, plan_of())
+    async with app.run_test(size=SMALL) as pilot:
+        await history(pilot)
+        await pilot.press("d", "d")
+        await until(pilot, lambda: "is running" in frame(pilot))
+        assert folder.exists()
+
+
+async def test_two_runs_are_compared_the_older_one_first(app: ImgstoreApp) -> None:
+    names = make_runs(app.jobs)
+    async with app.run_test(size=SMALL) as pilot:
+        await history(pilot)
+        assert "compare" not in footer(frame(pilot))
+        await pilot.press("space", "j", "space")
+        assert "= compare" in footer(frame(pilot))
+        await pilot.press("equals_sign")
+        await until(pilot, lambda: isinstance(app.screen, ComparisonScreen))
+        shown = frame(pilot)
+        assert f"{names[1]}, then {names[2]}" in shown
+        assert re.search(r"▲ lmdb\+raw +10\.1 ms +10\.1 ms +1\.00x  tie", shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("a.html", "<html"), ("a.md", "# "), ("a.csv", "configuration"), ("a.json", '"trials"')],
+)
+async def test_the_run_on_show_is_written_in_the_format_of_the_name(app: ImgstoreApp, name: str, found: str) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(), plan_of())
+        await pilot.press("e")
+        app.screen.query_one(Input).value = name
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Workbench))
+        assert "The report is in" in frame(pilot)
+    assert found in Path(name).read_text()
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("a.pdf", "says no format"), ("/nowhere/a.md", "cannot be written")])
+async def test_a_report_that_cannot_be_written_says_why(app: ImgstoreApp, name: str, sentence: str) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(), plan_of())
+        await pilot.press("e")
+        app.screen.query_one(Input).value = name
+        await pilot.press("enter")
+        await until(pilot, lambda: sentence in frame(pilot))
+        assert not Path(name).exists()
+
+
+async def test_a_result_of_another_machine_is_opened_to_look_at(tmp_path: Path) -> None:
+    result = collect(run_events(plan_of()))
+    assert result is not None
+    (tmp_path / "result.json").write_text(to_json(result))
+    app = ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
+        await settle(pilot)
+        shown = frame(pilot)
+        assert "measured on login3" in shown
+        assert "2.17 s" in shown
+        assert "median of 3" in shown
+        assert not [word for word in ("r run", "spc pick", "p plan") if word in shown]
+        before = app.workbench.draft
+        await pilot.press("space", "minus", "r", "p")
+        assert app.workbench.draft == before
+        assert isinstance(app.screen, Workbench)
+
+
+async def test_a_file_that_is_no_result_says_so(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"schema": 1')
+    app = ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json"))
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: "is not JSON, or was cut short" in frame(pilot).replace("\n", ""))
+
+
+@pytest.mark.parametrize(("seconds", "ago", "rings"), [(11.0, 0.0, True), (9.0, 0.0, False), (11.0, 60.0, False)])
+async def test_the_end_of_a_long_run_rings(
+    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, seconds: float, ago: float, rings: bool
+) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(app, "bell", lambda: rung.append(1))
+    async with app.run_test(size=SMALL) as pilot:
+        end = time.time() - ago
+        started = next(iter(run_events(plan_of())))
+        told = [replace(started, time=end - seconds), events.RunFinished(end, "finished", seconds)]
+        await show(pilot, RecordedJob(told), plan_of())
+        assert bool(rung) is rings
+
+
+async def test_the_articles_experiment_is_planned_by_one_key(app: ImgstoreApp) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: app.workbench.words)
+        plan = app.workbench.draft.plan("x")
+        assert (plan.preset, plan.sizes[-1], plan.operations[-1]) == ("article", 100_000, "read-one")
+        assert "▷ article-png" in frame(pilot)
+        await pilot.press("space")
+        assert app.workbench.draft.plan("x").preset == ""
+
+
+async def test_aspects_are_stepped_through_in_table_chart_and_numbers(app: ImgstoreApp) -> None:
+    plan = plan_of("files", "lmdb", operations=("store", "read", "read-one"), caches=("warm", "cold"), limits=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(plan), plan)
+        titles = []
+        for _ in aspects(plan):
+            await settle(pilot)
+            titles += re.findall(r"─ (2 Backends ─ .*?) ──|─ (4 [LT].*?) ──", frame(pilot))
+            await pilot.press("right_square_bracket")
+        said = [first or second for first, second in titles]
+        assert said[:6] == [
+            *("2 Backends ─ Store", "4 Log storage time"),
+            *("2 Backends ─ Read ─ from the page cache", "4 Log read time"),
+            *("2 Backends ─ Read, plain library ─ from the page cache", "4 Log read time, plain library"),
+        ]
+        assert "2 Backends ─ Read cold ─ from disk, 0 % resident" in said
+        assert "4 Time to read one image, from disk" in said
+        assert app.workbench.aspect == "store"
+        await pilot.press("t", "left_square_bracket")
+        assert "4 Numbers ─ Read one image cold, plain library" in frame(pilot)
+
+
+async def test_figures_are_shown_as_multiples_of_the_limit(app: ImgstoreApp) -> None:
+    plan = plan_of("files", "lmdb", sizes=(10, 1000), limits=True)
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(plan), plan)
+        row = next(line for line in frame(pilot).splitlines() if "▲ lmdb" in line)
+        assert f" {units.ratio((7.6e-4 + 8.8e-6 * 1000) / (1.1e-4 + 6.1e-7 * 1000))} " in row
+        await pilot.press("G")
+        assert app.workbench.configuration == app.workbench.draft.rows[-1].configuration != "limit+raw"
+
+
 async def test_the_command_line_is_copied(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
@@ -295,7 +505,7 @@ async def test_the_command_line_is_copied(app: ImgstoreApp) -> None:
 async def test_a_failed_trial_says_why_where_the_cursor_stands(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await show(pilot, recording(fails="lmdb+raw store 1000"), plan_of())
-        assert "! failed" in frame(pilot)
+        assert "!failed" in frame(pilot)
         await pilot.press("j")
         assert app.workbench.query_one(StatusLine).remark.urgent
         assert "the disk is full: 12 MiB are free" in frame(pilot)
@@ -312,7 +522,7 @@ async def test_what_fails_in_a_thread_becomes_a_sentence(
     def start_run(plan: Plan, jobs: Path) -> Job:
         raise error
 
-    monkeypatch.setattr(tui.app, "start_run", start_run)
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await pilot.press("r")
@@ -329,7 +539,7 @@ async def test_the_footer_fits_and_names_only_keys_that_act(app: ImgstoreApp) ->
         await open_cifar(pilot)
         assert footer(frame(pilot)) == " Enter run  o open  w where  p plan  r run  ? keys  q quit"
         await show(pilot, recording(end=at_progress(10_000)), plan_of())
-        assert footer(frame(pilot)) == " x stop  [ ] operation  ? keys  q quit"
+        assert footer(frame(pilot)) == " x stop  [ ] aspect  ? keys  q quit"
         await pilot.press("space", "c", "o", "p", "w", "r")
         assert isinstance(app.screen, Workbench)
         assert app.workbench.draft.plan("x").configurations == plan_of().configurations

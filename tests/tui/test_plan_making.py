@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from backends.bench.plan import Plan
+from backends.bench.plan import Plan, Weights
+from backends.datasets import open_dataset
 from backends.errors import UsageError
 from backends.registry import codec_entries
 from tests.tui.conftest import fixed_weight
@@ -64,13 +65,72 @@ def test_a_draft_follows_a_plan_without_losing_rows_it_has() -> None:
     assert draft.following(other) == draft_of(other)
 
 
-def test_the_command_line_is_one_that_the_program_takes() -> None:
-    plan = Plan("/a b/c", ("lmdb+raw",), (10, 100), ("store",), 2, 7, work_dir="/d e")
+PLANS = (
+    Plan("/a b/c", ("lmdb+raw",), (10, 100), ("store",), 2, 7, work_dir="/d e"),
+    Plan(
+        "sample",
+        ("files+png", "lmdb+png:level=2@/x"),
+        (10, 1000),
+        ("store", "shuffled", "labels", "store-one", "read-one"),
+        repeats=5,
+        batch=64,
+        caches=("warm", "cold"),
+        limits=True,
+        budget=300.0,
+        predict=1_281_167,
+        weights=Weights(shuffled=1, disk=0.5),
+        split="test",
+        memory=1 << 30,
+    ),
+    Plan("sample", ("hdf5+raw",), (10,), ("read",), in_thread=True),
+)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.dataset + plan.configurations[0])
+def test_the_command_line_makes_the_same_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(command_line(plan))
-    context = cli.commands["bench"].make_context("bench", words[2:])
     assert words[:2] == ["imgstore-tui", "bench"]
-    assert (context.params["dataset"], context.params["configurations"]) == ("/a b/c", ("lmdb+raw",))
-    assert (context.params["sizes"], context.params["repeats"], context.params["seed"]) == ("10,100", 2, 7)
+    assert planned(words[2:], monkeypatch) == plan
+    assert command_line(draft_of(plan).plan(plan.dataset)) == command_line(plan)
+
+
+def test_the_command_line_of_the_article_makes_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_dataset("sample") as dataset:
+        plan = Draft((), facts=dataset.facts()).article("sample").plan("sample")
+    assert (plan.preset, plan.first) == ("article", True)
+    assert planned(shlex.split(command_line(plan))[2:], monkeypatch) == plan
+
+
+def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """The plan that the command runs for these words."""
+    found: list[Plan] = []
+
+    def take(plan: Plan, *_: object) -> int:
+        found.append(plan)
+        return 0
+
+    monkeypatch.setattr("tui.bench.open_dataset", lambda *_: open_dataset("sample", None))
+    monkeypatch.setattr("tui.bench.bench", take)
+    cli.commands["bench"].main(words, standalone_mode=False)
+    return found[0]
+
+
+def test_a_changed_draft_is_no_preset_any_more() -> None:
+    draft = draft_of(Plan("sample", ("lmdb+raw", "hdf5+raw"), (10,), first=True, preset="article", seed=3))
+    assert draft.plan("sample").preset == "article"
+    assert draft.moved("/x").plan("sample").preset == "article"
+    for changed in (draft.toggle(0), draft.next_codec(0), draft.remove(0), draft.changed(repeats=4)):
+        base = changed.plan("sample")
+        assert (base.preset, base.first, base.seed) == ("", False, 3)
+
+
+def test_references_are_grey_and_have_marks_of_their_own() -> None:
+    plan = plan_of("article-png", "lmdb", limits=True)
+    found = identify(draft_of(plan).known)
+    assert [one.backend for one in found.values() if one.reference] == ["article-png", "limit"]
+    assert {one.role for one in found.values() if one.reference} == {"$dim"}
+    assert len({one.mark for one in found.values()}) == 3
+    assert not any(identify([name])[name].reference for name in first_draft().configurations)
 
 
 def test_each_configuration_has_a_mark_of_its_own() -> None:
@@ -108,7 +168,7 @@ def test_wrong_sizes_are_refused_with_a_sentence(text: str) -> None:
         parse_sizes(text)
 
 
-@pytest.mark.parametrize("text", ["", "0", "101", "three", "-1", "9" * 400])
+@pytest.mark.parametrize("text", ["", "0", "100001", "three", "-1", "9" * 400])
 def test_wrong_repeats_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"\w+.*\."):
         parse_repeats(text)
@@ -127,7 +187,7 @@ def test_the_sentence_of_a_plan_says_everything_before_the_first_byte_is_written
         "Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /scratch/me (ext4), "
         "removed afterwards. Enter runs it."
     )
-    assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
+    assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 63 trials"
 
 
 def test_a_row_is_described_by_what_it_is() -> None:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
 import pytest
 
+from backends.bench.plan import Plan
 from backends.jobs import events
+from backends.jobs.result import collect, to_json
+from backends.jobs.saved import load_result
 from tests.tui.recorded import plan_of, run_events, through_the_file
+from tui.draft import draft_of
 from tui.numbers import HEAD, number_rows
 from tui.run_state import RunState, fold
+from tui.saved_run import SavedRun
 from tui.series import identify
-from tui.verdict import disk_standings, headline, standings, verdict_rows
+from tui.verdict import disk_standings, full_rows, headline, standings, verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)
@@ -43,7 +51,7 @@ def test_the_phase_follows_the_events(last: type[events.Event], phase: str, aliv
 
 def test_a_finished_run_has_every_figure_and_no_warm_up() -> None:
     state = after(events.RunFinished)
-    assert len(state.figures) == 3 * 2 * 2
+    assert len(state.figures) == 3 * 3 * 2, "store, read, and read by the plain library"
     assert {one.repeats for one in state.figures.values()} == {3}
     assert (state.ended, state.repeats_done()) == (state.trials, 3)
 
@@ -86,6 +94,82 @@ def test_the_headline_fits_and_names_every_configuration_where_it_can() -> None:
     for room in (20, 50, 77, 120):
         assert headline(state, KNOWN, room).cell_length <= room
     assert all(name in headline(state, KNOWN, 77).plain for name in ("files", "lmdb", "hdf5", "median of 3"))
+
+
+EVERYTHING = plan_of(
+    *("files", "lmdb", "hdf5"), sizes=(10, 1000), operations=("store", "read", "shuffled"), caches=("warm", "cold"),
+    limits=True,
+)  # fmt: skip
+ALL_KNOWN = identify(draft_of(EVERYTHING).known)
+
+
+def done(plan: Plan, end: type[events.Event] = events.RunFinished) -> RunState:
+    """The state after all events of a run, or up to the first of ``end``."""
+    state = RunState(plan)
+    for event in run_events(plan):
+        state = fold(state, event)
+        if isinstance(event, end):
+            break
+    return state
+
+
+def test_panel_headline_and_full_view_agree_on_who_ties() -> None:
+    state = done(EVERYTHING)
+    line = headline(state, ALL_KNOWN, 120).plain
+    assert re.search(r"shuffled 1,000: ▲ lmdb 2\.42 ms +=  ■ hdf5 1\.0x  ·  ● files", line)
+    rows = [row.plain for row in verdict_rows(state, ALL_KNOWN, 36)]
+    place = next(place for place, row in enumerate(rows) if row.startswith("shuffled  "))
+    assert "▲ lmdb" in rows[place]
+    assert "2.42 ms" in rows[place]
+    assert rows[place + 1].lstrip().startswith("=■ hdf5")
+    full = [row.plain for row in full_rows(state, ALL_KNOWN, 76)]
+    place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
+    assert full[place + 1].startswith("  ▲ lmdb+raw")
+    assert full[place + 2].startswith("= ■ hdf5+raw")
+    assert any("which tie" in row for row in full)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
+    state = done(replace(EVERYTHING, repeats=repeats))
+    early = replace(state, phase="running")
+    for one in (early, replace(state, phase="cancelled")):
+        rows = "\n".join(row.plain for row in (*verdict_rows(one, ALL_KNOWN, 36), *full_rows(one, ALL_KNOWN, 76)))
+        assert "Fastest" not in rows
+        assert "=" not in rows
+    assert ("Fastest to read in order: hdf5+raw" in "\n".join(r.plain for r in full_rows(state, ALL_KNOWN, 76))) is (
+        repeats == 3
+    )
+
+
+def test_references_are_in_no_ranking() -> None:
+    rows = (*verdict_rows(done(EVERYTHING), ALL_KNOWN, 36), *full_rows(done(EVERYTHING), ALL_KNOWN, 76))
+    assert not [row for row in rows if "▼" in row.plain]
+
+
+def test_repeats_are_counted_in_every_cell_of_the_plan() -> None:
+    state = done(EVERYTHING)
+    assert state.repeats_done() == 3
+    assert replace(state, measurements=state.measurements[:-1]).repeats_done() == 2
+
+
+def test_a_verdict_is_worked_out_once_for_the_same_figures() -> None:
+    state = done(EVERYTHING)
+    verdict = state.verdict
+    assert fold(state, events.Progress(state.now + 1, 0, 1, 2)).verdict is verdict
+    assert fold(state, events.RunFinished(state.now, "cancelled", 1.0)).verdict != verdict
+
+
+def test_a_saved_result_tells_the_figures_and_the_verdict_that_were_saved(tmp_path: Path) -> None:
+    state, file = done(EVERYTHING), tmp_path / "result.json"
+    result = collect(run_events(EVERYTHING))
+    assert result is not None
+    file.write_text(to_json(result))
+    saved = reduce(fold, SavedRun("x", load_result(file)).follow(), RunState(EVERYTHING, saved=True))
+    assert saved.figures == state.figures
+    assert saved.phase == "finished"
+    assert saved.verdict == state.verdict
+    assert saved.warnings == state.warnings
 
 
 def test_disk_is_compared_at_the_largest_size_only() -> None:

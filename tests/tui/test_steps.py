@@ -15,9 +15,10 @@ DONE = Situation(View.CHART, has_dataset=True, has_run=True)
         (Situation(View.START), "choose"),
         (READY, "run"),
         (DONE, "read times"),
-        (Situation(View.CHART, True, True, operation="read"), "disk usage"),
-        (Situation(View.DISK, True, True, operation="read"), "store times"),
-        (Situation(View.CHART, True, True, operations=("store",)), "disk usage"),
+        (Situation(View.CHART, True, True, aspect="read"), "disk usage"),
+        (Situation(View.DISK, True, True, aspect="read"), "trade-off"),
+        (Situation(View.TRADE_OFF, True, True, aspect="read"), "store times"),
+        (Situation(View.CHART, True, True, aspects=("store",)), "disk usage"),
         (Situation(View.ERROR), "back"),
         (Situation(View.ERROR, has_dataset=True), "plan"),
     ],
@@ -40,7 +41,7 @@ def test_a_plan_is_edited_only_while_nothing_runs(action: str) -> None:
     assert not acts(action, Situation(View.START))
 
 
-@pytest.mark.parametrize("action", ["operation", "numbers", "disk", "verdict", "scale"])
+@pytest.mark.parametrize("action", ["aspect", "numbers", "disk", "verdict", "scale"])
 def test_results_are_looked_at_once_there_is_a_run(action: str) -> None:
     assert acts(action, RUNNING)
     assert acts(action, DONE)
@@ -51,3 +52,16 @@ def test_a_run_is_stopped_once() -> None:
     assert acts("stop", RUNNING)
     assert not acts("stop", DONE)
     assert not acts("stop", Situation(View.CHART, True, True, busy=True, stopping=True))
+
+
+def test_a_saved_result_is_looked_at_and_not_edited() -> None:
+    saved = Situation(View.CHART, True, True, saved=True)
+    assert [acts(action, saved) for action in ("run", "pick", "plan", "aspect", "export", "copy", "open")] == [
+        *[False] * 3,
+        *[True] * 4,
+    ]
+
+
+def test_the_articles_experiment_is_offered_where_it_can_be_made() -> None:
+    assert acts("article", Situation(View.PLAN, has_dataset=True, pictures=True))
+    assert not acts("article", READY)

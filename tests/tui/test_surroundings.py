@@ -236,12 +236,12 @@ async def test_messages_that_wait_are_replaced_by_newer_progress() -> None:
 HANGING = """
 import asyncio, os, sys, threading
 from pathlib import Path
-import tui.app
+import tui.app, tui.questions
 
 def never(path, cancelled):
     threading.Event().wait()
 
-tui.app.read_facts = never
+tui.questions.read_facts = never
 app = tui.app.ImgstoreApp(Path("/nowhere"), "/a/dead/disk")
 
 async def leave(pilot):
@@ -279,7 +279,7 @@ async def test_escape_leaves_a_dataset_that_takes_long_to_read(tmp_path: Path, m
         given_up.set()
         yield from _refuse()
 
-    monkeypatch.setattr("tui.app.read_facts", endless)
+    monkeypatch.setattr("tui.questions.read_facts", endless)
     app = ImgstoreApp(tmp_path, "/a/slow/disk")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

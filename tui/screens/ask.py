@@ -17,13 +17,11 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from backends.errors import ImgstoreError
-from tui.questions import completion, first_facts, folder_to_write
+from tui.questions import completion
 from tui.text import safe_text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-
-    from tui.draft import Draft
 
 
 class FolderSuggester(Suggester):
@@ -126,21 +124,3 @@ class AskScreen(ModalScreen[Any]):
 
     def _say(self, sentence: str) -> None:
         self.query_one(".sentence", Static).update(Content(safe_text(sentence, 600)))
-
-
-def dataset_question(path: str) -> AskScreen:
-    """Which dataset to open; dismissed with its facts."""
-    hint = "A folder of pictures, a CIFAR folder or archive, or the word sample"
-    return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
-
-
-def place_question(folder: str) -> AskScreen:
-    """Where to write; dismissed with the folder, empty where the run is to decide."""
-    hint = "The folder to write in; empty: beside the dataset, else here, else /var/tmp"
-    return AskScreen("Where the run writes", hint, folder_to_write, value=folder, folders=True)
-
-
-def configuration_question(draft: Draft) -> AskScreen:
-    """What else to compare; dismissed with the draft that has it."""
-    hint = "BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER], such as lmdb+png:level=2"
-    return AskScreen("Add a configuration", hint, draft.add, live=True)

@@ -1,4 +1,4 @@
-"""Every run there was: replay one, or go on following one that still runs."""
+"""Every run there was: filter, open, compare, delete."""
 
 from __future__ import annotations
 
@@ -9,61 +9,197 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import Worker, WorkerState
 
+from tui import messages
 from tui.keys import MOVES
+from tui.questions import compare, delete
+from tui.screens.choice import ChoiceScreen
+from tui.screens.comparison import ComparisonScreen
+from tui.sentences import sentence_of
+from tui.text import safe_text
 from tui.widgets.footer_line import FooterLine
 from tui.widgets.start_list import job_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from textual.app import ComposeResult
 
-    from backends.jobs.job import JobFacts
+    from backends.jobs.history import RunFacts
 
 
-class JobList(OptionList):
-    """One row a job, newest first."""
+class RunList(OptionList):
+    """One row a run, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "open"), *MOVES]
 
 
-class HistoryScreen(Screen["JobFacts | None"]):
-    """Dismissed with the job to open, or with None."""
+class HistoryScreen(Screen["messages.FollowJob | None"]):
+    """Dismissed with the wish to open a run, or with None."""
 
     CSS_PATH = "history.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,H", "dismiss(None)", "back", key_display="Esc")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,H", "back", "back", key_display="Esc"),
+        Binding("space", "tick", "tick"),
+        Binding("equals_sign,c", "compare", "compare", key_display="="),
+        Binding("d,delete", "delete", "delete", key_display="d"),
+        Binding("slash", "filter", "filter", key_display="/"),
+    ]
 
-    jobs: reactive[tuple[JobFacts, ...] | None] = reactive(None)
+    jobs: reactive[tuple[RunFacts, ...] | None] = reactive(None)
+    words: reactive[str] = reactive("")
+    """What each run that is listed has in it."""
+    ticked: reactive[tuple[str, ...]] = reactive(())
+    """Ids."""
+
+    class Answered(Message):
+        """What a thread found: a sentence, or two runs beside each other."""
+
+        def __init__(self, sentence: str = "", compared: ComparisonScreen | None = None) -> None:
+            super().__init__()
+            self.sentence = sentence
+            self.compared = compared
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
 
     def compose(self) -> ComposeResult:
         with Vertical(id="jobs") as box:
             box.border_title = "History"
-            yield JobList(compact=True, markup=False)
+            yield RunList(compact=True, markup=False)
+            yield Input(id="filter", placeholder="words that a run has in it")
+        yield Static(id="said", markup=False)
         yield FooterLine()
 
-    def watch_jobs(self) -> None:
-        if not self.is_mounted:
-            return
-        jobs = self.jobs or ()
-        now = time.time()
-        options = [Option(job_line(job, now), id=job.id) for job in jobs]
-        if not options:
-            said = "no runs yet" if self.jobs is not None else "looking…"
-            options = [Option(Content.styled(said, "$dim"), disabled=True)]
-        listed = self.query_one(JobList)
-        place = listed.highlighted or 0
-        listed.clear_options().add_options(options)
-        if jobs:
-            listed.highlighted = min(place, len(jobs) - 1)
-        self.query_one("#jobs").border_subtitle = f"{len(jobs)} runs" if jobs else ""
-
     def on_mount(self) -> None:
-        self.watch_jobs()
+        self.query_one(Input).cursor_blink = False
+        for name in ("jobs", "words", "ticked"):
+            self.watch(self, name, self._list, init=False)
+        self._list()
+        self.query_one(RunList).focus()
+
+    @property
+    def listed(self) -> list[RunFacts]:
+        """The runs that have every word in them."""
+        words = self.words.casefold().split()
+        return [job for job in self.jobs or () if all(word in _searched(job) for word in words)]
+
+    def _list(self) -> None:
+        now, shown, rows = time.time(), self.listed, self.query_one(RunList)
+        place = rows.highlighted or 0
+        options = [Option(self._row(job, now), id=job.id) for job in shown]
+        if not options:
+            said = "looking…" if self.jobs is None else "no runs yet" if not self.jobs else "no run has these words"
+            options = [Option(Content.styled(said, "$dim"), disabled=True)]
+        rows.clear_options().add_options(options)
+        if shown:
+            rows.highlighted = min(place, len(shown) - 1)
+        self.query_one("#filter").display = bool(self.words) or self.query_one(Input).has_focus
+        box = self.query_one("#jobs")
+        box.border_subtitle = f"{len(shown)} of {len(self.jobs or ())} runs" if self.words else f"{len(shown)} runs"
+        self.refresh_bindings()
+
+    def _row(self, job: RunFacts, now: float) -> Content:
+        box = "[x] " if job.id in self.ticked else "[ ] "
+        row = Content.assemble(box, job_line(job, now), (f"  {safe_text(job.headline, 120)}", "$dim"))
+        return row.truncate(max(1, self.size.width - 5), ellipsis=True)
+
+    def on_resize(self) -> None:
+        self._list()
+
+    def say(self, sentence: str) -> None:
+        """Show what was done, or why not."""
+        self.query_one("#said", Static).update(Content(safe_text(sentence, 400)))
+
+    def _ask(self, question: Callable[[], Answered]) -> None:
+        def work() -> None:
+            self.post_message(question())
+
+        self.run_worker(work, thread=True, group="history", exit_on_error=False)
+
+    @on(Answered)
+    def take(self, answer: Answered) -> None:
+        """Show it; what was deleted is listed no more."""
+        if answer.compared is not None:
+            self.app.push_screen(answer.compared)
+        else:
+            self.say(answer.sentence)
+            self.post_message(messages.ListJobs())
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What could not be done is said here, and the list is made anew: some of it may have been."""
+        if event.state is WorkerState.ERROR:
+            self.take(self.Answered(sentence_of(event.worker.error)))
+
+    @property
+    def _here(self) -> RunFacts | None:
+        place, shown = self.query_one(RunList).highlighted, self.listed
+        return shown[place] if place is not None and place < len(shown) else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("tick", "delete"):
+            return bool(self.listed)
+        return len(self.ticked) == 2 if action == "compare" else True
 
     @on(OptionList.OptionSelected)
-    def choose(self, event: OptionList.OptionSelected) -> None:
-        """Open the job under the cursor."""
-        self.dismiss(next((job for job in self.jobs or () if job.id == event.option.id), None))
+    def choose(self) -> None:
+        """Open the run under the cursor."""
+        self.dismiss(messages.FollowJob(self._here) if self._here else None)
+
+    def action_back(self) -> None:
+        if self.words or self.query_one(Input).has_focus:
+            self.words = self.query_one(Input).value = ""
+            self.query_one(RunList).focus()
+            self._list()
+        else:
+            self.dismiss(None)
+
+    def action_tick(self) -> None:
+        job = self._here
+        if job is not None:
+            known = job.id in self.ticked
+            self.ticked = tuple(one for one in self.ticked if one != job.id) if known else (*self.ticked, job.id)
+
+    def action_compare(self) -> None:
+        first, second = sorted(self.ticked, key=lambda name: next(j.started for j in self.jobs or () if j.id == name))
+        self._ask(
+            lambda: self.Answered(compared=ComparisonScreen((first, second), compare(self._folder, first, second)))
+        )
+
+    def action_delete(self) -> None:
+        names = self.ticked or ((self._here.id,) if self._here else ())
+
+        def take(answer: str | None) -> None:
+            if answer is not None:
+                self.ticked = ()
+                self._ask(lambda: self.Answered(delete(self._folder, names)))
+
+        what = f"{len(names)} runs" if len(names) > 1 else f"the run {names[0]}"
+        self.app.push_screen(ChoiceScreen(f"Delete {what}?", {"d": "delete; nothing brings it back"}), take)
+
+    def action_filter(self) -> None:
+        field = self.query_one(Input)
+        field.display = True
+        field.focus()
+
+    @on(Input.Changed)
+    def look_for(self, event: Input.Changed) -> None:
+        """List what has the words so far."""
+        self.words = event.value
+
+    @on(Input.Submitted)
+    def take_words(self) -> None:
+        """Go back to the list, which stays filtered."""
+        self.query_one(RunList).focus()
+
+
+def _searched(job: RunFacts) -> str:
+    return "\n".join((job.id, job.state, job.dataset, job.kind, job.host, *job.configurations)).casefold()

@@ -1,31 +1,29 @@
-"""The plan as a form: sizes, repeats, operations.  Each wrong field has its sentence below it."""
+"""The plan as a form, a field a line.  Each wrong field has its sentence below it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from backends.errors import UsageError
 from tui.draft import Draft
-from tui.plan_fields import parse_operations, parse_repeats, parse_sizes
+from tui.plan_fields import FIELDS
 from tui.text import safe_text
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.events import DescendantFocus
 
-_FIELDS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "sizes": ("Numbers of images, such as 10, 100, 1k", parse_sizes),
-    "repeats": ("Repeats: how often each figure is measured", parse_repeats),
-    "operations": ("Operations: store, read", parse_operations),
-}
+LABELS = {"caches": "cache"}
+"""Fields that people call otherwise than the plan does."""
+
+_WRONG = object()
 
 
 class PlanScreen(ModalScreen[Draft | None]):
@@ -43,22 +41,23 @@ class PlanScreen(ModalScreen[Draft | None]):
         self._draft = draft
 
     def compose(self) -> ComposeResult:
-        now = {
-            "sizes": ", ".join(str(size) for size in self._draft.sizes),
-            "repeats": str(self._draft.repeats),
-            "operations": ", ".join(self._draft.operations),
-        }
         with Vertical(classes="form") as form:
             form.border_title = "Plan"
             form.border_subtitle = "Tab next field   Enter take   Esc back"
-            for name, (hint, _) in _FIELDS.items():
-                yield Label(hint, markup=False)
-                yield Input(now[name], id=name)
+            for name, field in FIELDS.items():
+                with Horizontal(classes="field"):
+                    yield Label(LABELS.get(name, name), markup=False)
+                    yield Input(field.write(getattr(self._draft.base, name)), id=name)
                 yield Static(classes="sentence", id=f"{name}-sentence", markup=False)
+            yield Static(id="hint", markup=False)
 
     def on_mount(self) -> None:
         for field in self.query(Input):
             field.cursor_blink = False
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Say what the field is for."""
+        self.query_one("#hint", Static).update(FIELDS[event.widget.id or ""].hint)
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
@@ -68,18 +67,22 @@ class PlanScreen(ModalScreen[Draft | None]):
     @on(Input.Submitted)
     def submit(self) -> None:
         """Close with the draft if every field is right; else go to the first that is not."""
-        found: dict[str, Any] = {name: self._read(name) for name in _FIELDS}
-        wrong = [name for name, value in found.items() if value is None]
+        found: dict[str, Any] = {name: self._read(name) for name in FIELDS}
+        wrong = [name for name, value in found.items() if value is _WRONG]
         if wrong:
             self.query_one(f"#{wrong[0]}", Input).focus()
         else:
-            self.dismiss(replace(self._draft, **found))
+            base = self._draft.base
+            changed = {name: value for name, value in found.items() if value != getattr(base, name)}
+            self.dismiss(self._draft.changed(**changed) if changed else self._draft)
 
     def _read(self, name: str) -> object:
-        sentence, value = "", None
+        sentence, value = "", _WRONG
         try:
-            value = _FIELDS[name][1](self.query_one(f"#{name}", Input).value)
+            value = FIELDS[name].parse(self.query_one(f"#{name}", Input).value)
         except UsageError as error:
             sentence = str(error)
-        self.query_one(f"#{name}-sentence", Static).update(Content(safe_text(sentence, 300)))
+        said = self.query_one(f"#{name}-sentence", Static)
+        said.update(Content(safe_text(sentence, 300)))
+        said.display = bool(sentence)
         return value

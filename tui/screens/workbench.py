@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,19 +10,20 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
-from backends.bench.plan import default_sizes
 from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, command_line, first_draft
 from tui.keys import WORKBENCH
 from tui.messages import Place
+from tui.screens.layout import SMALLEST, fit_to, label_edges, show_alone
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
-from tui.steps import FIGURES, Situation, View, acts, next_step, word_of
+from tui.situation import situation
+from tui.steps import FIGURES, Situation, View, acts, after_disk, next_step, word_of
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
-from tui.widgets.footer_line import CHART_KEYS, TABLE_KEYS, FooterLine, active_hints, hints_line
+from tui.widgets.footer_line import FooterLine
 from tui.widgets.header_line import HeaderLine
 from tui.widgets.start_list import StartList
 from tui.widgets.status_line import Remark, StatusLine
@@ -38,12 +38,9 @@ if TYPE_CHECKING:
 
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
-    from backends.jobs.job import JobFacts
+    from backends.jobs.history import RunFacts
     from tui.run_state import RunState
 
-ROOMY = (100, 30)
-WIDE = 150
-SMALLEST = (60, 16)
 PANELS = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
 
 
@@ -61,7 +58,7 @@ class Workbench(Screen[None]):
     series: reactive[Known] = reactive(Known)
     """Of every configuration in the table."""
     run: reactive[RunState | None] = reactive(None)
-    operation: reactive[str] = reactive("store", bindings=True)
+    aspect: reactive[str] = reactive("store", bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
     configuration: reactive[str] = reactive("")
@@ -70,21 +67,21 @@ class Workbench(Screen[None]):
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
-    jobs: reactive[tuple[JobFacts, ...]] = reactive(())
+    jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
 
     def compose(self) -> ComposeResult:
         here = Workbench
-        yield HeaderLine().data_bind(here.place)
+        yield HeaderLine().data_bind(here.place, here.run)
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
-        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.operation)
+        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.aspect)
         with Horizontal(id="lower"):
             yield ChartPanel(classes="panel").data_bind(
                 here.view,
                 here.run,
                 here.series,
-                here.operation,
+                here.aspect,
                 here.log_scale,
                 here.configuration,
                 here.words,
@@ -97,28 +94,19 @@ class Workbench(Screen[None]):
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
     def on_mount(self) -> None:
-        self.bindings_updated_signal.subscribe(self, lambda _: self._label_edges())
+        self.bindings_updated_signal.subscribe(self, lambda _: label_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
 
-    def _label_edges(self) -> None:
-        """Write the keys of a panel into its bottom edge."""
-        for panel, actions in ((self.query_one(BackendTable), TABLE_KEYS), (self.query_one(ChartPanel), CHART_KEYS)):
-            panel.border_subtitle = hints_line(active_hints(self), actions)
-
     def on_resize(self, event: Resize) -> None:
-        width, height = event.size
-        self.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
-        self.query_one(BackendTable).few_rows = height < ROOMY[1]
-        self.set_class(width >= WIDE, "-wide")
-        self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
+        fit_to(self, *event.size)
 
     # What the app tells
 
     def show_dataset(self, facts: DatasetFacts) -> None:
         """A dataset was opened: plan its default sizes."""
         self.opening, self.facts, self.run = "", facts, None
-        self.change(replace(self.draft.for_dataset(facts), sizes=default_sizes(facts.count)))
+        self.change(self.draft.for_dataset(facts))
 
     def show_survey(self, facts: DatasetFacts) -> None:
         """The open dataset was looked into: its codecs may change as long as nothing runs."""
@@ -142,7 +130,7 @@ class Workbench(Screen[None]):
         """Put a run on show, from its first event on."""
         self.draft = self.draft.following(plan)
         self.say("")
-        self.operation, self.view, self.run = plan.operations[0], View.CHART, run
+        self.aspect, self.view, self.run = run.aspects[0], View.CHART, run
         self.query_one(BackendTable).focus()
 
     # What follows from a change
@@ -150,8 +138,8 @@ class Workbench(Screen[None]):
     def change(self, draft: Draft) -> None:
         """Take a new draft and ask what its plan will take."""
         self.draft, self.view = draft, View.PLAN
-        if draft.operations and self.operation not in draft.operations:
-            self.operation = draft.operations[0]
+        if self.aspect not in draft.aspects:
+            self.aspect = draft.aspects[0]
         plan = self._plan()
         self.words = "" if plan else "Nothing is ticked: space ticks a configuration."
         self.say(describe_plan(plan) if plan else "")
@@ -166,8 +154,6 @@ class Workbench(Screen[None]):
                 self.draft = self.draft.following(run.plan)
             if run.work and (self.place is None or self.place.folder != run.folder):
                 self.place = Place(run.folder, run.filesystem, None)
-        if self.is_mounted:
-            self.query_one(HeaderLine).phase = run.phase if run else "ready"
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
             if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
@@ -175,7 +161,7 @@ class Workbench(Screen[None]):
                 self.show_error(run.message)
 
     def watch_draft(self, draft: Draft) -> None:
-        self.series = identify(draft.configurations)
+        self.series = identify(draft.known)
 
     def watch_view(self, view: View) -> None:
         if self.is_mounted and view in (View.START, View.NUMBERS):
@@ -189,7 +175,7 @@ class Workbench(Screen[None]):
         table = self.query_one(BackendTable)
         self.configuration = table.configuration
         if self.facts is not None:
-            sentence, urgent = describe_row(table.configuration, self.operation, self.run)
+            sentence, urgent = describe_row(table.configuration, self.aspect, self.run)
             self.say(sentence, urgent=urgent)
 
     def say(self, sentence: str, *, urgent: bool = False) -> None:
@@ -212,20 +198,10 @@ class Workbench(Screen[None]):
     @property
     def situation(self) -> Situation:
         """What decides which keys act."""
-        run = self.run
-        return Situation(
-            view=self.view,
-            has_dataset=self.facts is not None,
-            has_run=run is not None,
-            busy=self.busy,
-            opening=bool(self.opening),
-            stopping=run is not None and run.stopping,
-            operation=self.operation,
-            operations=run.plan.operations if run else self.draft.operations,
-        )
+        return situation(self.view, self.facts, self.run, self.draft, self.aspect, opening=bool(self.opening))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return acts("disk" if action == "look" else action, self.situation)
+        return acts(str(parameters[0]) if action in ("look", "ask") else action, self.situation)
 
     def describe_action(self, action: str) -> str:
         """The footer's word for an action whose meaning depends on the state; empty for all others."""
@@ -243,7 +219,7 @@ class Workbench(Screen[None]):
             case "back":
                 self.view = View.START
             case "show" if step:
-                self.operation, self.view = step.operation, step.view
+                self.aspect, self.view = step.aspect, step.view
 
     def action_run(self) -> None:
         plan = self._plan()
@@ -256,7 +232,7 @@ class Workbench(Screen[None]):
         self.post_message(messages.StopRun())
 
     def action_pick(self) -> None:
-        self.change(self.draft.toggle(self.query_one(BackendTable).cursor))
+        self.change(self.draft.toggle(self.query_one(BackendTable).row))
 
     def action_codec(self) -> None:
         self._try(self.draft.next_codec)
@@ -266,13 +242,13 @@ class Workbench(Screen[None]):
 
     def _try(self, change: Callable[[int], Draft]) -> None:
         try:
-            self.change(change(self.query_one(BackendTable).cursor))
+            self.change(change(self.query_one(BackendTable).row))
         except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
-    def action_operation(self, step: int) -> None:
-        operations = self.situation.operations
-        self.operation = operations[(operations.index(self.operation) + step) % len(operations)]
+    def action_aspect(self, step: int) -> None:
+        aspects = self.situation.aspects
+        self.aspect = aspects[(aspects.index(self.aspect) + step) % len(aspects)]
 
     def action_scale(self) -> None:
         self.log_scale = not self.log_scale
@@ -280,21 +256,11 @@ class Workbench(Screen[None]):
     def action_look(self, view: str) -> None:
         self.view = View.CHART if self.view == view else View(view)
 
-    def action_verdict(self) -> None:
-        panel = self.query_one(VerdictPanel)
-        if panel.display and self.has_class("-roomy"):
-            panel.focus()
-        else:
-            self.action_look("verdict")
+    def action_disk(self) -> None:
+        self.view = after_disk(self.view)
 
     def action_full(self) -> None:
-        full = not self.has_class("-full")
-        for panel in self.query(".panel"):
-            panel.set_class(full and panel.has_focus_within, "-kept")
-        if full and not self.query(".panel.-kept"):
-            self.query_one(ChartPanel).add_class("-kept")
-        self.set_class(full, "-full")
-        self.set_class(full and bool(self.query("#lower > .-kept")), "-full-lower")
+        show_alone(self, not self.has_class("-full"))
 
     def action_back(self) -> None:
         if self.opening:
@@ -320,36 +286,15 @@ class Workbench(Screen[None]):
         else:
             panel.focus()
 
-    def action_open(self) -> None:
-        from tui.screens.ask import dataset_question
+    def action_article(self) -> None:
+        self._try(lambda _: self.draft.article(self.facts.path if self.facts else ""))
 
-        path = self.facts.path if self.facts and self.facts.path != "sample" else ""
-        self.app.push_screen(dataset_question(path), self._take_dataset)
+    def action_ask(self, what: str) -> None:
+        from tui.screens.dialogs import dialog
 
-    def _take_dataset(self, facts: DatasetFacts | None) -> None:
-        if facts is not None:
-            self.show_dataset(facts)
-            self.post_message(messages.SurveyDataset(facts.path))
-
-    def action_where(self) -> None:
-        from tui.screens.ask import place_question
-
-        def take(folder: str | None) -> None:
-            if folder is not None:
-                self.change(replace(self.draft, work_dir=folder or None))
-
-        self.app.push_screen(place_question(self.draft.work_dir or ""), take)
-
-    def action_add(self) -> None:
-        from tui.screens.ask import configuration_question
-
-        self.app.push_screen(configuration_question(self.draft), lambda draft: self.change(draft) if draft else None)
-
-    def action_plan(self) -> None:
-        from tui.screens.plan_form import PlanScreen
-
-        self.app.push_screen(PlanScreen(self.draft), lambda draft: self.change(draft) if draft else None)
+        screen, take = dialog(what, self)
+        self.app.push_screen(screen, lambda found: None if found is None else take(found))
 
     @on(StartList.FolderWanted)
     def ask_for_folder(self) -> None:
-        self.action_open()
+        self.action_ask("open")

@@ -30,8 +30,8 @@ _NAMES = {
     "tab": "Tab",
     "shift+tab": "shift+Tab",
 }
-TABLE_KEYS = ("pick", "codec", "add", "remove")
-CHART_KEYS = ("scale", "look('numbers')", "look('disk')", "verdict", "full")
+TABLE_KEYS = ("pick", "codec", "ask('add')", "remove")
+CHART_KEYS = ("scale", "look('numbers')", "disk", "look('verdict')", "full")
 """Actions whose keys stand in the bottom edge of their panel."""
 
 _ALWAYS = ("help", "quit")
@@ -46,6 +46,7 @@ class Hint:
     word: str
     action: str
     node: DOMNode
+    tooltip: str = ""
 
 
 def key_name(binding: Binding) -> str:
@@ -96,6 +97,17 @@ def active_hints(screen: Screen[Any]) -> list[Hint]:
             found[binding.action] = Hint(key_name(binding), word, binding.action, active.node)
     order = {action: place for place, action in enumerate(_declared(screen))}
     return sorted(found.values(), key=lambda hint: order.get(hint.action, 0))
+
+
+def commands(screen: Screen[Any]) -> list[Hint]:
+    """Every key that acts now and has a name, shown in the footer or not."""
+    found: dict[str, Hint] = {}
+    for active in screen.active_bindings.values():
+        one = active.binding
+        if active.enabled and not one.system and one.id:
+            said = one.tooltip or one.description
+            found.setdefault(one.id, Hint(key_name(one), one.description, one.action, active.node, said))
+    return list(found.values())
 
 
 def hints_line(hints: Iterable[Hint], actions: Sequence[str]) -> Content:

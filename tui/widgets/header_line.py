@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from backends import units
 from tui.messages import Place
+from tui.run_state import RunState
 from tui.text import safe_text, short
 
 _WORDS = {"starting": "staging", "cancelled": "stopped"}
@@ -28,8 +29,7 @@ def user_at_host() -> str:
 class HeaderLine(Widget):
     """One row that says where the user is."""
 
-    phase: reactive[str] = reactive("ready")
-    """Of the run on show; ``ready`` where none is."""
+    run: reactive[RunState | None] = reactive(None)
     place: reactive[Place | None] = reactive(None)
     """Where a run writes; None until a dataset is chosen."""
 
@@ -38,15 +38,18 @@ class HeaderLine(Widget):
         self._who = user_at_host()
 
     def render(self) -> Content:
+        run, phase = self.run, self.run.phase if self.run else "ready"
+        saved = run is not None and run.saved
         left = Content.assemble(
             " ",
             (" imgstore ", "bold reverse" if self.app.no_color else "bold $ground on $chip"),
             "  ",
-            (f"{_WORDS.get(self.phase, self.phase):<9}", "bold $error" if self.phase == "failed" else "bold"),
+            (f"{_WORDS.get(phase, phase):<9}", "bold $error" if phase == "failed" else "bold"),
         )
-        who = self._who if self.size.width >= 60 else ""
+        who = f"measured on {safe_text(run.environment.host, 40)}" if saved and run and run.environment else self._who
+        who = who if self.size.width >= 60 else ""
         room = self.size.width - left.cell_length - len(who) - 4
-        right = Content.assemble(self._place(room), ("  " + who + " ", "$dim"))
+        right = Content.assemble("" if saved else self._place(room), ("  " + who + " ", "$dim"))
         gap = max(1, self.size.width - left.cell_length - right.cell_length)
         return Content.assemble(left, " " * gap, right)
 

@@ -24,7 +24,7 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
     run: reactive[RunState | None] = reactive(None)
-    operation: reactive[str] = reactive("store")
+    aspect: reactive[str] = reactive("store")
     series: reactive[Known] = reactive(Known)
 
     def __init__(self) -> None:
@@ -42,17 +42,17 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
     def watch_series(self) -> None:
         self._fill()
 
-    def watch_operation(self) -> None:
+    def watch_aspect(self) -> None:
         self._fill()
 
     def _fill(self) -> None:
         if self.run is None or not self.series or not self.columns:
             return
-        wanted = (id(self.run.measurements), self.operation)
+        wanted = (id(self.run.measurements), self.aspect)
         if wanted == self._shown:
             return
         self._shown = wanted
-        rows = number_rows(self.run, self.series, self.operation)
+        rows = number_rows(self.run, self.series, self.aspect)
         place = self.cursor_row
         self.clear()
         roles = {one.mark: one.role for one in self.series.values()}

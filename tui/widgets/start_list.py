@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from backends import units
 from backends.datasets.facts import DatasetFacts
-from backends.jobs.job import JobFacts
+from backends.jobs.history import RunFacts
 from tui.keys import MOVES
 from tui.messages import FollowJob, OpenDataset
 from tui.series import identify
@@ -32,7 +32,7 @@ class StartList(OptionList, inherit_bindings=False):
 
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
-    jobs: reactive[tuple[JobFacts, ...]] = reactive(())
+    jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     """The runs there were, newest first."""
 
     def __init__(self) -> None:
@@ -88,19 +88,18 @@ def _option(name: str, text: str, note: str) -> Option:
     return Option(Content.assemble(text, (f"  ({note})" if note else "", "$dim")), id=name)
 
 
-def job_line(job: JobFacts, now: float) -> Content:
-    """One job in a list: its state, what it measured, and when."""
-    plan = job.plan
+def job_line(job: RunFacts, now: float) -> Content:
+    """One run in a list: its state, what it measured, and when."""
     alive = job.state == "running"
-    sizes = units.count(plan.sizes[0]) + (f" to {units.count(plan.sizes[-1])}" if len(plan.sizes) > 1 else "")
-    names = ", ".join(one.name for one in identify(plan.configurations).values())
+    sizes = units.count(job.sizes[0]) + (f" to {units.count(job.sizes[-1])}" if len(job.sizes) > 1 else "")
+    names = ", ".join(one.name for one in identify(job.configurations).values())
     return Content.assemble(
         ("▸ " if alive else "  ", "bold"),
         (f"{job.state:<10}", "bold" if alive else "$error" if job.state in ("failed", "died") else ""),
-        safe_text(plan.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
+        safe_text(job.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
         (f"  {safe_text(names, 60)}  {sizes}  {units.ago(max(0.0, now - job.started))}", "$dim"),
     )
 
 
-def _job_option(job: JobFacts) -> Option:
+def _job_option(job: RunFacts) -> Option:
     return Option(job_line(job, time.time()), id=f"job {job.id}")

@@ -1,0 +1,57 @@
+"""The forms over the workbench, and what becomes of their answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from tui import messages
+from tui.questions import export, first_facts, folder_to_write
+from tui.screens.ask import AskScreen
+from tui.screens.plan_form import PlanScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.screen import Screen
+
+    from backends.datasets.facts import DatasetFacts
+    from tui.app import ImgstoreApp
+    from tui.screens.workbench import Workbench
+
+
+def dialog(what: str, bench: Workbench) -> tuple[Screen[Any], Callable[[Any], None]]:
+    """The form for ``what``, and what takes its answer."""
+    match what:
+        case "open":
+            path = bench.facts.path if bench.facts and bench.facts.path != "sample" else ""
+            hint = "A folder of pictures, a CIFAR folder or archive, or the word sample"
+            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True), partial(_open, bench)
+        case "where":
+            hint = "The folder to write in; empty: beside the dataset, else here, else /var/tmp"
+            folder = bench.draft.base.work_dir or ""
+            asked = AskScreen("Where the run writes", hint, folder_to_write, value=folder, folders=True)
+            return asked, partial(_write_in, bench)
+        case "add":
+            hint = "BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER], such as lmdb+png:level=2"
+            return AskScreen("Add a configuration", hint, bench.draft.add, live=True), bench.change
+        case "export":
+            hint = "The file to write: its name ends in .html, .md, .csv or .json"
+            answer = partial(export, cast("ImgstoreApp", bench.app).runs.result())
+            return AskScreen("Write a report", hint, answer, value=_report_name(bench)), bench.say
+    return PlanScreen(bench.draft), bench.change
+
+
+def _open(bench: Workbench, facts: DatasetFacts) -> None:
+    bench.show_dataset(facts)
+    bench.post_message(messages.SurveyDataset(facts.path))
+
+
+def _write_in(bench: Workbench, folder: str) -> None:
+    bench.change(bench.draft.moved(folder or None))
+
+
+def _report_name(bench: Workbench) -> str:
+    name = Path(bench.facts.path).name if bench.facts else ""
+    return f"{name or 'images'}.html"
