@@ -101,7 +101,7 @@ def test_what_leads_by_both_readers_is_recommended() -> None:
     assert second.ratio_interval is not None
     assert 1.8 < second.ratio_interval[0] < second.ratio < second.ratio_interval[1] < 2.2
     assert sentence(found, "Fastest to read shuffled: lmdb+raw; hdf5+raw follows at 2.0x; about 1.7 min for 1,000,000")
-    assert sentence(found, "Best trade-off by shuffled 1: lmdb+raw")
+    assert sentence(found, "Best trade-off by shuffled: lmdb+raw")
     assert ranking(found, "store").leaders == ("hdf5+raw",)
     assert ranking(found, "store durable").leaders == ("hdf5+raw",)
 
