@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.batch import carries_shapes
-from backends.errors import ContainerDamaged, NotAllowed
+from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout
 from backends.mapped_file import MappedFile
 from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
@@ -122,8 +122,8 @@ class ArrayFolder:
         """One of the files, for the caller to close."""
         try:
             return MappedFile(self._path / name, os.O_NOFOLLOW)
-        except PermissionError as error:
-            raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
+        except ImgstoreError:
+            raise
         except OSError as error:
             raise self.damaged(f"{name} cannot be read ({error.strerror})") from error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, UsageError
 from backends.images import even_offsets, offsets_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from backends.images import Layout, Records
 
+_COLUMN_BYTES = 12
+"""Bytes an image of the widest column, its shape."""
 JOINED_BYTES = 1 << 18
 """So much is joined at once: in less time than value by value, and within a processor's cache."""
 
@@ -38,10 +40,22 @@ class Columns:
         ``(count, 3)`` int32 for raw images of mixed size, else None.
     filled
         Rows that are there so far.
+
+    Parameters
+    ----------
+    most
+        Bytes of a record or a column at most, where the container has a limit.
+
+    Raises
+    ------
+    UsageError
+        A column is larger.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, layout: Layout, most: int | None = None) -> None:
+        self._layout, self._most = layout, most
+        if most is not None and layout.count * _COLUMN_BYTES > most:
+            raise UsageError(f"{layout.count:,} images are more than such a container keeps: choose npy.")
         self.labels = np.empty(layout.count, np.int64)
         self.shapes = np.empty((layout.count, 3), np.int32) if carries_shapes(layout) else None
         self.filled = 0
@@ -53,13 +67,19 @@ class Columns:
         ------
         ValueError
             The batch does not fit the layout.
+        UsageError
+            A record is larger than the container can keep.
         """
         first, last = self.filled, self.filled + len(records)
         if last > self._layout.count:
             raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
-        size = self._layout.record_bytes
-        if size is not None and (np.diff(records.offsets) != size).any():
+        size, sizes = self._layout.record_bytes, np.diff(records.offsets)
+        if size is not None and (sizes != size).any():
             raise ValueError(f"each record of this container has {size:,} bytes; a batch has records of other sizes.")
+        if self._most is not None and sizes.max(initial=0) > self._most:
+            raise UsageError(
+                f"a record of {sizes.max():,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
+            )
         self.labels[first:last] = records.labels
         if self.shapes is not None:
             if records.shapes is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class ImgstoreError(Exception):
     """Base of all errors meant for a user; ``str(error)`` can be shown as it is."""
@@ -35,6 +37,10 @@ class NotAllowed(ImgstoreError, PermissionError):
     """The operating system refuses to read or write here."""
 
 
+class TooManyFiles(ImgstoreError, OSError):
+    """This process may open no more files."""
+
+
 class NoSpace(ImgstoreError, OSError):
     """The filesystem has too few bytes or inodes left."""
 
@@ -45,3 +51,12 @@ class BackendUnavailable(ImgstoreError, ImportError):
 
 class Cancelled(ImgstoreError):
     """Somebody asked to stop, and it stopped."""
+
+
+def refusal(error: OSError, path: object) -> ImgstoreError | None:
+    """What to say where the operating system refuses to open ``path``, which may be whole; None for other errors."""
+    if isinstance(error, PermissionError):
+        return NotAllowed(f"{path} may not be read: change its permissions.")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return TooManyFiles(f"{path} cannot be opened, as too many files are: close some, or raise ulimit -n.")
+    return None

@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
-from backends.errors import ContainerDamaged, NotAllowed
+from backends.errors import ContainerDamaged, refusal
 from backends.images import Layout, Records, offsets_of
 from backends.npy_format import data_start, npy_bytes
 from backends.registry import make_codec
@@ -61,7 +61,7 @@ class FilesWriter(Writer):
         self._codec = make_codec(layout.codec)
         self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
         self._sizes = np.empty(layout.count, np.int64)
-        self._columns = Columns(layout)
+        self._columns = Columns(layout, MAX_FILE_BYTES)
         self._images = 0
         self._folders = 0
         self._others: list[str] = []
@@ -205,6 +205,8 @@ class FilesReader(Reader):
             self._root = os.open(self._path, _FOLDER)
         except NotADirectoryError as error:
             raise self._damaged("it is a file") from error
+        except OSError as error:
+            raise refusal(error, self._path) or error from error
         self._closing = weakref.finalize(self, os.close, self._root)
         try:
             layout = Layout.from_json(self._content("layout.json"))
@@ -246,10 +248,9 @@ class FilesReader(Reader):
                     content = self._long_content(file, name)
             finally:
                 os.close(file)
-        except PermissionError as error:
-            raise NotAllowed(f"{self._path}/{name} may not be read: change its permissions.") from error
         except OSError as error:
-            raise self._damaged(f"{name} cannot be read ({error.strerror})") from error
+            damaged = self._damaged(f"{name} cannot be read ({error.strerror})")
+            raise refusal(error, f"{self._path}/{name}") or damaged from error
         if size is not None and len(content) != size:
             raise self._damaged(f"{name} has {len(content):,} bytes, not {size:,}")
         return content

@@ -15,7 +15,7 @@ from h5py import h5f
 
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, refusal
 from backends.hdf5_structure import (
     Extent,
     Place,
@@ -204,7 +204,8 @@ class HDF5Reader(Reader):
                 file.close()
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # all of them are HDF5's refusals
             self.close()
-            raise self._damaged(str(error)) from error
+            refused = refusal(error, self._path) if isinstance(error, OSError) else None
+            raise refused or self._damaged(str(error)) from error
         return layout
 
     def _find_all(self, file: h5f.FileID, layout: Layout) -> Place:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FIRST_MAP_BYTES = 1 << 28
 TRANSACTION_BYTES = 1 << 24
+MAX_VALUE_BYTES = (1 << 32) - 1
 _KEY = struct.Struct(">Q")
 
 
@@ -57,7 +58,7 @@ class LMDBWriter(Writer):
     def __init__(self, path: Path, layout: Layout, map_bytes: int = FIRST_MAP_BYTES) -> None:
         self._path = path.absolute()
         self._layout = layout
-        self._columns = Columns(layout)
+        self._columns = Columns(layout, MAX_VALUE_BYTES)
         self._environment: lmdb.Environment | None = None
         self._path.mkdir()
         try:

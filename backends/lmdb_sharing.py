@@ -5,6 +5,7 @@ LMDB forbids to open a file twice in one process, and what a child inherits thro
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import lmdb
 
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, NotAllowed, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DATA_FILE = "data.mdb"
 _FORMAT = (0, 9)
+_NO_MAP = (errno.ENODEV, errno.ENOMEM)
 
 
 class Share:
@@ -101,7 +103,14 @@ def _open(path: str, size: int) -> Share:
     try:
         environment = lmdb.open(path, map_size=0, readonly=True, create=False, lock=False)
     except lmdb.Error as error:
-        raise ContainerDamaged(f"{path} cannot be opened as an LMDB environment: {error}.") from error
+        number = getattr(error, "code", 0) or 0
+        if number in _NO_MAP:
+            raise NotAllowed(
+                f"{path} cannot be mapped into memory ({os.strerror(number)}), as LMDB needs: put it on another"
+                " filesystem, or choose another backend."
+            ) from error
+        damaged = ContainerDamaged(f"{path} cannot be opened as an LMDB environment: {error}.")
+        raise refusal(OSError(number, ""), path) or damaged from error
     share = Share(environment)
     if hasattr(environment, "lib_version") and environment.lib_version()[:2] != _FORMAT:
         share.close()

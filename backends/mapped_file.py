@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.errors import ContainerDamaged
+from backends.errors import ContainerDamaged, refusal
 from backends.transfer import fetch_ahead, read_at
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class MappedFile:
     Raises
     ------
     OSError
-        It is not there, or may not be opened.
+        It is not there.
+    NotAllowed, TooManyFiles
+        It may not be opened.
     ContainerDamaged
         It is no regular file.
     """
@@ -43,9 +45,13 @@ class MappedFile:
     def __init__(self, path: Path, flags: int = 0) -> None:
         self._path = path
         self._map: NDArray[np.uint8] | None = None
+        self._array: tuple[tuple[int, int], NDArray[np.uint8]] | None = None
         self._may_map = True
         self._reads_before_a_look = 0
-        self._descriptor = os.open(path, _READ | flags)
+        try:
+            self._descriptor = os.open(path, _READ | flags)
+        except OSError as error:
+            raise refusal(error, path) or error from error
         self._closing = weakref.finalize(self, os.close, self._descriptor)
         facts = os.fstat(self._descriptor)
         self.size = facts.st_size
@@ -71,8 +77,10 @@ class MappedFile:
             return
         if self._wants_a_look():
             self._look(first + rows * size, first + rows * size + size)
-        count = (len(data) - first) // size
-        data[first : first + count * size].reshape(count, size).take(rows, axis=0, out=into, mode="clip")
+        if self._array is None or self._array[0] != (first, size):
+            count = (len(data) - first) // size
+            self._array = (first, size), data[first : first + count * size].reshape(count, size)
+        self._array[1].take(rows, axis=0, out=into, mode="clip")
 
     def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
         """The bytes from each start to its stop, one after the other; none may outlive the file."""
@@ -85,7 +93,7 @@ class MappedFile:
 
     def close(self) -> None:
         self._closing()
-        self._map = None
+        self._map = self._array = None
 
     def _mapped(self) -> NDArray[np.uint8] | None:
         if self._map is None and self._may_map:

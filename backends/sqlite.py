@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import stat
 import threading
 from contextlib import contextmanager
 from itertools import pairwise
@@ -21,6 +20,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, join_records
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records
+from backends.mapped_file import MappedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MAX_ROW_BYTES = 999_999_000
+"""The limit of SQLite as it is built by default is 1,000,000,000 for a row."""
 _WRITING = ("page_size=16384", "journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE")
 _READING = ("trusted_schema=OFF", f"mmap_size={1 << 40}")
 _SHAPE = ("height", "width", "channels")
@@ -54,7 +56,7 @@ class SQLiteWriter(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path.absolute()
         self._layout = layout
-        self._columns = Columns(layout)
+        self._columns = Columns(layout, MAX_ROW_BYTES)
         self._connection: sqlite3.Connection | None = None
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
         try:
@@ -165,10 +167,9 @@ class SQLiteReader(Reader):
 
     def _connect(self) -> Layout:
         """Open the file for this process and thread, if all its pages are there and all its tables are ours."""
-        facts = self._path.stat()
+        file = MappedFile(self._path)
+        file.close()
         try:
-            if not stat.S_ISREG(facts.st_mode):
-                raise ValueError("it is no regular file")
             connection = self._connections[_here()] = sqlite3.connect(
                 f"{self._path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
             )
@@ -180,7 +181,7 @@ class SQLiteReader(Reader):
             ((text,),) = connection.execute("SELECT json FROM layout")
             layout = Layout.from_json(text)
             ((pages,),), ((page_bytes,),) = map(connection.execute, ("PRAGMA page_count", "PRAGMA page_size"))
-            if tables != _tables(carries_shapes(layout)) or pages * page_bytes != facts.st_size:
+            if tables != _tables(carries_shapes(layout)) or pages * page_bytes != file.size:
                 raise ValueError("it is cut, or its layout is another's")
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             self.close()

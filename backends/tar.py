@@ -18,7 +18,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records
 from backends.images import Layout, Records
 from backends.mapped_file import MappedFile, runs
-from backends.npy_format import npy_header
+from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ ARCHIVE = "images.tar"
 BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
+CHECKED_AT_ONCE = 1 << 14
+MAX_MEMBER_BYTES = (1 << 33) - 1
+"""What eleven octal digits say."""
 _SIZE_AT, _SIZE_DIGITS, _CHECKSUM_AT, _CHECKSUM_DIGITS = 124, 11, 148, 6
 _NAME_DIGITS, _LABEL_BYTES = 8, 20
 
@@ -53,7 +56,7 @@ class TarWriter(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._codec = make_codec(layout.codec)
-        self._columns = Columns(layout)
+        self._columns = Columns(layout, MAX_MEMBER_BYTES - HEAD_BYTES)
         self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
         self._folder = NewFolder(path.absolute(), ARCHIVE)
@@ -159,18 +162,35 @@ class TarReader(Reader):
             archive = self._archive = self._folder.open(ARCHIVE)
             end = np.zeros(min(archive.size, END_BYTES), np.uint8)
             archive.fill(end, archive.size - len(end))
-            starts, stops = self._spans(slice(None))
-            members = np.append(0, -(-stops // BLOCK) * BLOCK + 2 * BLOCK)
-            fits = np.array_equal(members[:-1] + starts[:1], starts) and members[-1] + END_BYTES == archive.size
-            if not fits or end.any() or (starts[:1] < BLOCK).any() or (stops < starts).any():
+            if end.any() or not self._fits(archive.size - END_BYTES):
                 self.close()
                 raise self._folder.damaged(f"{ARCHIVE} is cut, or offsets.npy and sizes.npy do not fit it")
         return self._archive
 
-    def _spans(self, rows: NDArray[np.int64] | slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _fits(self, size: int) -> bool:
+        """Whether the records follow one another, each with its label behind it, and fill ``size`` bytes."""
+        starts, sizes = self._index()
+        first, end = int(starts[0]) if len(starts) else BLOCK, 0
+        for low in range(0, len(starts), CHECKED_AT_ONCE):
+            some, following = sizes[low : low + CHECKED_AT_ONCE], starts[low + 1 : low + 1 + CHECKED_AT_ONCE]
+            ends = starts[low : low + CHECKED_AT_ONCE] + some
+            ends += BLOCK - 1
+            ends &= -BLOCK
+            ends += 2 * BLOCK + first
+            if some.min() < 0 or not np.array_equal(ends[: len(following)], following):
+                return False
+            end = int(ends[-1]) - first
+        return first >= BLOCK and end == size
+
+    def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where records start and stop in the archive."""
-        starts, sizes = (self._folder.array(name, "<i8", (self.layout.count,))[rows] for name in ("offsets", "sizes"))
+        starts, sizes = (column[rows] for column in self._index())
         return starts, starts + sizes
+
+    def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each record starts, and how long it is."""
+        shape = (self.layout.count,)
+        return self._folder.array("offsets", "<i8", shape), self._folder.array("sizes", "<i8", shape)
 
 
 @cache

@@ -167,7 +167,6 @@ def command_line(plan: Plan) -> str:
     import shlex
 
     words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations, *options_of(plan), "--seed", str(plan.seed)]
-    words += ["--in-thread"] if plan.in_thread else []
     for option, value in (("--preset", plan.preset), ("--split", plan.split), ("--work-dir", plan.work_dir)):
         words += [option, value] if value else []
-    return shlex.join(words)
+    return shlex.join([*words, *(["--in-thread"] if plan.in_thread else [])])

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 def store(execution: Execution) -> None:
     """Encode and write batches, close, then sync; read back outside the clock."""
-    codec, watch = execution.codec(), execution.watch
+    backend, codec, watch = execution.backend(), execution.codec(), execution.watch
+    layout = execution.layout
     written: list[NDArray[np.uint64]] = []
     done = 0
     with watch.phase("open"):
-        writer = execution.backend().create(execution.artefact, execution.layout)
+        writer = backend.create(execution.artefact, layout)
     with writer:
         for records in execution.encoded(codec):
             with watch.phase("write"):
@@ -113,8 +114,9 @@ def _read_batch(
 
 @contextmanager
 def _opened(execution: Execution, path: Path) -> Iterator[Reader]:
+    backend = execution.backend()
     with execution.watch.phase("open"):
-        reader = execution.backend().open(path)
+        reader = backend.open(path)
     with reader:
         yield reader
         with execution.watch.phase("close"):
@@ -123,9 +125,9 @@ def _opened(execution: Execution, path: Path) -> Iterator[Reader]:
 
 def labels(execution: Execution) -> None:
     """Open, read all labels, close."""
-    watch = execution.watch
+    backend, watch = execution.backend(), execution.watch
     with watch.phase("open"):
-        reader = execution.backend().open(execution.artefact)
+        reader = backend.open(execution.artefact)
     with watch.phase("read"):
         found = reader.labels
     with watch.phase("close"):

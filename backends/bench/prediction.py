@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
@@ -70,15 +70,22 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What ``images`` images took, and as a share of it two standard deviations of its repeats.
+    """What ``images`` images took.
 
-    How many repeats there were does not narrow it: those of one size follow one another, and what disturbs one of
-    them, such as another program, disturbs them all.
+    Attributes
+    ----------
+    doubt
+        Two standard deviations of the repeats, as a share.  Their number does not narrow it: those of one size follow
+        one another, and what disturbs one of them, such as another program, disturbs them all.
+    owed
+        What the sync after a store takes, as a share of the store: of more images, it becomes a part of it, when the
+        system holds no more bytes back.
     """
 
     images: int
     value: float
     doubt: float
+    owed: float = 0.0
 
 
 DURABLE = "store durable"
@@ -111,11 +118,10 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
         those = [one for one in figures if one.aspect == aspect]
         warm = those[0].operation in STORES and those[0].cache != COLD
         why = "what is read warm would not fit into memory" if warm and too_large else ""
-        seconds[aspect] = _time(images, [(one.count, one.seconds, one.spread) for one in those], why)
-    stores = [one for one in figures if one.aspect == "store"]
+        seconds[aspect] = _time(images, those, why)
+    stores = [replace(one, seconds=one.seconds_durable) for one in figures if one.aspect == "store"]
     if stores:
-        points = [(one.count, one.seconds_durable, one.spread) for one in stores]
-        seconds[DURABLE] = _time(images, points)
+        seconds[DURABLE] = _time(images, stores)
     return Prediction(
         configuration=name,
         images=images,
@@ -126,9 +132,13 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
     )
 
 
-def _time(images: int, found: Sequence[tuple[int, float | None, float | None]], unsure: str = "") -> Predicted | None:
-    points = [_Point(count, value, 2 * (spread or 0.0)) for count, value, spread in found if value]
-    if all(spread is None for _, _, spread in found):
+def _time(images: int, figures: Sequence[Figure], unsure: str = "") -> Predicted | None:
+    points = [
+        _Point(one.count, one.seconds, 2 * (one.spread or 0.0), (one.seconds_durable or one.seconds) / one.seconds - 1)
+        for one in figures
+        if one.seconds
+    ]
+    if all(one.spread is None for one in figures):
         unsure = unsure or "each size was measured once"
     return _predicted(images, points, _TIME_A_DECADE, WIDEST_TIME, unsure)
 
@@ -158,13 +168,13 @@ def _predicted(
     value = constant + slope * images
     misfit = _misfit(points, constant, slope)
     scatter = max(point.doubt for point in points[-2:])  # three repeats may agree by chance
-    doubt = math.hypot(scatter, a_decade * decades, misfit) + _bend(points) * decades
+    doubt = math.hypot(scatter, a_decade * decades, misfit) + (_bend(points) + last.owed) * decades
     if last.images < LEAST_LARGEST:
         unsure = unsure or f"the largest size measured is {last.images:,} images"
     elif images > FARTHEST * last.images:
         unsure = unsure or f"it is {images / last.images:,.0f} times the largest size measured"
     elif doubt > widest:
-        unsure = unsure or f"it may be off by {doubt:.0%}"
+        unsure = unsure or "it may be off by " + (f"{doubt:.0%}" if doubt < 1 else "more than twofold")
     return Predicted(*_around(value, doubt), unsure)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 BEST, TIE, BEHIND = "best", "tie", "behind"
 """How a configuration stands to the least value; ``unsure`` besides, where too little was measured to tell."""
 
+DOUBTFUL = 2.0
+"""What takes more than so many times the best one's seconds, and is not shown to be slower, is called no tie."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rank:
@@ -31,7 +34,7 @@ class Rank:
     value, interval
         Median of the repeats with its 95 % interval; for bytes and files what is predicted.
     ratio, ratio_interval
-        How many times the best one's it is, paired within blocks, with the 95 % interval.
+        How many times the best one's it is, paired within blocks, with an interval of 95 % at least.
     outcome
         ``best``, ``tie`` (not shown to be worse than the best), ``behind`` or ``unsure``.
     predicted
@@ -106,7 +109,8 @@ def rank_times(
     best, ranks = order[0], []
     for name in order:
         judged = compare(paired_ratios(blocks[name], blocks[best]))
-        outcome = {SLOWER: BEHIND, UNSURE: UNSURE}.get(judged.outcome, TIE)
+        doubtful = judged.outcome == UNSURE or (judged.outcome != SLOWER and (judged.ratio or 1) > DOUBTFUL)
+        outcome = BEHIND if judged.outcome == SLOWER else UNSURE if doubtful else TIE
         ranks.append(
             Rank(
                 configuration=name,

@@ -50,8 +50,8 @@ def _sentence(use: str, rankings: Rankings, weights: Weights, images: int) -> st
         return f"{title}: not decided, {_why(ours)}."
     both, amount = holding(use, rankings), _amount(ours, images) + _durable(use, rankings)
     if both or not has_readers(use):
-        return f"{title}: {_listed(both)}{_next(ours)}{amount}."
-    head = f"{title} with this program's reader: {_listed(ours.leaders)}{_next(ours)}{amount}"
+        return f"{title}: {_listed(both)}{_next(ours, both)}{amount}."
+    head = f"{title} with this program's reader: {_listed(ours.leaders)}{_next(ours, ours.leaders)}{amount}"
     if plain is None:
         return f"{head}; the plain library was not measured."
     if not plain.leaders:
@@ -62,7 +62,8 @@ def _sentence(use: str, rankings: Rankings, weights: Weights, images: int) -> st
 
 def _title(use: str, weights: Weights) -> str:
     operation, _, cache = use.partition(" ")
-    counted = [f"{one.name} {value:g}" for one in fields(weights) if (value := getattr(weights, one.name))]
+    values = {one.name: getattr(weights, one.name) for one in fields(weights) if getattr(weights, one.name)}
+    counted = [f"{name} {value:g}" for name, value in values.items()] if len(values) > 1 else list(values)
     by = f" by {', '.join(counted)}" if use == "trade-off" else ", from disk" if cache == COLD else ""
     return _TITLES[operation] + by
 
@@ -72,12 +73,12 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
 
 
-def _next(ranking: Ranking) -> str:
+def _next(ranking: Ranking, named: Sequence[str]) -> str:
     """How far behind the first one that does not tie is."""
     if len(ranking.ranks) == 1:
         return ", the only one measured"
     behind = next((one for one in ranking.ranks if one.outcome == BEHIND), None)
-    tie = ", which tie" if len(ranking.leaders) > 1 else ""
+    tie = ", which tie" if len(named) > 1 else ""
     return tie + (f"; {behind.configuration} follows at {units.ratio(behind.ratio)}" if behind else "")
 
 
@@ -105,4 +106,4 @@ def _why(ranking: Ranking) -> str:
         return "for want of what it is made of"
     if ranking.use == "disk":
         return next(one.predicted.unsure for one in ranking.ranks if one.predicted and one.predicted.unsure)
-    return "for want of three repeats"
+    return "for want of three repeats" if ranking.ranks[1].ratio_interval is None else "the repeats scatter too much"

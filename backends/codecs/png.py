@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from isal import isal_zlib
@@ -33,11 +33,13 @@ from backends.images import Images, Records
 from backends.options import PngOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from backends.images import Layout
+
+Kind = TypeVar("Kind")
 
 PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
@@ -63,7 +65,7 @@ class Png(Codec):
             for piece in _pieces(indices, shape):
                 rows = _filtered(_stack(pixels, piece))
                 size, view = rows.shape[1], rows.reshape(-1).data
-                for number, index in enumerate(piece.tolist()):
+                for number, index in enumerate(piece):
                     streams[index] = isal_zlib.compress(view[number * size : number * size + size], level)
         return Records(*wrap(heads, streams), images.labels)
 
@@ -73,17 +75,18 @@ class Png(Codec):
             images = [_NO_PIXELS] * len(records)
         else:
             images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        plain, heads, crcs = find_plain(records)
-        others = [np.flatnonzero(~plain)]
-        for head in np.unique(heads[plain]):
-            indices = np.flatnonzero(plain & (heads == head))
-            shape = shape_of(head.tobytes())
+        heads, crcs = find_plain(records)
+        streams = records.data.data, records.offsets.tolist(), crcs
+        others: list[int] = []
+        for head, indices in _grouped(heads):
+            shape = shape_of(head) if head else None
             if shape is None:
-                others.append(indices)
+                others += indices
                 continue
-            _check_shape(shape, layout, int(indices[0]))
-            others += [_decode_plain(records, crcs, piece, shape, images) for piece in _pieces(indices, shape)]
-        for index in np.concatenate(others).tolist():
+            _check_shape(shape, layout, indices[0])
+            for piece in _pieces(indices, shape):
+                others += _decode_plain(*streams, piece, shape, images)
+        for index in sorted(others):
             pixels = _decode_any(records.record(index).tobytes(), index)
             _check_shape(pixels.shape, layout, index)
             images[index] = pixels
@@ -102,34 +105,36 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _decode_plain(
-    records: Records,
-    crcs: NDArray[np.int64],
-    indices: NDArray[np.int64],
+    data: memoryview,
+    ends: list[int],
+    crcs: list[int],
+    indices: Sequence[int],
     shape: tuple[int, int, int],
     images: NDArray[np.uint8] | list[NDArray[np.uint8]],
-) -> NDArray[np.int64]:
+) -> list[int]:
     """Decode plain records of one shape into ``images``; return the indices of those whose rows need other filters."""
     height, width, channels = shape
-    size, view = height * (1 + width * channels), records.data.data
-    rows = indices.tolist()
-    starts, stops = records.offsets[indices] + BEFORE_STREAM, records.offsets[indices + 1] - AFTER_STREAM
+    size = height * (1 + width * channels)
     found = []
-    for index, start, stop, crc in zip(rows, starts.tolist(), stops.tolist(), crcs[indices].tolist(), strict=True):
+    for index in indices:
         try:
-            found.append(inflate(view[start:stop], crc, size))
+            found.append(inflate(data[ends[index] + BEFORE_STREAM : ends[index + 1] - AFTER_STREAM], crcs[index], size))
         except ValueError as error:
             raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
     lines = np.frombuffer(b"".join(found), np.uint8).reshape(-1, height, 1 + width * channels)
     differences = lines[:, :, 1:].reshape(-1, *shape)
-    if isinstance(images, np.ndarray) and rows[-1] - rows[0] + 1 == len(rows):
-        _sum_rows(differences, images[rows[0] : rows[-1] + 1])
+    first, last = indices[0], indices[-1]
+    if isinstance(images, np.ndarray) and last - first + 1 == len(indices):
+        _sum_rows(differences, images[first : last + 1])
     else:
         pixels = np.empty(differences.shape, np.uint8)
         _sum_rows(differences, pixels)
-        for index, image in zip(rows, pixels, strict=True):
+        for index, image in zip(indices, pixels, strict=True):
             images[index] = image
-    other_filters: NDArray[np.bool_] = (lines[:, :, 0] != _UP).any(axis=1)
-    return indices[other_filters]
+    filters = lines[:, :, 0]
+    if (filters == _UP).all():
+        return []
+    return [indices[number] for number in np.flatnonzero((filters != _UP).any(axis=1)).tolist()]
 
 
 def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
@@ -163,24 +168,29 @@ def _check_shape(shape: tuple[int, ...], layout: Layout, index: int) -> None:
 
 def _by_shape(
     pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
-) -> Iterator[tuple[tuple[int, ...], NDArray[np.int64]]]:
+) -> Iterator[tuple[tuple[int, ...], Sequence[int]]]:
     """The shapes that there are, each with the indices of its images."""
     if isinstance(pixels, np.ndarray):
-        yield pixels.shape[1:], np.arange(len(pixels))
+        yield pixels.shape[1:], range(len(pixels))
         return
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, image in enumerate(pixels):
-        groups.setdefault(image.shape, []).append(index)
-    yield from ((shape, np.array(indices)) for shape, indices in groups.items())
+    yield from _grouped(image.shape for image in pixels)
 
 
-def _pieces(indices: NDArray[np.int64], shape: tuple[int, ...]) -> Iterator[NDArray[np.int64]]:
+def _grouped(kinds: Iterable[Kind]) -> Iterable[tuple[Kind, list[int]]]:
+    """The kinds that there are, each with the indices at which it is."""
+    groups: dict[Kind, list[int]] = {}
+    for index, kind in enumerate(kinds):
+        groups.setdefault(kind, []).append(index)
+    return groups.items()
+
+
+def _pieces(indices: Sequence[int], shape: tuple[int, ...]) -> Iterator[Sequence[int]]:
     """Cut ``indices`` so that the images of a piece have about ``PIECE_BYTES``."""
     some = max(1, PIECE_BYTES // math.prod(shape))
     yield from (indices[start : start + some] for start in range(0, len(indices), some))
 
 
-def _stack(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _stack(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], indices: Sequence[int]) -> NDArray[np.uint8]:
     if isinstance(pixels, np.ndarray):
         return pixels[indices[0] : indices[-1] + 1]
-    return np.stack([pixels[index] for index in indices.tolist()])
+    return np.stack([pixels[index] for index in indices])

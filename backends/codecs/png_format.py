@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from isal import isal_zlib
 
-from backends.images import offsets_of
+from backends.images import Records, offsets_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-    from backends.images import Records
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
@@ -31,6 +29,8 @@ AFTER_STREAM = 4 + len(END)
 _HEAD = struct.Struct(">8sI4sIIBBBBBI")
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 _CHANNELS = {colour: channels for channels, colour in _COLOUR_TYPES.items()}
+_BEFORE, _AFTER = np.arange(BEFORE_STREAM), np.arange(-AFTER_STREAM, 0)
+_END = np.frombuffer(END, np.uint8)
 _IDAT = int.from_bytes(b"IDAT", "big")
 _CRC_OF_IDAT = isal_zlib.crc32(b"IDAT")
 
@@ -75,10 +75,10 @@ def wrap(heads: NDArray[np.uint8], streams: list[bytes]) -> tuple[NDArray[np.uin
     before[:, HEAD_BYTES:] = _words(lengths, [_IDAT] * len(streams))
     after = np.empty((len(streams), AFTER_STREAM), np.uint8)
     after[:, :4] = _words([isal_zlib.crc32(stream, _CRC_OF_IDAT) for stream in streams])
-    after[:, 4:] = np.frombuffer(END, np.uint8)
+    after[:, 4:] = _END
     data = np.empty(offsets[-1], np.uint8)
-    data[offsets[:-1, np.newaxis] + np.arange(BEFORE_STREAM)] = before
-    data[offsets[1:, np.newaxis] - np.arange(AFTER_STREAM, 0, -1)] = after
+    data[offsets[:-1, np.newaxis] + _BEFORE] = before
+    data[offsets[1:, np.newaxis] + _AFTER] = after
     view = data.data
     for start, stream in zip((offsets[:-1] + BEFORE_STREAM).tolist(), streams, strict=True):
         view[start : start + len(stream)] = stream
@@ -90,31 +90,31 @@ def _words(*columns: ArrayLike) -> NDArray[np.uint8]:
     return np.array(columns, ">u4").T.copy().view(np.uint8).reshape(-1, 4 * len(columns))
 
 
-def find_plain(records: Records) -> tuple[NDArray[np.bool_], NDArray[np.void], NDArray[np.int64]]:
-    """Tell which records are a head, one IDAT and IEND, nothing else; and the heads of all, and the CRCs of their IDAT.
+def find_plain(records: Records) -> tuple[list[bytes], list[int]]:
+    """Tell which records are a head, one IDAT and IEND, nothing else.
 
     Returns
     -------
-    plain
-        ``(n,)`` bool.
-    heads
-        ``(n,)`` void of ``HEAD_BYTES``; without meaning, as the CRCs are, where a record is not plain.
-    crcs
-        ``(n,)`` int64.
+    heads, crcs
+        For each record its head, empty where it is not plain, and the CRC of its IDAT.
     """
-    starts, lengths = records.offsets[:-1], np.diff(records.offsets)
-    long_enough = lengths > BEFORE_STREAM + AFTER_STREAM
-    if not long_enough.any():
-        return long_enough, np.zeros(len(lengths), f"V{HEAD_BYTES}"), lengths
-    starts = np.where(long_enough, starts, starts[long_enough][0])
-    lengths = np.where(long_enough, lengths, lengths[long_enough][0])
-    before = records.data[starts[:, np.newaxis] + np.arange(BEFORE_STREAM)]
-    after = records.data[(starts + lengths)[:, np.newaxis] - np.arange(AFTER_STREAM, 0, -1)]
-    stream = np.ascontiguousarray(before[:, HEAD_BYTES:]).view(">u4")
-    plain = long_enough & (stream[:, 0] == lengths - BEFORE_STREAM - AFTER_STREAM) & (stream[:, 1] == _IDAT)
-    plain &= (after[:, 4:] == np.frombuffer(END, np.uint8)).all(axis=1)
-    heads = np.ascontiguousarray(before[:, :HEAD_BYTES]).view(f"V{HEAD_BYTES}").reshape(-1)
-    return plain, heads, np.ascontiguousarray(after[:, :4]).view(">u4").reshape(-1).astype(np.int64)
+    lengths = np.diff(records.offsets)
+    if lengths.min(initial=BEFORE_STREAM + AFTER_STREAM) < BEFORE_STREAM + AFTER_STREAM:
+        long_enough = np.flatnonzero(lengths >= BEFORE_STREAM + AFTER_STREAM)
+        heads, crcs = [b""] * len(records), [0] * len(records)
+        for index in long_enough.tolist():
+            ends = records.offsets[index : index + 2]
+            (heads[index],), (crcs[index],) = find_plain(Records(records.data, ends, records.labels[:1]))
+        return heads, crcs
+    before = records.data[records.offsets[:-1, np.newaxis] + _BEFORE]
+    after = records.data[records.offsets[1:, np.newaxis] + _AFTER]
+    words = np.ascontiguousarray(before[:, HEAD_BYTES:]).view(">u4")
+    plain = (words[:, 0] == lengths - BEFORE_STREAM - AFTER_STREAM) & (words[:, 1] == _IDAT)
+    plain &= (after[:, 4:] == _END).all(axis=1)
+    heads = np.ascontiguousarray(before[:, :HEAD_BYTES]).view(f"V{HEAD_BYTES}").reshape(-1).tolist()
+    if not plain.all():
+        heads = [head if is_plain else b"" for head, is_plain in zip(heads, plain.tolist(), strict=True)]
+    return heads, np.ascontiguousarray(after[:, :4]).view(">u4").reshape(-1).tolist()
 
 
 def inflate(stream: memoryview, crc: int, size: int) -> bytes:

@@ -38,7 +38,7 @@ class Raw(Codec):
             return Images(_mixed(records), records.labels)
         shape = (len(records), *layout.image_shape)
         data = records.data[records.offsets[0] : records.offsets[-1]]
-        if data.size != math.prod(shape):
+        if len(data) != math.prod(shape):
             raise ContainerDamaged(f"{data.size:,} bytes are not {len(records):,} images of {layout.image_shape}.")
         pixels = data.reshape(shape)
         if out is None:

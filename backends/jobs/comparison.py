@@ -102,6 +102,8 @@ def _differences(first: Result, second: Result) -> Iterator[str]:
     if first.dataset.fingerprint != second.dataset.fingerprint:
         names = [f"{one.kind} ({one.path}, {one.split})" for one in (first.dataset, second.dataset)]
         yield f"Other images: {' and '.join(names)}."
+    if first.plan.workers != second.plan.workers:
+        yield f"Other number of workers: {first.plan.workers} and {second.plan.workers}."
     known, other = _described(first.environment), _described(second.environment)
     for what in dict.fromkeys((*known, *other)):
         one, two = known.get(what, "none"), other.get(what, "none")

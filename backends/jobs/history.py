@@ -19,7 +19,7 @@ from backends.bench.ranking import candidates
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.fields import from_fields
 from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, SPEC, read_spec
-from backends.jobs.job import Job, clean_after, job_state
+from backends.jobs.job import Job, clean_after, job_state, names_below
 from backends.jobs.journal import Tail
 from backends.jobs.result import Result, collect
 
@@ -82,7 +82,7 @@ def list_runs(jobs: Path, *, text: str = "") -> tuple[RunFacts, ...]:
     """
     known = _read_index(jobs / INDEX)
     found: Known = {}
-    for name in _names(jobs):
+    for name in names_below(jobs):
         stamp = _stamp(jobs / name)
         if name in known and known[name][0] == stamp:
             found[name] = known[name]
@@ -104,7 +104,7 @@ def find_run(jobs: Path, name: str) -> Path:
     UsageError
         No run is called so, or several are.
     """
-    names = [one for one in _names(jobs) if (jobs / one / SPEC).is_file()]
+    names = [one for one in names_below(jobs) if (jobs / one / SPEC).is_file()]
     found = [one for one in names if one == name] or (names[:1] if name == LAST else [])
     found = found or [one for one in names if name and (one.startswith(name) or one.endswith(name))]
     if len(found) != 1:
@@ -170,15 +170,6 @@ def _headline(result: Result) -> str:
     (least, first), *others = sorted(same)[:3]
     parts = [f"{first} {units.seconds(least)}", *(f"{name} {units.ratio(value / least)}" for value, name in others)]
     return f"{best.aspect} {best.count:,}: {', '.join(parts)}"
-
-
-def _names(jobs: Path) -> list[str]:
-    try:
-        return sorted((path.name for path in jobs.iterdir()), reverse=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise NotAllowed(f"{jobs} cannot be listed ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
 
 
 def _stamp(folder: Path) -> str:

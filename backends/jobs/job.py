@@ -167,18 +167,22 @@ def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
     NotAllowed
         ``jobs`` is there and cannot be listed.
     """
+    found = []
+    for name in names_below(jobs):
+        with contextlib.suppress(ImgstoreError):
+            plan, started = read_spec(jobs / name)
+            found.append(JobFacts(name, jobs / name, job_state(jobs / name), started, plan))
+    return tuple(found)
+
+
+def names_below(jobs: Path) -> list[str]:
+    """The names of what lies in ``jobs``, the newest first; none where there is no such folder.  Raises NotAllowed."""
     try:
-        folders = sorted(jobs.iterdir(), reverse=True)
+        return sorted((path.name for path in jobs.iterdir()), reverse=True)
     except (FileNotFoundError, NotADirectoryError):
-        return ()
+        return []
     except OSError as error:
         raise NotAllowed(f"{jobs} cannot be listed ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
-    found = []
-    for folder in folders:
-        with contextlib.suppress(ImgstoreError):
-            plan, started = read_spec(folder)
-            found.append(JobFacts(folder.name, folder, job_state(folder), started, plan))
-    return tuple(found)
 
 
 def sweep(jobs: Path) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backends import units
 from backends.bench.configuration import Configuration
 from tui.reports.curves import curve
+from tui.reports.drawing import twin
 from tui.reports.model import BYTES, Chart, Curve, Point, Section, Sentences, Table
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class _Run:
     def line(self, method: str, aspect: str, who: str = "") -> Curve | None:
         found, name = self.all(method, aspect), self.names.get(method)
         if name and who:
-            name = replace(name, text=f"{aspect}, {who}", hollow=aspect == "read")
+            name = replace(name, text=f"{aspect}, {who}", mark=twin(name.mark, hollow=aspect == "read"))
         return curve(name, found) if found and name else None
 
     def disk(self, method: str) -> Curve | None:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from backends.jobs.result import Result
     from tui.reports.curves import Names
 
+_OUTCOMES = {
+    "cancelled": "The run was stopped; this is what had finished.",
+    "running": "The run still goes on.",
+    "failed": "The run failed.",
+}
+
 
 def make_report(result: Result) -> Report:
     """Everything that there is to say; sections without anything to show are left out."""
@@ -39,14 +45,14 @@ def make_report(result: Result) -> Report:
         f"{facts.count:,} images {units.shape(facts.image_shape)} of {facts.path}, measured on "
         f"{result.environment.host or 'a machine'}, {result.environment.cpu}, {places}"
         + (time.strftime(", on %Y-%m-%d at %H:%M.", time.localtime(result.started)) if result.started else "."),
-        *_outcome(result),
+        *(one for one in (_OUTCOMES.get(result.outcome), result.message) if one),
     )
     sections = [
         Section("Verdict", (Sentences(verdict.sentences), *_rankings(verdict, names))),
         *(article_sections(result, names) if result.plan.preset == "article" else ()),
         *(_aspect(result, aspect, verdict, names) for aspect in aspects(result.plan)),
         _disk(result, names),
-        _trade_off(result, verdict, names),
+        _trade_off(result, names),
         _predictions(verdict, names),
         Section("What to know of these figures", (Sentences(doubts(result)),)),
         Section("What was measured, and how", (_facts(result, places),)),
@@ -74,28 +80,16 @@ def _says(section: Section) -> bool:
     return any(not (isinstance(one, Sentences) and not one.lines) for one in section.blocks)
 
 
-def _outcome(result: Result) -> tuple[str, ...]:
-    said = {"cancelled": "The run was stopped; this is what had finished.", "running": "The run still goes on.",
-            "failed": "The run failed."}  # fmt: skip
-    first = said.get(result.outcome)
-    return tuple(one for one in (first, result.message) if one)
-
-
 def _rankings(verdict: Verdict, names: Names) -> list[Table]:
     """One row a use, one column a configuration: how many times the best's it takes, with the interval."""
-    shown = [
-        name for name in names if any(name == one.configuration for each in verdict.rankings for one in each.ranks)
-    ]
+    ranked = {one.configuration for ranking in verdict.rankings for one in ranking.ranks}
+    shown = [name for name in names if name in ranked]
     rows: list[Row] = []
     for ranking in verdict.rankings:
         ranks = {one.configuration: one for one in ranking.ranks}
         if ranking.use != "files":
-            rows.append((f"{_use(ranking)}\n{_counted(ranking)}", *(_rank(ranks.get(name)) for name in shown)))
-    return [Table(("times the best, 95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
-
-
-def _use(ranking: Ranking) -> str:
-    return ranking.use if ranking.reader == OURS else f"{ranking.use} {ranking.reader}"
+            rows.append((_use(ranking), *(_rank(ranks.get(name)) for name in shown)))
+    return [Table(("times the best\n95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
 
 
 def _rank(rank: Rank | None) -> str:
@@ -105,10 +99,10 @@ def _rank(rank: Rank | None) -> str:
     return units.ratio(rank.ratio) + word + _around(rank.ratio_interval, units.ratio)
 
 
-def _counted(ranking: Ranking) -> str:
-    best = ranking.ranks[0].predicted
-    ahead = ranking.use in ("disk", "trade-off") and not (best and best.measured)
-    return f"{'predicted for ' if ahead else ''}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
+def _use(ranking: Ranking) -> str:
+    best, reader = ranking.ranks[0].predicted, "" if ranking.reader == OURS else f" {ranking.reader}"
+    ahead = "predicted for " if ranking.use in ("disk", "trade-off") and not (best and best.measured) else ""
+    return f"{ranking.use}{reader}\n{ahead}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
 
 
 def _around(interval: tuple[float, float] | None, write: Callable[[float], str]) -> str:
@@ -121,7 +115,7 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
     shown = [name for name in configurations(result.plan) if any((name, count) in cells for count in counts)]
     if not shown:
         return Section(aspect, ())
-    head = ("median, 95 % interval", *(f"{count:,}" for count in counts))
+    head = ("median\n95 % interval", *(f"{count:,}" for count in counts))
     missing = {one.cell: one for one in result.failures if one.shown}
     rows: tuple[Row, ...] = tuple(
         (names[name], *(_cell(cells.get((name, count)), missing.get((name, aspect, count))) for count in counts))
@@ -178,7 +172,7 @@ def _disk(result: Result, names: Names) -> Section:
     return Section("Disk", (Bars("Allocated on disk, apparent size within", bars), Table(head, rows)))
 
 
-def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
+def _trade_off(result: Result, names: Names) -> Section:
     aspect = next((one for one in ("shuffled", aspect_of("shuffled", COLD), "read") if figures_at(result, one)), "")
     cells = figures_at(result, aspect)
     count = max((count for _, count in cells), default=0)
@@ -194,8 +188,7 @@ def _trade_off(result: Result, verdict: Verdict, names: Names) -> Section:
         return Section("Trade-off", ())
     chart = Chart(f"{aspect.capitalize()} against disk, {count:,} images", "Allocated on disk", "Images a second",
                   curves, log=False, across=BYTES, up=RATE)  # fmt: skip
-    front = Sentences((f"Beaten in both by no other one: {', '.join(verdict.front)}.",) if verdict.front else ())
-    return Section("Trade-off", (chart, front))
+    return Section("Trade-off", (chart,))
 
 
 def _predictions(verdict: Verdict, names: Names) -> Section:
@@ -220,6 +213,8 @@ def _predictions(verdict: Verdict, names: Names) -> Section:
 def _predicted(found: Predicted | None, write: Callable[[float], str]) -> str:
     if found is None:
         return "·"
+    if found.measured:
+        return f"{write(found.value)}\nmeasured"
     return f"{write(found.value)}{' ?' if found.unsure else ''}\n{write(found.low)} to {write(found.high)}"
 
 
@@ -253,7 +248,8 @@ def _facts(result: Result, places: str) -> Table:
         ("classes", f"{len(facts.classes):,}: {', '.join(facts.classes[:12])}{', ...' if facts.classes[12:] else ''}"),
         ("plan", f"{describe_plan(plan)}; seed {plan.seed}"),
         ("trials", f"{len(good):,} that count; {sum(one.verified for one in good):,} verified pixel by pixel"),
-        ("each trial", "in a thread of the job" if plan.in_thread else "in a fresh process"),
+        ("each trial", "in a thread of the job" if plan.in_thread else "in a fresh process"
+                       if plan.workers == 1 else f"shared by {plan.workers} fresh processes, each with a shard"),
         ("cache", f"warm: files in the page cache{cold}{plain}"),
         ("seconds", "without sync; the durable ones with it. Decoding the source took "
                     f"{units.seconds(result.staging_seconds)} and is in no figure."),

@@ -16,24 +16,17 @@ if TYPE_CHECKING:
     from backends.bench.summary import Figure
     from backends.jobs.result import Result
 
-_SOLID = "●▲■◆✚✖★"
-_HOLLOW = {"files": "○", "lmdb": "△", "hdf5": "□"}
-
 Names = dict[str, Name]
 Cells = dict[tuple[str, int], "Figure"]
 
 
 def names_of(result: Result) -> Names:
-    """How each configuration is shown: references in grey, the article's with the marks of what they compare with."""
+    """How each configuration is shown, with references in grey."""
     found = {}
     for text, series in identify(configurations(result.plan)).items():
-        if is_reference(text):
-            backend = series.backend.replace("article-png", "files").removeprefix("article-")
-            mark = _HOLLOW.get(backend, series.mark)
-            found[text] = Name(text.removesuffix("+raw"), mark, f"reference-{backend}", hollow=True)
-        else:
-            shown = text + ("" if is_lossless(text) else " (lossy)")
-            found[text] = Name(shown, series.mark, series.role.removeprefix("$series-"), series.mark not in _SOLID)
+        reference = is_reference(text)
+        shown = text.removesuffix("+raw") if reference else text + ("" if is_lossless(text) else " (lossy)")
+        found[text] = Name(shown, series.mark, "reference" if reference else series.role.removeprefix("$series-"))
     return found
 
 

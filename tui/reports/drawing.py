@@ -26,14 +26,18 @@ _WRITE: dict[str, Callable[[float], str]] = {
     RATE: lambda value: units.rate(value).removesuffix(" img/s"),
 }  # fmt: skip
 _SHAPES = {
-    "files": "M-4.5,0a4.5,4.5 0 1 0 9,0a4.5,4.5 0 1 0 -9,0Z",
-    "lmdb": "M0,-5.5L5.2,4H-5.2Z",
-    "hdf5": "M-4.2,-4.2H4.2V4.2H-4.2Z",
-    "npy": "M0,-5.8L5.8,0L0,5.8L-5.8,0Z",
-    "sqlite": "M-1.7,-5.5H1.7V-1.7H5.5V1.7H1.7V5.5H-1.7V1.7H-5.5V-1.7H-1.7Z",
-    "tar": "M-5.2,-3L-3,-5.2L0,-2.2L3,-5.2L5.2,-3L2.2,0L5.2,3L3,5.2L0,2.2L-3,5.2L-5.2,3L-2.2,0Z",
-    "other": "M0,-6L1.6,-2H6L2.6,0.9L3.8,5L0,2.6L-3.8,5L-2.6,0.9L-6,-2H-1.6Z",
+    "●○◉": "M-4.5,0a4.5,4.5 0 1 0 9,0a4.5,4.5 0 1 0 -9,0Z",
+    "▲△◭": "M0,-5.5L5.2,4H-5.2Z",
+    "■□▣": "M-4.2,-4.2H4.2V4.2H-4.2Z",
+    "◆◇◈": "M0,-5.8L5.8,0L0,5.8L-5.8,0Z",
+    "✚✛✜": "M-1.7,-5.5H1.7V-1.7H5.5V1.7H1.7V5.5H-1.7V1.7H-5.5V-1.7H-1.7Z",
+    "✖✕✗": "M-5.2,-3L-3,-5.2L0,-2.2L3,-5.2L5.2,-3L2.2,0L5.2,3L3,5.2L0,2.2L-3,5.2L-5.2,3L-2.2,0Z",
+    "★☆✪": "M0,-6L1.6,-2H6L2.6,0.9L3.8,5L0,2.6L-3.8,5L-2.6,0.9L-6,-2H-1.6Z",
+    "▼▽": "M0,5.5L5.2,-4H-5.2Z",
+    "▶▷": "M5.5,0L-4,5.2V-5.2Z",
+    "◀◁": "M-5.5,0L4,5.2V-5.2Z",
 }
+"""By the marks of the screen: solid, hollow, and the third, which is half of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def draw_chart(chart: Chart) -> str:
     across = _axis([point.x for point in every], LEFT, WIDTH - LEFT - RIGHT, chart.log, chart.across)
     up = _axis(ends, HEIGHT - BOTTOM, TOP + BOTTOM - HEIGHT, chart.log, chart.up)
     parts = [*_frame(chart, across, up)]
-    parts += [_curve(one, across, up) for one in sorted(curves, key=lambda one: not one.name.series.startswith("ref"))]
+    parts += [_curve(one, across, up) for one in sorted(curves, key=lambda one: one.name.series != "reference")]
     parts += _names(curves, across, up)
     return _svg(chart.title, HEIGHT, parts)
 
@@ -153,7 +157,7 @@ def _curve(curve: Curve, across: _Axis, up: _Axis) -> str:
         ]
     for one, (x, y) in zip(points, places, strict=True):
         found += [_error(one, x, up), _mark(curve.name, x, y)]
-    return f'<g class="{_classes(curve.name)}">{"".join(found)}</g>'
+    return f'<g class="s-{curve.name.series}">{"".join(found)}</g>'
 
 
 def _line(places: list[tuple[float, float]], kind: str) -> str:
@@ -167,14 +171,19 @@ def _error(point: Point, x: float, up: _Axis) -> str:
     return f'<path class="error" d="M{x - 3:.1f},{low:.1f}h6M{x - 3:.1f},{high:.1f}h6M{x:.1f},{low:.1f}V{high:.1f}"/>'
 
 
+def _family(mark: str) -> str:
+    return next((marks for marks in _SHAPES if mark in marks), "★☆✪")
+
+
+def twin(mark: str, *, hollow: bool) -> str:
+    """The solid, or the hollow, mark of the same shape."""
+    return _family(mark)[hollow]
+
+
 def _mark(name: Name, x: float, y: float, *, ahead: bool = False) -> str:
-    shape = _SHAPES.get(name.series.removeprefix("reference-"), _SHAPES["other"])
-    kind = "hollow" if name.hollow or ahead else "solid"
-    return f'<path class="{kind}" transform="translate({x:.1f},{y:.1f})" d="{shape}"/>'
-
-
-def _classes(name: Name) -> str:
-    return "reference" if name.series.startswith("reference") else f"s-{name.series}"
+    marks = _family(name.mark)
+    kind = ("solid", "hollow", "half")[1 if ahead else max(0, marks.find(name.mark))]
+    return f'<path class="{kind}" transform="translate({x:.1f},{y:.1f})" d="{_SHAPES[marks]}"/>'
 
 
 def _names(curves: list[Curve], across: _Axis, up: _Axis) -> list[str]:
@@ -185,7 +194,7 @@ def _names(curves: list[Curve], across: _Axis, up: _Axis) -> list[str]:
         ends.append((up.place(last.y), across.place(last.x), one.name))
     ends.sort(key=lambda end: end[0])
     if all(len(one.points) == 1 for one in curves):
-        return [f'<text class="name {_classes(name)}" x="{x + 10:.1f}" y="{y + 4:.1f}">{_text(name.text)}</text>'
+        return [f'<text class="name s-{name.series}" x="{x + 10:.1f}" y="{y + 4:.1f}">{_text(name.text)}</text>'
                 for y, x, name in ends]  # fmt: skip
     rows: list[float] = []
     for y, _, _ in ends:
@@ -198,10 +207,8 @@ def _names(curves: list[Curve], across: _Axis, up: _Axis) -> list[str]:
     for row, (y, x, name) in zip(rows, ends, strict=True):
         start = WIDTH - RIGHT + 14
         found.append(f'<path class="leader" d="M{x + 7:.1f},{y:.1f}L{start:.1f},{row:.1f}"/>')
-        found.append(f'<g class="{_classes(name)}">{_mark(name, start + 8, row)}</g>')
-        found.append(
-            f'<text class="name {_classes(name)}" x="{start + 18}" y="{row + 4:.1f}">{_text(name.text)}</text>'
-        )
+        found.append(f'<g class="s-{name.series}">{_mark(name, start + 8, row)}</g>')
+        found.append(f'<text class="name s-{name.series}" x="{start + 18}" y="{row + 4:.1f}">{_text(name.text)}</text>')
     return found
 
 
@@ -215,7 +222,7 @@ def draw_bars(bars: Bars) -> str:
         y = 8 + 26 * row
         wide = left + scale * max(allocated, apparent)
         parts.append(
-            f'<g class="{_classes(name)}"><text class="name" x="{left - 12}" y="{y + 13}" text-anchor="end">'
+            f'<g class="s-{name.series}"><text class="name" x="{left - 12}" y="{y + 13}" text-anchor="end">'
             f"{_text(name.text)}</text>"
             f'<rect class="apparent" x="{left}" y="{y}" width="{scale * apparent:.1f}" height="18"/>'
             f'<rect class="allocated" x="{left}" y="{y}" width="{scale * allocated:.1f}" height="18"/></g>'

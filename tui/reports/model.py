@@ -10,12 +10,11 @@ IMAGES, SECONDS, BYTES, RATE = "images", "seconds", "bytes", "rate"
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A configuration: its text, its mark, the series that its colour is of (``reference`` for grey), hollow or not."""
+    """A configuration: its text, its mark, and whose colour it has; ``reference`` is grey."""
 
     text: str
-    mark: str = ""
+    mark: str = "★"
     series: str = "other"
-    hollow: bool = False
 
 
 Row = tuple[str | Name, ...]

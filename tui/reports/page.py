@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _STYLE = """
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 60rem; background: var(--background);
+body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 64rem; background: var(--background);
   color: var(--text); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .6rem }
 h2 { font-size: 1.1rem; margin: 2.6rem 0 .7rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line) }
@@ -26,12 +26,12 @@ p { margin: .3rem 0; color: var(--dim) }
 ul { margin: .6rem 0; padding-left: 1.1rem } li { margin: .25rem 0 }
 .wide { overflow-x: auto; margin: .8rem 0 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: .32rem .9rem; vertical-align: top; white-space: nowrap }
+th, td { text-align: right; padding: .32rem .55rem; vertical-align: top; white-space: nowrap }
 th { color: var(--dim); font-weight: 500; border-bottom: 1px solid var(--line) }
 tbody tr + tr td { border-top: 1px solid var(--panel) }
 .w { text-align: left } th:first-child, td:first-child { padding-left: 0 }
 td.w:not(:first-child) { white-space: normal; overflow-wrap: anywhere }
-td small { display: block; color: var(--dim); font-size: .78em }
+small { display: block; color: var(--dim); font-size: .78em }
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; border-radius: 6px;
   font: 13px/1.5 "Fira Code", ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere }
 figure { margin: 1rem 0 1.4rem } figcaption { font-weight: 600; font-size: .95rem }
@@ -42,7 +42,8 @@ svg { display: block; width: 100%; height: auto; font: 12.5px system-ui, "Noto S
 .error { stroke: var(--c); fill: none; stroke-width: 1.2 } .solid { fill: var(--c); stroke: var(--background) }
 .hollow { fill: var(--background); stroke: var(--c); stroke-width: 1.5 }
 .apparent { fill: var(--c) } .allocated { fill: none; stroke: var(--c); stroke-width: 1.4 }
-.m { color: var(--c) } .reference { --c: var(--dim) }
+.half { fill: var(--c); fill-opacity: .4; stroke: var(--c); stroke-width: 1.5 }
+.m { color: var(--c) } .s-reference { --c: var(--dim) }
 """
 
 
@@ -100,8 +101,7 @@ def _row(cells: tuple[str | Name, ...], left: int, tag: str) -> str:
 
 def _cell(cell: str | Name) -> str:
     if isinstance(cell, Name):
-        series = "reference" if cell.series.startswith("reference") else f"s-{cell.series}"
-        return f'<span class="m {series}">{_text(cell.mark)}</span> {_text(cell.text)}'
+        return f'<span class="m s-{cell.series}">{_text(cell.mark)}</span> {_text(cell.text)}'
     main, _, around = cell.partition("\n")
     return _text(main) + (f"<small>{_text(around)}</small>" if around else "")
 

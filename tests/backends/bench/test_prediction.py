@@ -151,3 +151,16 @@ def test_stores_are_predicted_with_their_sync_and_references_not_at_all() -> Non
     found = of(stores, 100_000)
     assert found.configuration == "lmdb+raw"
     assert {aspect: one.value for aspect, one in found.seconds.items()} == pytest.approx({"store": 1, DURABLE: 2})
+
+
+def test_a_store_is_unsure_by_what_its_sync_takes() -> None:
+    """Ten times the images do not fit into what the system holds back, so that the store waits for the disk."""
+    stores = [
+        one
+        for size in (1_000, 10_000)
+        for one in measured("lmdb+raw", "store", size, [size * 1e-5] * 3, seconds_durable=size * 4e-5)
+    ]
+    found = of(stores, 100_000).seconds
+    assert found["store"].unsure == "it may be off by more than twofold"
+    assert found["store"].high == pytest.approx(4, rel=0.05)
+    assert found[DURABLE].unsure == ""

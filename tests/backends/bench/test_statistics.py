@@ -21,7 +21,6 @@ from backends.bench.statistics import (
     paired_ratios,
     quartiles,
     spread,
-    student,
     usable,
 )
 from tests.backends.bench.measured import noisy
@@ -54,7 +53,7 @@ def test_a_bootstrap_of_three_ratios_would_not_tie() -> None:
     assert np.mean((low > math.log(1.03)) | (high < -math.log(1.03))) > 0.05
 
 
-@pytest.mark.parametrize(("repeats", "share"), [(3, 0.4), (5, 0.9), (10, 0.95)])
+@pytest.mark.parametrize(("repeats", "share"), [(3, 0.2), (5, 0.75), (10, 0.95)])
 def test_a_difference_of_a_fifth_at_5_percent_noise_is_found_in_most(repeats: int, share: float) -> None:
     found = outcomes(1.2, 0.05, repeats)
     assert found[SLOWER] >= share * TRIES
@@ -113,13 +112,6 @@ def test_two_values_have_no_interval() -> None:
 def test_quartiles_and_spread_are_numpy_s(values: list[float]) -> None:
     assert quartiles(values) == pytest.approx(tuple(np.quantile(values, [0.25, 0.75])))
     assert spread(values) == pytest.approx(np.std(values, ddof=1) / np.mean(values), rel=1e-6, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("degrees", "value"), [(1, 12.706), (2, 4.303), (4, 2.776), (5, 2.571), (7, 2.365), (10, 2.228), (30, 2.042)]
-)
-def test_student_s_table(degrees: int, value: float) -> None:
-    assert student(degrees) == pytest.approx(value, rel=2e-3)
 
 
 def test_durations_are_finite_and_above_0() -> None:

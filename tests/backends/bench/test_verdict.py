@@ -12,6 +12,7 @@ import pytest
 from backends.bench.plan import Plan, Weights
 from backends.bench.ranking import BEHIND, BEST, TIE, Ranking
 from backends.bench.sentences import EARLY
+from backends.bench.statistics import UNSURE
 from backends.bench.summary import summarise
 from backends.bench.verdict import Verdict, decide, multiple_of_limit
 from backends.datasets.facts import DatasetFacts
@@ -100,7 +101,7 @@ def test_what_leads_by_both_readers_is_recommended() -> None:
     assert second.ratio_interval is not None
     assert 1.8 < second.ratio_interval[0] < second.ratio < second.ratio_interval[1] < 2.2
     assert sentence(found, "Fastest to read shuffled: lmdb+raw; hdf5+raw follows at 2.0x; about 1.7 min for 1,000,000")
-    assert sentence(found, "Best trade-off by shuffled 1: lmdb+raw")
+    assert sentence(found, "Best trade-off by shuffled: lmdb+raw")
     assert ranking(found, "store").leaders == ("hdf5+raw",)
     assert ranking(found, "store durable").leaders == ("hdf5+raw",)
 
@@ -152,6 +153,17 @@ def test_too_few_repeats_decide_nothing(repeats: int) -> None:
     assert sentence(verdict(few), "Fastest to read shuffled") == (
         "Fastest to read shuffled: not decided, for want of three repeats."
     )
+
+
+def test_what_is_far_behind_but_scatters_is_no_tie() -> None:
+    wild = [
+        one for size in SIZES for one in measured("npy+raw", "shuffled", size, [size * m for m in (1e-4, 9e-3, 2e-4)])
+    ]
+    three = [one for one in LMDB if one.repeat <= 3]
+    first, second = ranking(verdict([*three, *wild]), "shuffled").ranks
+    assert (first.outcome, second.outcome) == (BEST, UNSURE)
+    assert second.ratio > 2
+    assert "not decided, the repeats scatter too much" in sentence(verdict([*three, *wild]), "Fastest to read shuffled")
 
 
 def test_what_failed_once_does_not_keep_the_others_from_being_ranked() -> None:
