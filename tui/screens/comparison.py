@@ -66,11 +66,8 @@ def comparison_rows(found: RunComparison) -> list[Content]:
     for one in found.cells:
         if block != (one.aspect, one.count):
             block = one.aspect, one.count
-            head = fit(f"{title(one.aspect)}, {one.count:,} image{'' if one.count == 1 else 's'}", names + 2)
-            rows += [
-                Content(""),
-                Content.assemble((head, "bold"), (f"{'first':>10}{'second':>10}{'ratio':>8}", "$dim")),
-            ]
+            images = f"{one.count:,} image{'' if one.count == 1 else 's'}"
+            rows += [Content(""), Content.assemble((title(one.aspect), "bold"), (f", {images}", "$dim"))]
         known, outcome = series[one.configuration], one.paired.outcome if one.paired else ""
         rows.append(
             Content.assemble(
