@@ -42,8 +42,11 @@ def terminal(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
 def masked(frame: str) -> str:
     """A frame without what differs from run to run: figures, the drawing, the machine and its disks."""
     text = re.sub(r"^(  imgstore +\w+).*", r"\1", frame)
-    text = re.sub(r"in\s*│\n│ \S+ \(\w+\)| in \S+ \(\w+\)", " in FOLDER", text)
-    text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB)\b", lambda found: "#".rjust(len(found[0])), text)
+    text = re.sub(
+        r"(?s)Store, read.*?Enter runs it\.", lambda found: " ".join(found[0].replace("│", " ").split()), text
+    )
+    text = re.sub(r" in \S+ \(\w+\)", " in FOLDER", text)
+    text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda found: "#".rjust(len(found[0])), text)
     text = re.sub(r"(?m)^│ +This ext4 has no journal.*\n", "", text)
     text = re.sub(r"(shuffled 2,000:) .*(median of 3)", r"\1 (headline) \2", text)
     text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
