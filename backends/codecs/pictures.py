@@ -121,7 +121,7 @@ def jpeg_bytes(data: NDArray[np.uint8]) -> int:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return 0
-    return int(height) * width * (1 if space == "Gray" else 3)
+    return int(height * width * (1 if space == "Gray" else 3))
 
 
 def decode_picture(data: bytes | memoryview | NDArray[np.uint8], place: NDArray[np.uint8] | None = None) -> Picture:
