@@ -33,7 +33,7 @@ WORKBENCH: list[BindingType] = [
     Binding("d", "disk", "disk", id="disk", tooltip="Disk, trade-off, chart"),
     Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="All that is decided"),
     Binding("f", "full", "full", id="full", tooltip="This panel alone"),
-    Binding("a", "article", "article", show=False, id="article", tooltip="The article's experiment"),
+    Binding("a", "article", "article", id="article", tooltip="The article's experiment"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),
     Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
     Binding("tab", "app.focus_next", "panel", show=False, key_display="Tab", tooltip="Next panel"),

@@ -116,12 +116,15 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     uses = list(dict.fromkeys(aspect.removesuffix(f" {PLAIN}") for aspect in run.aspects))
     most = _MOST_ROWS if len(uses) < _MOST_ROWS else 2
     for use in uses:
-        ours, plain = known.get((use, OURS)), known.get((use, PLAIN))
-        count = counts(use, run.plan.sizes)[-1]
-        rows += _panel_block(use, ours if ours and ours.count == count else None, series, width, most)
-        if plain and plain.count == count:
-            rows += _panel_block("  plain", plain, series, width, most=1)
-    rows += _panel_block("disk", _measured_disk(run, series, known.get(("disk", OURS))), series, width, most)
+        full = counts(use, run.plan.sizes)[-1]
+        missing = "waiting" if run.alive else "not measured"
+        operation, _, cold = use.partition(" ")
+        name = f"  {cold}" if cold and operation in uses else use
+        rows += _panel_block(name, known.get((use, OURS)), series, width, most, full, missing)
+        if (use, PLAIN) in known:
+            rows += _panel_block("  plain", known[use, PLAIN], series, width, 1, full, missing)
+    disk = _measured_disk(run, series, known.get(("disk", OURS)))
+    rows += _panel_block("disk", disk, series, width, most, disk.count if disk else 0, "waiting")
     if verdict and verdict.complete:
         shown = [one for one in dict.fromkeys(use for use, _ in known) if one not in _UNSAID]
         rows += [Content("")] + [Content(safe_text(one, 400)) for one in verdict.sentences[len(shown) :]]
@@ -148,26 +151,34 @@ def _measured_disk(run: RunState, series: Known, ranking: Ranking | None) -> Ran
     return replace(ranking, ranks=tuple(replace(one, value=value, ratio=value / least) for one, value in values))
 
 
-def _panel_block(name: str, ranking: Ranking | None, series: Known, width: int, most: int) -> list[Content]:
+def _panel_block(
+    name: str, ranking: Ranking | None, series: Known, width: int, most: int, full: int, missing: str
+) -> list[Content]:
+    """The first ones of a ranking; it says its count where that is not ``full``."""
     ranks = [one for one in ranking.ranks if one.configuration in series] if ranking else []
-    if not ranks:
-        return [Content.assemble((fit(name, _TITLE), "$dim"), (" waiting", "$dim"))]
-    describe = units.size if ranking and ranking.use == "disk" else units.seconds
-    names = min(max(cell_len(series[one.configuration].name) for one in ranks), max(4, width - _TITLE - 12))
-    rows = []
-    for place, one in enumerate(ranks[: max(most, sum(one.outcome == TIE for one in ranks) + 1)]):
-        known = series[one.configuration]
-        value = describe(one.value) if place == 0 else units.ratio(one.ratio)
-        rows.append(
-            Content.assemble(
-                (fit("" if place else name, _TITLE), "$dim"),
-                ("=" if one.outcome == TIE else " ", "bold"),
-                (known.mark, known.role),
-                f" {fit(safe_text(known.name, 40), names)}",
-                (f"{value:>9}", "" if place == 0 else "$dim"),
-            )
-        )
+    if ranking is None or not ranks:
+        return [Content.assemble((fit(name, _TITLE), "$dim"), (f" {missing}", "$dim"))]
+    best, ties = ranks[0], [one for one in ranks if one.outcome == TIE]
+    behind = [one for one in ranks[1:] if one.outcome != TIE][: max(0, most - 1 - bool(ties))]
+    value = units.size(best.value) if ranking.use == "disk" else units.seconds(best.value)
+    at = "" if ranking.count == full else f" at {units.count(ranking.count)}"
+    room = max(4, width - _TITLE - 12 - len(at))
+    names = min(max(cell_len(series[one.configuration].name) for one in (best, *behind)), room)
+    rows = [
+        Content.assemble((fit(name, _TITLE), "$dim"), " ", _named(series[best.configuration], names), f"{value:>9}", at)
+    ]
+    if ties:
+        tied = Content("  ").join(_named(series[one.configuration]) for one in ties)
+        rows.append(Content.assemble(" " * _TITLE, ("=", "bold"), tied).truncate(width, ellipsis=True))
+    for one in behind:
+        ratio = (f"{units.ratio(one.ratio):>9}", "$dim")
+        rows.append(Content.assemble(" " * (_TITLE + 1), _named(series[one.configuration], names), ratio))
     return rows
+
+
+def _named(one: Series, width: int | None = None) -> Content:
+    name = safe_text(one.name, 40)
+    return Content.assemble((one.mark, one.role), f" {name if width is None else fit(name, width)}")
 
 
 def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
@@ -189,10 +200,12 @@ def _full_block(ranking: Ranking, series: Known) -> list[Content]:
     ranks = [one for one in ranking.ranks if one.configuration in series]
     if not ranks:
         return []
-    reader = ", plain library" if ranking.reader == PLAIN else ""
+    more = (", with its sync" if "durable" in ranking.use else "") + (
+        ", plain library" if ranking.reader == PLAIN else ""
+    )
     images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
     names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
-    rows = [Content.assemble((title(ranking.use) + reader, "bold"), (f", {images}", "$dim"))]
+    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}", "$dim"))]
     for place, one in enumerate(ranks):
         known = series[one.configuration]
         value, interval = _amounts(ranking.use, one)

@@ -537,7 +537,7 @@ async def test_the_footer_fits_and_names_only_keys_that_act(app: ImgstoreApp) ->
         await until(pilot, lambda: app.workbench.focused)
         assert footer(frame(pilot)) == " Enter choose  o open  ? keys  q quit"
         await open_cifar(pilot)
-        assert footer(frame(pilot)) == " Enter run  o open  w where  p plan  r run  ? keys  q quit"
+        assert footer(frame(pilot)) == " Enter run  o open  w where  p plan  r run  a article  ? keys  q quit"
         await show(pilot, recording(end=at_progress(10_000)), plan_of())
         assert footer(frame(pilot)) == " x stop  [ ] aspect  ? keys  q quit"
         await pilot.press("space", "c", "o", "p", "w", "r")

@@ -121,7 +121,7 @@ def test_panel_headline_and_full_view_agree_on_who_ties() -> None:
     place = next(place for place, row in enumerate(rows) if row.startswith("shuffled  "))
     assert "▲ lmdb" in rows[place]
     assert "2.42 ms" in rows[place]
-    assert rows[place + 1].lstrip().startswith("=■ hdf5")
+    assert rows[place + 1].strip() == "=■ hdf5"
     full = [row.plain for row in full_rows(state, ALL_KNOWN, 76)]
     place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
     assert full[place + 1].startswith("  ▲ lmdb+raw")
@@ -140,6 +140,14 @@ def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
     assert ("Fastest to read in order: hdf5+raw" in "\n".join(r.plain for r in full_rows(state, ALL_KNOWN, 76))) is (
         repeats == 3
     )
+
+
+def test_a_ranking_at_a_smaller_size_says_so() -> None:
+    early = "\n".join(row.plain for row in verdict_rows(after(events.TrialFinished, 37), KNOWN, 36))
+    assert re.search(r"store +▲ lmdb +899 µs at 10\n", early)
+    failed = after(events.RunFinished, fails="lmdb+raw store 1000")
+    late = "\n".join(row.plain for row in verdict_rows(failed, KNOWN, 36))
+    assert "waiting" not in late
 
 
 def test_references_are_in_no_ranking() -> None:

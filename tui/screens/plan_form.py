@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LABELS = {"caches": "cache"}
 """Fields that people call otherwise than the plan does."""
 
+EMPTY = {"budget": "no bound", "predict": "the whole dataset", "memory": "a quarter of what there is"}
+"""What no text in a field means."""
+
 _WRONG = object()
 
 
@@ -47,7 +50,7 @@ class PlanScreen(ModalScreen[Draft | None]):
             for name, field in FIELDS.items():
                 with Horizontal(classes="field"):
                     yield Label(LABELS.get(name, name), markup=False)
-                    yield Input(field.write(getattr(self._draft.base, name)), id=name)
+                    yield Input(field.write(getattr(self._draft.base, name)), EMPTY.get(name, ""), id=name)
                 yield Static(classes="sentence", id=f"{name}-sentence", markup=False)
             yield Static(id="hint", markup=False)
 
