@@ -115,8 +115,22 @@ def format_of(head: bytes) -> str | None:
     return None
 
 
-def decode_picture(data: bytes | memoryview | NDArray[np.uint8]) -> Picture:
+def jpeg_bytes(data: NDArray[np.uint8]) -> int:
+    """Bytes of the pixels that ``decode_picture`` can put into a place that it is given; 0 where it can not."""
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return 0
+    return int(height * width * (1 if space == "Gray" else 3))
+
+
+def decode_picture(data: bytes | memoryview | NDArray[np.uint8], place: NDArray[np.uint8] | None = None) -> Picture:
     """Decode a whole file.  Pillow may warn, of broken Exif blocks for example.
+
+    Parameters
+    ----------
+    place
+        ``(jpeg_bytes,)`` uint8 or longer, where the pixels of a plain JPEG are put.
 
     Raises
     ------
@@ -125,7 +139,7 @@ def decode_picture(data: bytes | memoryview | NDArray[np.uint8]) -> Picture:
     """
     view = data.data if isinstance(data, np.ndarray) else memoryview(data)
     words: list[str] = []
-    found = _decode_plain_jpeg(view) if bytes(view[:3]) == _JPEG else None
+    found = _decode_plain_jpeg(view, place) if bytes(view[:3]) == _JPEG else None
     if found is not None:
         pixels, orientation = found
     else:
@@ -194,7 +208,7 @@ def _judged() -> Iterator[None]:
         raise PictureDamaged(f"it is damaged ({error})") from error
 
 
-def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], int] | None:
+def _decode_plain_jpeg(data: memoryview, place: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], int] | None:
     """Pixels and orientation of a JPEG in grey or YCbCr; None for others, and where anything is odd."""
     exif = _exif_of_jpeg(data)
     if exif is None:
@@ -204,7 +218,8 @@ def _decode_plain_jpeg(data: memoryview) -> tuple[NDArray[np.uint8], int] | None
         if space not in ("Gray", "YCbCr"):
             return None
         _check_size(width, height)
-        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+        fits = place is not None and place.size >= height * width * (1 if space == "Gray" else 3)
+        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB", buffer=place if fits else None)
     except PictureDamaged:
         raise
     except ValueError:

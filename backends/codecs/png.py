@@ -44,7 +44,7 @@ Kind = TypeVar("Kind")
 PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
 _UP = 2
-LONG_ROW_BYTES = 4_096
+LONG_ROW_BYTES = 192
 """From here on, adding row by row is faster than numpy's cumulative sum."""
 _MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
 """Modes of Pillow, and those to which they convert without loss."""

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 from PIL import Image
 
+from backends.codecs.pictures import decode_picture
 from backends.codecs.png_format import MAX_PIXELS, head_of
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, offsets_of
@@ -198,6 +199,18 @@ def test_raw_pixels_that_do_not_fit_their_shape_are_refused(shapes: list[list[in
 def test_source_encodes_nothing() -> None:
     with pytest.raises(UsageError, match="passes files through; there is nothing to encode"):
         make_codec("source").encode(make_images(1))
+
+
+@pytest.mark.parametrize("most", [1 << 30, 0])
+def test_jpegs_of_mixed_size_are_what_each_is_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("backends.codecs.source.MAX_SPACE_BYTES", most)
+    images = make_images(12, mixed=True)
+    files = [encoded(pixels, form) for pixels, form in zip(images.pixels, ["JPEG", "PNG", "JPEG"] * 4, strict=True)]
+    records = Records(
+        np.frombuffer(b"".join(files), np.uint8), offsets_of([len(file) for file in files]), images.labels
+    )
+    found = make_codec("source").decode(records, Layout(12, "source", None))
+    assert_same(found, Images([decode_picture(file).pixels for file in files], images.labels))
 
 
 def test_source_decodes_each_file_by_its_own_format() -> None:

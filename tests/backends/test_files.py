@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from backends.plain import read_all
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from backends.testing.processes import in_child
 from tests.backends.encoded import encoded
 
 if TYPE_CHECKING:
@@ -157,6 +159,23 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(path: Path) -> None:
     (path / "000/000007.raw").chmod(0)
     with make_backend("files").open(path) as reader, pytest.raises(NotAllowed, match=r"000/000007\.raw"):
         reader.read(slice(None))
+
+
+def read_as_nobody(path: Path) -> Images:
+    os.setuid(65_534)
+    with make_backend("files").open(path) as reader:
+        return read(reader)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_owns_none_of_the_files_reads_them() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        store(make_backend("files"), Path(folder) / "container", IMAGES, layout_of(IMAGES, "raw"))
+        code, found = in_child("fork", read_as_nobody, Path(folder) / "container")
+    assert code == 0
+    assert_same(found, IMAGES)
 
 
 def npy(array: NDArray[np.generic]) -> bytes:
