@@ -112,9 +112,17 @@ class RunState:
         """The last trial of each cell that did not end well."""
         return {one.cell: one for one in self.measurements if one.outcome != "ok"}
 
+    @property
+    def block(self) -> tuple[int, int] | None:
+        """Count and repeat of the last trial that ended."""
+        return (self.measurements[-1].count, self.measurements[-1].repeat) if self.measurements else None
+
     @cached_property
     def verdict(self) -> Verdict | None:
-        """What the figures say; None before the dataset is known.  Without winners until every block is in."""
+        """What the figures say; None before the dataset is known.  Without winners until every block is in.
+
+        Working it out takes up to 40 ms, so that a run that goes on has one for each block, from those that ended.
+        """
         if self.dataset is None:
             return None
         images, seconds = self.source or (0, None)
@@ -122,7 +130,7 @@ class RunState:
         return decide(
             self.plan,
             self.dataset,
-            self.measurements,
+            [one for one in self.measurements if not self.alive or (one.count, one.repeat) != self.block],
             complete=self.phase == "finished",
             source_seconds=seconds or None,
             source_images=images,
@@ -143,7 +151,7 @@ class RunState:
         return min((ended[cell] for cell in cells_of(self.plan)), default=0)
 
 
-_DERIVED = ("figures", "failures")
+_DERIVED = ("figures", "failures", "warnings")
 """What is computed of the measurements, once for as long as they are the same."""
 
 
@@ -151,9 +159,10 @@ def fold(state: RunState, event: events.Event) -> RunState:
     """The state after ``event``.  An event that says nothing new only moves ``now``."""
     change = _CHANGES.get(type(event))
     after = replace(state, now=event.time, **(change(state, event) if change else {}))
-    if after.measurements is state.measurements:
-        kept = (*_DERIVED, "verdict", "warnings") if after.phase == state.phase else _DERIVED
-        after.__dict__.update({name: state.__dict__[name] for name in kept if name in state.__dict__})
+    kept = _DERIVED if after.measurements is state.measurements and after.phase == state.phase else ()
+    if after.phase == state.phase and (kept or (after.alive and after.block == state.block)):
+        kept = (*kept, "verdict")
+    after.__dict__.update({name: state.__dict__[name] for name in kept if name in state.__dict__})
     return after
 
 

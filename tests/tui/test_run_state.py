@@ -168,6 +168,14 @@ def test_a_verdict_is_worked_out_once_for_the_same_figures() -> None:
     assert fold(state, events.RunFinished(state.now, "cancelled", 1.0)).verdict != verdict
 
 
+def test_while_a_run_goes_on_the_verdict_rests_on_the_blocks_that_ended() -> None:
+    early, later = after(events.TrialFinished, 38), after(events.TrialFinished, 39)
+    assert early.block == later.block == (1000, 1)
+    assert early.verdict == later.verdict
+    assert early.verdict is not None
+    assert {one.count for one in early.verdict.rankings if one.use == "store"} == {10}
+
+
 def test_a_saved_result_tells_the_figures_and_the_verdict_that_were_saved(tmp_path: Path) -> None:
     state, file = done(EVERYTHING), tmp_path / "result.json"
     result = collect(run_events(EVERYTHING))

@@ -25,7 +25,7 @@ class VerdictPanel(VerticalScroll, can_focus=True):
         yield Static()
 
     def watch_run(self, old: RunState | None, new: RunState | None) -> None:
-        same = old is not None and new is not None and old.measurements is new.measurements and old.phase == new.phase
+        same = old is not None and new is not None and old.block == new.block and old.phase == new.phase
         if not same:
             self._show()
 
@@ -38,6 +38,6 @@ class VerdictPanel(VerticalScroll, can_focus=True):
     def _show(self) -> None:
         run = self.run
         if self.is_mounted:
-            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.series, self.size.width)))
+            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.series, self.size.width - 2)))
         if run is not None:
             self.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
