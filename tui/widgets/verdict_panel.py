@@ -38,6 +38,6 @@ class VerdictPanel(VerticalScroll, can_focus=True):
     def _show(self) -> None:
         run = self.run
         if self.is_mounted:
-            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.series, self.size.width - 2)))
+            self.query_one(Static).update(Content("\n").join(verdict_rows(run, self.series, self.size.width - 1)))
         if run is not None:
             self.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
