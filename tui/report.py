@@ -8,6 +8,7 @@ from backends import units
 from backends.bench.configuration import is_lossless
 from backends.bench.measurement import COLD, ONE_IMAGE
 from backends.bench.schedule import aspects, configurations
+from backends.bench.sentences import limits_sentence
 from backends.bench.verdict import multiple_of_limit
 from tui.text import safe_text
 
@@ -70,10 +71,10 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
 
 def result_text(result: Result) -> str:
     """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
-    from tui.reports.contents import doubts, verdict_of
+    from tui.reports.contents import doubts
 
     tables = [_aspect(aspect, result.plan, result.figures) for aspect in aspects(result.plan)]
-    verdict = ["Verdict", *(f"  {safe_text(sentence, limit=1000)}" for sentence in verdict_of(result).sentences)]
+    verdict = ["Verdict", *(f"  {safe_text(sentence, limit=1000)}" for sentence in result.verdict.sentences)]
     notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
     return "\n\n".join([*tables, "\n".join(verdict), "\n".join(notes)])
 
@@ -126,6 +127,8 @@ def _footnotes(result: Result) -> list[str]:
         f"{_place(result.environment)}; reading and decoding the source took "
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",
     ]
+    if limits := limits_sentence(result.figures):
+        lines.append(limits)
     if result.outcome == "cancelled":
         lines.append("The run was stopped; what had finished is above.")
     if result.message:

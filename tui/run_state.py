@@ -134,8 +134,8 @@ class RunState:
             complete=self.phase == "finished",
             source_seconds=seconds or None,
             source_images=images,
-            free_bytes=here.mounts[0].free_bytes if here and here.mounts else None,
-            memory_bytes=min(here.memory_bytes, here.memory_limit or here.memory_bytes) if here else None,
+            free_bytes=here.free_bytes if here else None,
+            memory_bytes=here.usable_memory if here else None,
         )
 
     @cached_property

@@ -37,6 +37,16 @@ class Environment:
     load: float | None = None
     cpu_quota: float | None = None
 
+    @property
+    def usable_memory(self) -> int:
+        """Bytes of memory that the cgroup leaves of the machine's."""
+        return min(self.memory_bytes, self.memory_limit or self.memory_bytes)
+
+    @property
+    def free_bytes(self) -> int | None:
+        """What was free where the run writes first."""
+        return self.mounts[0].free_bytes if self.mounts else None
+
 
 def describe_environment(folders: tuple[Path, ...]) -> Environment:
     """The environment of a run that writes in ``folders``."""

@@ -102,7 +102,8 @@ class Measurement:
         Bytes: the high-water mark of resident memory, and the largest anonymous (not file-backed) memory
         seen at a batch's end; None where the system does not tell.
     bytes_read, bytes_written
-        What the timed phases really moved from and to the device, of all loops; None where the system does not tell.
+        What the timed phases of the first execution moved from and to the device; None where the system does not
+        tell.
     resident
         Share of the artefact's bytes that the page cache held before a read; None for stores and where it is unknown.
     bytes_apparent, bytes_allocated, files

@@ -14,15 +14,14 @@ from backends.bench.source import digests_of, record_digests
 from backends.bench.stopwatch import UNTIMED, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from backends.base import Codec, Reader
-    from backends.bench.execution import Execution
+    from backends.bench.execution import Execution, Pixels
 
-    Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
     Room = NDArray[np.uint8] | list[NDArray[np.uint8]]
 
 
@@ -63,7 +62,7 @@ def read(execution: Execution) -> None:
         for start, stop in ranges:
             images = _read_batch(execution, reader, codec, slice(start, stop), pixels[: stop - start])
             execution.progress(stop)
-            execution.compare(digests_of(images), expected[start:stop], np.arange(start, stop) + first)
+            execution.compare_pixels(images, expected[start:stop], np.arange(start, stop) + first)
     execution.memory.settle()
 
 
@@ -77,7 +76,7 @@ def shuffled(execution: Execution) -> None:
             images = _gather(execution, shards, codec, rows, pixels[: len(rows)])
             done += len(rows)
             execution.progress(done)
-            execution.compare(digests_of(images), expected[rows], rows)
+            execution.compare_pixels(images, expected[rows], rows)
     execution.memory.settle()
 
 

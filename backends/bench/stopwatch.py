@@ -29,11 +29,14 @@ class Stopwatch:
     bytes_read, bytes_written
         What this process had fetched from the device and made to be written to it, ``sync`` left out; None where
         the system does not tell.
+    light
+        Whether bytes are not looked at any more: looking takes as long as storing one image.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
+        self.light = False
         self.bytes_read: int | None = None
         self.bytes_written: int | None = None
 
@@ -47,7 +50,7 @@ class Stopwatch:
         """Count what the block takes towards ``name``.  Garbage is not collected meanwhile."""
         collecting = gc.isenabled()
         gc.disable()
-        before = _moved()
+        before = None if self.light else _moved()
         cpu = time.process_time()
         start = time.perf_counter()
         try:
@@ -57,7 +60,7 @@ class Stopwatch:
             used = time.process_time() - cpu
             self.seconds[name] = self.seconds.get(name, 0.0) + took
             self.cpu_seconds[name] = self.cpu_seconds.get(name, 0.0) + used
-            after = _moved()
+            after = _moved() if before is not None else None
             if before is not None and after is not None and name != UNTIMED:
                 self.bytes_read = (self.bytes_read or 0) + after[0] - before[0]
                 self.bytes_written = (self.bytes_written or 0) + after[1] - before[1]

@@ -197,10 +197,12 @@ def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -
         return 0
     stores, loops = task.trial.reads is None, 0
     most = min(MOST_LOOPS, task.loop_bytes // max(1, bytes_each)) if stores else MOST_LOOPS
+    execution = replace(execution, again=True)
+    execution.watch.light = True
     while execution.watch.total < LEAST_SECONDS and loops < most:
         if stores:
             task.loops.mkdir(exist_ok=True)
-            execution = replace(execution, artefact=task.loops / f"{loops:03d}", again=True)
+            execution = replace(execution, artefact=task.loops / f"{loops:03d}")
         perform(execution)
         loops += 1
     return loops

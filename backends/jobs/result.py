@@ -14,6 +14,7 @@ from backends.bench.environment import Environment
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
 from backends.bench.summary import Figure, summarise
+from backends.bench.verdict import Verdict, decide
 from backends.datasets.facts import DatasetFacts
 from backends.errors import NotAllowed
 from backends.jobs import events
@@ -59,6 +60,20 @@ class Result:
     @property
     def figures(self) -> tuple[Figure, ...]:
         return summarise(self.measurements)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the run decides, and what it predicts."""
+        return decide(
+            self.plan,
+            self.dataset,
+            self.measurements,
+            complete=self.outcome == "finished",
+            source_seconds=self.staging_seconds or None,
+            source_images=min(max(self.plan.sizes), self.dataset.count),
+            free_bytes=self.environment.free_bytes,
+            memory_bytes=self.environment.usable_memory,
+        )
 
     @property
     def failures(self) -> tuple[Measurement, ...]:
@@ -128,6 +143,7 @@ def to_json(result: Result) -> str:
         "plan": asdict(result.plan),
         "trials": [asdict(one) for one in result.measurements if one.shown],
         "summary": [asdict(figure) for figure in result.figures],
+        "verdict": asdict(result.verdict),
     }
     return json.dumps(found, indent=1) + "\n"
 

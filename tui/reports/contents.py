@@ -10,7 +10,7 @@ from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, OURS, PLAIN, aspect_of
 from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
-from backends.bench.verdict import decide
+from backends.bench.sentences import limits_sentence
 from backends.bench.warnings import warnings_of
 from tui.draft import command_line
 from tui.reports.article import article_sections
@@ -38,7 +38,7 @@ _OUTCOMES = {
 
 def make_report(result: Result) -> Report:
     """Everything that there is to say; sections without anything to show are left out."""
-    verdict, names = verdict_of(result), names_of(result)
+    verdict, names = result.verdict, names_of(result)
     places = " and ".join(f"{one.point} ({one.filesystem})" for one in result.environment.mounts)
     facts = result.dataset
     lead = (
@@ -59,21 +59,6 @@ def make_report(result: Result) -> Report:
         Section("To repeat it", (Code(command_line(result.plan)),)),
     ]
     return Report(f"How to keep {dataset_name(facts)}", lead, tuple(one for one in sections if _says(one)))
-
-
-def verdict_of(result: Result) -> Verdict:
-    """What the run decides."""
-    environment, mounts = result.environment, result.environment.mounts
-    return decide(
-        result.plan,
-        result.dataset,
-        result.measurements,
-        complete=result.outcome == "finished",
-        source_seconds=result.staging_seconds or None,
-        source_images=min(max(result.plan.sizes), result.dataset.count),
-        free_bytes=mounts[0].free_bytes if mounts else None,
-        memory_bytes=min(environment.memory_bytes, environment.memory_limit or environment.memory_bytes),
-    )
 
 
 def _says(section: Section) -> bool:
@@ -255,6 +240,7 @@ def _facts(result: Result, places: str) -> Table:
                     f"{units.seconds(result.staging_seconds)} and is in no figure."),
         ("filesystem", "; ".join(mounts) or places),
         ("machine", f"{machine.cpu}, {machine.cores} cores, {units.size(machine.memory_bytes)}, {machine.system}"),
+        *((("limits", limits),) if (limits := limits_sentence(result.figures)) else ()),
         ("software", f"Python {machine.python}, " + ", ".join(f"{k} {v}" for k, v in machine.libraries.items())),
         ("took", units.seconds(result.seconds)),
     )  # fmt: skip
