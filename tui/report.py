@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from backends.bench.environment import Environment
-    from backends.bench.plan import Plan
     from backends.bench.summary import Figure
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.result import Result
@@ -73,15 +72,17 @@ def result_text(result: Result) -> str:
     """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
     from tui.reports.contents import doubts
 
-    tables = [_aspect(aspect, result.plan, result.figures) for aspect in aspects(result.plan)]
-    verdict = ["Verdict", *(f"  {safe_text(sentence, limit=1000)}" for sentence in result.verdict.sentences)]
+    tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
+    said = [f"  {safe_text(sentence, limit=1000)}" for sentence in result.verdict.sentences]
     notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
-    return "\n\n".join([*tables, "\n".join(verdict), "\n".join(notes)])
+    return "\n\n".join([*tables, *(["\n".join(("Verdict", *said))] if said else []), "\n".join(notes)])
 
 
-def _aspect(aspect: str, plan: Plan, figures: Sequence[Figure]) -> str:
+def _aspect(aspect: str, result: Result) -> str:
     """One row a configuration; the store's has what is durable and on disk, all what the machine would allow."""
+    plan, figures = result.plan, result.figures
     cells = {(one.configuration, one.count): one for one in figures if one.aspect == aspect}
+    missing = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
     sizes = (1,) if aspect.split()[0] in ONE_IMAGE else plan.sizes
     extras = _EXTRAS if aspect == "store" else {}
     if plan.limits:
@@ -91,11 +92,15 @@ def _aspect(aspect: str, plan: Plan, figures: Sequence[Figure]) -> str:
         if not any((name, size) in cells for size in sizes):
             continue
         found = [cells.get((name, size)) for size in sizes]
+        texts = [
+            units.seconds(one.seconds) if one and one.repeats else missing.get((name, size), "·")
+            for size, one in zip(sizes, found, strict=True)
+        ]
         last = next((figure for figure in reversed(found) if figure is not None and figure.repeats), None)
         rows.append(
             (
                 safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
-                *("·" if one is None else units.seconds(one.seconds) if one.repeats else "failed" for one in found),
+                *texts,
                 *(write(last) if last else "·" for write in extras.values()),
             )
         )
@@ -119,7 +124,7 @@ def _footnotes(result: Result) -> list[str]:
     verified = sum(one.verified for one in shown)
     repeats = max((figure.repeats for figure in result.figures), default=0)
     most = "" if result.outcome == "finished" else "at most "
-    statistic = "one measurement" if repeats <= 1 else f"median of {most}{repeats}"
+    statistic = ("nothing measured", "one measurement")[repeats] if repeats <= 1 else f"median of {most}{repeats}"
     caches = "files in the page cache (warm)" + (", or dropped from it (cold)" if COLD in result.plan.caches else "")
     lines = [
         f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; {statistic}, {caches}, not synced; "
@@ -127,6 +132,8 @@ def _footnotes(result: Result) -> list[str]:
         f"{_place(result.environment)}; reading and decoding the source took "
         f"{units.seconds(result.staging_seconds)}, which is in no figure.",
     ]
+    if not verified and (cheapest := min((one.predicted_seconds or 0.0 for one in result.failures), default=0.0)):
+        lines.append(f"Nothing fits into the budget: the shortest trial would take {units.spoken(cheapest)}.")
     if limits := limits_sentence(result.figures):
         lines.append(limits)
     if result.outcome == "cancelled":

@@ -30,7 +30,7 @@ _PILLOW_RATE = 15e6
 _FASTEST = 4e9
 """Bytes a second that no store exceeds."""
 
-LOOP_BYTES = 1 << 25
+LOOP_BYTES = 1 << 24
 LOOP_SHARE = 0.02
 """Of what is free, for all stores of a run that are looped."""
 

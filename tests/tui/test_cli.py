@@ -83,6 +83,19 @@ def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, st
         (("sample", "--repeats", "0"), "0 repeats are not possible", 2),
         (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
         (("sample", "--split", "dev"), "dev", 2),
+        (("sample", "--budget", "0s"), "a budget of 0s is none", 2),
+        (("sample", "--budget", "soon"), "'soon' is not a time", 2),
+        (("sample", "--predict", "0"), "0 is no number of images", 2),
+        (("sample", "--weights", "speed=1"), "'speed=1' is not a weight", 2),
+        (("sample", "--weights", "disk=0"), "no weight is above 0", 2),
+        (("sample", "--batch", "none"), "'none' is not a number of images", 2),
+        (("sample", "--cache", "hot"), "there is no cache state 'hot'", 2),
+        (("sample", "--cache", "cold", "--operations", "store"), "no operation reads", 2),
+        (("sample", "--cache", "cold", "--in-thread"), "cold reads need a process of their own", 2),
+        (("sample", "--workers", "2", "--in-thread"), "workers are processes", 2),
+        (("sample", "--workers", "0"), "'0' is not a number of workers", 2),
+        (("sample", "--memory", "much"), "'much' is not an amount of memory", 2),
+        (("sample", "lmdb+source", "--preset", "article"), "not files to pass through", 2),
         (("/not/there",), "/not/there", 1),
         (("sample", "--json", "/not/there/out.json"), "there is no folder /not/there", 1),
         (("sample", "--sizes", "1000000000000"), "free", 1),
@@ -99,6 +112,37 @@ def test_bad_input_is_one_sentence_an_exit_code_and_nothing_left(
     assert "Traceback" not in found.stderr
     assert found.stdout == ""
     assert list(work.iterdir()) == []
+
+
+def test_what_a_budget_leaves_out_is_listed_with_its_predicted_time(environment: dict[str, str], work: Path) -> None:
+    words = ("sample", "files", "--sizes", "100,100000", "--repeats", "1", "--operations", "store", "--budget", "6s")
+    found = bench(environment, work, *words, "--json", "-")
+    assert found.returncode == 0, found.stderr
+    trials = {trial["count"]: trial for trial in json.loads(found.stdout)["trials"]}
+    assert trials[100]["outcome"] == "ok"
+    assert trials[100_000]["outcome"] == "skipped"
+    assert trials[100_000]["predicted_seconds"] > 4
+    assert "of the budget were left" in trials[100_000]["message"]
+
+
+def test_a_budget_that_nothing_fits_into_is_said(environment: dict[str, str], work: Path) -> None:
+    found = bench(environment, work, "sample", "lmdb", "--budget", "0.001s")
+    assert found.returncode == 1
+    assert "Nothing fits into the budget: the shortest trial would take" in found.stdout
+    assert list(work.iterdir()) == []
+
+
+def test_limits_cold_reads_and_the_article_are_measured_beside(environment: dict[str, str], work: Path) -> None:
+    words = ("--operations", "store,read", "--cache", "warm,cold", "--limits", "--sizes", "20", "--repeats", "1")
+    found = bench(environment, work, "sample", "hdf5", "article-hdf5", *words, "--json", "-")
+    assert found.returncode == 0, found.stderr
+    result = json.loads(found.stdout)
+    cells = {(one["configuration"], one["operation"], one["cache"], one["reader"]) for one in result["summary"]}
+    assert {("limit+raw", "read", "cold", "ours"), ("limit+raw", "copy", "warm", "ours")} <= cells
+    assert {("article-hdf5+raw", "store", "warm", "ours"), ("hdf5+raw", "read", "cold", "plain")} <= cells
+    ranked = {one["configuration"] for each in result["verdict"]["rankings"] for one in each["ranks"]}
+    assert ranked == {"hdf5+raw"}
+    assert result["conditions"]["load_after"] is not None
 
 
 def test_a_work_dir_that_is_a_file_is_refused(environment: dict[str, str], work: Path) -> None:
