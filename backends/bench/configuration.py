@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from backends.errors import UsageError
 from backends.options import Options, format_options, parse_options
-from backends.registry import backend_entry, codec_entry, make_backend, make_codec
+from backends.registry import LIMIT, backend_entry, codec_entry
 
 if TYPE_CHECKING:
-    from backends.base import Backend, Codec
     from backends.datasets.facts import DatasetFacts
     from backends.registry import BackendEntry
 
@@ -57,6 +56,8 @@ class Configuration:
         entry = backend_entry(backend)
         codec, _, codec_options = right.partition(":")
         codec = codec or _default_codec(entry, facts)
+        if entry.reference:
+            _check_reference(text, entry.name, codec, facts)
         if codec == SOURCE and facts is not None and facts.source_bytes is None:
             raise UsageError(f"{text!r}: {facts.kind} keeps arrays, not files to pass through: choose raw or png.")
         if facts is not None and facts.image_shape is not None:
@@ -79,10 +80,6 @@ class Configuration:
     def __str__(self) -> str:
         return self.method + (f"@{self.folder}" if self.folder else "")
 
-    def make(self) -> tuple[Backend, Codec]:
-        """The backend and the codec, ready for use.  Raises BackendUnavailable."""
-        return make_backend(self.backend, self.backend_options), make_codec(self.codec, self.codec_options)
-
 
 def is_lossless(configuration: str) -> bool:
     """Whether what is read is what was stored, bit for bit."""
@@ -92,6 +89,14 @@ def is_lossless(configuration: str) -> bool:
 def is_reference(configuration: str) -> bool:
     """Whether it is measured to compare with, such as bare bytes, and is no candidate itself."""
     return backend_entry(Configuration.parse(configuration).backend).reference
+
+
+def _check_reference(text: str, name: str, codec: str, facts: DatasetFacts | None) -> None:
+    """The limit moves bare bytes, the article's code keeps pixels of one size."""
+    if name != LIMIT and facts is not None and facts.image_shape is None:
+        raise UsageError(f"{text!r} keeps images of one size only, as the article's code does.")
+    if codec != "raw" and (name, codec) != (LIMIT, SOURCE):
+        raise UsageError(f"{text!r} is there to compare with, and keeps bare pixels: leave out the codec.")
 
 
 def _default_codec(entry: BackendEntry, facts: DatasetFacts | None) -> str:

@@ -193,15 +193,12 @@ def _execute(run: _Run) -> None:
             folder, name = waiting.pop()
             folder.remove(name)
         block = list(group)
-        skipped = run.pace.unaffordable(block)
+        unaffordable = run.pace.unaffordable(block)
         for trial in block:
             if run.cancelled():
                 raise Cancelled
-            if trial.reader == PLAIN and not _has_plain(trial, run.source):
-                emit(events.TrialSkipped(time.time(), blank(replace(trial, shown=False), "skipped", NO_PLAIN)))
-                continue
-            if trial.index in skipped:
-                emit(events.TrialSkipped(time.time(), _too_long(trial, skipped[trial.index], run.pace)))
+            if skipped := _skipped(run, trial, unaffordable, failed):
+                emit(events.TrialSkipped(time.time(), skipped))
                 continue
             folder = run.folders[run.places.by_configuration[trial.configuration]]
             artefact = folder.root / _artefact(trial)
@@ -209,10 +206,6 @@ def _execute(run: _Run) -> None:
                 trial, run.source, artefact, counter, plan.batch, plan.seed, run.places.loop_bytes, plan.workers
             )
             waiting += [(folder, folder.claim(path.name).name) for path in task.made]
-            if trial.reads in failed:
-                why = f"its store failed: {failed[trial.reads].message}"
-                emit(events.TrialSkipped(time.time(), blank(trial, "skipped", why)))
-                continue
             begin = time.monotonic()
             emit(events.TrialStarted(time.time(), trial))
             found = run_task(task, _poll(trial, emit, run.cancelled))
@@ -224,14 +217,21 @@ def _execute(run: _Run) -> None:
                 emit(events.TrialFailed(time.time(), found))
 
 
-def _has_plain(trial: Trial, source: Source) -> bool:
+def _skipped(
+    run: _Run, trial: Trial, unaffordable: dict[int, float], failed: dict[int, Measurement]
+) -> Measurement | None:
+    """What to say of a trial that is not tried; None for all others."""
     one = Configuration.parse(trial.configuration)
-    return has_plain(one.backend, one.codec, mixed=source.image_shape is None)
-
-
-def _too_long(trial: Trial, seconds: float, pace: Pace) -> Measurement:
-    why = f"it would take about {seconds:,.1f} s, and {pace.left() or 0:,.1f} s of the budget were left."
-    return blank(trial, "skipped", why, seconds)
+    mixed = run.source.image_shape is None
+    if trial.reader == PLAIN and not has_plain(one.backend, one.codec, mixed):
+        return blank(replace(trial, shown=False), "skipped", NO_PLAIN)
+    if trial.index in unaffordable:
+        seconds, left = unaffordable[trial.index], run.pace.left() or 0.0
+        why = f"it would take about {seconds:,.1f} s, and {left:,.1f} s of the budget were left."
+        return blank(trial, "skipped", why, seconds)
+    if trial.reads in failed:
+        return blank(trial, "skipped", f"its store failed: {failed[trial.reads].message}")
+    return None
 
 
 def _artefact(trial: Trial) -> str:

@@ -61,6 +61,14 @@ def test_a_codec_that_does_not_keep_the_channels_is_one_sentence() -> None:
         Configuration.parse("tar+jpeg", replace(facts, image_shape=(8, 8, 4)))
 
 
+def test_references_keep_bare_pixels_of_one_size() -> None:
+    facts = replace(open_dataset("sample").facts(), image_shape=None, source_bytes=10**6)
+    assert str(Configuration.parse("limit", facts)) == "limit+source"
+    for text, sentence in (("article-png", "images of one size only"), ("limit+png", "leave out the codec")):
+        with pytest.raises(UsageError, match=sentence):
+            Configuration.parse(text, facts)
+
+
 @pytest.mark.parametrize(
     ("plan", "sentence"),
     [
