@@ -11,6 +11,7 @@ from backends.bench.measurement import COLD, ONE_IMAGE, OURS, PLAIN, aspect_of
 from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
 from backends.bench.sentences import limits_sentence
+from backends.bench.verdict import multiple_of_limit
 from backends.bench.warnings import warnings_of
 from tui.draft import command_line
 from tui.reports.article import article_sections
@@ -103,7 +104,10 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
     head = ("median\n95 % interval", *(f"{count:,}" for count in counts))
     missing = {one.cell: one for one in result.failures if one.shown}
     rows: tuple[Row, ...] = tuple(
-        (names[name], *(_cell(cells.get((name, count)), missing.get((name, aspect, count))) for count in counts))
+        (
+            names[name],
+            *(_cell(cells.get((name, count)), missing.get((name, aspect, count)), result) for count in counts),
+        )
         for name in shown
     )
     blocks: list[Table | Chart] = [Table(head, rows)]
@@ -128,11 +132,14 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
     return Section(aspect.capitalize(), tuple(blocks))
 
 
-def _cell(figure: Figure | None, missing: Measurement | None) -> str:
+def _cell(figure: Figure | None, missing: Measurement | None, result: Result) -> str:
     if figure is None or not figure.repeats:
         about = missing.predicted_seconds if missing else None
         return (missing.outcome if missing else "·") + (f"\nabout {units.about(about)}" if about else "")
-    return units.seconds(figure.seconds) + _around(figure.interval, units.seconds)
+    multiple = multiple_of_limit(figure, result.figures) if result.plan.limits else None
+    limit = f"{units.ratio(multiple)} the limit" if multiple else ""
+    around = _around(figure.interval, units.seconds)
+    return units.seconds(figure.seconds) + around + (", " if around and limit else "\n" if limit else "") + limit
 
 
 def _disk(result: Result, names: Names) -> Section:
