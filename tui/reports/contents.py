@@ -103,10 +103,11 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
         return Section(aspect, ())
     head = ("median\n95 % interval", *(f"{count:,}" for count in counts))
     missing = {one.cell: one for one in result.failures if one.shown}
+    limits = [one for one in cells.values() if is_reference(one.configuration)]
     rows: tuple[Row, ...] = tuple(
         (
             names[name],
-            *(_cell(cells.get((name, count)), missing.get((name, aspect, count)), result) for count in counts),
+            *(_cell(cells.get((name, count)), missing.get((name, aspect, count)), limits) for count in counts),
         )
         for name in shown
     )
@@ -132,11 +133,11 @@ def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Sect
     return Section(aspect.capitalize(), tuple(blocks))
 
 
-def _cell(figure: Figure | None, missing: Measurement | None, result: Result) -> str:
+def _cell(figure: Figure | None, missing: Measurement | None, limits: list[Figure]) -> str:
     if figure is None or not figure.repeats:
         about = missing.predicted_seconds if missing else None
         return (missing.outcome if missing else "·") + (f"\nabout {units.about(about)}" if about else "")
-    multiple = multiple_of_limit(figure, result.figures) if result.plan.limits else None
+    multiple = multiple_of_limit(figure, limits)
     limit = f"{units.ratio(multiple)} the limit" if multiple else ""
     around = _around(figure.interval, units.seconds)
     return units.seconds(figure.seconds) + around + (", " if around and limit else "\n" if limit else "") + limit
