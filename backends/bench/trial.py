@@ -125,7 +125,7 @@ def execute(task: Task) -> Measurement:
     return replace(
         blank(trial, "ok"),
         seconds=watch.total / loops,
-        seconds_durable=sum(phases.values()),
+        seconds_durable=watch.total / loops + phases.get(UNTIMED, 0.0),
         phases=phases,
         cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != UNTIMED) / loops,
         loops=loops,
