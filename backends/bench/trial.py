@@ -92,24 +92,9 @@ def execute(task: Task) -> Measurement:
         Whatever the backend, the codec or the operating system raises; ContainerDamaged where what is read
         differs from the source.
     """
-    trial = task.trial
-    configuration, perform = Configuration.parse(trial.configuration), _method(trial)
+    trial, perform = task.trial, _method(task.trial)
     with _counter(task.counter) as tick:
-        execution = Execution(
-            trial=trial,
-            source=task.source,
-            configuration=configuration,
-            artefact=task.artefact,
-            watch=Stopwatch(),
-            memory=MemoryWatch(),
-            tick=tick,
-            batch=task.batch,
-            seed=task.seed,
-            start=0,
-            stop=trial.count,
-            decoded=task.decoded,
-            workers=min(task.workers, trial.count) if trial.operation in SHARED and not _is_reference(trial) else 1,
-        )
+        execution = _execution(task, tick)
         _rehearse(execution, task.rehearsal, perform)
         if execution.workers > 1:
             perform = partial(perform_shared, perform=perform)
@@ -120,10 +105,41 @@ def execute(task: Task) -> Measurement:
         perform(execution)
         usage = usage_of(task.artefact)
         loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, perform, usage.bytes_allocated))
+    return replace(
+        _measured(execution, loops),
+        resident=resident,
+        bytes_apparent=usage.bytes_apparent,
+        bytes_allocated=usage.bytes_allocated,
+        files=usage.files,
+    )
+
+
+def _execution(task: Task, tick: Callable[[int, int], None]) -> Execution:
+    trial = task.trial
+    shared = trial.operation in SHARED and not _is_reference(trial)
+    return Execution(
+        trial=trial,
+        source=task.source,
+        configuration=Configuration.parse(trial.configuration),
+        artefact=task.artefact,
+        watch=Stopwatch(),
+        memory=MemoryWatch(),
+        tick=tick,
+        batch=task.batch,
+        seed=task.seed,
+        start=0,
+        stop=trial.count,
+        decoded=task.decoded,
+        workers=min(task.workers, trial.count) if shared else 1,
+    )
+
+
+def _measured(execution: Execution, loops: int) -> Measurement:
+    """What the clock and the memory say of one execution out of so many."""
     watch, memory = execution.watch, execution.memory
     phases = {phase: took / loops for phase, took in watch.seconds.items()}
     return replace(
-        blank(trial, "ok"),
+        blank(execution.trial, "ok"),
         seconds=watch.total / loops,
         seconds_durable=watch.total / loops + phases.get(UNTIMED, 0.0),
         phases=phases,
@@ -133,10 +149,6 @@ def execute(task: Task) -> Measurement:
         peak_anonymous=memory.peak_anonymous,
         bytes_read=watch.bytes_read,
         bytes_written=watch.bytes_written,
-        resident=resident,
-        bytes_apparent=usage.bytes_apparent,
-        bytes_allocated=usage.bytes_allocated,
-        files=usage.files,
         verified=not execution.remarks,
         message=" ".join(execution.remarks),
     )
