@@ -73,12 +73,12 @@ class Columns:
         first, last = self.filled, self.filled + len(records)
         if last > self._layout.count:
             raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
-        size, sizes = self._layout.record_bytes, np.diff(records.offsets)
-        if size is not None and (sizes != size).any():
+        size, ends = self._layout.record_bytes, records.offsets
+        if size is not None and (ends[1:] - ends[:-1] != size).any():
             raise ValueError(f"each record of this container has {size:,} bytes; a batch has records of other sizes.")
-        if self._most is not None and sizes.max(initial=0) > self._most:
+        if self._most is not None and ends[-1] - ends[0] > self._most and (largest := np.diff(ends).max()) > self._most:
             raise UsageError(
-                f"a record of {sizes.max():,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
+                f"a record of {largest:,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
             )
         self.labels[first:last] = records.labels
         if self.shapes is not None:
