@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _COLUMN_BYTES = 12
 """Bytes an image of the widest column, its shape."""
-JOINED_BYTES = 1 << 18
-"""So much is joined at once: in less time than value by value, and within a processor's cache."""
 
 
 def carries_shapes(layout: Layout) -> bool:
@@ -135,18 +132,13 @@ def join_records(
         return data, offsets_of([len(value) for value in found])
     into = row_buffer(layout, len(rows), out)
     size, flat = into.shape[1], into.reshape(-1)
-    values, filled = iter(values), 0
-    while some := list(islice(values, max(1, JOINED_BYTES // size))):
+    view, filled = flat.data, 0
+    for start, value in zip(range(0, len(flat), size), values, strict=False):
         try:
-            joined = b"".join(some)
-        except TypeError:
-            joined = b""
-        if len(joined) != size * len(some) or set(map(len, some)) != {size}:
-            right = [isinstance(value, bytes | memoryview) and len(value) == size for value in some]
-            filled += right.index(False) * size
+            view[start : start + size] = value
+        except (TypeError, ValueError):
             break
-        flat[filled : filled + len(joined)] = np.frombuffer(joined, np.uint8)
-        filled += len(joined)
+        filled = start + size
     if filled < len(flat):
         row = rows[filled // size]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")

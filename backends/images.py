@@ -117,5 +117,5 @@ class Layout:
             count=int(found["count"]),
             codec=str(found["codec"]),
             image_shape=None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
-            classes=tuple(str(name) for name in found["classes"]),
+            classes=tuple(map(str, found["classes"])),
         )

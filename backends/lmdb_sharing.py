@@ -72,7 +72,7 @@ def acquire(path: Path) -> Share:
     """
     with _TABLE.lock:
         try:
-            facts = (path / DATA_FILE).lstat()
+            facts = os.lstat(f"{path}/{DATA_FILE}")
         except OSError as error:
             path.stat()
             raise ContainerDamaged(f"{path} has no {DATA_FILE} that can be read ({error.strerror}).") from error
