@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _COLUMN_BYTES = 12
 """Bytes an image of the widest column, its shape."""
-JOINED_BYTES = 1 << 18
-"""So much is joined at once: in less time than value by value, and within a processor's cache."""
 
 
 def carries_shapes(layout: Layout) -> bool:
@@ -73,12 +70,12 @@ class Columns:
         first, last = self.filled, self.filled + len(records)
         if last > self._layout.count:
             raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
-        size, sizes = self._layout.record_bytes, np.diff(records.offsets)
-        if size is not None and (sizes != size).any():
+        size, ends = self._layout.record_bytes, records.offsets
+        if size is not None and (ends[1:] - ends[:-1] != size).any():
             raise ValueError(f"each record of this container has {size:,} bytes; a batch has records of other sizes.")
-        if self._most is not None and sizes.max(initial=0) > self._most:
+        if self._most is not None and ends[-1] - ends[0] > self._most and (largest := np.diff(ends).max()) > self._most:
             raise UsageError(
-                f"a record of {sizes.max():,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
+                f"a record of {largest:,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
             )
         self.labels[first:last] = records.labels
         if self.shapes is not None:
@@ -135,18 +132,13 @@ def join_records(
         return data, offsets_of([len(value) for value in found])
     into = row_buffer(layout, len(rows), out)
     size, flat = into.shape[1], into.reshape(-1)
-    values, filled = iter(values), 0
-    while some := list(islice(values, max(1, JOINED_BYTES // size))):
+    view, filled = flat.data, 0
+    for start, value in zip(range(0, len(flat), size), values, strict=False):
         try:
-            joined = b"".join(some)
-        except TypeError:
-            joined = b""
-        if len(joined) != size * len(some) or set(map(len, some)) != {size}:
-            right = [isinstance(value, bytes | memoryview) and len(value) == size for value in some]
-            filled += right.index(False) * size
+            view[start : start + size] = value
+        except (TypeError, ValueError):
             break
-        flat[filled : filled + len(joined)] = np.frombuffer(joined, np.uint8)
-        filled += len(joined)
+        filled = start + size
     if filled < len(flat):
         row = rows[filled // size]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")

@@ -11,7 +11,7 @@ import re
 import stat
 import weakref
 from contextlib import suppress
-from itertools import chain, pairwise, repeat
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,8 +131,8 @@ class FilesWriter(Writer):
             os.close(previous)
 
     def _write_columns(self) -> None:
-        tables = map(self._table, range(0, self._layout.count, PER_FOLDER))
-        self._write("labels.csv", chain([b"file,label\n"], tables))
+        tables = map(self._table, range(0, max(1, self._layout.count), PER_FOLDER))
+        self._write("labels.csv", tables)
         self._write("labels.npy", [npy_bytes(self._columns.labels)])
         if self._columns.shapes is not None:
             self._write("shapes.npy", [npy_bytes(self._columns.shapes)])
@@ -141,19 +141,19 @@ class FilesWriter(Writer):
             self._write("sizes.npy", [npy_bytes(self._sizes)])
 
     def _table(self, start: int) -> bytes:
-        """The lines of labels.csv for one folder."""
+        """The lines of labels.csv for one folder, below its header for the first."""
         labels = self._columns.labels[start : start + PER_FOLDER].tolist()
         names = (_image_name(index, self._suffix(index)) for index in range(start, start + len(labels)))
-        return "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)).encode()
+        lines = "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True))
+        return lines.encode() if start else f"file,label\n{lines}".encode()
 
     def _write(self, name: str, pieces: Iterable[bytes]) -> None:
         file = os.open(name, _CREATE, 0o666, dir_fd=self._root)
         self._others.append(name)
         try:
-            position = 0
             for piece in pieces:
-                write_at(file, np.frombuffer(piece, np.uint8), position)
-                position += len(piece)
+                while piece:
+                    piece = piece[os.write(file, piece) :]
         finally:
             os.close(file)
 
@@ -173,7 +173,7 @@ class FilesReader(Reader):
         self._likely_bytes = FIRST_READ_BYTES
         self._flags = _UNSEEN
         self.layout, self._suffix = self._open()
-        self._seen = np.zeros(-(-self.layout.count // PER_FOLDER), np.bool_)
+        self._seen: set[int] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FilesReader, (self._path,)
@@ -188,8 +188,7 @@ class FilesReader(Reader):
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         self._reopen()
         into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
-        folders = rows // PER_FOLDER
-        for folder in set(folders[~self._seen[folders]].tolist()):
+        for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
             self._check_folder(folder)
         suffixes, sizes = self._suffixes_and_sizes(rows)
         names = list(map(_image_name, rows.tolist(), suffixes))
@@ -234,7 +233,7 @@ class FilesReader(Reader):
             mode = 0
         if not stat.S_ISDIR(mode):
             raise self._damaged(f"the folder {name} is missing")
-        self._seen[number] = True
+        self._seen.add(number)
 
     def _content(self, name: str, size: int | None = None) -> bytes:
         """All bytes of a regular file, of ``size`` where that is known.

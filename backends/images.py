@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Images:
@@ -67,8 +69,8 @@ def even_offsets(count: int, size: int) -> NDArray[np.int64]:
 def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Offsets of records of these lengths, ``(n + 1,)`` int64."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+    offsets[1:] = lengths
+    return offsets.cumsum(out=offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Layout:
 
     def to_json(self) -> str:
         found = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps(found, separators=(",", ":"))
+        return _JSON.encode(found)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:
@@ -115,5 +117,5 @@ class Layout:
             count=int(found["count"]),
             codec=str(found["codec"]),
             image_shape=None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
-            classes=tuple(str(name) for name in found["classes"]),
+            classes=tuple(map(str, found["classes"])),
         )

@@ -137,8 +137,7 @@ class LMDBReader(Reader):
         return self._labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        rows = np.arange(start, stop)
-        labels = self.labels[rows]
+        rows, labels = np.arange(start, stop), self.labels[start:stop]
         with self._begin() as transaction:
             cursor = transaction.cursor()
             cursor.set_key(_KEY.pack(start))

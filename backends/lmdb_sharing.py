@@ -72,7 +72,7 @@ def acquire(path: Path) -> Share:
     """
     with _TABLE.lock:
         try:
-            facts = (path / DATA_FILE).lstat()
+            facts = os.lstat(f"{path}/{DATA_FILE}")
         except OSError as error:
             path.stat()
             raise ContainerDamaged(f"{path} has no {DATA_FILE} that can be read ({error.strerror}).") from error
@@ -101,7 +101,7 @@ def _open(path: str, size: int) -> Share:
     Opening reads no page but the first two; touching a map beyond its end would kill the process (SIGBUS).
     """
     try:
-        environment = lmdb.open(path, map_size=0, readonly=True, create=False, lock=False)
+        environment = lmdb.open(path, map_size=size, readonly=True, create=False, lock=False)
     except lmdb.Error as error:
         number = getattr(error, "code", 0) or 0
         if number in _NO_MAP:

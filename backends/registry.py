@@ -120,6 +120,7 @@ def backend_entries() -> dict[str, BackendEntry]:
     return found
 
 
+@cache
 def codec_entries() -> dict[str, CodecEntry]:
     """All codecs by name."""
     return {entry.name: entry for entry in _CODECS}
@@ -170,6 +171,7 @@ def make_codec(name: str, options: Options | None = None) -> Codec:
     return cast("Codec", _load(entry.target)(options or entry.options()))
 
 
+@cache
 def _load(target: str) -> type:
     module, _, name = target.partition(":")
     return cast("type", getattr(import_module(module), name))

@@ -20,7 +20,6 @@ from backends.codecs.png_format import (
     AFTER_STREAM,
     BEFORE_STREAM,
     DEPTH_BYTE,
-    HEAD_BYTES,
     check_chunks,
     find_plain,
     head_of,
@@ -59,13 +58,14 @@ class Png(Codec):
     def encode(self, images: Images) -> Records:
         level = self.options.level if isinstance(self.options, PngOptions) else PngOptions().level
         pixels = images.pixels
-        streams, heads = [b""] * len(images), np.empty((len(images), HEAD_BYTES), np.uint8)
+        streams, heads = [b""] * len(images), [b""] * len(images)
         for shape, indices in _by_shape(pixels):
-            heads[indices] = np.frombuffer(head_of(*shape), np.uint8)
+            head = head_of(*shape)
             for piece in _pieces(indices, shape):
                 rows = _filtered(_stack(pixels, piece))
                 size, view = rows.shape[1], rows.reshape(-1).data
                 for number, index in enumerate(piece):
+                    heads[index] = head
                     streams[index] = isal_zlib.compress(view[number * size : number * size + size], level)
         return Records(*wrap(heads, streams), images.labels)
 
@@ -75,8 +75,8 @@ class Png(Codec):
             images = [_NO_PIXELS] * len(records)
         else:
             images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        heads, crcs = find_plain(records)
-        streams = records.data.data, records.offsets.tolist(), crcs
+        data, ends = records.data.data, records.offsets.tolist()
+        heads, crcs = find_plain(data, ends)
         others: list[int] = []
         for head, indices in _grouped(heads):
             shape = shape_of(head) if head else None
@@ -85,7 +85,7 @@ class Png(Codec):
                 continue
             _check_shape(shape, layout, indices[0])
             for piece in _pieces(indices, shape):
-                others += _decode_plain(*streams, piece, shape, images)
+                others += _decode_plain(data, ends, crcs, piece, shape, images)
         for index in sorted(others):
             pixels = _decode_any(records.record(index).tobytes(), index)
             _check_shape(pixels.shape, layout, index)
@@ -121,7 +121,8 @@ def _decode_plain(
             found.append(inflate(data[ends[index] + BEFORE_STREAM : ends[index + 1] - AFTER_STREAM], crcs[index], size))
         except ValueError as error:
             raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
-    lines = np.frombuffer(b"".join(found), np.uint8).reshape(-1, height, 1 + width * channels)
+    joined = b"".join(found)
+    lines = np.frombuffer(joined, np.uint8).reshape(-1, height, 1 + width * channels)
     differences = lines[:, :, 1:].reshape(-1, *shape)
     first, last = indices[0], indices[-1]
     if isinstance(images, np.ndarray) and last - first + 1 == len(indices):
@@ -131,10 +132,9 @@ def _decode_plain(
         _sum_rows(differences, pixels)
         for index, image in zip(indices, pixels, strict=True):
             images[index] = image
-    filters = lines[:, :, 0]
-    if (filters == _UP).all():
+    if joined[:: 1 + width * channels].count(_UP) == height * len(indices):
         return []
-    return [indices[number] for number in np.flatnonzero((filters != _UP).any(axis=1)).tolist()]
+    return [indices[number] for number in np.flatnonzero((lines[:, :, 0] != _UP).any(axis=1)).tolist()]
 
 
 def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:

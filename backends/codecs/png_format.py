@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from isal import isal_zlib
 
-from backends.images import Records, offsets_of
+from backends.images import offsets_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
@@ -29,12 +31,12 @@ AFTER_STREAM = 4 + len(END)
 _HEAD = struct.Struct(">8sI4sIIBBBBBI")
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 _CHANNELS = {colour: channels for channels, colour in _COLOUR_TYPES.items()}
-_BEFORE, _AFTER = np.arange(BEFORE_STREAM), np.arange(-AFTER_STREAM, 0)
-_END = np.frombuffer(END, np.uint8)
-_IDAT = int.from_bytes(b"IDAT", "big")
-_CRC_OF_IDAT = isal_zlib.crc32(b"IDAT")
+_BEFORE, _AFTER = struct.Struct(f">{HEAD_BYTES}sI4s"), struct.Struct(f">I{len(END)}s")
+_IDAT = b"IDAT"
+_CRC_OF_IDAT = isal_zlib.crc32(_IDAT)
 
 
+@lru_cache(maxsize=64)
 def head_of(height: int, width: int, channels: int) -> bytes:
     """Signature and IHDR of an image with 8 bits a channel, not interlaced.
 
@@ -60,37 +62,23 @@ def shape_of(head: bytes) -> tuple[int, int, int] | None:
     return height, width, channels
 
 
-def wrap(heads: NDArray[np.uint8], streams: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Put each deflated stream between its head, of ``(n, HEAD_BYTES)``, and END, as the only IDAT of a file.
+def wrap(heads: list[bytes], streams: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Put each deflated stream between its head and END, as the only IDAT of a file.
 
     Returns
     -------
     data, offsets
         Of the records.
     """
-    lengths = np.array([len(stream) for stream in streams], np.int64)
-    offsets = offsets_of(lengths + (BEFORE_STREAM + AFTER_STREAM))
-    before = np.empty((len(streams), BEFORE_STREAM), np.uint8)
-    before[:, :HEAD_BYTES] = heads
-    before[:, HEAD_BYTES:] = _words(lengths, [_IDAT] * len(streams))
-    after = np.empty((len(streams), AFTER_STREAM), np.uint8)
-    after[:, :4] = _words([isal_zlib.crc32(stream, _CRC_OF_IDAT) for stream in streams])
-    after[:, 4:] = _END
-    data = np.empty(offsets[-1], np.uint8)
-    data[offsets[:-1, np.newaxis] + _BEFORE] = before
-    data[offsets[1:, np.newaxis] + _AFTER] = after
-    view = data.data
-    for start, stream in zip((offsets[:-1] + BEFORE_STREAM).tolist(), streams, strict=True):
-        view[start : start + len(stream)] = stream
-    return data, offsets
+    parts: list[bytes] = []
+    for head, stream in zip(heads, streams, strict=True):
+        crc = isal_zlib.crc32(stream, _CRC_OF_IDAT)
+        parts += (_BEFORE.pack(head, len(stream), _IDAT), stream, _AFTER.pack(crc, END))
+    lengths = [BEFORE_STREAM + len(stream) + AFTER_STREAM for stream in streams]
+    return np.frombuffer(b"".join(parts), np.uint8), offsets_of(lengths)
 
 
-def _words(*columns: ArrayLike) -> NDArray[np.uint8]:
-    """Each row of ``columns`` as big-endian words of 4 bytes."""
-    return np.array(columns, ">u4").T.copy().view(np.uint8).reshape(-1, 4 * len(columns))
-
-
-def find_plain(records: Records) -> tuple[list[bytes], list[int]]:
+def find_plain(data: memoryview, ends: list[int]) -> tuple[list[bytes], list[int]]:
     """Tell which records are a head, one IDAT and IEND, nothing else.
 
     Returns
@@ -98,23 +86,15 @@ def find_plain(records: Records) -> tuple[list[bytes], list[int]]:
     heads, crcs
         For each record its head, empty where it is not plain, and the CRC of its IDAT.
     """
-    lengths = np.diff(records.offsets)
-    if lengths.min(initial=BEFORE_STREAM + AFTER_STREAM) < BEFORE_STREAM + AFTER_STREAM:
-        long_enough = np.flatnonzero(lengths >= BEFORE_STREAM + AFTER_STREAM)
-        heads, crcs = [b""] * len(records), [0] * len(records)
-        for index in long_enough.tolist():
-            ends = records.offsets[index : index + 2]
-            (heads[index],), (crcs[index],) = find_plain(Records(records.data, ends, records.labels[:1]))
-        return heads, crcs
-    before = records.data[records.offsets[:-1, np.newaxis] + _BEFORE]
-    after = records.data[records.offsets[1:, np.newaxis] + _AFTER]
-    words = np.ascontiguousarray(before[:, HEAD_BYTES:]).view(">u4")
-    plain = (words[:, 0] == lengths - BEFORE_STREAM - AFTER_STREAM) & (words[:, 1] == _IDAT)
-    plain &= (after[:, 4:] == _END).all(axis=1)
-    heads = np.ascontiguousarray(before[:, :HEAD_BYTES]).view(f"V{HEAD_BYTES}").reshape(-1).tolist()
-    if not plain.all():
-        heads = [head if is_plain else b"" for head, is_plain in zip(heads, plain.tolist(), strict=True)]
-    return heads, np.ascontiguousarray(after[:, :4]).view(">u4").reshape(-1).tolist()
+    heads, crcs = [b""] * (len(ends) - 1), [0] * (len(ends) - 1)
+    for index, (start, stop) in enumerate(pairwise(ends)):
+        size = stop - start - BEFORE_STREAM - AFTER_STREAM
+        if size >= 0:
+            head, length, kind = _BEFORE.unpack_from(data, start)
+            crcs[index], end = _AFTER.unpack_from(data, stop - AFTER_STREAM)
+            if length == size and kind == _IDAT and end == END:
+                heads[index] = head
+    return heads, crcs
 
 
 def inflate(stream: memoryview, crc: int, size: int) -> bytes:
