@@ -32,6 +32,8 @@ SHARED = ("store", "read", "shuffled")
 """Operations that workers can share."""
 
 COUNTER_BYTES = 8 * MOST_WORKERS
+FOLDER_BYTES = 4096
+"""What the folder takes that each container of a looped store lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +210,14 @@ def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -
     if not task.trial.repeat:
         return 0
     stores, loops = task.trial.reads is None, 0
-    most = min(MOST_LOOPS, task.loop_bytes // max(1, bytes_each)) if stores else MOST_LOOPS
+    most = min(MOST_LOOPS, task.loop_bytes // (bytes_each + FOLDER_BYTES)) if stores else MOST_LOOPS
     execution = replace(execution, again=True)
     execution.watch.light = True
     while execution.watch.total < LEAST_SECONDS and loops < most:
         if stores:
-            task.loops.mkdir(exist_ok=True)
-            execution = replace(execution, artefact=task.loops / f"{loops:03d}")
+            folder = task.loops / f"{loops:03d}"
+            folder.mkdir(parents=True)
+            execution = replace(execution, artefact=folder / "container")
         perform(execution)
         loops += 1
     return loops
