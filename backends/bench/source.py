@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -66,6 +67,10 @@ class Source:
     staged: int
     classes: tuple[str, ...]
 
+    def first(self, count: int) -> Source:
+        """The source of the first ``count`` images, which has no more to go through than these."""
+        return replace(self, staged=min(self.staged, count))
+
     def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Images ``start`` to ``stop`` in batches as ``(start, stop)``; none runs over the end of the staged."""
         ends = np.cumsum(np.resize(self._pixel_bytes(), self.staged))
@@ -79,7 +84,7 @@ class Source:
 
     def images(self, start: int, stop: int) -> Iterator[Images]:
         """Images ``start`` to ``stop`` in batches; each is valid until the next."""
-        shapes = np.load(self.folder / SHAPES)
+        shapes = self._load(SHAPES)
         for labels, data, ends, first in self._batches(PIXELS, self._pixel_bytes(), start, stop):
             if self.image_shape is not None:
                 yield Images(data.reshape(-1, *self.image_shape), labels)
@@ -91,17 +96,17 @@ class Source:
 
     def records(self, start: int, stop: int) -> Iterator[Records]:
         """The files' bytes of images ``start`` to ``stop`` in batches; each is valid until the next."""
-        for labels, data, ends, _ in self._batches(RECORDS, np.load(self.folder / RECORD_BYTES), start, stop):
+        for labels, data, ends, _ in self._batches(RECORDS, self._load(RECORD_BYTES), start, stop):
             yield Records(data, ends, labels)
 
     def digests(self, start: int, stop: int) -> NDArray[np.uint64]:
         """The digests of images ``start`` to ``stop``, ``(n,)`` uint64."""
-        found: NDArray[np.uint64] = np.load(self.folder / DIGESTS).take(np.arange(start, stop), mode="wrap")
+        found: NDArray[np.uint64] = self._load(DIGESTS).take(np.arange(start, stop), mode="wrap")
         return found
 
     def labels(self, start: int, stop: int) -> NDArray[np.int64]:
         """The labels of images ``start`` to ``stop``, ``(n,)`` int64."""
-        found: NDArray[np.int64] = np.load(self.folder / LABELS).take(np.arange(start, stop), mode="wrap")
+        found: NDArray[np.int64] = self._load(LABELS).take(np.arange(start, stop), mode="wrap")
         return found
 
     def _batches(
@@ -121,13 +126,18 @@ class Source:
 
         ``(count + 1,)`` int64.
         """
-        sizes: NDArray[np.int64] = np.load(self.folder / RECORD_BYTES) if codec == "source" else self._pixel_bytes()
+        sizes: NDArray[np.int64] = self._load(RECORD_BYTES) if codec == "source" else self._pixel_bytes()
         return offsets_of(np.resize(sizes, count))
+
+    def _load(self, name: str) -> NDArray[Any]:
+        """A row for each staged image, or the one for all."""
+        found: NDArray[Any] = np.load(self.folder / name, mmap_mode="r")[: self.staged]
+        return found
 
     def _pixel_bytes(self) -> NDArray[np.int64]:
         if self.image_shape is not None:
             return np.full(1, np.prod(self.image_shape, dtype=np.int64))
-        sizes: NDArray[np.int64] = np.load(self.folder / SHAPES).prod(axis=1, dtype=np.int64)
+        sizes: NDArray[np.int64] = self._load(SHAPES).prod(axis=1, dtype=np.int64)
         return sizes
 
 

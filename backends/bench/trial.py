@@ -121,7 +121,7 @@ def _execution(task: Task, tick: Callable[[int, int], None]) -> Execution:
     shared = trial.operation in SHARED and not _is_reference(trial)
     return Execution(
         trial=trial,
-        source=task.source,
+        source=task.source.first(trial.count),
         configuration=Configuration.parse(trial.configuration),
         artefact=task.artefact,
         watch=Stopwatch(),
