@@ -111,6 +111,18 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
     UsageError
         Something in it cannot be meant; the sentence says what.
     """
+    _check_numbers(plan)
+    _check_names(plan)
+    return replace(
+        plan,
+        configurations=tuple(dict.fromkeys(str(Configuration.parse(text, facts)) for text in plan.configurations)),
+        sizes=tuple(sorted(set(plan.sizes))),
+        operations=tuple(name for name in OPERATIONS if name in plan.operations),
+        caches=tuple(name for name in CACHES if name in plan.caches),
+    )
+
+
+def _check_numbers(plan: Plan) -> None:
     if not plan.configurations:
         raise UsageError("nothing to compare: name at least one configuration, such as lmdb.")
     if not plan.sizes:
@@ -135,6 +147,9 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
     weights = [getattr(plan.weights, one.name) for one in fields(plan.weights)]
     if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
         raise UsageError("the weights must be numbers from 0 on, and one of them above 0.")
+
+
+def _check_names(plan: Plan) -> None:
     for known, asked, what in ((OPERATIONS, plan.operations, "operation"), (CACHES, plan.caches, "cache state")):
         unknown = [name for name in asked if name not in known]
         if unknown or not asked:
@@ -143,13 +158,6 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
         raise UsageError("cold reads are asked for, and no operation reads: add read or shuffled to the operations.")
     if COLD in plan.caches and plan.in_thread:
         raise UsageError("cold reads need a process of their own: leave out --cache cold or --in-thread.")
-    return replace(
-        plan,
-        configurations=tuple(dict.fromkeys(str(Configuration.parse(text, facts)) for text in plan.configurations)),
-        sizes=tuple(sorted(set(plan.sizes))),
-        operations=tuple(name for name in OPERATIONS if name in plan.operations),
-        caches=tuple(name for name in CACHES if name in plan.caches),
-    )
 
 
 def default_sizes(count: int) -> tuple[int, ...]:
