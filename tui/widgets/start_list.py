@@ -40,7 +40,7 @@ class StartList(OptionList, inherit_bindings=False):
 
     def watch_folder(self) -> None:
         selected = self.highlighted_option.id if self.highlighted_option else "sample"
-        options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "20 s")]
+        options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s")]
         if self.folder is not None:
             name, count = PurePath(self.folder.path).name or self.folder.path, self.folder.count
             note = safe_text(self.folder.kind, 40)
