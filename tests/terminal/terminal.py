@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyte
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 150.0
 
 
 class Terminal:
