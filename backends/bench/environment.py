@@ -78,6 +78,11 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def usable_memory() -> int:
+    """Bytes of memory that this process's cgroup leaves of the machine's."""
+    return min(machine_memory(), cgroup_memory() or machine_memory())
+
+
 def cgroup_memory() -> int | None:
     """The memory limit of this process's cgroup (version 2) in bytes; None where there is none."""
     folder = cgroup_folder()

@@ -11,7 +11,7 @@ import numpy as np
 from backends import article, plain
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import sync
-from backends.bench.environment import machine_memory
+from backends.bench.environment import usable_memory
 from backends.bench.operations import expected_digests
 from backends.bench.source import digests_of
 from backends.bench.stopwatch import UNTIMED
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 MEMORY_SHARE = 4
-"""An array takes at most this part (a quarter) of the machine's memory."""
+"""An array takes at most this part (a quarter) of the memory there is."""
 
 
 def _plain_read(execution: Execution) -> None:
@@ -233,7 +233,7 @@ def _batch_ends(execution: Execution) -> NDArray[np.int64]:
 
 def _in_memory(execution: Execution) -> NDArray[np.uint8]:
     """The bytes of the artefact; what would take too much memory is mapped and touched instead."""
-    if execution.artefact.stat().st_size < machine_memory() // MEMORY_SHARE:
+    if execution.artefact.stat().st_size < usable_memory() // MEMORY_SHARE:
         data: NDArray[np.uint8] = np.fromfile(execution.artefact, np.uint8)
         return data
     with execution.artefact.open("rb") as file:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench import operations, references
-from backends.bench.configuration import Configuration
+from backends.bench.configuration import Configuration, is_reference
 from backends.bench.disk import usage_of
 from backends.bench.execution import Execution
 from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, PLAIN, Measurement, Trial
@@ -20,7 +20,7 @@ from backends.bench.page_cache import make_cold, make_warm
 from backends.bench.source import Source
 from backends.bench.stopwatch import UNTIMED, Stopwatch
 from backends.bench.workers import perform_shared
-from backends.registry import LIMIT, backend_entry
+from backends.registry import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +118,7 @@ def execute(task: Task) -> Measurement:
 
 def _execution(task: Task, tick: Callable[[int, int], None]) -> Execution:
     trial = task.trial
-    shared = trial.operation in SHARED and not _is_reference(trial)
+    shared = trial.operation in SHARED and not is_reference(trial.configuration)
     return Execution(
         trial=trial,
         source=task.source.first(trial.count),
@@ -178,14 +178,10 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
 
 def _method(trial: Trial) -> Perform:
     """What does the operation: our reader and writer, the plain library, or a reference."""
-    if _is_reference(trial):
+    if is_reference(trial.configuration):
         limit = Configuration.parse(trial.configuration).backend == LIMIT
         return (references.LIMITS if limit else references.ARTICLE)[trial.operation]
     return (references.PLAIN_READS if trial.reader == PLAIN else operations.OURS)[trial.operation]
-
-
-def _is_reference(trial: Trial) -> bool:
-    return backend_entry(Configuration.parse(trial.configuration).backend).reference
 
 
 def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backends.bench.conditions import ConditionsWatch
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import mount_of
-from backends.bench.environment import cgroup_memory, describe_environment, machine_memory
+from backends.bench.environment import describe_environment, usable_memory
 from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
 from backends.bench.measurement import PLAIN
@@ -113,7 +113,7 @@ def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None
 
 
 def _fit(plan: Plan, facts: DatasetFacts) -> Plan:
-    memory = plan.memory or min(machine_memory(), cgroup_memory() or machine_memory()) // MEMORY_SHARE
+    memory = plan.memory or usable_memory() // MEMORY_SHARE
     sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
     return replace(plan, sizes=sizes, split=facts.split, memory=memory)
 
