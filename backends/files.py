@@ -11,6 +11,7 @@ import re
 import stat
 import weakref
 from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ _UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
 """The first read of a new file notes its time, which takes as long as the read itself; an owner may waive that."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX = "|S5"
+_PLACES = [f"{place:02d}" for place in range(PER_FOLDER)]
 
 
 class Files(Backend):
@@ -191,8 +193,8 @@ class FilesReader(Reader):
         for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
             self._check_folder(folder)
         suffixes, sizes = self._suffixes_and_sizes(rows)
-        names = list(map(_image_name, rows.tolist(), suffixes))
-        found = list(map(self._content, names, sizes))
+        names = map(_image_name, rows.tolist(), suffixes)
+        found = self._contents(names, sizes)
         data = np.frombuffer(b"".join(found), np.uint8)
         if into is not None:
             into[:] = data
@@ -235,31 +237,38 @@ class FilesReader(Reader):
             raise self._damaged(f"the folder {name} is missing")
         self._seen.add(number)
 
-    def _content(self, name: str, size: int | None = None) -> bytes:
-        """All bytes of a regular file, of ``size`` where that is known.
+    def _content(self, name: str) -> bytes:
+        return self._contents([name], [None])[0]
+
+    def _contents(self, names: Iterable[str], sizes: Iterable[int | None]) -> list[bytes]:
+        """All bytes of regular files, each of its size where that is known.
 
         Only what can be positioned in is read by ``pread``, and of that only a regular file ends early: ``fstat`` is
         asked where it does not.
         """
-        likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
+        found: list[bytes] = []
+        name = ""
         try:
-            try:
-                file = os.open(name, self._flags, dir_fd=self._root)
-            except PermissionError:
-                self._flags = _READ
-                file = os.open(name, _READ, dir_fd=self._root)
-            try:
-                content = os.pread(file, likely, 0)
-                if not content or len(content) == likely:
-                    content = self._long_content(file, name)
-            finally:
-                os.close(file)
+            for name, size in zip(names, sizes, strict=False):
+                likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
+                try:
+                    file = os.open(name, self._flags, dir_fd=self._root)
+                except PermissionError:
+                    self._flags = _READ
+                    file = os.open(name, _READ, dir_fd=self._root)
+                try:
+                    content = os.pread(file, likely, 0)
+                    if not content or len(content) == likely:
+                        content = self._long_content(file, name)
+                finally:
+                    os.close(file)
+                if size is not None and len(content) != size:
+                    raise self._damaged(f"{name} has {len(content):,} bytes, not {size:,}")
+                found.append(content)
         except OSError as error:
             damaged = self._damaged(f"{name} cannot be read ({error.strerror})")
             raise refusal(error, f"{self._path}/{name}") or damaged from error
-        if size is not None and len(content) != size:
-            raise self._damaged(f"{name} has {len(content):,} bytes, not {size:,}")
-        return content
+        return found
 
     def _long_content(self, file: int, name: str) -> bytes:
         facts = os.fstat(file)
@@ -305,7 +314,14 @@ def _folder_name(number: int) -> str:
 
 
 def _image_name(index: int, suffix: str) -> str:
-    return f"{index // PER_FOLDER:03d}/{index:06d}{suffix}"
+    folder, place = divmod(index, PER_FOLDER)
+    return f"{_stem(folder)}{_PLACES[place]}{suffix}"
+
+
+@lru_cache(maxsize=1024)
+def _stem(folder: int) -> str:
+    """What the names of all images of a folder begin with: formatting it each time takes as long as closing a file."""
+    return f"{folder:03d}/{folder:04d}"
 
 
 def _remove_folder(path: str, root: int | None) -> None:

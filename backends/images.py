@@ -63,7 +63,7 @@ class Records:
 
 def even_offsets(count: int, size: int) -> NDArray[np.int64]:
     """Offsets of ``count`` records of ``size`` bytes each, ``(count + 1,)`` int64."""
-    return np.arange(count + 1, dtype=np.int64) * size
+    return np.arange(0, (count + 1) * size, size, np.int64)
 
 
 def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -109,7 +109,7 @@ class Layout:
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:
         """Raises ValueError, KeyError or TypeError where ``text`` is not a layout."""
-        found = json.loads(text)
+        found = json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it guesses the encoding
         shape = found["image_shape"]
         if int(found["count"]) < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
             raise ValueError("a negative count, or not three sides of one pixel and more")

@@ -17,13 +17,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class PngOptions(Options):
-    """Attributes: ``level``, the effort of deflate, 0 (fastest) to 3 (smallest) as ISA-L counts them."""
+    """Attributes: ``level``, the effort of deflate, 0 (none, the pixels as they are) to 12 (smallest)."""
 
     level: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.level <= 3:
-            raise UsageError(f"png:level={self.level} is not there: choose a level from 0 (fastest) to 3 (smallest).")
+        if not 0 <= self.level <= 12:
+            raise UsageError(f"png:level={self.level} is not there: choose 0 (no compression) to 12 (smallest).")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from backends.bench.conditions import cgroup_folder, cpu_quota
 from backends.bench.disk import Mount, mount_of
 
-LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "lmdb", "h5py", "simplejpeg", "xxhash")
+LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "lmdb", "h5py", "simplejpeg", "xxhash")
 
 
 @dataclass(frozen=True, slots=True)

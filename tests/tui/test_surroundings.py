@@ -26,7 +26,7 @@ from tui.app import ImgstoreApp
 from tui.steps import View
 from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, choose_theme, speaks_unicode, themes
 
-HEAVY = ("numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "xxhash")
+HEAVY = ("numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "deflate", "xxhash")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_configuration_has_one_name_that_parses_back(text: str, name: str) -> 
         ("lmdb+raw:level=1", "raw has no option 'level': it has none"),
         ("files+png:speed=1", "png has no option 'speed': it has level"),
         ("files+png:level=fast", "'level=fast' is not NAME=WHOLE NUMBER"),
-        ("files+png:level=9", "choose a level from 0 (fastest) to 3 (smallest)"),
+        ("files+png:level=13", "choose 0 (no compression) to 12 (smallest)"),
         ("lmdb@", "names no folder behind its @"),
     ],
 )
