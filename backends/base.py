@@ -177,6 +177,8 @@ class Codec(ABC):
     lossless: ClassVar[bool] = True
     suffix: ClassVar[str]
     """Ending of a file that holds one record, with its dot; empty where records differ in it."""
+    fills_room: ClassVar[bool] = False
+    """Whether images of mixed size are decoded into a flat ``out``: to get memory for them takes half as long again."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -197,7 +199,8 @@ class Codec(ABC):
         ----------
         out
             ``(n, height, width, channels)`` uint8 where ``layout.image_shape`` is not None: the pixels are
-            written into it and ``Images.pixels`` is that array.
+            written into it and ``Images.pixels`` is that array.  Where it is None, and for a codec that
+            ``fills_room``, ``(bytes,)`` uint8: images are views of it if it has room for all.
 
         Raises
         ------

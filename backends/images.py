@@ -63,7 +63,7 @@ class Records:
 
 def even_offsets(count: int, size: int) -> NDArray[np.int64]:
     """Offsets of ``count`` records of ``size`` bytes each, ``(count + 1,)`` int64."""
-    return np.arange(0, (count + 1) * size, size, np.int64)
+    return np.arange(0, (count + 1) * size, size, dtype=np.int64)
 
 
 def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -98,11 +98,15 @@ class Execution:
             yield records
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
-        """The rows of each batch of a shuffled read: one permutation for all configurations; workers take turns."""
+        """The rows of each batch of a shuffled read: one permutation for all configurations; workers take turns.
+
+        A batch of large images comes in parts.
+        """
         count = self.trial.count
         order = np.random.default_rng(self.seed).permutation(count)
         step = self.batch * self.workers
-        return (order[start : start + self.batch] for start in range(self.batch * self.worker, count, step))
+        for start in range(self.batch * self.worker, count, step):
+            yield from self.source.parts(order[start : start + self.batch])
 
     def shards(self) -> list[tuple[int, int, Path]]:
         """The first and last image of each container, and the container: as many as there are workers."""

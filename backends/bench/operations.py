@@ -14,15 +14,13 @@ from backends.bench.source import digests_of, record_digests
 from backends.bench.stopwatch import UNTIMED, Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from backends.base import Codec, Reader
     from backends.bench.execution import Execution, Pixels
-
-    Room = NDArray[np.uint8] | list[NDArray[np.uint8]]
 
 
 def store(execution: Execution) -> None:
@@ -51,29 +49,31 @@ def store(execution: Execution) -> None:
 
 
 def read(execution: Execution) -> None:
-    """Read everything in order, into one reused buffer where images have one size."""
+    """Read everything in order, into one reused buffer."""
     codec, expected, first = execution.codec(), expected_digests(execution), execution.start
-    ranges = [(start - first, stop - first) for start, stop in execution.source.ranges(first, execution.stop)]
-    pixels = _buffer(execution, max(stop - start for start, stop in ranges))
+    batches = [np.arange(start, stop) for start, stop in execution.source.ranges(first, execution.stop)]
+    room, done = _room(execution, codec, batches), 0
     with _opened(execution, execution.artefact) as reader:
         with execution.watch.phase("read"):
             found = reader.labels
         execution.compare_labels(found)
-        for start, stop in ranges:
-            images = _read_batch(execution, reader, codec, slice(start, stop), pixels[: stop - start])
-            execution.progress(stop)
-            execution.compare_pixels(images, expected[start:stop], np.arange(start, stop) + first)
+        for rows in batches:
+            here = slice(done, done + len(rows))
+            images = _read_batch(execution, reader, codec, here, _front(room, len(rows)))
+            done = here.stop
+            execution.progress(done)
+            execution.compare_pixels(images, expected[here], rows)
     execution.memory.settle()
 
 
 def shuffled(execution: Execution) -> None:
     """Read everything in batches of random rows, wherever they are."""
     codec, expected, done = execution.codec(), expected_digests(execution), 0
-    pixels = _buffer(execution, min(execution.batch, execution.trial.count))
+    room = _room(execution, codec, execution.batches())
     with ExitStack() as stack:
         shards = [(first, stack.enter_context(_opened(execution, path))) for first, _, path in execution.shards()]
         for rows in execution.batches():
-            images = _gather(execution, shards, codec, rows, pixels[: len(rows)])
+            images = _gather(execution, shards, codec, rows, _front(room, len(rows)))
             done += len(rows)
             execution.progress(done)
             execution.compare_pixels(images, expected[rows], rows)
@@ -81,34 +81,44 @@ def shuffled(execution: Execution) -> None:
 
 
 def _gather(
-    execution: Execution, shards: list[tuple[int, Reader]], codec: Codec, rows: NDArray[np.int64], into: Room
+    execution: Execution,
+    shards: list[tuple[int, Reader]],
+    codec: Codec,
+    rows: NDArray[np.int64],
+    room: NDArray[np.uint8] | None,
 ) -> Pixels:
     """The images of ``rows``, out of one container or several."""
     if len(shards) == 1:
-        return _read_batch(execution, shards[0][1], codec, rows, into)
+        return _read_batch(execution, shards[0][1], codec, rows, room)
+    mixed = [np.empty((0, 0, 0), np.uint8)] * len(rows)
     for first, reader in shards:
         with execution.watch.phase("read"):
             here = np.flatnonzero((rows >= first) & (rows < first + len(reader)))
-        images = _read_batch(execution, reader, codec, rows[here] - first, None)
+        of_one_size = room is not None and reader.layout.image_shape is not None
+        images = _read_batch(execution, reader, codec, rows[here] - first, None if of_one_size else room)
         with execution.watch.phase("decode"):
-            if isinstance(into, list):
-                for place, image in zip(here.tolist(), images, strict=True):
-                    into[place] = image
-            else:
-                into[here] = images
-    return into
+            if room is not None and of_one_size:
+                room[here] = images
+                continue
+            for place, image in zip(here.tolist(), images, strict=True):
+                mixed[place] = image
+        room = room if room is None else room[execution.source.pixel_bytes(rows[here]).sum() :]
+    return mixed if room is None or room.ndim == 1 else room
 
 
 def _read_batch(
-    execution: Execution, reader: Reader, codec: Codec, key: slice | NDArray[np.int64], into: Pixels | None
+    execution: Execution,
+    reader: Reader,
+    codec: Codec,
+    key: slice | NDArray[np.int64],
+    room: NDArray[np.uint8] | None,
 ) -> Pixels:
-    """Read and decode one batch, into ``into`` where that is an array."""
-    pixels = into if isinstance(into, np.ndarray) else None
-    flat = pixels.reshape(len(pixels), -1) if pixels is not None and reader.layout.record_bytes else None
+    """Read and decode one batch, into ``room`` where there is any."""
+    flat = room.reshape(len(room), -1) if room is not None and reader.layout.record_bytes else None
     with execution.watch.phase("read"):
         records = reader.read(key, flat)
     with execution.watch.phase("decode"):
-        return codec.decode(records, reader.layout, pixels).pixels
+        return codec.decode(records, reader.layout, room).pixels
 
 
 @contextmanager
@@ -145,10 +155,19 @@ def expected_digests(execution: Execution) -> NDArray[np.uint64]:
     return np.concatenate([np.load(execution.decoded / f"{start}.npy") for start in starts])
 
 
-def _buffer(execution: Execution, count: int) -> Room:
-    """Room for a batch: a touched array where images have one size, else a list."""
+def _room(execution: Execution, codec: Codec, batches: Iterable[NDArray[np.int64]]) -> NDArray[np.uint8] | None:
+    """Touched memory for the images of any of ``batches``: rows where they have one size, else bytes, if of use."""
     shape = execution.source.image_shape
-    return np.ones((count, *shape), np.uint8) if shape is not None else [np.empty((0, 0, 0), np.uint8)] * count
+    if shape is not None:
+        return np.ones((max(map(len, batches)), *shape), np.uint8)
+    if codec.fills_room:
+        return np.ones(max(int(execution.source.pixel_bytes(rows).sum()) for rows in batches), np.uint8)
+    return None
+
+
+def _front(room: NDArray[np.uint8] | None, count: int) -> NDArray[np.uint8] | None:
+    """What ``room`` a batch of ``count`` images needs."""
+    return room if room is None or room.ndim == 1 else room[:count]
 
 
 def _read_back(execution: Execution, written: list[NDArray[np.uint64]]) -> None:

@@ -52,7 +52,7 @@ class Plan:
     seed
         Of the sample that is drawn, of the permutation of shuffled reads, and of the order within a block.
     batch
-        Images in a batch of shuffled reads.
+        Images in a batch of shuffled reads; one of more than 64 MiB of pixels comes in parts.
     caches
         A subset of ``CACHES``: the states of the page cache in which reads are measured.
     limits

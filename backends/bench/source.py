@@ -28,7 +28,7 @@ BATCH = 1024
 """Images that are fetched, encoded, read or verified at a time, if ``BATCH_BYTES`` allow."""
 
 BATCH_BYTES = 1 << 26
-"""Bytes of pixels in a batch; a larger image is a batch of its own."""
+"""Bytes of pixels in a batch, about; a larger image is a batch of its own."""
 
 PIXELS, RECORDS = "pixels.raw", "records.raw"
 LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy", "record_bytes.npy"
@@ -81,6 +81,16 @@ class Source:
             size = min(BATCH, stop - start, max(1, fitting), self.staged - first)
             yield start, start + size
             start += size
+
+    def parts(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Cut ``rows`` so that the pixels of each part take about ``BATCH_BYTES`` at most."""
+        ends = np.cumsum(self.pixel_bytes(rows))
+        return np.split(rows, 1 + np.flatnonzero(np.diff((ends - 1) // BATCH_BYTES)))
+
+    def pixel_bytes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many bytes the pixels of each of ``rows`` take, ``(n,)`` int64."""
+        found: NDArray[np.int64] = self._pixel_bytes().take(rows, mode="wrap")
+        return found
 
     def images(self, start: int, stop: int) -> Iterator[Images]:
         """Images ``start`` to ``stop`` in batches; each is valid until the next."""

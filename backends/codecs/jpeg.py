@@ -26,7 +26,7 @@ _SPACES = {1: "GRAY", 3: "RGB"}
 class Jpeg(Codec):
     """JPEG as cameras write it, 8 bits a channel."""
 
-    name, lossless, suffix = "jpeg", False, ".jpg"
+    name, lossless, suffix, fills_room = "jpeg", False, ".jpg", True
 
     def encode(self, images: Images) -> Records:
         """Raises UsageError for other channels than grey and RGB, and for sides that JPEG does not have."""

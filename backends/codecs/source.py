@@ -28,7 +28,7 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WebP": ".webp"}
 class Source(Codec):
     """Picture files; the first bytes of each say its format."""
 
-    name, suffix = "source", ""
+    name, suffix, fills_room = "source", "", True
 
     def suffix_of(self, record: NDArray[np.uint8]) -> str:
         """Raises ValueError where the record is no picture."""
@@ -47,7 +47,8 @@ class Source(Codec):
 def decode_pictures(records: Records, layout: Layout, out: NDArray[np.uint8] | None) -> Images:
     """Decode records that are picture files, as ``Codec.decode`` does.
 
-    JPEGs of mixed size go into one array, cut into images: to get memory for each alone takes as long as decoding it.
+    JPEGs of mixed size go into one array, ``out`` where it has room: to get memory for each alone takes as long as
+    decoding it.
     """
     pixels: NDArray[np.uint8] | list[NDArray[np.uint8]]
     places: Iterable[NDArray[np.uint8] | None] = repeat(None)
@@ -55,7 +56,8 @@ def decode_pictures(records: Records, layout: Layout, out: NDArray[np.uint8] | N
         pixels = [np.empty((0, 0, 1), np.uint8)] * len(records)
         ends = offsets_of([jpeg_bytes(records.record(index)) for index in range(len(records))])
         if ends[-1] <= MAX_SPACE_BYTES:
-            places = np.split(np.empty(ends[-1], np.uint8), ends[1:-1])
+            room = np.empty(ends[-1], np.uint8) if out is None or len(out) < ends[-1] else out
+            places = np.split(room[: ends[-1]], ends[1:-1])
     else:
         pixels = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
         if pixels.flags.c_contiguous:

@@ -201,16 +201,20 @@ def test_source_encodes_nothing() -> None:
         make_codec("source").encode(make_images(1))
 
 
-@pytest.mark.parametrize("most", [1 << 30, 0])
-def test_jpegs_of_mixed_size_are_what_each_is_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+@pytest.mark.parametrize(("most", "room"), [(1 << 30, 1 << 20), (1 << 30, 10), (1 << 30, None), (0, 1 << 20)])
+def test_jpegs_of_mixed_size_are_what_each_is_alone(
+    monkeypatch: pytest.MonkeyPatch, most: int, room: int | None
+) -> None:
     monkeypatch.setattr("backends.codecs.source.MAX_SPACE_BYTES", most)
     images = make_images(12, mixed=True)
     files = [encoded(pixels, form) for pixels, form in zip(images.pixels, ["JPEG", "PNG", "JPEG"] * 4, strict=True)]
     records = Records(
         np.frombuffer(b"".join(files), np.uint8), offsets_of([len(file) for file in files]), images.labels
     )
-    found = make_codec("source").decode(records, Layout(12, "source", None))
+    out = None if room is None else np.zeros(room, np.uint8)
+    found = make_codec("source").decode(records, Layout(12, "source", None), out)
     assert_same(found, Images([decode_picture(file).pixels for file in files], images.labels))
+    assert (out is not None and np.shares_memory(found.pixels[0], out)) == (most > 0 and room == 1 << 20)
 
 
 def test_source_decodes_each_file_by_its_own_format() -> None:

@@ -128,6 +128,15 @@ def test_a_wrong_image_in_an_article_store_is_found(tmp_path: Path, source: Sour
     assert (found.outcome, found.message) == ("failed", "image 8 of article-png is not what was stored.")
 
 
+@pytest.mark.parametrize("operation", ["read", "shuffled", "copy"])
+def test_the_limit_reads_what_was_stored(tmp_path: Path, source: Source, operation: str) -> None:
+    assert run(task(tmp_path, source, "limit+raw")).verified
+    with (tmp_path / "artefact").open("r+b") as file:
+        file.write(bytes(32 * 32 * 3))
+    found = run(task(tmp_path, source, "limit+raw", operation))
+    assert (found.outcome, found.message) == ("failed", "image 0 of limit+raw is not what was stored.")
+
+
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_a_full_disk_is_a_failed_trial_with_a_sentence(full_disk: Path, source: Source, configuration: str) -> None:
     found = run(task(full_disk, source, configuration, count=2000))

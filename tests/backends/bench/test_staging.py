@@ -50,6 +50,18 @@ def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
     assert digests(1, "a") == digests(1, "b") != digests(2, "c")
 
 
+def test_a_batch_of_large_images_comes_in_parts(
+    sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, rows = staged(sample, Wanted(20, 0), tmp_path / "source"), np.arange(30)[::-1]
+    assert [part.tolist() for part in source.parts(rows)] == [rows.tolist()]
+    for images, sizes in ((7, [7, 7, 7, 7, 2]), (0.5, [1] * 30)):
+        monkeypatch.setattr("backends.bench.source.BATCH_BYTES", int(images * 32 * 32 * 3))
+        parts = source.parts(rows)
+        assert [len(part) for part in parts] == sizes
+        assert np.concatenate(parts).tolist() == rows.tolist()
+
+
 @pytest.mark.parametrize("batch", [1, 7, 20, 64])
 def test_a_count_beyond_the_staged_images_repeats_them(
     sample: Dataset, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
