@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-import weakref
 from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise, repeat
@@ -19,11 +17,12 @@ import numpy as np
 
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, row_buffer
-from backends.errors import ContainerDamaged, refusal
+from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, offsets_of
 from backends.npy_format import data_start, npy_bytes
 from backends.registry import make_codec
-from backends.transfer import read_at, write_at
+from backends.transfer import write_at
+from backends.whole_files import FOLDER, MAX_FILE_BYTES, WholeFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
 
 PER_FOLDER = 100
 """ext4 looks through a block of a folder for each file that it creates: a tenth of 1,000 takes a sixth less time."""
-MAX_FILE_BYTES = 1 << 32
-FIRST_READ_BYTES, LONG_READ_BYTES = 1 << 12, 1 << 20
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
-"""The first read of a new file notes its time, which takes as long as the read itself; an owner may waive that."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX = "|S5"
 _PLACES = [f"{place:02d}" for place in range(PER_FOLDER)]
 
@@ -71,7 +64,7 @@ class FilesWriter(Writer):
         self._others: list[str] = []
         self._folder = -1
         self._path.mkdir()
-        self._root = os.open(self._path, _FOLDER)
+        self._root = os.open(self._path, FOLDER)
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
@@ -108,7 +101,7 @@ class FilesWriter(Writer):
     def abort(self) -> None:
         self._release()
         try:
-            root = os.open(self._path, _FOLDER)
+            root = os.open(self._path, FOLDER)
         except FileNotFoundError:
             return
         try:
@@ -128,7 +121,7 @@ class FilesWriter(Writer):
         name = _folder_name(self._folders)
         os.mkdir(name, dir_fd=self._root)
         self._folders += 1
-        previous, self._folder = self._folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
+        previous, self._folder = self._folder, os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
         if previous >= 0:
             os.close(previous)
 
@@ -167,15 +160,12 @@ class FilesWriter(Writer):
 
 
 class FilesReader(Reader):
-    """Opens each image by its number, never by listing folders; follows no link and reads regular files only."""
+    """Opens each image by its number, never by listing folders."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         self._columns: dict[str, NDArray[Any]] = {}
-        self._likely_bytes = FIRST_READ_BYTES
-        self._flags = _UNSEEN
-        self.layout, self._suffix = self._open()
-        self._seen: set[int] = set()
+        self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FilesReader, (self._path,)
@@ -191,10 +181,11 @@ class FilesReader(Reader):
         self._reopen()
         into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
         for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
-            self._check_folder(folder)
+            self._files.check_folder(_folder_name(folder))
+            self._seen.add(folder)
         suffixes, sizes = self._suffixes_and_sizes(rows)
         names = map(_image_name, rows.tolist(), suffixes)
-        found = self._contents(names, sizes)
+        found = self._files.contents(names, sizes)
         data = np.frombuffer(b"".join(found), np.uint8)
         if into is not None:
             into[:] = data
@@ -202,82 +193,26 @@ class FilesReader(Reader):
         return Records(data if into is None else into, offsets, self.labels[rows], self._shapes_of(rows))
 
     def close(self) -> None:
-        self._closing()
+        self._files.close()
 
-    def _open(self) -> tuple[Layout, str]:
+    def _open(self) -> None:
+        self._files, self._seen = WholeFiles(self._path), set[int]()
         try:
-            self._root = os.open(self._path, _FOLDER)
-        except NotADirectoryError as error:
-            raise self._damaged("it is a file") from error
-        except OSError as error:
-            raise refusal(error, self._path) or error from error
-        self._closing = weakref.finalize(self, os.close, self._root)
-        try:
-            layout = Layout.from_json(self._content("layout.json"))
-            return layout, make_codec(layout.codec).suffix
+            self.layout = Layout.from_json(self._files.content("layout.json"))
+            self._suffix = make_codec(self.layout.codec).suffix
         except ContainerDamaged:
             self.close()
             raise
         except (ValueError, KeyError, TypeError) as error:
             self.close()
-            raise self._damaged(f"layout.json is missing or invalid ({error})") from error
+            raise self._files.damaged(f"layout.json is missing or invalid ({error})") from error
 
     def _reopen(self) -> None:
-        if not self._closing.alive and self._open() != (self.layout, self._suffix):
-            raise self._damaged("layout.json has changed since it was opened")
-
-    def _check_folder(self, number: int) -> None:
-        """Images lie in a real folder, not behind a link to elsewhere."""
-        name = _folder_name(number)
-        try:
-            mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            mode = 0
-        if not stat.S_ISDIR(mode):
-            raise self._damaged(f"the folder {name} is missing")
-        self._seen.add(number)
-
-    def _content(self, name: str) -> bytes:
-        return self._contents([name], [None])[0]
-
-    def _contents(self, names: Iterable[str], sizes: Iterable[int | None]) -> list[bytes]:
-        """All bytes of regular files, each of its size where that is known.
-
-        Only what can be positioned in is read by ``pread``, and of that only a regular file ends early: ``fstat`` is
-        asked where it does not.
-        """
-        found: list[bytes] = []
-        name = ""
-        try:
-            for name, size in zip(names, sizes, strict=False):
-                likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
-                try:
-                    file = os.open(name, self._flags, dir_fd=self._root)
-                except PermissionError:
-                    self._flags = _READ
-                    file = os.open(name, _READ, dir_fd=self._root)
-                try:
-                    content = os.pread(file, likely, 0)
-                    if not content or len(content) == likely:
-                        content = self._long_content(file, name)
-                finally:
-                    os.close(file)
-                if size is not None and len(content) != size:
-                    raise self._damaged(f"{name} has {len(content):,} bytes, not {size:,}")
-                found.append(content)
-        except OSError as error:
-            damaged = self._damaged(f"{name} cannot be read ({error.strerror})")
-            raise refusal(error, f"{self._path}/{name}") or damaged from error
-        return found
-
-    def _long_content(self, file: int, name: str) -> bytes:
-        facts = os.fstat(file)
-        if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_FILE_BYTES:
-            raise self._damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
-        self._likely_bytes = max(self._likely_bytes, facts.st_size * 3 // 2)
-        content = np.empty(facts.st_size, np.uint8)
-        read_at(file, content, 0, name)
-        return content.tobytes()
+        if not self._files.is_open:
+            before = self.layout
+            self._open()
+            if self.layout != before:
+                raise self._files.damaged("layout.json has changed since it was opened")
 
     def _suffixes_and_sizes(self, rows: NDArray[np.int64]) -> tuple[Iterable[str], Iterable[int | None]]:
         """What the names of files end in, and how long they have to be, where that is known."""
@@ -285,10 +220,10 @@ class FilesReader(Reader):
             return repeat(self._suffix), repeat(self.layout.record_bytes)
         suffixes = [suffix.decode(errors="replace") for suffix in self._column("suffixes.npy", _SUFFIX)[rows].tolist()]
         if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
-            raise self._damaged("suffixes.npy has what is no suffix")
+            raise self._files.damaged("suffixes.npy has what is no suffix")
         sizes = self._column("sizes.npy", "<i8")[rows]
         if (sizes < 1).any():
-            raise self._damaged("sizes.npy has what is no size")
+            raise self._files.damaged("sizes.npy has what is no size")
         return suffixes, sizes.tolist()
 
     def _shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
@@ -298,15 +233,12 @@ class FilesReader(Reader):
         """One of the arrays beside the images, read-only."""
         if name not in self._columns:
             self._reopen()
-            content, shape = self._content(name), (self.layout.count, *width)
+            content, shape = self._files.content(name), (self.layout.count, *width)
             start = data_start(content, len(content), dtype, shape)
             if start is None:
-                raise self._damaged(f"{name} is not an array of shape {shape} and type {dtype}")
+                raise self._files.damaged(f"{name} is not an array of shape {shape} and type {dtype}")
             self._columns[name] = np.frombuffer(content, dtype, offset=start).reshape(shape)
         return self._columns[name]
-
-    def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished folder of images: {why}; make it again.")
 
 
 def _folder_name(number: int) -> str:

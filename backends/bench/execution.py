@@ -12,7 +12,7 @@ import numpy as np
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.measurement import Trial
 from backends.bench.memory import MemoryWatch
-from backends.bench.source import Source, digests_of
+from backends.bench.source import Source
 from backends.bench.stopwatch import Stopwatch
 from backends.errors import ContainerDamaged
 from backends.images import Layout
@@ -114,11 +114,6 @@ class Execution:
         if self.workers == 1:
             return [(0, cuts[1], self.artefact)]
         return [(*cut, self.artefact / f"{at:05}") for at, cut in enumerate(pairwise(cuts))]
-
-    def compare_pixels(self, pixels: Pixels, expected: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
-        """Raises ContainerDamaged where the digests of images, those of ``rows``, differ."""
-        if not self.again:
-            self.compare(digests_of(pixels), expected, rows)
 
     def compare(self, found: NDArray[np.uint64], expected: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
         """Raises ContainerDamaged where digests differ; ``rows`` are those of the images compared."""

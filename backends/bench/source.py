@@ -7,6 +7,7 @@ mapped file would count as their memory.
 from __future__ import annotations
 
 import errno
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,11 +74,14 @@ class Source:
 
     def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Images ``start`` to ``stop`` in batches as ``(start, stop)``; none runs over the end of the staged."""
-        ends = np.cumsum(np.resize(self._pixel_bytes(), self.staged))
+        ends = None if self.image_shape else np.cumsum(self._pixel_bytes())
         while start < stop:
             first = start % self.staged
-            before = int(ends[first - 1]) if first else 0
-            fitting = int(np.searchsorted(ends, before + BATCH_BYTES, side="right")) - first
+            if ends is None:
+                fitting = BATCH_BYTES // math.prod(self.image_shape or ())
+            else:
+                before = int(ends[first - 1]) if first else 0
+                fitting = int(np.searchsorted(ends, before + BATCH_BYTES, side="right")) - first
             size = min(BATCH, stop - start, max(1, fitting), self.staged - first)
             yield start, start + size
             start += size
