@@ -30,8 +30,34 @@ Cell = tuple[str, str, int]
 """What repeats have in common: configuration, aspect and count."""
 
 
+def aspect_of(operation: str, cache: str = WARM, reader: str = OURS) -> str:
+    """An operation with what is unusual about it: ``read``, ``read plain``, ``shuffled cold plain``."""
+    return " ".join((operation, *((COLD,) if cache == COLD else ()), *((PLAIN,) if reader == PLAIN else ())))
+
+
+class InCell:
+    """What belongs to a cell: a trial, its measurement, the figure of its repeats."""
+
+    __slots__ = ()
+    configuration: str
+    operation: str
+    count: int
+    cache: str
+    reader: str
+
+    @property
+    def aspect(self) -> str:
+        """What is looked at: ``read``, ``read plain``, ``shuffled cold``."""
+        return aspect_of(self.operation, self.cache, self.reader)
+
+    @property
+    def cell(self) -> Cell:
+        """What repeats of one trial have in common."""
+        return self.configuration, self.aspect, self.count
+
+
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(InCell):
     """One timed execution.
 
     Attributes
@@ -64,24 +90,9 @@ class Trial:
     cache: str = WARM
     reader: str = OURS
 
-    @property
-    def aspect(self) -> str:
-        """What is looked at: ``read``, ``read plain``, ``shuffled cold``."""
-        return aspect_of(self.operation, self.cache, self.reader)
-
-    @property
-    def cell(self) -> Cell:
-        """What repeats of one trial have in common."""
-        return self.configuration, self.aspect, self.count
-
-
-def aspect_of(operation: str, cache: str = WARM, reader: str = OURS) -> str:
-    """An operation with what is unusual about it: ``read``, ``read plain``, ``shuffled cold plain``."""
-    return " ".join((operation, *((COLD,) if cache == COLD else ()), *((PLAIN,) if reader == PLAIN else ())))
-
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(InCell):
     """What a trial found; the same fields as a trial in ``bench --json``.
 
     Attributes
@@ -143,13 +154,3 @@ class Measurement:
     verified: bool = False
     predicted_seconds: float | None = None
     message: str = ""
-
-    @property
-    def aspect(self) -> str:
-        """What was looked at: ``read``, ``read plain``, ``shuffled cold``."""
-        return aspect_of(self.operation, self.cache, self.reader)
-
-    @property
-    def cell(self) -> Cell:
-        """What repeats of one trial have in common."""
-        return self.configuration, self.aspect, self.count

@@ -51,15 +51,15 @@ def store(execution: Execution) -> None:
 def read(execution: Execution) -> None:
     """Read everything in order, into one reused buffer."""
     codec, check, first = execution.codec(), checked(execution), execution.start
-    batches = [np.arange(start, stop) for start, stop in execution.source.ranges(first, execution.stop)]
-    room = _room(execution, codec, batches)
+    ranges = list(execution.source.ranges(first, execution.stop))
+    room = _room(execution, codec, (np.arange(*one) for one in ranges))
     with _opened(execution, execution.artefact) as reader:
         with execution.watch.phase("read"):
             found = reader.labels
         execution.compare_labels(found)
-        for rows in batches:
-            here = slice(int(rows[0]) - first, int(rows[-1]) - first + 1)
-            check(_read_batch(execution, reader, codec, here, _front(room, len(rows))), rows)
+        for start, stop in ranges:
+            here = slice(start - first, stop - first)
+            check(_read_batch(execution, reader, codec, here, _front(room, stop - start)), np.arange(start, stop))
     execution.memory.settle()
 
 
@@ -84,20 +84,21 @@ def _gather(
     """The images of ``rows``, out of one container or several."""
     if len(shards) == 1:
         return _read_batch(execution, shards[0][1], codec, rows, room)
-    mixed = [np.empty((0, 0, 0), np.uint8)] * len(rows)
+    one_size = room is not None and room.ndim > 1
+    found = room if one_size and room is not None else [np.empty((0, 0, 0), np.uint8)] * len(rows)
     for first, reader in shards:
         with execution.watch.phase("read"):
             here = np.flatnonzero((rows >= first) & (rows < first + len(reader)))
-        of_one_size = room is not None and reader.layout.image_shape is not None
-        images = _read_batch(execution, reader, codec, rows[here] - first, None if of_one_size else room)
+        images = _read_batch(execution, reader, codec, rows[here] - first, None if one_size else room)
         with execution.watch.phase("decode"):
-            if room is not None and of_one_size:
-                room[here] = images
-                continue
-            for place, image in zip(here.tolist(), images, strict=True):
-                mixed[place] = image
-        room = room if room is None else room[execution.source.pixel_bytes(rows[here]).sum() :]
-    return mixed if room is None or room.ndim == 1 else room
+            if isinstance(found, np.ndarray):
+                found[here] = images
+            else:
+                for place, image in zip(here.tolist(), images, strict=True):
+                    found[place] = image
+        if room is not None and not one_size:
+            room = room[execution.source.pixel_bytes(rows[here]).sum() :]
+    return found
 
 
 def _read_batch(

@@ -75,11 +75,10 @@ class Source:
     def ranges(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Images ``start`` to ``stop`` in batches as ``(start, stop)``; none runs over the end of the staged."""
         ends = None if self.image_shape else np.cumsum(self._pixel_bytes())
+        fitting = BATCH_BYTES // math.prod(self.image_shape or (1,))
         while start < stop:
             first = start % self.staged
-            if ends is None:
-                fitting = BATCH_BYTES // math.prod(self.image_shape or ())
-            else:
+            if ends is not None:
                 before = int(ends[first - 1]) if first else 0
                 fitting = int(np.searchsorted(ends, before + BATCH_BYTES, side="right")) - first
             size = min(BATCH, stop - start, max(1, fitting), self.staged - first)
@@ -93,8 +92,8 @@ class Source:
 
     def pixel_bytes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many bytes the pixels of each of ``rows`` take, ``(n,)`` int64."""
-        found: NDArray[np.int64] = self._pixel_bytes().take(rows, mode="wrap")
-        return found
+        sizes = self._pixel_bytes()
+        return sizes[rows % len(sizes)]
 
     def images(self, start: int, stop: int) -> Iterator[Images]:
         """Images ``start`` to ``stop`` in batches; each is valid until the next."""
@@ -115,12 +114,12 @@ class Source:
 
     def digests(self, start: int, stop: int) -> NDArray[np.uint64]:
         """The digests of images ``start`` to ``stop``, ``(n,)`` uint64."""
-        found: NDArray[np.uint64] = self._load(DIGESTS).take(np.arange(start, stop), mode="wrap")
+        found: NDArray[np.uint64] = self._load(DIGESTS)[np.arange(start, stop) % self.staged]
         return found
 
     def labels(self, start: int, stop: int) -> NDArray[np.int64]:
         """The labels of images ``start`` to ``stop``, ``(n,)`` int64."""
-        found: NDArray[np.int64] = self._load(LABELS).take(np.arange(start, stop), mode="wrap")
+        found: NDArray[np.int64] = self._load(LABELS)[np.arange(start, stop) % self.staged]
         return found
 
     def _batches(

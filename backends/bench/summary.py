@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import CACHES, OPERATIONS, OURS, Cell, Measurement, aspect_of
+from backends.bench.measurement import CACHES, OPERATIONS, OURS, Cell, InCell, Measurement
 from backends.bench.statistics import interval_of_median, quartiles, spread, usable
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(InCell):
     """What the repeats of one configuration, operation and count say.
 
     Attributes
@@ -69,16 +69,6 @@ class Figure:
     resident: float | None = None
     samples: tuple[float, ...] = ()
     dropped: int = 0
-
-    @property
-    def aspect(self) -> str:
-        """What was looked at: ``read``, ``read plain``, ``shuffled cold``."""
-        return aspect_of(self.operation, self.cache, self.reader)
-
-    @property
-    def cell(self) -> Cell:
-        """What its repeats have in common."""
-        return self.configuration, self.aspect, self.count
 
     @property
     def images_per_second(self) -> float | None:
