@@ -89,12 +89,18 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _next(ranking: Ranking, named: Sequence[str]) -> str:
-    """How far behind the first one that does not tie is."""
+    """How far behind the first one that does not tie is, and which ones cannot be told apart from the best."""
     if len(ranking.ranks) == 1:
         return ", the only one measured"
     behind = next((one for one in ranking.ranks if one.outcome == BEHIND), None)
+    unsure = [
+        f"{one.configuration} ({units.ratio(one.ratio)})"
+        for one in ranking.ranks
+        if one.outcome != BEHIND and one.configuration not in named
+    ]
     tie = ", which tie" if len(named) > 1 else ""
-    return tie + (f"; {behind.configuration} follows at {units.ratio(behind.ratio)}" if behind else "")
+    follows = f"; {behind.configuration} follows at {units.ratio(behind.ratio)}" if behind else ""
+    return f"{tie}{follows}" + (f"; not decided for {' and '.join(unsure)}" if unsure else "")
 
 
 def _amount(ranking: Ranking, images: int) -> str:
