@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
+import os
 import re
 from pathlib import Path
 
@@ -27,17 +29,22 @@ class MemoryWatch:
 
     def sample(self) -> None:
         """Look at the anonymous memory now."""
-        now = _status("RssAnon")
-        if now is not None:
-            self.peak_anonymous = max(now, self.peak_anonymous or 0)
+        with contextlib.suppress(OSError):
+            self.peak_anonymous = max(_anonymous(), self.peak_anonymous or 0)
 
     def settle(self) -> None:
         """Take the resident peak; what follows does not count."""
-        self.peak_rss = self.peak_rss or _status("VmHWM")
+        if self.peak_rss is None:
+            with contextlib.suppress(OSError):
+                found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+                self.peak_rss = int(found[1]) * 1024 if found else None
 
 
-def _status(name: str) -> int | None:
-    with contextlib.suppress(OSError):
-        found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
-    return None
+def _anonymous() -> int:
+    """Resident bytes without those of files, from statm: a quarter of the time that status takes, once a batch."""
+    descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _, resident, of_files, *_ = os.pread(descriptor, 256, 0).split()
+    finally:
+        os.close(descriptor)
+    return (int(resident) - int(of_files)) * mmap.PAGESIZE

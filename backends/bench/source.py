@@ -11,6 +11,7 @@ import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ import xxhash
 from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -37,7 +38,16 @@ LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy
 
 def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
     """The xxh3 digest of each image's shape and pixels, ``(n,)`` uint64."""
-    return np.fromiter((_digest(image) for image in pixels), np.uint64, len(pixels))
+    parts: Iterable[memoryview]
+    seeds: Iterable[int]
+    if isinstance(pixels, np.ndarray) and len(pixels):
+        whole, size = np.ascontiguousarray(pixels).reshape(-1).data, pixels[0].size
+        parts = (whole[start : start + size] for start in range(0, len(whole), size))
+        seeds = repeat(_seed(pixels.shape[1:]))
+    else:
+        parts = (image.reshape(-1).data for image in pixels)
+        seeds = (_seed(image.shape) for image in pixels)
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, parts, seeds), np.uint64, len(pixels))
 
 
 def record_digests(records: Records) -> NDArray[np.uint64]:
@@ -46,9 +56,9 @@ def record_digests(records: Records) -> NDArray[np.uint64]:
     return np.fromiter(found, np.uint64, len(records))
 
 
-def _digest(image: NDArray[np.uint8]) -> int:
-    height, width, channels = image.shape
-    return xxhash.xxh3_64_intdigest(image.reshape(-1).data, seed=height << 40 | width << 8 | channels)
+def _seed(shape: tuple[int, ...]) -> int:
+    height, width, channels = shape
+    return height << 40 | width << 8 | channels
 
 
 @dataclass(frozen=True, slots=True)
