@@ -203,9 +203,9 @@ class LMDBReader(Reader):
         return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again.")
 
 
-def _keys(rows: NDArray[np.int64]) -> Iterator[bytes]:
-    packed = rows.astype(">u8").tobytes()
-    return (packed[start : start + 8] for start in range(0, len(packed), 8))
+def _keys(rows: NDArray[np.int64]) -> list[bytes]:
+    keys: list[bytes] = rows.astype(">u8").view("V8").tolist()
+    return keys
 
 
 def _bounded(items: Iterable[Item]) -> Iterator[list[Item]]:
