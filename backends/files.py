@@ -208,11 +208,14 @@ class FilesReader(Reader):
             raise self._files.damaged(f"layout.json is missing or invalid ({error})") from error
 
     def _reopen(self) -> None:
-        if not self._files.is_open:
-            before = self.layout
-            self._open()
-            if self.layout != before:
-                raise self._files.damaged("layout.json has changed since it was opened")
+        if self._files.is_open:
+            return
+        before = self.layout
+        self._open()
+        if self.layout != before:
+            self.layout = before
+            self.close()
+            raise self._files.damaged("layout.json has changed since it was opened")
 
     def _suffixes_and_sizes(self, rows: NDArray[np.int64]) -> tuple[Iterable[str], Iterable[int | None]]:
         """What the names of files end in, and how long they have to be, where that is known."""

@@ -221,6 +221,7 @@ class HDF5Reader(Reader):
 
     def _reopen(self) -> None:
         if not self._file.is_open and self._open() != self.layout:
+            self.close()
             raise self._damaged("its layout has changed since it was opened")
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -166,6 +166,7 @@ class LMDBReader(Reader):
     @contextmanager
     def _begin(self) -> Iterator[lmdb.Transaction]:
         if not (self._closing.alive and self._share.is_open) and self._open() != self.layout:
+            self.close()
             raise self._damaged("its layout has changed since it was opened")
         try:
             with self._share.environment.begin(buffers=True) as transaction:

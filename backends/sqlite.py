@@ -159,6 +159,7 @@ class SQLiteReader(Reader):
     def _fetch(self, query: str, *values: int | str) -> list[tuple[Any, ...]]:
         key = _here()
         if key not in self._connections and self._connect() != self.layout:
+            self.close()
             raise self._damaged("its layout has changed since it was opened")
         try:
             return self._connections[key].execute(query, values).fetchall()

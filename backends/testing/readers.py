@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.errors import ContainerDamaged
 from backends.testing.batches import assert_same, read
 from backends.testing.processes import in_child
 from backends.testing.subject import EVERY_KIND, KINDS, Container, Subject
@@ -34,6 +35,18 @@ class Readers(Subject):
             reader.close()
             reader.close()
             assert_same(read(reader, key), images, np.arange(30)[key])
+        reader.close()
+
+    def test_what_took_the_place_of_a_closed_container_is_never_read(self, container: Container) -> None:
+        container.store(container.images())
+        reader = container.open()
+        read(reader, np.array([1]))
+        reader.close()
+        container.path.rename(container.path.with_name("before"))
+        container.store(container.images(20, side=7))
+        for _ in range(2):
+            with pytest.raises(ContainerDamaged):
+                read(reader, np.array([1]))
         reader.close()
 
     @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd lists what is open")
