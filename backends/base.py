@@ -178,7 +178,7 @@ class Codec(ABC):
     suffix: ClassVar[str]
     """Ending of a file that holds one record, with its dot; empty where records differ in it."""
     fills_room: ClassVar[bool] = False
-    """Whether images of mixed size are decoded into a flat ``out``: to get memory for them takes half as long again."""
+    """Whether images of mixed size are decoded into a flat ``out``: to get memory for each batch can take as long."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

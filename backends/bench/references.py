@@ -174,13 +174,14 @@ def _limit_store(execution: Execution) -> None:
 
 def _limit_read(execution: Execution) -> None:
     """Read the same bytes into one touched buffer, batch by batch."""
-    watch, check, buffer = execution.watch, _checked(execution), _batch_buffer(execution)
+    watch, check, runs = execution.watch, _checked(execution), _runs(execution)
+    buffer = _buffer(runs)
     with watch.phase("open"):
         file = os.open(execution.artefact, os.O_RDONLY | os.O_CLOEXEC)
-    for rows, start, stop in _runs(execution):
+    for rows, start, stop in runs:
         with watch.phase("read"):
             read_at(file, buffer[: stop - start], start, str(execution.artefact))
-        check(buffer[: stop - start], rows)
+        check(buffer[: stop - start], np.arange(*rows))
     with watch.phase("close"):
         os.close(file)
     execution.progress(execution.count)
@@ -189,11 +190,12 @@ def _limit_read(execution: Execution) -> None:
 
 def _limit_copy(execution: Execution) -> None:
     """Copy the same bytes from memory into one touched buffer, batch by batch."""
-    data, check, buffer = _in_memory(execution), _checked(execution), _batch_buffer(execution)
-    for rows, start, stop in _runs(execution):
+    data, check, runs = _in_memory(execution), _checked(execution), _runs(execution)
+    buffer = _buffer(runs)
+    for rows, start, stop in runs:
         with execution.watch.phase("copy"):
             buffer[: stop - start] = data[start:stop]
-        check(buffer[: stop - start], rows)
+        check(buffer[: stop - start], np.arange(*rows))
     execution.progress(execution.count)
     execution.memory.settle()
 
@@ -204,7 +206,8 @@ def _limit_shuffled(execution: Execution) -> None:
     sizes, check = np.diff(ends), _checked(execution)
     one_size = len(set(sizes.tolist())) == 1
     rows_of = data.reshape(len(sizes), -1) if one_size else data
-    buffer = np.ones((execution.batch, int(sizes[0])) if one_size else int(sizes.max()) * execution.batch, np.uint8)
+    most = max(int(sizes[rows].sum()) for rows in execution.batches())
+    buffer = np.ones((most // int(sizes[0]), int(sizes[0])) if one_size else most, np.uint8)
     for rows in execution.batches():
         if one_size:
             with execution.watch.phase("copy"):
@@ -240,16 +243,16 @@ LIMITS: dict[str, Callable[[Execution], None]] = {
 }
 
 
-def _runs(execution: Execution) -> list[tuple[NDArray[np.int64], int, int]]:
-    """The batches of a read in order: their rows, and where they begin and end in the artefact."""
+def _runs(execution: Execution) -> list[tuple[tuple[int, int], int, int]]:
+    """The batches of a read in order: first and last row, and where they begin and end in the artefact."""
     ends = execution.source.record_ends(execution.count, execution.configuration.codec)
     ranges = execution.source.ranges(0, execution.count)
-    return [(np.arange(start, stop), int(ends[start]), int(ends[stop])) for start, stop in ranges]
+    return [((start, stop), int(ends[start]), int(ends[stop])) for start, stop in ranges]
 
 
-def _batch_buffer(execution: Execution) -> NDArray[np.uint8]:
-    """A touched buffer that holds any batch of a read in order."""
-    return np.ones(max(stop - start for _, start, stop in _runs(execution)), np.uint8)
+def _buffer(runs: list[tuple[tuple[int, int], int, int]]) -> NDArray[np.uint8]:
+    """A touched buffer that holds any of these batches."""
+    return np.ones(max(stop - start for _, start, stop in runs), np.uint8)
 
 
 def _in_memory(execution: Execution) -> NDArray[np.uint8]:

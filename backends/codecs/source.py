@@ -47,8 +47,8 @@ class Source(Codec):
 def decode_pictures(records: Records, layout: Layout, out: NDArray[np.uint8] | None) -> Images:
     """Decode records that are picture files, as ``Codec.decode`` does.
 
-    JPEGs of mixed size go into one array, ``out`` where it has room: to get memory for each alone takes as long as
-    decoding it.
+    JPEGs of mixed size go into one array, ``out`` where it has room: to get memory for each alone can take as long
+    as decoding it.
     """
     pixels: NDArray[np.uint8] | list[NDArray[np.uint8]]
     places: Iterable[NDArray[np.uint8] | None] = repeat(None)
