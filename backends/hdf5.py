@@ -185,7 +185,7 @@ class HDF5Reader(Reader):
         into = row_buffer(self.layout, len(rows), out)
         size = into.shape[1]
         if len(rows) and len(self._place.extents) == 1:
-            self._file.take(rows, into, self._place.extents[0].position)
+            self._file.take(rows, into, self._place.extents[0].position, size)
         else:
             into.reshape(-1)[:] = self._gather(rows * size, (rows + 1) * size)
         return Records(into.reshape(-1), even_offsets(len(rows), size), labels, shapes)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CACHED_BYTES = 1 << 19
 READS_BEFORE_A_LOOK = 15
 """Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -45,7 +46,7 @@ class MappedFile:
     def __init__(self, path: Path, flags: int = 0) -> None:
         self._path = path
         self._map: NDArray[np.uint8] | None = None
-        self._array: tuple[tuple[int, int], NDArray[np.uint8]] | None = None
+        self._array: tuple[tuple[int, int, int], NDArray[np.uint8]] | None = None
         self._may_map = True
         self._reads_before_a_look = 0
         try:
@@ -67,20 +68,40 @@ class MappedFile:
         """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
         read_at(self._descriptor, into, position, str(self._path))
 
-    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int) -> None:
-        """Copy ``rows`` of an array that begins at byte ``first`` into those of ``into``, ``(len(rows), bytes)``."""
+    def fill_rows(self, into: NDArray[np.uint8], first: int, distance: int) -> None:
+        """Read pieces of one size into the rows of ``into``, each ``distance`` bytes behind the one before.
+
+        What lies between is read too, but stays in a processor's cache, from which the pieces are copied.
+        """
+        count, size = into.shape
+        some = max(1, CACHED_BYTES // distance)
+        between = np.empty(min(some, count) * distance, np.uint8)
+        for low in range(0, count, some):
+            rows = into[low : low + some]
+            read = between[: len(rows) * distance - (distance - size)]
+            self.fill(read, first + low * distance)
+            rows[:] = pieces(read, size, distance)
+
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int, distance: int) -> None:
+        """Copy pieces of one size into the rows of ``into``, ``(len(rows), size)``.
+
+        Piece 0 begins at byte ``first``, each other one ``distance`` bytes behind the one before.
+        """
         size = into.shape[1]
         data = self._mapped()
         if data is None:
             for row, place in zip(rows.tolist(), into, strict=True):
-                self.fill(place, first + row * size)
+                self.fill(place, first + row * distance)
             return
         if self._wants_a_look():
-            self._look(first + rows * size, first + rows * size + size)
-        if self._array is None or self._array[0] != (first, size):
-            count = (len(data) - first) // size
-            self._array = (first, size), data[first : first + count * size].reshape(count, size)
-        self._array[1].take(rows, axis=0, out=into, mode="clip")
+            self._look(first + rows * distance, first + rows * distance + size)
+        if self._array is None or self._array[0] != (first, size, distance):
+            self._array = (first, size, distance), pieces(data[first:], size, distance)
+        array = self._array[1]
+        if size == distance:
+            array.take(rows, axis=0, out=into, mode="clip")
+        else:
+            into[:] = array[rows]
 
     def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
         """The bytes from each start to its stop, one after the other; none may outlive the file."""
@@ -121,3 +142,9 @@ def runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.i
     """The bytes from each start to its stop, one after the other."""
     view = data.data
     return (view[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def pieces(data: NDArray[np.uint8], size: int, distance: int) -> NDArray[np.uint8]:
+    """All pieces of ``size`` bytes that begin ``distance`` bytes apart, ``(n, size)``: a view of ``data``, flat."""
+    count = (len(data) - size) // distance + 1
+    return np.ndarray((count, size), np.uint8, data, strides=(distance, 1))

@@ -97,7 +97,7 @@ class NpyReader(Reader):
         size = self.layout.record_bytes
         if size is not None and len(rows):
             into = row_buffer(self.layout, len(rows), out)
-            file.take(rows, into, first)
+            file.take(rows, into, first, size)
             return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows])
         values = file.runs(first + self._starts(rows), first + self._starts(rows + 1))
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))

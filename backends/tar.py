@@ -15,8 +15,8 @@ import numpy as np
 
 from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
-from backends.batch import Columns, join_records
-from backends.images import Layout, Records
+from backends.batch import Columns, join_records, row_buffer
+from backends.images import Layout, Records, even_offsets
 from backends.mapped_file import MappedFile, runs
 from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
@@ -126,6 +126,7 @@ class TarReader(Reader):
         self._path = path.absolute()
         self._folder = ArrayFolder(self._path, "tar container")
         self._archive: MappedFile | None = None
+        self._first = self._distance = 0
         self.layout = self._folder.layout
         self._opened()
 
@@ -137,7 +138,12 @@ class TarReader(Reader):
         return self._folder.labels
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        archive, rows = self._opened(), np.arange(start, stop)
+        archive = self._opened()
+        if self.layout.record_bytes is not None:
+            into = row_buffer(self.layout, stop - start, out)
+            archive.fill_rows(into, self._first + start * self._distance, self._distance)
+            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
+        rows = np.arange(start, stop)
         starts, stops = self._spans(rows)
         first = int(starts[0]) if len(rows) else 0
         members = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
@@ -146,7 +152,11 @@ class TarReader(Reader):
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         archive = self._opened()
-        return self._records(rows, archive.runs(*self._spans(rows)), out)
+        if self.layout.record_bytes is None:
+            return self._records(rows, archive.runs(*self._spans(rows)), out)
+        into = row_buffer(self.layout, len(rows), out)
+        archive.take(rows, into, self._first, self._distance)
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
 
     def close(self) -> None:
         if self._archive is not None:
@@ -160,6 +170,9 @@ class TarReader(Reader):
     def _opened(self) -> MappedFile:
         if self._archive is None:
             archive = self._archive = self._folder.open(ARCHIVE)
+            starts, _ = self._index()
+            self._first = int(starts[0]) if len(starts) else BLOCK
+            self._distance = -(-(self._first + (self.layout.record_bytes or 0)) // BLOCK) * BLOCK + 2 * BLOCK
             end = np.zeros(min(archive.size, END_BYTES), np.uint8)
             archive.fill(end, archive.size - len(end))
             if end.any() or not self._fits(archive.size - END_BYTES):
@@ -168,9 +181,12 @@ class TarReader(Reader):
         return self._archive
 
     def _fits(self, size: int) -> bool:
-        """Whether the records follow one another, each with its label behind it, and fill ``size`` bytes."""
+        """Whether the records follow one another, each with its label behind it, and fill ``size`` bytes.
+
+        So records of one size are as far apart as the first two.
+        """
         starts, sizes = self._index()
-        first, end = int(starts[0]) if len(starts) else BLOCK, 0
+        first, end = self._first, 0
         for low in range(0, len(starts), CHECKED_AT_ONCE):
             some, following = sizes[low : low + CHECKED_AT_ONCE], starts[low + 1 : low + 1 + CHECKED_AT_ONCE]
             ends = starts[low : low + CHECKED_AT_ONCE] + some
@@ -178,6 +194,8 @@ class TarReader(Reader):
             ends &= -BLOCK
             ends += 2 * BLOCK + first
             if some.min() < 0 or not np.array_equal(ends[: len(following)], following):
+                return False
+            if self.layout.record_bytes is not None and (some != self.layout.record_bytes).any():
                 return False
             end = int(ends[-1]) - first
         return first >= BLOCK and end == size
