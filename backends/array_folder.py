@@ -16,7 +16,7 @@ from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout
 from backends.mapped_file import MappedFile
 from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
-from backends.transfer import write_at
+from backends.transfer import AlignedWriter, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,10 +52,11 @@ class NewFolder:
         except BaseException:
             self.remove()
             raise
+        self._pixels = AlignedWriter(self._file)
         self.end = start
 
     def append(self, data: NDArray[np.uint8]) -> None:
-        write_at(self._file, data, self.end)
+        self._pixels.write(data, self.end)
         self.end += data.size
 
     def begin(self, header: bytes) -> None:
@@ -64,6 +65,7 @@ class NewFolder:
     def finish(self, layout: Layout, columns: Columns, **arrays: NDArray[Any] | None) -> None:
         """Write ``arrays`` and the columns, then layout.json, and close.  Raises ValueError for a wrong count."""
         columns.check_complete()
+        self._pixels.flush()
         for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
             if array is not None:
                 self._save(f"{name}.npy", npy_bytes(array))

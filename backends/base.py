@@ -200,7 +200,8 @@ class Codec(ABC):
         out
             ``(n, height, width, channels)`` uint8 where ``layout.image_shape`` is not None: the pixels are
             written into it and ``Images.pixels`` is that array.  Where it is None, and for a codec that
-            ``fills_room``, ``(bytes,)`` uint8: images are views of it if it has room for all.
+            ``fills_room``, ``(bytes,)`` uint8: images are views of it if it has room for all.  It may be the
+            memory of raw ``records``, which then stay where they are, but must not overlap them otherwise.
 
         Raises
         ------

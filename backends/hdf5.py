@@ -31,7 +31,7 @@ from backends.hdf5_structure import (
 )
 from backends.images import Layout, Records, even_offsets, offsets_of
 from backends.mapped_file import MappedFile
-from backends.transfer import reserve, write_at
+from backends.transfer import AlignedWriter, reserve, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,7 @@ class HDF5Writer(Writer):
         self._is_open = True
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._pixels = AlignedWriter(self._descriptor)
             if layout.image_shape is not None and layout.record_bytes is not None:
                 self._place = allot(self._file, "images", "u1", (layout.count, *layout.image_shape))
         except BaseException:
@@ -81,7 +82,7 @@ class HDF5Writer(Writer):
             self._offsets[first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
             self._grow(stop - start, len(records))
         for low, high, position in self._place.pieces(self._end, self._end + stop - start):
-            write_at(self._descriptor, records.data[start + low : start + high], position)
+            self._pixels.write(records.data[start + low : start + high], position)
         self._end += stop - start
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class HDF5Writer(Writer):
             return
         try:
             self._columns.check_complete()
+            self._pixels.flush()
             self._write_column("labels", self._columns.labels)
             if self._layout.record_bytes is None:
                 self._grow(0, 1)

