@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,14 +135,16 @@ def join_records(
         return data, offsets_of([len(value) for value in found])
     into = row_buffer(layout, len(rows), out)
     size, flat = into.shape[1], into.reshape(-1)
-    view, filled = flat.data, 0
-    for start, value in zip(range(0, len(flat), size), values, strict=False):
-        try:
-            view[start : start + size] = value
-        except (TypeError, ValueError):
-            break
-        filled = start + size
-    if filled < len(flat):
-        row = rows[filled // size]
+    places = iter(_places(len(rows), size))
+    with suppress(TypeError, ValueError):  # of a value that is no bytes, or not so many
+        deque(map(flat.data.__setitem__, places, values), maxlen=0)  # no line of Python for each
+    if missing := len(list(places)):
+        row = rows[len(rows) - missing]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
     return flat, even_offsets(len(rows), size)
+
+
+@lru_cache(maxsize=16)
+def _places(count: int, size: int) -> list[slice]:
+    """Where values of one size go, and one place more: taken last, it tells that none was missing."""
+    return [slice(start, start + size) for start in range(0, (count + 1) * size, size)]
