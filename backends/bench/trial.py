@@ -15,7 +15,7 @@ from backends.bench.configuration import Configuration, is_reference
 from backends.bench.disk import usage_of
 from backends.bench.execution import Execution
 from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, PLAIN, Measurement, Trial
-from backends.bench.memory import MemoryWatch
+from backends.bench.memory import MemoryWatch, make_present
 from backends.bench.page_cache import make_cold, make_warm
 from backends.bench.source import Source
 from backends.bench.stopwatch import UNTIMED, Stopwatch
@@ -32,6 +32,8 @@ SHARED = ("store", "read", "shuffled")
 """Operations that workers can share."""
 
 COUNTER_BYTES = 8 * MOST_WORKERS
+BESIDE_PIXELS = 8192
+"""Bytes of memory for what keeping an image may take besides its pixels: an inode and names, the rest of pages."""
 FOLDER_BYTES = 4096
 """What the folder takes that each container of a looped store lies in."""
 
@@ -100,6 +102,7 @@ def execute(task: Task) -> Measurement:
         _rehearse(execution, task.rehearsal, perform)
         if execution.workers > 1:
             perform = partial(perform_shared, perform=perform)
+        make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
         resident = None
         if trial.reads is not None:
             resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)

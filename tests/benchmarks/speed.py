@@ -6,8 +6,7 @@ Runs plans through the engine: a fresh process a trial, warm, verified, in rando
 sync.  Each cell has the median seconds, how many times as long something else takes, and how many times the time of the
 bare bytes it is: medians of the ratios within blocks.  DATASET has images of one size (CIFAR-10); FOLDER pictures, for
 the rows about files that are passed through.  WORK_DIR should lie on a filesystem with a journal: without one ext4 is
-slow at creating files after others were deleted.  Memory is touched first: the host of a virtual machine may have to
-find each page, which takes longer than writing it and falls on whoever comes first.
+slow at creating files after others were deleted.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from backends import units
-from backends.bench.environment import usable_memory
 from backends.bench.plan import Plan
 from backends.bench.ranking import seconds_by_block
 from backends.bench.statistics import paired_ratios
@@ -40,7 +36,6 @@ say = partial(print, flush=True)
 
 
 def measure(plan: Plan) -> Result:
-    np.ones(usable_memory() * 3 // 4, np.uint8)
     with tempfile.TemporaryDirectory() as jobs:
         result = collect(start_run(plan, Path(jobs)).follow())
     if result is None or result.failures:
