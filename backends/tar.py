@@ -110,7 +110,9 @@ class TarWriter(Writer):
 
     def _headers(self, rows: NDArray[np.int64], suffixes: list[str], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
         """One block for each member, ``(n, 512)``: copies of a header with other digits."""
-        headers = np.stack([_template("0" * self._name_digits + suffix) for suffix in suffixes])
+        kinds = {suffix: number for number, suffix in enumerate(dict.fromkeys(suffixes))}
+        templates = np.stack([_template("0" * self._name_digits + suffix) for suffix in kinds])
+        headers = templates[[kinds[suffix] for suffix in suffixes]]
         headers[:, : self._name_digits] = _digits(rows, 10, self._name_digits)
         headers[:, _SIZE_AT : _SIZE_AT + _SIZE_DIGITS] = _digits(sizes, 8, _SIZE_DIGITS)
         checksums = _digits(headers.sum(axis=1, dtype=np.int64), 8, _CHECKSUM_DIGITS)
