@@ -22,8 +22,8 @@ def make_present(size: int) -> None:
     The host of a virtual machine takes free memory back and gives it again page by page, which may take ten times as
     long as filling it: an accident of the minute that would be taken for the speed of whoever comes first.
     """
-    free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
-    with contextlib.suppress(MemoryError):
+    with contextlib.suppress(ValueError, MemoryError):  # a system that does not tell, a process that may not have it
+        free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
         np.ones(min(size, free // 2, usable_memory() // 4, PRESENT_BYTES), np.uint8)
 
 
