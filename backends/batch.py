@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.errors import ContainerDamaged, UsageError
+from backends.errors import ContainerDamaged, ImgstoreError, UsageError
 from backends.images import even_offsets, offsets_of
 
 if TYPE_CHECKING:
@@ -135,16 +133,15 @@ def join_records(
         return data, offsets_of([len(value) for value in found])
     into = row_buffer(layout, len(rows), out)
     size, flat = into.shape[1], into.reshape(-1)
-    places = iter(_places(len(rows), size))
-    with suppress(TypeError, ValueError):  # of a value that is no bytes, or not so many
-        deque(map(flat.data.__setitem__, places, values), maxlen=0)  # no line of Python for each
-    if missing := len(list(places)):
+    # One place more than there are values is taken last, where none was missing; no line of Python runs for each.
+    places = map(slice, range(0, len(flat) + 1, size), range(size, len(flat) + size + 1, size))
+    try:
+        deque(map(flat.data.__setitem__, places, values), maxlen=0)
+    except ImgstoreError:  # of what reads the values
+        raise
+    except (TypeError, ValueError):  # a value that is no bytes, or not so many
+        pass
+    if missing := sum(1 for _ in places):
         row = rows[len(rows) - missing]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
     return flat, even_offsets(len(rows), size)
-
-
-@lru_cache(maxsize=16)
-def _places(count: int, size: int) -> list[slice]:
-    """Where values of one size go, and one place more: taken last, it tells that none was missing."""
-    return [slice(start, start + size) for start in range(0, (count + 1) * size, size)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CACHED_BYTES = 1 << 19
+"""What is copied right after it was read fits into the second cache of a processor."""
 READS_BEFORE_A_LOOK = 15
 """Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC

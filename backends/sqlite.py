@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from backends.images import Layout, Records
 from backends.mapped_file import MappedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -127,7 +128,7 @@ class SQLiteReader(Reader):
     @property
     def labels(self) -> NDArray[np.int64]:
         if self._labels is None:
-            (found,) = self._fetch("SELECT labels FROM layout")[0]
+            ((found,),) = self._fetch("SELECT labels FROM layout")
             if not isinstance(found, bytes) or len(found) != 8 * self.layout.count:
                 raise self._damaged(f"its labels are not {self.layout.count:,} numbers")
             self._labels = np.frombuffer(found, "<i8")
@@ -148,21 +149,22 @@ class SQLiteReader(Reader):
     def _records(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None, which: str, *keys: int | str) -> Records:
         labels, mixed = self.labels[rows], carries_shapes(self.layout)
         names = ("record", *_SHAPE) if mixed else ("record",)
-        found = self._fetch(f"SELECT {', '.join(names)} {which}", *keys)
-        data, offsets = join_records((row[0] for row in found), rows, self.layout, out, str(self._path))
+        found: Iterable[tuple[Any, ...]] = self._fetch(f"SELECT {', '.join(names)} {which}", *keys)
+        found = list(found) if mixed else found  # one by one, the memory of a record is that of the one before
+        data, offsets = join_records(map(itemgetter(0), found), rows, self.layout, out, str(self._path))
         try:
             shapes = np.array([row[1:] for row in found], np.int32).reshape(-1, 3) if mixed else None
         except (TypeError, ValueError, OverflowError) as error:
             raise self._damaged(f"a height, width or number of channels is none ({error})") from error
         return Records(data, offsets, labels, shapes)
 
-    def _fetch(self, query: str, *values: int | str) -> list[tuple[Any, ...]]:
+    def _fetch(self, query: str, *values: int | str) -> Iterator[tuple[Any, ...]]:
         key = _here()
         if key not in self._connections and self._connect() != self.layout:
             self.close()
             raise self._damaged("its layout has changed since it was opened")
         try:
-            return self._connections[key].execute(query, values).fetchall()
+            yield from self._connections[key].execute(query, values)
         except sqlite3.Error as error:
             raise self._damaged(str(error)) from error
 
