@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,14 +115,13 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
 
     The last value is the exit code where a signal came.
     """
-    stopped = 0
-    enough = threading.Event()
+    stopped, enough = 0, False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopped
+        nonlocal stopped, enough
         again, stopped = stopped, 128 + number
         if again or not stoppable:
-            enough.set()
+            enough = True
         else:
             job.cancel()
 
@@ -131,7 +129,7 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
     narrator = make_narrator()
     found: list[events.Event] = []
     try:
-        for event in job.follow(enough):
+        for event in job.follow(lambda: enough):
             narrator.tell(event)
             found.append(event)
     finally:

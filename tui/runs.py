@@ -31,7 +31,7 @@ class Followed:
 
     def follow(self) -> Iterator[JobEvent]:
         """What happens in the job; to be asked in a thread."""
-        for event in self.job.follow(self.stop):
+        for event in self.job.follow(self.stop.is_set):
             yield message_of(self.job.id, event)
 
     def cancel(self) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from backends.jobs import events
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from backends.jobs.result import Result
 
@@ -20,7 +19,7 @@ class SavedRun:
         self.id = path
         self.result = result
 
-    def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
+    def follow(self, stop: Callable[[], bool] | None = None) -> Iterator[events.Event]:
         """Its events; what was saved while it went on is shown as a run that was stopped."""
         result, begin = self.result, self.result.started
         images = min(max(result.plan.sizes), result.dataset.count)

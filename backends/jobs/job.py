@@ -22,7 +22,7 @@ from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, last_words, l
 from backends.jobs.journal import Tail, last_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0
@@ -72,15 +72,15 @@ class Job:
         (self.folder / CANCEL).touch()
         self._cancelled_at = self._cancelled_at or time.monotonic()
 
-    def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
+    def follow(self, stop: Callable[[], bool] = lambda: False) -> Iterator[events.Event]:
         """All events from the first on, then each as it happens.
 
-        Ends after run-finished or job-failed, or when ``stop`` is set.  A job that died without a word ends
-        with a job-failed made here, which has the last lines of its log.
+        Ends after run-finished or job-failed, or within a tenth of a second when ``stop`` says so: not an Event, whose
+        lock the handler of a signal would wait for forever where it has interrupted its holder.  A job that died
+        without a word ends with a job-failed made here, which has the last lines of its log.
         """
         tail = Tail(self.folder / EVENTS)
-        stop = stop or threading.Event()
-        while not stop.is_set():
+        while not stop():
             alive = self.running()
             found = tail.read()
             for event in found:
@@ -93,7 +93,7 @@ class Job:
                 return
             if not found:
                 self._end_if_deaf()
-                stop.wait(POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
 
     def _reap(self) -> None:
         """Wait for the end of the process, so that what it leaves behind is known when ``follow`` ends."""

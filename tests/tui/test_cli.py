@@ -175,7 +175,7 @@ def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], w
     assert process.returncode == 130
 
 
-def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
+def test_more_than_one_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
     words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stderr is not None
@@ -184,11 +184,11 @@ def test_a_second_interrupt_leaves_a_run_that_still_stops(environment: dict[str,
         stuck = int(Path(job["folder"], "lock").read_text())
         os.kill(stuck, signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
-        while not Path(job["folder"], "cancel").exists():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-        assert process.returncode == 130
+        while process.poll() is None:  # a handler may interrupt whatever it likes, itself too
+            process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.stderr.read()
+        assert Path(job["folder"], "cancel").exists()
+        assert process.returncode in (130, -signal.SIGINT)  # the last may come when Python listens no more
         os.kill(stuck, signal.SIGCONT)
     assert call(environment, "history", "show", job["id"]).returncode == 0
     assert list(work.iterdir()) == []

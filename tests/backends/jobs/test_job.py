@@ -186,18 +186,20 @@ def test_only_a_job_that_does_not_hear_a_cancel_is_killed_for_it(
         assert cleaning.stdout is not None
         cleaning.stdout.readline()
 
-        class LookedOnce(threading.Event):
-            def wait(self, timeout: float | None = None) -> bool:
-                if heard and cleaning.stdin is not None:
-                    cleaning.stdin.close()
-                return super().wait(timeout)
+        looks: list[bool] = []
+
+        def end_once_looked() -> bool:
+            if looks and heard and cleaning.stdin is not None:
+                cleaning.stdin.close()
+            looks.append(True)
+            return False
 
         monkeypatch.setattr("backends.jobs.job.PATIENCE_SECONDS", 0.0)
         if heard:
             (folder / "heard").touch()
         job = Job(folder)
         job.cancel()
-        assert [type(event) for event in job.follow(LookedOnce())] == [last]
+        assert [type(event) for event in job.follow(end_once_looked)] == [last]
 
 
 def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
