@@ -113,6 +113,7 @@ def _did_its_work(result: Result) -> bool:
 def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.JobFailed | None, int]:
     """Follow a job to its end, or to a signal where it is not ours to stop; a second signal leaves it to itself.
 
+    A third finds the program on its way out, and ends it at once: no handler of Python's is there to raise then.
     The last value is the exit code where a signal came.
     """
     stopped, enough = 0, False
@@ -135,7 +136,7 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
     finally:
         narrator.close()
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if stopped else handler)
     last = found[-1] if found else None
     return collect(found), last if isinstance(last, events.JobFailed) else None, stopped
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,12 +181,12 @@ class RecordedJob:
     folder: Path = Path("/nowhere")
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def follow(self, stop: threading.Event | None = None) -> Iterator[events.Event]:
+    def follow(self, stop: Callable[[], bool] = lambda: False) -> Iterator[events.Event]:
         """The events; where they do not end, as a live job: until cancelled or no longer followed."""
         yield from self.told
         if self.told and isinstance(self.told[-1], events.RunFinished | events.JobFailed):
             return
-        while stop is None or not stop.is_set():
+        while not stop():
             if self.cancelled.wait(0.01):
                 yield events.RunFinished(self.told[-1].time + 1, "cancelled", self.told[-1].time + 1 - START)
                 return
