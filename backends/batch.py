@@ -141,7 +141,7 @@ def join_records(
         raise
     except (TypeError, ValueError):  # a value that is no bytes, or not so many
         pass
-    if missing := sum(1 for _ in places):
-        row = rows[len(rows) - missing]
+    if behind := next(places, None):
+        row = rows[behind.start // size - 1]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
     return flat, even_offsets(len(rows), size)

@@ -7,9 +7,8 @@ import math
 import os
 import struct
 import weakref
-from contextlib import contextmanager
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lmdb
 import numpy as np
@@ -21,12 +20,14 @@ from backends.images import Layout, Records
 from backends.lmdb_sharing import DATA_FILE, acquire, release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     Item = tuple[bytes, memoryview]
+
+Found = TypeVar("Found")
 
 FIRST_MAP_BYTES = 1 << 28
 TRANSACTION_BYTES = 1 << 21
@@ -139,18 +140,20 @@ class LMDBReader(Reader):
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         rows, labels = np.arange(start, stop), self.labels[start:stop]
-        with self._begin() as transaction:
+
+        def scan(transaction: lmdb.Transaction) -> Records:
             cursor = transaction.cursor()
             cursor.set_key(_KEY.pack(start))
             records = self._records(rows, labels, islice(cursor.iternext(keys=False), len(rows)), out)
             if len(rows) and cursor.key() != _KEY.pack(stop - 1):
                 raise self._damaged(f"an image of {start} to {stop - 1} is missing")
-        return records
+            return records
+
+        return self._look(scan)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         labels = self.labels[rows]
-        with self._begin() as transaction:
-            return self._records(rows, labels, map(transaction.get, _keys(rows)), out)
+        return self._look(lambda transaction: self._records(rows, labels, map(transaction.get, _keys(rows)), out))
 
     def close(self) -> None:
         self._closing()
@@ -163,14 +166,14 @@ class LMDBReader(Reader):
         data, offsets = join_records(values, rows, self.layout, out, str(self._path))
         return Records(data, offsets, labels, shapes)
 
-    @contextmanager
-    def _begin(self) -> Iterator[lmdb.Transaction]:
+    def _look(self, at: Callable[[lmdb.Transaction], Found]) -> Found:
+        """What ``at`` returns of a transaction whose values are views of the map."""
         if not (self._closing.alive and self._share.is_open) and self._open() != self.layout:
             self.close()
             raise self._damaged("its layout has changed since it was opened")
         try:
             with self._share.environment.begin(buffers=True) as transaction:
-                yield transaction
+                return at(transaction)
         except lmdb.Error as error:
             raise self._damaged(str(error)) from error
 
@@ -180,7 +183,7 @@ class LMDBReader(Reader):
         try:
             with self._share.environment.begin() as transaction:
                 layout = Layout.from_json(transaction.get(b"layout", b""))
-            if layout.count * (layout.record_bytes or 0) > self._share.bytes_used:
+            if layout.count * (layout.record_bytes or 0) > self._share.map_bytes:
                 raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
             self.close()
@@ -194,8 +197,7 @@ class LMDBReader(Reader):
 
     def _column(self, key: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """One of the arrays beside the images, read-only."""
-        with self._begin() as transaction:
-            found = bytes(transaction.get(key, b""))
+        found = self._look(lambda transaction: bytes(transaction.get(key, b"")))
         if len(found) != dtype.itemsize * math.prod(shape):
             raise self._damaged(f"the key {key.decode()!r} is missing or has not {math.prod(shape):,} values")
         return np.frombuffer(found, dtype).reshape(shape)

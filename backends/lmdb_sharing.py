@@ -28,13 +28,13 @@ class Share:
 
     Attributes
     ----------
-    bytes_used
-        Bytes up to the last page of the latest transaction.
+    map_bytes
+        Bytes up to the end of the file, or to the last page of the latest transaction where that lies behind.
     """
 
     def __init__(self, environment: lmdb.Environment) -> None:
         self.environment = environment
-        self.bytes_used = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+        self.map_bytes = environment.info()["map_size"]
         self.is_open = True
         self.users = 0
 
@@ -101,7 +101,9 @@ def _open(path: str, size: int) -> Share:
     Opening reads no page but the first two; touching a map beyond its end would kill the process (SIGBUS).
     """
     try:
-        environment = lmdb.open(path, map_size=size, readonly=True, create=False, lock=False)
+        environment = lmdb.open(
+            f"{path}/{DATA_FILE}", subdir=False, map_size=size, readonly=True, create=False, lock=False
+        )
     except lmdb.Error as error:
         number = getattr(error, "code", 0) or 0
         if number in _NO_MAP:
@@ -115,7 +117,7 @@ def _open(path: str, size: int) -> Share:
     if hasattr(environment, "lib_version") and environment.lib_version()[:2] != _FORMAT:
         share.close()
         raise ContainerDamaged(f"{path}/{DATA_FILE} is not in the format of LMDB 0.9.")
-    if size < share.bytes_used:
+    if size < share.map_bytes:  # LMDB maps no less than what was committed
         share.close()
-        raise ContainerDamaged(f"{path}/{DATA_FILE} is cut: {size:,} bytes of {share.bytes_used:,}; make it again.")
+        raise ContainerDamaged(f"{path}/{DATA_FILE} is cut: {size:,} bytes of {share.map_bytes:,}; make it again.")
     return share
