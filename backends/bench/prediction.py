@@ -163,7 +163,7 @@ def _predicted(
     decades = max(0.0, math.log10(images / last.images))
     if len(points) < 2:
         value = last.value * images / last.images
-        return Predicted(*_around(value, 1.0), unsure or f"only {last.images:,} images were measured")
+        return Predicted(*_around(value, 1.0), unsure or f"one size was measured, of {last.images:,} images")
     constant, slope = _fit(points)
     value = constant + slope * images
     misfit = _misfit(points, constant, slope)

@@ -107,7 +107,7 @@ def test_what_was_measured_is_not_predicted() -> None:
     ("sizes", "images", "reason"),
     [
         ((10, 100), 50_000, "the largest size measured is 100 images"),
-        ((5_000,), 50_000, "only 5,000 images were measured"),
+        ((5_000,), 50_000, "one size was measured, of 5,000 images"),
         ((100, 1_000), 1_000_000, "it is 1,000 times the largest size measured"),
     ],
 )
