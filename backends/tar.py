@@ -7,6 +7,7 @@ labels.npy give random access without a walk through the archive.
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
 from tarfile import USTAR_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
-from backends.mapped_file import MappedFile, runs
+from backends.mapped_file import MappedFile, pieces, runs
 from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
 
@@ -65,21 +66,20 @@ class TarWriter(Writer):
         rows = np.arange(len(records)) + self._columns.add(records)
         if not len(rows):
             return
-        suffixes, prefixes = self._members(records)
-        sizes, before = np.diff(records.offsets), np.array([len(prefix) for prefix in prefixes])
+        templates, prefixes = self._members(records)
+        names = rows[:, np.newaxis] // 10 ** np.arange(self._name_digits - 1, -1, -1) % 10 + ord("0")
+        sizes, before = np.diff(records.offsets), prefixes.shape[1]
         blocks = -(-(before + sizes) // BLOCK)
         ends = np.cumsum(1 + blocks + 2)
         starts = ends - blocks - 3
         labels = records.labels.astype(f"S{_LABEL_BYTES}")
         archive = np.zeros((ends[-1], BLOCK), np.uint8)
-        archive[starts] = self._headers(rows, suffixes, before + sizes)
-        archive[ends - 2] = self._headers(rows, [".cls"] * len(rows), np.strings.str_len(labels))
+        archive[starts] = _headers(templates, names, before + sizes)
+        archive[starts + 1, :before] = prefixes
+        archive[ends - 2] = _headers(self._templates([".cls"]), names, np.strings.str_len(labels))
         archive[ends - 1, :_LABEL_BYTES] = labels.view(np.uint8).reshape(-1, _LABEL_BYTES)
-        view, places = archive.reshape(-1).data, (starts + 1) * BLOCK + before
-        contents = runs(records.data, records.offsets[:-1], records.offsets[1:])
-        for place, prefix, content in zip(places.tolist(), prefixes, contents, strict=True):
-            view[place - len(prefix) : place] = prefix
-            view[place : place + len(content)] = content
+        places = (starts + 1) * BLOCK + before
+        _fill(archive.reshape(-1), places, records, self._layout.record_bytes)
         self._offsets[rows], self._sizes[rows] = self._folder.end + places, sizes
         self._folder.append(archive)
 
@@ -96,29 +96,20 @@ class TarWriter(Writer):
     def abort(self) -> None:
         self._folder.remove()
 
-    def _members(self, records: Records) -> tuple[list[str], list[bytes]]:
-        """For each record the suffix of its member, and what precedes it there."""
-        count, shape = len(records), self._layout.image_shape
+    def _members(self, records: Records) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """For each record the header of its member, and what precedes it there; one row where all have the same."""
+        shape = self._layout.image_shape
         if self._layout.codec != "raw":
             suffix = self._codec.suffix
-            suffixes = [suffix or self._codec.suffix_of(records.record(index)) for index in range(count)]
-            return suffixes, [b""] * count
-        if shape is not None:
-            return [".npy"] * count, [npy_header("|u1", shape)] * count
-        shapes = [] if records.shapes is None else records.shapes.tolist()
-        return [".npy"] * count, [npy_header("|u1", tuple(shape)) for shape in shapes]
+            suffixes = [suffix] if suffix else [self._codec.suffix_of(records.record(i)) for i in range(len(records))]
+            return self._templates(suffixes), np.empty((1, 0), np.uint8)
+        shapes = np.array([shape]) if records.shapes is None else records.shapes
+        heads = b"".join(npy_header("|u1", tuple(shape)) for shape in shapes.tolist())  # of one length: numpy pads them
+        return self._templates([".npy"]), np.frombuffer(heads, np.uint8).reshape(len(shapes), -1)
 
-    def _headers(self, rows: NDArray[np.int64], suffixes: list[str], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """One block for each member, ``(n, 512)``: copies of a header with other digits."""
-        kinds = {suffix: number for number, suffix in enumerate(dict.fromkeys(suffixes))}
-        templates = np.stack([_template("0" * self._name_digits + suffix) for suffix in kinds])
-        headers = templates[[kinds[suffix] for suffix in suffixes]]
-        headers[:, : self._name_digits] = _digits(rows, 10, self._name_digits)
-        headers[:, _SIZE_AT : _SIZE_AT + _SIZE_DIGITS] = _digits(sizes, 8, _SIZE_DIGITS)
-        checksums = _digits(headers.sum(axis=1, dtype=np.int64), 8, _CHECKSUM_DIGITS)
-        headers[:, _CHECKSUM_AT : _CHECKSUM_AT + _CHECKSUM_DIGITS] = checksums
-        headers[:, _CHECKSUM_AT + _CHECKSUM_DIGITS] = 0
-        return headers
+    def _templates(self, suffixes: list[str]) -> NDArray[np.uint8]:
+        """Headers of members with these suffixes, ``(n, 512)``."""
+        return np.stack([_template("0" * self._name_digits + suffix) for suffix in suffixes])
 
 
 class TarReader(Reader):
@@ -221,7 +212,33 @@ def _template(name: str) -> NDArray[np.uint8]:
     return header
 
 
-def _digits(numbers: NDArray[np.int64], base: int, width: int) -> NDArray[np.int64]:
+def _headers(templates: NDArray[np.uint8], names: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """One block for each member, ``(n, 512)``: its template, or the one of all, with its name's digits and its size."""
+    headers = np.empty((len(sizes), BLOCK), np.uint8)
+    headers[:] = templates
+    headers[:, : names.shape[1]] = names
+    headers[:, _SIZE_AT : _SIZE_AT + _SIZE_DIGITS] = _octal(sizes, _SIZE_DIGITS)
+    # The bytes from the checksum on are the same in every template.
+    sums = headers[:, :_CHECKSUM_AT].sum(axis=1, dtype=np.uint16) + templates[0, _CHECKSUM_AT:].sum(dtype=np.int64)
+    headers[:, _CHECKSUM_AT : _CHECKSUM_AT + _CHECKSUM_DIGITS] = _octal(sums, _CHECKSUM_DIGITS)
+    headers[:, _CHECKSUM_AT + _CHECKSUM_DIGITS] = 0
+    return headers
+
+
+def _octal(numbers: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """The ASCII digits of each number, ``(n, width)``."""
-    digits: NDArray[np.int64] = numbers[:, np.newaxis] // base ** np.arange(width - 1, -1, -1) % base + ord("0")
+    digits: NDArray[np.int64] = (numbers[:, np.newaxis] >> np.arange(3 * width - 3, -1, -3) & 7) + ord("0")
     return digits
+
+
+def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Records, size: int | None) -> None:
+    """Copy each record to its place; those of one ``size`` lie as far apart as the first two."""
+    if size is not None:
+        distance = len(archive) // len(records)
+        pieces(archive[places[0] :], size, distance)[:] = records.data[
+            records.offsets[0] : records.offsets[-1]
+        ].reshape(-1, size)
+        return
+    spans = map(slice, places.tolist(), (places + np.diff(records.offsets)).tolist())
+    contents = runs(records.data, records.offsets[:-1], records.offsets[1:])
+    deque(map(archive.data.__setitem__, spans, contents), maxlen=0)  # no line of Python runs for each
