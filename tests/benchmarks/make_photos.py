@@ -2,10 +2,10 @@
 
     python tests/benchmarks/make_photos.py DESTINATION PHOTOGRAPH... [--train 50000] [--val 2500] [--seed 0]
 
-Writes DESTINATION/{train,val}/CLASS/NUMBER.JPEG as ImageNet is laid out; the class is the photograph's name.  Each
-picture is a random part of it, scaled to about 500 x 375, half of them mirrored, with a quality of 75 to 95.  Some are
-awkward as in real sets: 1 in 100 grey, 1 in 500 turned by EXIF, 1 in 2,000 CMYK.  The same photographs, seed and
-Pillow give the same bytes.  50,000 pictures take about 2.5 GB and a quarter of an hour.
+Writes DESTINATION/{train,val}/CLASS/NUMBER.JPEG as ImageNet is laid out; the class is the photograph's name, or that
+of several.  Each picture is a random part of it, scaled to about 500 x 375, half of them mirrored, with a quality of 75
+to 95.  Some are awkward as in real sets: 1 in 100 grey, 1 in 500 turned by EXIF, 1 in 2,000 CMYK.  The same
+photographs, seed and Pillow give the same bytes.  50,000 pictures take about 2.5 GB and a quarter of an hour.
 
 Debian's packages mate-backgrounds, lomiri-wallpapers-16.04 and plasma-workspace-wallpapers have suitable photographs.
 """
@@ -49,12 +49,12 @@ def write(picture: Image.Image, path: Path, rng: random.Random) -> None:
 
 def make_photos(destination: Path, photographs: list[Path], counts: dict[str, int], seed: int) -> None:
     """Write the splits of ``counts``: each photograph is opened once and has an equal share of every split."""
-    for place, path in enumerate(sorted(photographs, key=lambda photograph: photograph.stem)):
+    for place, path in enumerate(sorted(photographs, key=lambda photograph: (photograph.stem, photograph))):
         with Image.open(path) as image:
             photograph = image.convert("RGB")
         for split, count in counts.items():
             folder = destination / split / path.stem
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             for number in range(place, count, len(photographs)):
                 rng = random.Random(f"{seed} {split} {number}")
                 write(draw(photograph, rng), folder / f"{number:06}.JPEG", rng)
@@ -68,4 +68,6 @@ if __name__ == "__main__":
     parser.add_argument("--val", type=int, default=2_500)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    if asked.destination.exists():
+        parser.error(f"{asked.destination} exists already: name a folder to make.")
     make_photos(asked.destination, asked.photographs, {"train": asked.train, "val": asked.val}, asked.seed)
