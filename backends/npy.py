@@ -14,7 +14,7 @@ from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
 from backends.mapped_file import MappedFile
-from backends.npy_format import HEAD_BYTES, npy_header
+from backends.npy_format import npy_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,20 +35,21 @@ class Npy(Backend):
 
 
 class NpyWriter(Writer):
-    """Streams records behind a page for the header, which is written at the end."""
+    """Streams records behind room for the header, which is written at the end and as long for any number of them."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._columns = Columns(layout)
         self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
         name, self._shape = _pixels_of(layout)
-        self._folder = NewFolder(path.absolute(), name, HEAD_BYTES)
+        self._start = len(npy_header("|u1", self._shape or (0,)))
+        self._folder = NewFolder(path.absolute(), name, self._start)
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         start, stop = int(records.offsets[0]), int(records.offsets[-1])
         if self._offsets is not None:
-            ends = records.offsets[1:] - start + self._folder.end - HEAD_BYTES
+            ends = records.offsets[1:] - start + self._folder.end - self._start
             self._offsets[first + 1 : first + len(records) + 1] = ends
         self._folder.append(records.data[start:stop])
 
@@ -56,7 +57,7 @@ class NpyWriter(Writer):
         if self._folder.end < 0:
             return
         try:
-            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - HEAD_BYTES,), HEAD_BYTES))
+            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - self._start,)))
             self._folder.finish(self._layout, self._columns, offsets=self._offsets)
         except BaseException:
             self.abort()

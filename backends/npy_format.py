@@ -19,19 +19,14 @@ HEAD_BYTES = 1 << 12
 _MAGIC = slice(0, 8)
 _LENGTH = slice(8, 10)
 _DIGITS = 21
+_ALIGNMENT = 64
 
 
-def npy_header(dtype: str, shape: tuple[int, ...], alignment: int = 64) -> bytes:
-    """What precedes the data of a ``.npy`` file, as numpy writes it: with room for any ``shape[0]``.
-
-    Parameters
-    ----------
-    alignment
-        The data begins at a multiple of it; numpy's own is 64.
-    """
+def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What precedes the data of a ``.npy`` file, as numpy writes it: with room for any ``shape[0]``."""
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
     text += " " * (_DIGITS - len(str(shape[0])))
-    padding = -(_LENGTH.stop + len(text) + 1) % alignment
+    padding = -(_LENGTH.stop + len(text) + 1) % _ALIGNMENT
     return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text) + padding + 1) + f"{text}{' ' * padding}\n".encode()
 
 
