@@ -27,7 +27,7 @@ ALIGNMENT = PAGE_BYTES + 64
 """What takes a page or more begins at a multiple of it: never just before where an array does, counted from a page.
 
 Numpy's large arrays begin 16 bytes behind a page.  Linux copies by ``rep movsb``, which takes up to six times as long
-where the target lies 1 to 31 bytes behind the source, modulo 4096 (AMD EPYC 9004, Linux 6.18).
+where the target lies 1 to 31 bytes behind the source, modulo 4096: ``tests/benchmarks/aliasing.py`` (AMD EPYC 9004).
 """
 MAX_CHUNK_BYTES = 1 << 30
 _TYPES = {np.dtype("u1"): h5t.STD_U8LE, np.dtype("<i4"): h5t.STD_I32LE, np.dtype("<i8"): h5t.STD_I64LE}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pytest
 
+from backends.images import Images, Layout
+from backends.registry import make_backend
+from backends.testing.batches import store
 from backends.transfer import HUGE_PAGE, AlignedWriter, write_at
 
 if TYPE_CHECKING:
@@ -74,3 +79,19 @@ def test_a_write_that_is_cut_goes_on(file: int, written: list[int]) -> None:
     write_at(file, data, 3)
     assert len(written) == 3
     assert content(file)[3:] == data.tobytes()
+
+
+@pytest.mark.parametrize("name", ["npy", "hdf5"])
+def test_pixels_do_not_begin_where_reading_into_an_array_is_slow(tmp_path: Path, name: str) -> None:
+    """See ``tests/benchmarks/aliasing.py``: not 1 to 31 bytes before a large array does, counted from a page."""
+    images = Images(np.zeros((3, 32, 32, 3), np.uint8), np.zeros(3, np.int64))
+    store(make_backend(name), tmp_path / "container", images, Layout(3, "raw", (32, 32, 3)))
+    if name == "npy":
+        begin = np.load(tmp_path / "container" / "images.npy", mmap_mode="r").offset
+    else:
+        with h5py.File(tmp_path / "container") as file:
+            begin = file["images"].id.get_offset()
+    rows = begin + np.arange(4) * 32 * 32 * 3
+    array = np.empty(1 << 26, np.uint8)  # larger than what malloc ever cuts out of its heap
+    behind = (array.ctypes.data - rows) % mmap.PAGESIZE
+    assert not ((behind > 0) & (behind < 32)).any()
