@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAGE_BYTES = 4_096
-ALIGNMENT = PAGE_BYTES + 64
-"""What takes a page or more begins at a multiple of it: never just before where an array does, counted from a page.
+ALIGNMENT = 4_096 + 64
+"""What takes so much or more begins at a multiple of it: never just before where an array does, counted from a page.
 
 Numpy's large arrays begin 16 bytes behind a page.  Linux copies by ``rep movsb``, which takes up to six times as long
 where the target lies 1 to 31 bytes behind the source, modulo 4096: ``tests/benchmarks/aliasing.py`` (AMD EPYC 9004).
 """
-MAX_CHUNK_BYTES = 1 << 30
+MAX_CHUNK_BYTES = ALIGNMENT << 18
 _TYPES = {np.dtype("u1"): h5t.STD_U8LE, np.dtype("<i4"): h5t.STD_I32LE, np.dtype("<i8"): h5t.STD_I64LE}
 _STOP = attrgetter("stop")
 
@@ -104,8 +103,8 @@ def allot(file: h5f.FileID, name: str, dtype: str, shape: tuple[int, ...]) -> Pl
 def create_growing(file: h5f.FileID, name: str, likely_bytes: int) -> h5d.DatasetID:
     """Create a dataset of bytes that ``extend`` makes longer, in 64 chunks where ``likely_bytes`` holds true."""
     properties = _unfilled(h5d.CHUNKED).copy()
-    chunk = 1 << (likely_bytes // 64).bit_length()
-    properties.set_chunk((min(max(chunk, PAGE_BYTES), MAX_CHUNK_BYTES),))
+    chunk = ALIGNMENT << (likely_bytes // 64 // ALIGNMENT).bit_length()  # one begins where the one before ends
+    properties.set_chunk((min(chunk, MAX_CHUNK_BYTES),))
     space = h5s.create_simple((0,), (h5s.UNLIMITED,))
     return h5d.create(file, name.encode(), h5t.STD_U8LE, space, properties)
 
@@ -158,7 +157,7 @@ def _access() -> h5p.PropFAID:
     """How files are opened: without a lock, as some filesystems have none."""
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_file_locking(False, True)
-    access.set_alignment(PAGE_BYTES, ALIGNMENT)
+    access.set_alignment(ALIGNMENT, ALIGNMENT)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     return access
 
