@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 FIRST_MAP_BYTES = 1 << 28
-TRANSACTION_BYTES = 1 << 21
-"""Pages wait in memory for the end of their transaction: so few are reused, more are fresh memory, twice as slow."""
+TRANSACTION_BYTES = 1 << 19
+"""Pages wait in memory for the end of their transaction: so few are reused, more are fresh memory, twice as slow.
+
+Of pages for large values, malloc gives back to the system what is more than this.
+"""
 MAX_VALUE_BYTES = (1 << 32) - 1
 _KEY = struct.Struct(">Q")
 
