@@ -12,7 +12,7 @@ import numpy as np
 
 from backends.bench.environment import usable_memory
 
-PRESENT_BYTES = 1 << 30
+PRESENT_BYTES = 1 << 33
 """Touched at most: what is not needed within seconds may be gone again."""
 
 
