@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,32 +55,32 @@ def masked(frame: str) -> str:
     return "\n".join(re.sub(r" +│$", " │", line).rstrip() for line in text.splitlines()) + "\n"
 
 
-def compare(frame: str, name: str) -> None:
-    """Compare a masked frame with its golden text; where IMGSTORE_UPDATE_GOLDEN is set, write it instead."""
-    path = GOLDEN / f"{name}.txt"
+def compare(terminal: Terminal, name: str, *texts: str) -> str:
+    """Wait for ``texts`` and until the masked frame is the golden one, since a screen is painted in several writes.
+
+    Where IMGSTORE_UPDATE_GOLDEN is set, write the frame instead.
+    """
+    path, frame = GOLDEN / f"{name}.txt", terminal.wait_for_text(*texts)
     if os.environ.get("IMGSTORE_UPDATE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(masked(frame), encoding="utf-8")
-    assert masked(frame) == path.read_text(encoding="utf-8")
+    golden = path.read_text(encoding="utf-8")
+    with suppress(AssertionError):
+        terminal.wait_for(lambda frame: masked(frame) == golden)
+    assert masked(terminal.frame) == golden
+    return terminal.frame
 
 
 def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) -> None:
-    compare(
-        terminal.wait_for_text("imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "q quit"),
-        "1-start",
-    )
+    compare(terminal, "1-start", "imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "q quit")
     terminal.press(ENTER)
     compare(
-        terminal.wait_for_text(
-            "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "195 trials", "Enter run"
-        ),
-        "2-plan",
+        terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "195 trials", "Enter run"
     )
     terminal.press(ENTER)
     terminal.wait_for_text("running")
-    frame = terminal.wait_for_text("median of 3", "finished", "Enter read times")
+    frame = compare(terminal, "3-finished", "median of 3", "finished", "Enter read times")
     assert terminal.keys == 2
-    compare(frame, "3-finished")
     chart = frame[frame.index("4 Log storage time") :]
     for mark, name in (("●", "files"), ("▲", "lmdb"), ("■", "hdf5")):
         assert mark in chart
