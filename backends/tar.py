@@ -18,7 +18,7 @@ from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
-from backends.mapped_file import MappedFile, pieces, runs
+from backends.mapped_file import MappedFile, runs
 from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
 
@@ -234,10 +234,8 @@ def _octal(numbers: NDArray[np.int64], width: int) -> NDArray[np.int64]:
 def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Records, size: int | None) -> None:
     """Copy each record to its place; those of one ``size`` lie as far apart as the first two."""
     if size is not None:
-        distance = len(archive) // len(records)
-        pieces(archive[places[0] :], size, distance)[:] = records.data[
-            records.offsets[0] : records.offsets[-1]
-        ].reshape(-1, size)
+        data, first = records.data[records.offsets[0] : records.offsets[-1]], places[0]
+        archive.reshape(len(records), -1)[:, first : first + size] = data.reshape(-1, size)
         return
     spans = map(slice, places.tolist(), (places + np.diff(records.offsets)).tolist())
     contents = runs(records.data, records.offsets[:-1], records.offsets[1:])
