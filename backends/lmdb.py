@@ -33,8 +33,10 @@ FIRST_MAP_BYTES = 1 << 28
 TRANSACTION_BYTES = 1 << 19
 """Pages wait in memory for the end of their transaction: so few are reused, more are fresh memory, twice as slow.
 
-Of pages for large values, malloc gives back to the system what is more than this.
+In a new process malloc gives what held large values back to the system after each transaction, where it was more.
 """
+NEARLY_FULL_BYTES = 1 << 21
+"""What may be left on a disk besides the room that a transaction did not find."""
 MAX_VALUE_BYTES = (1 << 32) - 1
 _KEY = struct.Struct(">Q")
 
@@ -115,7 +117,7 @@ class LMDBWriter(Writer):
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
-                raise _os_error(error, self._path) from error
+                raise _os_error(error, self._path, sum(len(value) for _, value in items)) from error
 
     def _release(self) -> None:
         if self._environment is not None:
@@ -228,11 +230,11 @@ def _bounded(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield some
 
 
-def _os_error(error: lmdb.Error, path: Path) -> OSError:
-    """LMDB calls a write that a full disk cut short an input/output error."""
+def _os_error(error: lmdb.Error, path: Path, wanted: int = 0) -> OSError:
+    """LMDB calls a write that a full disk cut short an input/output error; ``wanted``: its bytes."""
     number = max(error.code, 0) or errno.EIO
     if number == errno.EIO:
         disk = os.statvfs(path)
-        if disk.f_bavail * disk.f_frsize < TRANSACTION_BYTES:
+        if disk.f_bavail * disk.f_frsize < wanted + NEARLY_FULL_BYTES:
             number = errno.ENOSPC
     return OSError(number, f"LMDB cannot write: {os.strerror(number)}")
