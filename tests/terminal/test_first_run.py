@@ -72,7 +72,8 @@ def compare(terminal: Terminal, name: str, *texts: str) -> str:
 
 
 def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) -> None:
-    compare(terminal, "1-start", "imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "q quit")
+    texts = ("imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "Choose a dataset", "q quit")
+    compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
     compare(
         terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "195 trials", "Enter run"
