@@ -5,30 +5,28 @@ from __future__ import annotations
 import errno
 import math
 import os
-import struct
-import weakref
-from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 import numpy as np
 
 from backends.base import Backend, Reader, Writer
-from backends.batch import Columns, carries_shapes, join_records
-from backends.errors import ContainerDamaged
-from backends.images import Layout, Records
-from backends.lmdb_sharing import DATA_FILE, acquire, release
+from backends.batch import Columns, carries_shapes, join_records, row_buffer
+from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed
+from backends.images import Layout, Records, even_offsets
+from backends.lmdb_tree import FEW_ROWS, PAGE_HEADER, Tree
+from backends.mapped_file import MappedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     Item = tuple[bytes, memoryview]
 
-Found = TypeVar("Found")
-
+DATA_FILE = "data.mdb"
 FIRST_MAP_BYTES = 1 << 28
 TRANSACTION_BYTES = 1 << 19
 """Pages wait in memory for the end of their transaction: so few are reused, more are fresh memory, twice as slow.
@@ -38,7 +36,8 @@ In a new process malloc gives what held large values back to the system after ea
 NEARLY_FULL_BYTES = 1 << 21
 """What may be left on a disk besides the room that a transaction did not find."""
 MAX_VALUE_BYTES = (1 << 32) - 1
-_KEY = struct.Struct(">Q")
+SHORT_RUN = 8
+"""Where fewer follow one another, rows are gathered one by one."""
 
 
 class LMDB(Backend):
@@ -126,12 +125,12 @@ class LMDBWriter(Writer):
 
 
 class LMDBReader(Reader):
-    """Copies values out of the map into one array; readers of one file share one environment."""
+    """Finds values through the pages of the file, and copies them out of a map of it; those of a range it reads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._labels: NDArray[np.int64] | None = None
-        self._shapes: NDArray[np.int32] | None = None
+        self._columns: dict[bytes, NDArray[Any]] = {}
+        self._opened: tuple[MappedFile, Tree] | None = None
         self.layout = self._open()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,73 +138,112 @@ class LMDBReader(Reader):
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        if self._labels is None:
-            self._labels = self._column(b"labels", np.dtype("<i8"), (self.layout.count,))
-        return self._labels
+        return self._column(b"labels", "<i8", (self.layout.count,))
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        rows, labels = np.arange(start, stop), self.labels[start:stop]
-
-        def scan(transaction: lmdb.Transaction) -> Records:
-            cursor = transaction.cursor()
-            cursor.set_key(_KEY.pack(start))
-            records = self._records(rows, labels, islice(cursor.iternext(keys=False), len(rows)), out)
-            if len(rows) and cursor.key() != _KEY.pack(stop - 1):
-                raise self._damaged(f"an image of {start} to {stop - 1} is missing")
-            return records
-
-        return self._look(scan)
+        rows = np.arange(start, stop)
+        file, starts, stops = self._spans(rows)
+        if self._have_pages(starts, stops):
+            into = row_buffer(self.layout, len(rows), out)
+            distance = -(-(PAGE_HEADER.size + into.shape[1]) // self._page_bytes) * self._page_bytes
+            bounds = [0, *(np.flatnonzero(np.diff(starts) != distance) + 1).tolist(), len(rows)]
+            if len(bounds) * SHORT_RUN < len(rows):
+                for low, high in pairwise(bounds):
+                    file.fill_rows(into[low:high], int(starts[low]), distance)
+                return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+        return self._gather(rows, file, starts, stops, out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        labels = self.labels[rows]
-        return self._look(lambda transaction: self._records(rows, labels, map(transaction.get, _keys(rows)), out))
+        return self._gather(rows, *self._spans(rows), out)
 
     def close(self) -> None:
-        self._closing()
+        if self._opened is not None:
+            self._opened[0].close()
+        self._opened = None
 
-    def _records(
-        self, rows: NDArray[np.int64], labels: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None
+    def _gather(
+        self,
+        rows: NDArray[np.int64],
+        file: MappedFile,
+        starts: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        out: NDArray[np.uint8] | None,
     ) -> Records:
-        """Copy ``values``, views of the map, one for each row."""
-        shapes = self._all_shapes()[rows] if carries_shapes(self.layout) else None
-        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
-        return Records(data, offsets, labels, shapes)
+        if self._have_pages(starts, stops):
+            into = row_buffer(self.layout, len(rows), out)
+            file.take(starts // self._page_bytes, into, PAGE_HEADER.size, self._page_bytes)
+            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+        shapes = self._column(b"shapes", "<i4", (self.layout.count, 3))[rows] if carries_shapes(self.layout) else None
+        data, offsets = join_records(file.runs(starts, stops), rows, self.layout, out, str(self._path))
+        return Records(data, offsets, self.labels[rows], shapes)
 
-    def _look(self, at: Callable[[lmdb.Transaction], Found]) -> Found:
-        """What ``at`` returns of a transaction whose values are views of the map."""
-        if not (self._closing.alive and self._share.is_open) and self._open() != self.layout:
-            self.close()
-            raise self._damaged("its layout has changed since it was opened")
+    def _have_pages(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> bool:
+        """Whether these are more than a few values, of one size, that have pages of their own."""
+        size = self.layout.record_bytes
+        if size is None or len(starts) <= FEW_ROWS:
+            return False
+        return bool((stops - starts == size).all() and (starts % self._page_bytes == PAGE_HEADER.size).all())
+
+    def _spans(self, rows: NDArray[np.int64]) -> tuple[MappedFile, NDArray[np.int64], NDArray[np.int64]]:
+        """The file, and where in it the records of ``rows`` start and stop."""
+        file, tree = self._file()
         try:
-            with self._share.environment.begin(buffers=True) as transaction:
-                return at(transaction)
-        except lmdb.Error as error:
+            return file, *tree.spans(rows)
+        except ValueError as error:
             raise self._damaged(str(error)) from error
 
-    def _open(self) -> Layout:
-        self._share = acquire(self._path)
-        self._closing = weakref.finalize(self, release, self._share)
-        try:
-            with self._share.environment.begin() as transaction:
-                layout = Layout.from_json(transaction.get(b"layout", b""))
-            if layout.count * (layout.record_bytes or 0) > self._share.map_bytes:
-                raise ValueError("it promises more images than there are")
-        except (lmdb.Error, ValueError, KeyError, TypeError) as error:
+    def _file(self) -> tuple[MappedFile, Tree]:
+        if self._opened is None and self._open() != self.layout:
             self.close()
-            raise self._damaged(f"the key 'layout' is missing or invalid ({error})") from error
+            raise self._damaged("its layout has changed since it was opened")
+        assert self._opened is not None
+        return self._opened
+
+    def _open(self) -> Layout:
+        try:
+            file = MappedFile(self._path / DATA_FILE, os.O_NOFOLLOW)
+        except ImgstoreError:
+            raise
+        except OSError as error:
+            self._path.stat()
+            raise self._damaged(f"{DATA_FILE} cannot be read ({error.strerror})") from error
+        try:
+            layout = self._read_layout(file)
+        except BaseException:
+            file.close()
+            raise
         return layout
 
-    def _all_shapes(self) -> NDArray[np.int32]:
-        if self._shapes is None:
-            self._shapes = self._column(b"shapes", np.dtype("<i4"), (self.layout.count, 3))
-        return self._shapes
+    def _read_layout(self, file: MappedFile) -> Layout:
+        data = file.mapped() if file.size else np.empty(0, np.uint8)
+        if data is None:
+            raise NotAllowed(
+                f"{self._path} cannot be mapped into memory, as LMDB needs: put it on another filesystem, or choose"
+                " another backend."
+            )
+        try:
+            tree = Tree(data)
+            self._page_bytes = tree.page_bytes
+            self._opened = file, tree
+            layout = Layout.from_json(tree.value(b"layout").tobytes())
+            if layout.count * (layout.record_bytes or 0) > file.size:
+                raise ValueError("it promises more images than there are")
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(str(error)) from error
+        return layout
 
-    def _column(self, key: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """One of the arrays beside the images, read-only."""
-        found = self._look(lambda transaction: bytes(transaction.get(key, b"")))
-        if len(found) != dtype.itemsize * math.prod(shape):
-            raise self._damaged(f"the key {key.decode()!r} is missing or has not {math.prod(shape):,} values")
-        return np.frombuffer(found, dtype).reshape(shape)
+    def _column(self, key: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """One of the arrays beside the images, read-only, loaded on first use."""
+        if key not in self._columns:
+            _, tree = self._file()
+            try:
+                found = tree.value(key).tobytes()
+            except ValueError as error:
+                raise self._damaged(str(error)) from error
+            if len(found) != np.dtype(dtype).itemsize * math.prod(shape):
+                raise self._damaged(f"the key {key.decode()!r} is missing or has not {math.prod(shape):,} values")
+            self._columns[key] = np.frombuffer(found, dtype).reshape(shape)
+        return self._columns[key]
 
     def _damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again.")

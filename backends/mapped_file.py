@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.errors import ContainerDamaged, refusal
-from backends.transfer import fetch_ahead, read_at
+from backends.transfer import fetch_ahead, page_buffer, read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ CACHED_BYTES = 1 << 19
 """What is copied right after it was read fits into the second cache of a processor."""
 READS_BEFORE_A_LOOK = 15
 """Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
+SMALL_BYTES = 1 << 16
+"""A file of so many bytes is read in less time than it is mapped."""
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -76,7 +78,7 @@ class MappedFile:
         """
         count, size = into.shape
         some = max(1, CACHED_BYTES // distance)
-        between = np.empty(min(some, count) * distance, np.uint8)
+        between = page_buffer(min(some, count) * distance)
         for low in range(0, count, some):
             rows = into[low : low + some]
             read = between[: len(rows) * distance - (distance - size)]
@@ -89,7 +91,7 @@ class MappedFile:
         Piece 0 begins at byte ``first``, each other one ``distance`` bytes behind the one before.
         """
         size = into.shape[1]
-        data = self._mapped()
+        data = self.mapped()
         if data is None:
             for row, place in zip(rows.tolist(), into, strict=True):
                 self.fill(place, first + row * distance)
@@ -106,7 +108,7 @@ class MappedFile:
 
     def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
         """The bytes from each start to its stop, one after the other; none may outlive the file."""
-        data = self._mapped()
+        data = self.mapped()
         if data is None:
             return (self._piece(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True))
         if self._wants_a_look():
@@ -117,7 +119,12 @@ class MappedFile:
         self._closing()
         self._map = self._array = None
 
-    def _mapped(self) -> NDArray[np.uint8] | None:
+    def mapped(self) -> NDArray[np.uint8] | None:
+        """All bytes, read-only: a map, or where that takes longer, a copy; None where there can be no map."""
+        if self._map is None and 0 < self.size <= SMALL_BYTES:
+            data = np.empty(self.size, np.uint8)
+            self.fill(data, 0)
+            self._map = data
         if self._map is None and self._may_map:
             try:
                 self._map = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)

@@ -15,7 +15,7 @@ from backends.bench.environment import usable_memory
 from backends.bench.operations import checked, expected_digests
 from backends.bench.source import digests_of
 from backends.bench.stopwatch import UNTIMED
-from backends.transfer import read_at, write_at
+from backends.transfer import page_buffer, read_at, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,15 +251,10 @@ def _runs(execution: Execution) -> list[tuple[tuple[int, int], int, int]]:
 
 
 def _buffer(runs: list[tuple[tuple[int, int], int, int]]) -> NDArray[np.uint8]:
-    """A touched buffer that holds any of these batches.
-
-    It begins with a page, as the file does: 16 bytes behind one, where numpy's large arrays begin, some processors fill
-    it at a third of the speed.
-    """
-    size = max(stop - start for _, start, stop in runs)
-    room = np.ones(size + mmap.PAGESIZE, np.uint8)
-    start = -room.ctypes.data % mmap.PAGESIZE
-    return room[start : start + size]
+    """A touched buffer that holds any of these batches."""
+    buffer = page_buffer(max(stop - start for _, start, stop in runs))
+    buffer.fill(1)
+    return buffer
 
 
 def _in_memory(execution: Execution) -> NDArray[np.uint8]:

@@ -90,15 +90,6 @@ def test_a_disk_that_is_full_is_called_so_however_large_the_value(small_disk: Pa
         fill()
 
 
-def test_readers_share_an_environment_and_the_last_one_closes_it(path: Path) -> None:
-    first, second = make_backend("lmdb").open(path), make_backend("lmdb").open(path)
-    first.close()
-    with pytest.raises(lmdb.Error, match="already open"):
-        lmdb.open(str(path), readonly=True, lock=False)
-    second.close()
-    lmdb.open(str(path), readonly=True, lock=False).close()
-
-
 def test_the_library_finds_no_fault(path: Path) -> None:
     verify = pytest.importorskip("lmdb.verify", reason="lmdb 3 brings a verifier")
     assert verify.verify(str(path)) == []

@@ -18,7 +18,7 @@ from time import perf_counter
 
 import numpy as np
 
-from backends.transfer import read_at
+from backends.transfer import page_buffer, read_at
 
 PIECE = 3 << 20
 PIECES = 15
@@ -30,14 +30,14 @@ say = partial(print, flush=True)
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder")
-    room = np.ones(PIECE + 2 * mmap.PAGESIZE, np.uint8)
-    page = -room.ctypes.data % mmap.PAGESIZE
+    room = page_buffer(PIECE + mmap.PAGESIZE)
+    room.fill(1)
     with tempfile.TemporaryFile(dir=parser.parse_args().folder) as file:
         file.write(np.random.default_rng(0).bytes(PIECE * PIECES + mmap.PAGESIZE))
         file.flush()
         say("       " + "".join(f"{start:>7}" for start in IN_FILE))
         for place in IN_MEMORY:
-            into = room[page + place : page + place + PIECE]
+            into = room[place : place + PIECE]
             took = []
             for start in IN_FILE:
                 turns = []
