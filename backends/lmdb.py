@@ -1,47 +1,52 @@
-"""An LMDB environment: big-endian 64-bit keys with the bare record as value, then `labels`, `layout`, `shapes`."""
+"""An LMDB environment: big-endian 64-bit keys with the bare record as value, then `labels`, `layout`, `shapes`.
+
+Its pages are made and read here, in the format of LMDB 0.9, which every LMDB reads: thousands of records at once, where
+the library takes one call each.
+"""
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import lmdb
 import numpy as np
 
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, join_records, row_buffer
 from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed
 from backends.images import Layout, Records, even_offsets
-from backends.lmdb_tree import FEW_ROWS, PAGE_HEADER, Tree
+from backends.lmdb_pages import (
+    META_PAGES,
+    PAGE_BYTES,
+    Level,
+    Nodes,
+    is_big,
+    meta_pages,
+    named_leaf,
+    pages_of,
+    value_headers,
+)
+from backends.lmdb_tree import F_BIGDATA, FEW_ROWS, P_BRANCH, P_LEAF, PAGE_HEADER, POINTER, Tree
 from backends.mapped_file import MappedFile
+from backends.transfer import AlignedWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    Item = tuple[bytes, memoryview]
-
 DATA_FILE = "data.mdb"
-FIRST_MAP_BYTES = 1 << 28
-TRANSACTION_BYTES = 1 << 19
-"""Pages wait in memory for the end of their transaction: so few are reused, more are fresh memory, twice as slow.
-
-In a new process malloc gives what held large values back to the system after each transaction, where it was more.
-"""
-NEARLY_FULL_BYTES = 1 << 21
-"""What may be left on a disk besides the room that a transaction did not find."""
 MAX_VALUE_BYTES = (1 << 32) - 1
 SHORT_RUN = 8
 """Where fewer follow one another, rows are gathered one by one."""
+_ZEROS = memoryview(bytes(PAGE_BYTES))
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LMDB(Backend):
-    """A folder with data.mdb, in the format of LMDB 0.9, which every LMDB reads."""
+    """A folder with data.mdb."""
 
     name, title = "lmdb", "LMDB environment"
 
@@ -53,46 +58,48 @@ class LMDB(Backend):
 
 
 class LMDBWriter(Writer):
-    """Appends in ascending order of keys; the map doubles whenever it is full.
+    """Writes large values and the leaves behind one another; the branches come at the end, what leads to them last."""
 
-    Parameters
-    ----------
-    map_bytes
-        Size of the first map: address space, not disk.
-    """
-
-    def __init__(self, path: Path, layout: Layout, map_bytes: int = FIRST_MAP_BYTES) -> None:
+    def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path.absolute()
         self._layout = layout
         self._columns = Columns(layout, MAX_VALUE_BYTES)
-        self._environment: lmdb.Environment | None = None
+        self._leaves = Level(P_LEAF)
+        self._pages = META_PAGES
+        self._descriptor: int | None = None
         self._path.mkdir()
         try:
-            self._environment = lmdb.open(
-                str(self._path), map_size=map_bytes, lock=False, sync=False, metasync=False, meminit=False, mode=0o666
-            )
-        except lmdb.Error as error:
+            self._descriptor = os.open(self._path / DATA_FILE, _CREATE, 0o666)
+        except BaseException:
             self.abort()
-            raise _os_error(error, self._path.parent) from error
+            raise
+        self._file = AlignedWriter(self._descriptor)
 
     def append(self, records: Records) -> None:
-        first = self._columns.add(records)
-        keys = _keys(np.arange(first, first + len(records)))
-        data, ends = records.data.data, records.offsets.tolist()
-        values = (data[start:stop] for start, stop in pairwise(ends))
-        for items in _bounded(zip(keys, values, strict=True)):
-            self._commit(items)
+        rows = np.arange(len(records)) + self._columns.add(records)
+        sizes = np.diff(records.offsets)
+        big = is_big(sizes)
+        contents, behind = records.data[records.offsets[0] : records.offsets[-1]], sizes
+        headers = value_headers(self._pages, pages_of(sizes) * big)
+        if big.any():
+            self._write_big(records, big, headers)
+            pointers, behind = headers[:, :1].copy().view(np.uint8), np.where(big, POINTER.size, sizes)
+            if big.all():
+                contents = pointers.reshape(-1)
+            else:
+                found = [pointers[i] if own else records.record(i) for i, own in enumerate(big.tolist())]
+                contents = np.concatenate(found)
+        nodes = Nodes(rows, sizes | F_BIGDATA * big << 32, behind, contents)
+        self._write(self._leaves.add(self._pages, nodes))
 
     def close(self) -> None:
-        if self._environment is None:
+        if self._descriptor is None:
             return
         try:
             self._columns.check_complete()
-            self._commit([(b"labels", self._columns.labels.data)])
-            last = [(b"layout", memoryview(self._layout.to_json().encode()))]
-            if self._columns.shapes is not None:
-                last.append((b"shapes", self._columns.shapes.data))
-            self._commit(last)
+            self._write(self._leaves.finish(self._pages))
+            self._finish()
+            self._file.flush()
         except BaseException:
             self.abort()
             raise
@@ -104,24 +111,66 @@ class LMDBWriter(Writer):
         if self._path.is_dir() and not any(self._path.iterdir()):
             self._path.rmdir()
 
-    def _commit(self, items: list[Item]) -> None:
-        """Put ``items`` in one transaction; where the map is full, it doubles and they are put again."""
-        if self._environment is None:
-            raise ValueError(f"{self._path} is closed.")
-        while True:
-            try:
-                with self._environment.begin(write=True) as transaction:
-                    transaction.cursor().putmulti(items, append=True)
-                return
-            except lmdb.MapFullError:
-                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
-            except lmdb.Error as error:
-                raise _os_error(error, self._path, sum(len(value) for _, value in items)) from error
+    def _write(self, pages: NDArray[np.uint8]) -> None:
+        self._file.write(pages, self._pages * PAGE_BYTES)
+        self._pages += pages.size // PAGE_BYTES
+
+    def _write_big(self, records: Records, big: NDArray[np.bool_], headers: NDArray[np.int64]) -> None:
+        size = self._layout.record_bytes
+        if size is None or PAGE_HEADER.size + size > PAGE_BYTES:
+            self._write_values([records.record(i).data for i in np.flatnonzero(big).tolist()], headers[big])
+        else:
+            self._write_single_pages(headers, records.data[records.offsets[0] : records.offsets[-1]].reshape(-1, size))
+
+    def _write_values(self, values: list[memoryview], headers: NDArray[np.int64]) -> None:
+        """Write values that have pages of their own, each behind its header, from where they are."""
+        pieces: list[memoryview] = []
+        for header, value in zip(headers.view(np.uint8), values, strict=True):
+            pieces += header.data, value, _ZEROS[: -(PAGE_HEADER.size + len(value)) % PAGE_BYTES]
+        self._file.write_pieces(pieces, self._pages * PAGE_BYTES)
+        self._pages += sum(len(piece) for piece in pieces) // PAGE_BYTES
+
+    def _write_single_pages(self, headers: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
+        """Write values of one size that have a page each; the system copies such pieces more slowly than numpy."""
+        stop = PAGE_HEADER.size + values.shape[1]
+        while len(values):
+            room = self._file.room(len(values) * PAGE_BYTES, self._pages * PAGE_BYTES).reshape(-1, PAGE_BYTES)
+            room[:, : PAGE_HEADER.size] = headers[: len(room)].view(np.uint8)
+            room[:, PAGE_HEADER.size : stop] = values[: len(room)]
+            room[:, stop:] = 0
+            headers, values = headers[len(room) :], values[len(room) :]
+            self._pages += len(room)
+
+    def _finish(self) -> None:
+        """Write the columns and the layout, the branches above all leaves, and what says where they are."""
+        values = {b"labels": self._columns.labels.tobytes(), b"layout": self._layout.to_json().encode()}
+        if self._columns.shapes is not None:
+            values[b"shapes"] = self._columns.shapes.tobytes()
+        begin = {}
+        for key, value in values.items():
+            size = np.array([len(value)])
+            if is_big(size)[0]:
+                begin[key] = self._pages
+                self._write_values([memoryview(value)], value_headers(self._pages, pages_of(size)))
+        firsts = np.array([*self._leaves.firsts, self._layout.count])
+        pages = np.array([*self._leaves.pages, self._pages])
+        self._write(np.frombuffer(named_leaf(self._pages, values, begin), np.uint8))
+        depth, leaves, branches = 1, len(pages), 0
+        while len(pages) > 1:
+            level = Level(P_BRANCH)
+            self._write(level.add(self._pages, Nodes(firsts, pages, 0 * pages, np.empty(0, np.uint8))))
+            self._write(level.finish(self._pages))
+            firsts, pages = np.array(level.firsts), np.array(level.pages)
+            depth, branches = depth + 1, branches + len(pages)
+        values_pages = self._pages - META_PAGES - leaves - branches
+        entries = self._layout.count + len(values)
+        tree = depth, branches, leaves, values_pages, entries
+        self._file.write(np.frombuffer(meta_pages(tree, int(pages[0]), self._pages), np.uint8), 0)
 
     def _release(self) -> None:
-        if self._environment is not None:
-            self._environment.close()
-        self._environment = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
 
 
 class LMDBReader(Reader):
@@ -247,32 +296,3 @@ class LMDBReader(Reader):
 
     def _damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again.")
-
-
-def _keys(rows: NDArray[np.int64]) -> list[bytes]:
-    keys: list[bytes] = rows.astype(">u8").view("V8").tolist()
-    return keys
-
-
-def _bounded(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Split ``items`` into lists of about ``TRANSACTION_BYTES``."""
-    some: list[Item] = []
-    total = 0
-    for item in items:
-        some.append(item)
-        total += len(item[1])
-        if total >= TRANSACTION_BYTES:
-            yield some
-            some, total = [], 0
-    if some:
-        yield some
-
-
-def _os_error(error: lmdb.Error, path: Path, wanted: int = 0) -> OSError:
-    """LMDB calls a write that a full disk cut short an input/output error; ``wanted``: its bytes."""
-    number = max(error.code, 0) or errno.EIO
-    if number == errno.EIO:
-        disk = os.statvfs(path)
-        if disk.f_bavail * disk.f_frsize < wanted + NEARLY_FULL_BYTES:
-            number = errno.ENOSPC
-    return OSError(number, f"LMDB cannot write: {os.strerror(number)}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HUGE_PAGE = 1 << 21
 """Of x86-64 and of arm64 with pages of 4 KiB."""
+_MOST_VIEWS = 1024
+"""IOV_MAX of Linux and macOS."""
 
 
 def write_at(descriptor: int, data: NDArray[Any], position: int) -> None:
@@ -53,6 +55,19 @@ class AlignedWriter:
             view, self._start = view[boundary - position :], boundary
         waiting[stop - self._start - len(view) : stop - self._start] = view
         self._stop = stop
+
+    def room(self, size: int, position: int) -> NDArray[np.uint8]:
+        """Memory for the next bytes from a position on, ``size`` or fewer, to be filled before any other call."""
+        if position != self._stop or position % HUGE_PAGE == 0:
+            self.flush()
+            self._start = self._stop = position
+        self._stop = min(position + size, (position // HUGE_PAGE + 1) * HUGE_PAGE)
+        return self._waiting[position - self._start : self._stop - self._start]
+
+    def write_pieces(self, pieces: list[memoryview], position: int) -> None:
+        """Write pieces one behind the other from where they are."""
+        self.flush()
+        _write_all(self._descriptor, pieces, position)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -140,7 +155,7 @@ def _bytes_of(data: NDArray[Any]) -> memoryview:
 def _write_all(descriptor: int, views: list[memoryview], position: int) -> None:
     views = [view for view in views if view]
     while views:
-        written = os.pwritev(descriptor, views, position)
+        written = os.pwritev(descriptor, views[:_MOST_VIEWS], position)
         position += written
         while views and written >= len(views[0]):
             written -= len(views.pop(0))
