@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -13,16 +12,14 @@ import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged
-from backends.images import Layout, Records
-from backends.lmdb import LMDBWriter
+from backends.images import Layout
 from backends.plain import read_all
-from backends.registry import make_backend, make_codec
+from backends.registry import make_backend
 from backends.testing import BackendTests
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from backends.testing.batches import layout_of, make_images, store
 from backends.testing.processes import in_child, is_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from backends.plain import Everything
@@ -42,52 +39,6 @@ def path(tmp_path: Path) -> Path:
     """A container of ``IMAGES`` as raw pixels."""
     store(make_backend("lmdb"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
     return tmp_path / "container"
-
-
-@pytest.mark.parametrize("mixed", [False, True])
-def test_a_full_map_grows_and_nothing_is_lost(tmp_path: Path, mixed: bool) -> None:
-    images = make_images(90, side=40, mixed=mixed)
-    codec = make_codec("raw")
-    with LMDBWriter(tmp_path / "container", layout_of(images, "raw"), map_bytes=32_768) as writer:
-        writer.append(codec.encode(images))
-    with make_backend("lmdb").open(tmp_path / "container") as reader:
-        assert_same(read(reader), images)
-
-
-def test_a_batch_larger_than_a_transaction_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.lmdb.TRANSACTION_BYTES", 1_000)
-    store(make_backend("lmdb"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"), batch=12)
-    with lmdb.open(str(tmp_path / "container"), readonly=True, lock=False) as environment:
-        assert environment.info()["last_txnid"] == 4 + 2, "three images of 468 bytes a transaction, then the columns"
-    with make_backend("lmdb").open(tmp_path / "container") as reader:
-        assert_same(read(reader), IMAGES)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """An ext4 of 12 MiB, which leaves room behind when it refuses a large write."""
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(12 << 20)
-    commands = (["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], ["mount", "-o", "loop", str(image), str(folder)])
-    if os.geteuid() != 0 or any(subprocess.run(command, capture_output=True).returncode for command in commands):
-        pytest.skip("mounting a small filesystem needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("size", [100_000, 2_000_000, 3_000_000, 4_000_000])
-def test_a_disk_that_is_full_is_called_so_however_large_the_value(small_disk: Path, size: int) -> None:
-    record = Records(np.zeros(size, np.uint8), np.array([0, size]), np.array([0]))
-
-    def fill() -> None:
-        with make_backend("lmdb").create(small_disk / "container", Layout(400, "png", None)) as writer:
-            for _ in range(400):
-                writer.append(record)
-
-    with pytest.raises(OSError, match="No space left"):
-        fill()
 
 
 def test_the_library_finds_no_fault(path: Path) -> None:
