@@ -132,31 +132,30 @@ class Tree:
         place_at, long_at, key_at = (numbers_at(self._data, dtype) for dtype in ("<u2", "<i8", ">i8"))
         try:
             firsts, pages = self._all_leaves()
-            leaf = pages[firsts.searchsorted(rows, "right") - 1] * self.page_bytes
-            places = leaf + PAGE_HEADER.size
-            index = rows - key_at[leaf + place_at[places] + NODE_HEADER.size]
-            index[(index < 0) | (index > self.page_bytes // PLACE.size)] = 0  # to be found missing
-            node = leaf + place_at[places + PLACE.size * index]
-            start, head = node + NODE_HEADER.size, long_at[node]
-            if (missing := key_at[start] != rows).any():
-                raise ValueError(f"image {rows[missing][0]:,} is not in its place")
+            leaf = firsts.searchsorted(rows, "right") - 1
+            start, index = pages[leaf] * self.page_bytes, rows - firsts[leaf]
+            start += place_at[start + PAGE_HEADER.size + PLACE.size * index]
+            head = long_at[start]
+            start += NODE_HEADER.size
+            if (other := key_at[start] != rows).any():
+                raise ValueError(f"image {rows[other][0]:,} is not in its place")
             start += ROW_KEY_BYTES
             big = np.flatnonzero(head & F_BIGDATA << 32)
             page = long_at[start[big]]
-            if ((page < 0) | (page > self._last_page)).any():
+            if (page.view(np.uint64) > self._last_page).any():
                 raise ValueError(_BEHIND_END)
             start[big] = page * self.page_bytes + PAGE_HEADER.size
         except IndexError as error:
             raise ValueError(_BEHIND_END) from error
         stop = start + (head & 0xFFFFFFFF)
-        if (stop > self._size).any():
+        if stop.max() > self._size:
             raise ValueError(_BEHIND_END)
         return start, stop
 
     def _all_leaves(self) -> Spans:
-        """A row that is not behind the first one of each leaf, and the leaf's page: read from the branches alone."""
+        """The first row of each leaf, and the leaf's page: read from the branches alone."""
         if self._leaves is None:
-            firsts, pages = np.array([-1]), np.array([self._root])
+            firsts, pages = np.array([0]), np.array([self._root])
             for _ in range(self._depth - 1):
                 below, count = [], 0
                 for branch in zip(firsts.tolist(), pages.tolist(), strict=True):
