@@ -29,10 +29,11 @@ from backends.lmdb_pages import (
     value_headers,
 )
 from backends.lmdb_tree import F_BIGDATA, FEW_ROWS, P_BRANCH, P_LEAF, PAGE_HEADER, POINTER, Tree
-from backends.mapped_file import MappedFile
+from backends.mapped_file import MappedFile, runs
 from backends.transfer import AlignedWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -116,19 +117,21 @@ class LMDBWriter(Writer):
         self._pages += pages.size // PAGE_BYTES
 
     def _write_big(self, records: Records, big: NDArray[np.bool_], headers: NDArray[np.int64]) -> None:
-        size = self._layout.record_bytes
+        size, starts, stops = self._layout.record_bytes, records.offsets[:-1], records.offsets[1:]
         if size is None or PAGE_HEADER.size + size > PAGE_BYTES:
-            self._write_values([records.record(i).data for i in np.flatnonzero(big).tolist()], headers[big])
+            self._write_values(runs(records.data, starts[big], stops[big]), headers[big])
         else:
-            self._write_single_pages(headers, records.data[records.offsets[0] : records.offsets[-1]].reshape(-1, size))
+            self._write_single_pages(headers, records.data[starts[0] : stops[-1]].reshape(-1, size))
 
-    def _write_values(self, values: list[memoryview], headers: NDArray[np.int64]) -> None:
+    def _write_values(self, values: Iterable[memoryview], headers: NDArray[np.int64]) -> None:
         """Write values that have pages of their own, each behind its header, from where they are."""
-        pieces: list[memoryview] = []
-        for header, value in zip(headers.view(np.uint8), values, strict=True):
-            pieces += header.data, value, _ZEROS[: -(PAGE_HEADER.size + len(value)) % PAGE_BYTES]
+        heads, found = memoryview(headers.tobytes()), list(values)
+        pieces = [_ZEROS] * (3 * len(found))
+        pieces[::3] = [heads[start : start + PAGE_HEADER.size] for start in range(0, len(heads), PAGE_HEADER.size)]
+        pieces[1::3] = found
+        pieces[2::3] = [_ZEROS[: -(PAGE_HEADER.size + len(value)) % PAGE_BYTES] for value in found]
         self._file.write_pieces(pieces, self._pages * PAGE_BYTES)
-        self._pages += sum(len(piece) for piece in pieces) // PAGE_BYTES
+        self._pages += int((headers[:, 1] >> 32).sum())
 
     def _write_single_pages(self, headers: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
         """Write values of one size that have a page each; the system copies such pieces more slowly than numpy."""
