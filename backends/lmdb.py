@@ -155,8 +155,8 @@ class LMDBWriter(Writer):
             if is_big(size)[0]:
                 begin[key] = self._pages
                 self._write_values([memoryview(value)], value_headers(self._pages, pages_of(size)))
-        firsts = np.array([*self._leaves.firsts, self._layout.count])
-        pages = np.array([*self._leaves.pages, self._pages])
+        firsts = np.append(np.array(self._leaves.firsts), self._layout.count)
+        pages = np.append(np.array(self._leaves.pages), self._pages)
         self._write(np.frombuffer(named_leaf(self._pages, values, begin), np.uint8))
         depth, leaves, branches = 1, len(pages), 0
         while len(pages) > 1:

@@ -5,13 +5,14 @@
 Runs plans through the engine: a fresh process a trial, warm, verified, in random order within each block, without
 sync.  Each cell has the median seconds, how many times as long something else takes, and how many times the time of the
 bare bytes it is: medians of the ratios within blocks.  DATASET has images of one size (CIFAR-10); FOLDER pictures, for
-the rows about files that are passed through.  WORK_DIR should lie on a filesystem with a journal: without one ext4 is
-slow at creating files after others were deleted.
+the rows about files that are passed through, and what a loop takes that writes the same pictures one by one.  WORK_DIR
+should lie on a filesystem with a journal: without one ext4 is slow at creating files after others were deleted.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5
 """What each configuration is compared with; npy with the article's nearest."""
 PASSED = ("files+source", "lmdb+source", "hdf5+source")
 OPERATIONS = ("store", "read", "shuffled", "store-one", "read-one")
+PICTURES = 3_000
 say = partial(print, flush=True)
 
 
@@ -68,6 +70,24 @@ def row(result: Result, name: str, title: str, other: str | None) -> None:
     say(f"| {title} | {' | '.join(cells)} |")
 
 
+def seconds_of_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> float:
+    """Write ``count`` pictures of ``folder`` out of memory, each to a file of its own, 100 a folder: the median."""
+    pictures = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()][:count]
+    taken = []
+    with tempfile.TemporaryDirectory(dir=work_dir) as root:
+        for repeat in range(repeats + 1):
+            start = time.perf_counter()
+            for number, picture in enumerate(pictures):
+                if number % 100 == 0:
+                    made = f"{root}/{repeat}-{number}"
+                    os.mkdir(made)  # noqa: PTH102
+                file = os.open(f"{made}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                os.write(file, picture)
+                os.close(file)
+            taken.append(time.perf_counter() - start)
+    return median(taken[1:])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("dataset")
@@ -96,10 +116,12 @@ def main() -> None:
     row(measure(two), "files+png", "files+png, two workers", "article-png+raw")
     if asked.photos:
         photos = replace(plan, dataset=asked.photos, configurations=PASSED, operations=("store", "shuffled"))
-        photos = replace(photos, sizes=(min(1000, asked.images),))
+        photos = replace(photos, sizes=(min(PICTURES, asked.images),))
         for result, workers in ((measure(photos), ""), (measure(replace(photos, workers=2)), ", two workers")):
             for name in PASSED:
                 row(result, name, f"photos, {name}{workers}", None)
+        loop = seconds_of_a_loop(Path(asked.photos), Path(asked.work_dir), photos.sizes[0], asked.repeats)
+        say(f"\nA loop writes {photos.sizes[0]:,} such pictures to files in {units.seconds(loop)}.")
 
 
 if __name__ == "__main__":
