@@ -44,7 +44,7 @@ PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
 _UP = 2
 LONG_ROW_BYTES = 192
-"""From here on, adding row by row is faster than numpy's cumulative sum."""
+"""From here on, adding row by row is faster than accumulating."""
 _MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
 """Modes of Pillow, and those to which they convert without loss."""
 _NO_PIXELS = np.empty((0, 0, 1), np.uint8)
@@ -141,7 +141,7 @@ def _decode_plain(
 def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
     """Undo "up": each row of ``(n, height, width, channels)`` is the sum of those above it, modulo 256."""
     if differences[:, 0].size < LONG_ROW_BYTES:
-        np.cumsum(differences, axis=1, dtype=np.uint8, out=pixels)
+        np.add.accumulate(differences, axis=1, dtype=np.uint8, out=pixels)
         return
     pixels[:, 0] = differences[:, 0]
     for row in range(1, pixels.shape[1]):
