@@ -66,7 +66,13 @@ class Writer(ABC):
 
     @abstractmethod
     def append(self, records: Records) -> None:
-        """Add a batch behind what is there."""
+        """Add a batch behind what is there; its arrays may be written over as soon as this returns.
+
+        Raises
+        ------
+        ValueError
+            The batch does not fit the layout, or the writer was aborted.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -57,6 +57,7 @@ class Columns:
         self.labels = np.empty(layout.count, np.int64)
         self.shapes = np.empty((layout.count, 3), np.int32) if carries_shapes(layout) else None
         self.filled = 0
+        self._aborted = False
 
     def add(self, records: Records) -> int:
         """Take the labels and shapes of a batch; return the row of its first record.
@@ -64,10 +65,12 @@ class Columns:
         Raises
         ------
         ValueError
-            The batch does not fit the layout.
+            The batch does not fit the layout, or the writer was aborted.
         UsageError
             A record is larger than the container can keep.
         """
+        if self._aborted:
+            raise ValueError("this writer was aborted: it takes no more records.")
         first, last = self.filled, self.filled + len(records)
         if last > self._layout.count:
             raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
@@ -85,6 +88,10 @@ class Columns:
             self.shapes[first:last] = records.shapes
         self.filled = last
         return first
+
+    def abort(self) -> None:
+        """Take no more: what the writer had open may be another's."""
+        self._aborted = True
 
     def check_complete(self) -> None:
         """Raises ValueError where fewer records came than the layout says."""

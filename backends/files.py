@@ -99,6 +99,7 @@ class FilesWriter(Writer):
         self._release()
 
     def abort(self) -> None:
+        self._columns.abort()
         self._release()
         try:
             root = os.open(self._path, FOLDER)

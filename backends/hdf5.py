@@ -108,6 +108,7 @@ class HDF5Writer(Writer):
         os.close(self._descriptor)
 
     def abort(self) -> None:
+        self._columns.abort()
         if self._is_open:
             self._is_open = False
             with suppress(RuntimeError):  # HDF5 may be unable to close what it was unable to write

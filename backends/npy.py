@@ -64,6 +64,7 @@ class NpyWriter(Writer):
             raise
 
     def abort(self) -> None:
+        self._columns.abort()
         self._folder.remove()
 
 

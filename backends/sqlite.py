@@ -99,6 +99,7 @@ class SQLiteWriter(Writer):
         self._release()
 
     def abort(self) -> None:
+        self._columns.abort()
         self._release()
         self._path.unlink(missing_ok=True)
 

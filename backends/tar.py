@@ -94,6 +94,7 @@ class TarWriter(Writer):
             raise
 
     def abort(self) -> None:
+        self._columns.abort()
         self._folder.remove()
 
     def _members(self, records: Records) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from backends.errors import ContainerDamaged
-from backends.images import Layout
-from backends.testing.batches import assert_same, read, store
+from backends.images import Images, Layout
+from backends.testing.batches import assert_same, encode, read, store
 from backends.testing.processes import in_child, is_refused
 from backends.testing.subject import EVERY_KIND, Container, Subject
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Writers(Subject):
@@ -59,6 +57,34 @@ class Writers(Subject):
         writer.abort()
         writer.abort()
         assert container.files() == []
+
+    def test_an_aborted_writer_writes_nothing_into_what_was_opened_since(
+        self, container: Container, tmp_path: Path
+    ) -> None:
+        images = container.images(30, side=200)
+        writer = container.begin(images, stored=2)
+        writer.abort()
+        others = [(tmp_path / str(number)).open("wb") for number in range(5)]  # they take the lowest descriptors
+        with pytest.raises(ValueError, match="aborted"):
+            writer.append(encode(Images(images.pixels[2:], images.labels[2:]), container.codec))
+        for other in others:
+            other.close()
+            assert not Path(other.name).read_bytes()
+
+    @EVERY_KIND
+    def test_what_was_appended_may_be_written_over(self, container: Container) -> None:
+        images = container.images()
+        with container.begin(images, stored=0) as writer:
+            for start in range(0, 30, 7):
+                some = slice(start, start + 7)
+                records = encode(Images(images.pixels[some], images.labels[some]), container.codec)
+                records = deepcopy(records)
+                writer.append(records)
+                for part in (records.data, records.offsets, records.labels, records.shapes):
+                    if part is not None:
+                        part.fill(0)
+        with container.open() as reader:
+            assert_same(read(reader), images)
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @pytest.mark.parametrize("part", [0.01, 0.5, 0.9999])
