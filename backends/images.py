@@ -109,13 +109,12 @@ class Layout:
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:
         """Raises ValueError, KeyError or TypeError where ``text`` is not a layout."""
-        found = json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it guesses the encoding
-        shape = found["image_shape"]
-        if int(found["count"]) < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
-            raise ValueError("a negative count, or not three sides of one pixel and more")
-        return cls(
-            count=int(found["count"]),
-            codec=str(found["codec"]),
-            image_shape=None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
-            classes=tuple(map(str, found["classes"])),
-        )
+        try:
+            found = json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it guesses the encoding
+            count, shape = int(found["count"]), found["image_shape"]
+            if count < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
+                raise ValueError("a negative count, or not three sides of one pixel and more")
+            image_shape = None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
+        except (OverflowError, RecursionError) as error:
+            raise ValueError(f"no layout has such a number or depth: {error}") from error
+        return cls(count, str(found["codec"]), image_shape, tuple(map(str, found["classes"])))

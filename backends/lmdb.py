@@ -18,6 +18,7 @@ from backends.batch import Columns, carries_shapes, join_records, row_buffer
 from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed
 from backends.images import Layout, Records, even_offsets
 from backends.lmdb_pages import (
+    MAX_NAMED_BYTES,
     META_PAGES,
     PAGE_BYTES,
     Level,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 DATA_FILE = "data.mdb"
 MAX_VALUE_BYTES = (1 << 32) - 1
+LEAST_NODE_BYTES = 18
+"""What an image takes in a leaf, however small."""
 SHORT_RUN = 8
 """Where fewer follow one another, rows are gathered one by one."""
 _ZEROS = memoryview(bytes(PAGE_BYTES))
@@ -107,6 +110,7 @@ class LMDBWriter(Writer):
         self._release()
 
     def abort(self) -> None:
+        self._columns.abort()
         self._release()
         (self._path / DATA_FILE).unlink(missing_ok=True)
         if self._path.is_dir() and not any(self._path.iterdir()):
@@ -151,18 +155,17 @@ class LMDBWriter(Writer):
             values[b"shapes"] = self._columns.shapes.tobytes()
         begin = {}
         for key, value in values.items():
-            size = np.array([len(value)])
-            if is_big(size)[0]:
+            if len(value) > MAX_NAMED_BYTES:
                 begin[key] = self._pages
-                self._write_values([memoryview(value)], value_headers(self._pages, pages_of(size)))
+                pages = pages_of(np.array([len(value)]))
+                self._write_values([memoryview(value)], value_headers(self._pages, pages))
         firsts = np.append(np.array(self._leaves.firsts), self._layout.count)
         pages = np.append(np.array(self._leaves.pages), self._pages)
         self._write(np.frombuffer(named_leaf(self._pages, values, begin), np.uint8))
         depth, leaves, branches = 1, len(pages), 0
         while len(pages) > 1:
             level = Level(P_BRANCH)
-            self._write(level.add(self._pages, Nodes(firsts, pages, 0 * pages, np.empty(0, np.uint8))))
-            self._write(level.finish(self._pages))
+            self._write(level.finish(self._pages, Nodes(firsts, pages, 0 * pages, np.empty(0, np.uint8))))
             firsts, pages = np.array(level.firsts), np.array(level.pages)
             depth, branches = depth + 1, branches + len(pages)
         values_pages = self._pages - META_PAGES - leaves - branches
@@ -171,9 +174,9 @@ class LMDBWriter(Writer):
         self._file.write(np.frombuffer(meta_pages(tree, int(pages[0]), self._pages), np.uint8), 0)
 
     def _release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class LMDBReader(Reader):
@@ -260,13 +263,14 @@ class LMDBReader(Reader):
             self._path.stat()
             raise self._damaged(f"{DATA_FILE} cannot be read ({error.strerror})") from error
         try:
-            layout = self._read_layout(file)
+            tree, layout = self._read_layout(file)
         except BaseException:
             file.close()
             raise
+        self._opened, self._page_bytes = (file, tree), tree.page_bytes
         return layout
 
-    def _read_layout(self, file: MappedFile) -> Layout:
+    def _read_layout(self, file: MappedFile) -> tuple[Tree, Layout]:
         data = file.mapped() if file.size else np.empty(0, np.uint8)
         if data is None:
             raise NotAllowed(
@@ -275,14 +279,12 @@ class LMDBReader(Reader):
             )
         try:
             tree = Tree(data)
-            self._page_bytes = tree.page_bytes
-            self._opened = file, tree
             layout = Layout.from_json(tree.value(b"layout").tobytes())
-            if layout.count * (layout.record_bytes or 0) > file.size:
+            if layout.count * max(layout.record_bytes or 0, LEAST_NODE_BYTES) > file.size:
                 raise ValueError("it promises more images than there are")
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(str(error)) from error
-        return layout
+        return tree, layout
 
     def _column(self, key: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """One of the arrays beside the images, read-only, loaded on first use."""

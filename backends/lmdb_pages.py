@@ -37,6 +37,8 @@ AT_ONCE_BYTES = 1 << 18
 _ROOM = PAGE_BYTES - PAGE_HEADER.size
 _MAX_NODE_BYTES = _ROOM // 2 - PLACE.size
 """A leaf has room for two nodes at least; a value that does not fit into one has pages of its own."""
+MAX_NAMED_BYTES = _ROOM // 3 - PLACE.size - NODE_HEADER.size - 6
+"""So that three values with such keys fit into one leaf."""
 _INTEGER_KEYS = 8
 _NO_PAGE = (1 << 64) - 1
 
@@ -79,13 +81,14 @@ class Level:
         self.firsts, self.pages = array("q"), array("q")
 
     def add(self, page: int, nodes: Nodes) -> NDArray[np.uint8]:
-        """Take more nodes; return the pages that are ready, ``(n, 4096)`` uint8, numbered from ``page`` on."""
-        self._waiting.append(nodes)
+        """Take a copy of more nodes; return pages that are full, ``(n, 4096)`` uint8, numbered from ``page`` on."""
+        self._waiting.append(nodes._replace(contents=nodes.contents.copy()))
         self._waiting_bytes += nodes.keys.nbytes + nodes.contents.nbytes
         return self._ready(page, 1) if self._waiting_bytes >= AT_ONCE_BYTES else np.empty((0, PAGE_BYTES), np.uint8)
 
-    def finish(self, page: int) -> NDArray[np.uint8]:
-        """The pages of all nodes that are left, as ``add`` returns them."""
+    def finish(self, page: int, *nodes: Nodes) -> NDArray[np.uint8]:
+        """The pages of all nodes that are left, and of these, as ``add`` returns them."""
+        self._waiting += nodes
         return self._ready(page, 0)
 
     def _ready(self, page: int, kept: int) -> NDArray[np.uint8]:
@@ -109,6 +112,8 @@ class Level:
         while bounds[-1] < len(lengths):
             bounds.append(int(ends.searchsorted(before + _ROOM + self._unused, "right")))
             before = int(ends[bounds[-1] - 1])
+        if self._kind == P_BRANCH and bounds[-2:-1] == [len(lengths) - 1] and len(bounds) > 2:
+            bounds[-2] -= 1  # a branch with a single child would stop the library (mdb_page_search_root)
         return np.array(bounds)
 
     def _lay_out(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PAGE_HEADER = struct.Struct("<QHHHH")
 """Number, unused, flags, where the free room starts (behind the places of the nodes) and where it ends."""
+LOWER = 12
+"""Where a page says the first of these."""
 PLACE = struct.Struct("<H")
 NODE_HEADER = struct.Struct("<IHH")
 """Bytes of the value, flags, bytes of the key that follows; of a branch, the first two are the number of a page."""
@@ -133,11 +135,12 @@ class Tree:
         try:
             firsts, pages = self._all_leaves()
             leaf = firsts.searchsorted(rows, "right") - 1
-            start, index = pages[leaf] * self.page_bytes, rows - firsts[leaf]
-            start += place_at[start + PAGE_HEADER.size + PLACE.size * index]
+            start, behind = pages[leaf] * self.page_bytes, PAGE_HEADER.size + PLACE.size * (rows - firsts[leaf])
+            deleted = behind >= place_at[start + LOWER]
+            start += place_at[start + behind]
             head = long_at[start]
             start += NODE_HEADER.size
-            if (other := key_at[start] != rows).any():
+            if (other := deleted | (key_at[start] != rows)).any():
                 raise ValueError(f"image {rows[other][0]:,} is not in its place")
             start += ROW_KEY_BYTES
             big = np.flatnonzero(head & F_BIGDATA << 32)
@@ -181,6 +184,8 @@ class Tree:
     def _page(self, page: int, kind: int) -> tuple[int, int, int]:
         """Where a page and the places of its nodes start, and how many these are."""
         start = page * self.page_bytes
+        if page > self._last_page:
+            raise ValueError(_BEHIND_END)
         try:
             number, _, flags, lower, _ = PAGE_HEADER.unpack_from(self._view, start)
         except struct.error as error:

@@ -153,11 +153,12 @@ def _bytes_of(data: NDArray[Any]) -> memoryview:
 
 
 def _write_all(descriptor: int, views: list[memoryview], position: int) -> None:
-    views = [view for view in views if view]
-    while views:
-        written = os.pwritev(descriptor, views[:_MOST_VIEWS], position)
+    views, done = [view for view in views if view], 0
+    while done < len(views):
+        written = os.pwritev(descriptor, views[done : done + _MOST_VIEWS], position)
         position += written
-        while views and written >= len(views[0]):
-            written -= len(views.pop(0))
-        if views:
-            views[0] = views[0][written:]
+        while done < len(views) and written >= len(views[done]):
+            written -= len(views[done])
+            done += 1
+        if written:
+            views[done] = views[done][written:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import tempfile
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -16,11 +17,13 @@ from backends.images import Layout
 from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
-from backends.testing.batches import layout_of, make_images, store
+from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from backends.testing.processes import in_child, is_refused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from backends.plain import Everything
 
@@ -39,6 +42,57 @@ def path(tmp_path: Path) -> Path:
     """A container of ``IMAGES`` as raw pixels."""
     store(make_backend("lmdb"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
     return tmp_path / "container"
+
+
+def test_labels_shapes_and_classes_that_fill_a_leaf(tmp_path: Path) -> None:
+    images = make_images(168, mixed=True)
+    layout = layout_of(images, "raw", tuple(f"class {number:05d}" for number in range(60)))
+    store(make_backend("lmdb"), tmp_path / "container", images, layout)
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert_same(read(reader), images)
+        assert reader.layout == layout
+
+
+def put(path: Path, key: bytes, value: bytes) -> None:
+    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
+        transaction.put(key, value)
+
+
+def test_a_reader_whose_container_broke_meanwhile_stays_closed(path: Path) -> None:
+    reader = make_backend("lmdb").open(path)
+    reader.close()
+    put(path, b"layout", b"{broken")
+    with tempfile.TemporaryFile() as other:
+        for _ in range(2):
+            with pytest.raises(ContainerDamaged):
+                reader.read(slice(None))
+            other.write(b"Z" * 100_000)
+
+
+@pytest.mark.parametrize("rows", [slice(None), np.array([11, 11, 11, 11, 11])], ids=str)
+def test_a_deleted_image_is_not_found_where_it_was(path: Path, rows: slice | NDArray[np.int64]) -> None:
+    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
+        transaction.delete(bytes(7) + b"\x0b")
+    with pytest.raises(ContainerDamaged, match="image 11"), make_backend("lmdb").open(path) as reader:
+        reader.read(rows)
+
+
+@pytest.mark.parametrize("text", ['{"count": 1e999, "codec": "png", "image_shape": null, "classes": []}', "[" * 100_000,
+                                  '{"count": 1000000000, "codec": "png", "image_shape": null, "classes": []}'],
+                         ids=["infinite", "deep", "more than there are"])  # fmt: skip
+def test_a_layout_that_cannot_be_is_refused(path: Path, text: str) -> None:
+    put(path, b"layout", text.encode())
+    with pytest.raises(ContainerDamaged):
+        make_backend("lmdb").open(path)
+
+
+def test_a_root_behind_the_end_is_refused(path: Path) -> None:
+    file = path / "data.mdb"
+    content = bytearray(file.read_bytes())
+    content[4_096 + 16 + 24 + 48 + 40 : 4_096 + 16 + 24 + 48 + 48] = b"\xff" * 8
+    file.write_bytes(content)
+    with pytest.raises(ContainerDamaged):
+        make_backend("lmdb").open(path)
 
 
 def test_the_library_finds_no_fault(path: Path) -> None:
@@ -71,8 +125,7 @@ def test_a_missing_key_is_refused(path: Path, key: bytes) -> None:
 
 @pytest.mark.parametrize("key", [b"layout", b"labels", bytes(7) + b"\x05"])
 def test_a_value_of_another_size_is_refused(path: Path, key: bytes) -> None:
-    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
-        transaction.put(key, bytes(467))
+    put(path, key, bytes(467))
     for rows in (slice(None), np.array([5])):
         with pytest.raises(ContainerDamaged), make_backend("lmdb").open(path) as reader:
             reader.read(rows)
@@ -80,9 +133,7 @@ def test_a_value_of_another_size_is_refused(path: Path, key: bytes) -> None:
 
 @pytest.mark.parametrize("shape", [(10**6, 10**6, 3), (0, 4, 3), (-12, -13, 3)], ids=str)
 def test_a_layout_that_promises_more_than_there_is_is_refused(path: Path, shape: tuple[int, int, int]) -> None:
-    layout = Layout(12, "raw", shape).to_json().encode()
-    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
-        transaction.put(b"layout", layout)
+    put(path, b"layout", Layout(12, "raw", shape).to_json().encode())
     with pytest.raises(ContainerDamaged):
         make_backend("lmdb").open(path)
 

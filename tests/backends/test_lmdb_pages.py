@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 BACKEND = make_backend("lmdb")
 SIZES = {
     "a page each": np.full(1_000, 3_072),
-    "several in a leaf": np.full(2_000, 784),
-    "three levels of branches": np.full(36_000, 1),
+    "three levels": np.full(2_000, 784),
+    "many in a leaf": np.full(36_000, 1),
+    "one leaf more than a branch takes": np.full(1_133, 784),
     "as large as a leaf takes": np.arange(2_016, 2_030).repeat(20),
     "as large as a page takes": np.arange(4_074, 4_090).repeat(5),
     "of any size": np.random.default_rng(0).integers(1, 9_000, 1_500),
@@ -121,7 +122,7 @@ def test_what_the_library_wrote_is_read(tmp_path: Path, sizes: NDArray[np.int64]
         assert read(tmp_path / "container", key) == [values[row] for row in np.arange(len(sizes))[key]]
 
 
-@pytest.mark.parametrize("name", ["a page each", "three levels of branches", "of any size"])
+@pytest.mark.parametrize("name", ["a page each", "three levels", "of any size"])
 def test_whatever_is_in_a_page_is_read_or_refused(tmp_path: Path, name: str) -> None:
     store(tmp_path / "container", SIZES[name])
     file = tmp_path / "container" / "data.mdb"
@@ -145,7 +146,7 @@ def test_whatever_is_in_a_page_is_read_or_refused(tmp_path: Path, name: str) -> 
 
 
 def test_a_page_that_leads_to_itself_ends(tmp_path: Path) -> None:
-    store(tmp_path / "container", SIZES["three levels of branches"])
+    store(tmp_path / "container", SIZES["three levels"])
     file = tmp_path / "container" / "data.mdb"
     whole = np.frombuffer(file.read_bytes(), np.uint8).copy()
     pages = whole.reshape(-1, 4_096)
