@@ -5,7 +5,7 @@
 Runs plans through the engine: a fresh process a trial, warm, verified, in random order within each block, without
 sync.  Each cell has the median seconds, how many times as long something else takes, and how many times the time of the
 bare bytes it is: medians of the ratios within blocks.  DATASET has images of one size (CIFAR-10); FOLDER pictures, for
-the rows about files that are passed through, and what a loop takes that writes the same pictures one by one.  WORK_DIR
+the rows about files that are passed through, and a loop that writes the pictures one by one, in turn.  WORK_DIR
 should lie on a filesystem with a journal: without one ext4 is slow at creating files after others were deleted.
 """
 
@@ -21,12 +21,16 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from backends import units
 from backends.bench.plan import Plan
 from backends.bench.ranking import seconds_by_block
 from backends.bench.statistics import paired_ratios
+from backends.images import Layout, Records, offsets_of
 from backends.jobs.job import start_run
 from backends.jobs.result import Result, collect
+from backends.registry import make_backend
 
 ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5+raw": "article-hdf5+raw",
            "npy+raw": "article-hdf5+raw"}  # fmt: skip
@@ -70,9 +74,14 @@ def row(result: Result, name: str, title: str, other: str | None) -> None:
     say(f"| {title} | {' | '.join(cells)} |")
 
 
-def seconds_of_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> float:
-    """Write ``count`` pictures of ``folder`` out of memory, each to a file of its own, 100 a folder: the median."""
+def beside_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> list[tuple[float, float]]:
+    """Write ``count`` pictures of ``folder`` out of memory to files, in turn by a loop and by the backend.
+
+    Each file is one of its own, 100 a folder; returns both seconds of each turn.
+    """
     pictures = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()][:count]
+    joined = np.frombuffer(b"".join(pictures), np.uint8)
+    records = Records(joined, offsets_of(list(map(len, pictures))), np.zeros(len(pictures), np.int64))
     taken = []
     with tempfile.TemporaryDirectory(dir=work_dir) as root:
         for repeat in range(repeats + 1):
@@ -84,8 +93,11 @@ def seconds_of_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) ->
                 file = os.open(f"{made}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
                 os.write(file, picture)
                 os.close(file)
-            taken.append(time.perf_counter() - start)
-    return median(taken[1:])
+            middle = time.perf_counter()
+            with make_backend("files").create(Path(root, str(repeat)), Layout(len(pictures), "source", None)) as writer:
+                writer.append(records)
+            taken.append((middle - start, time.perf_counter() - middle))
+    return taken[1:]
 
 
 def main() -> None:
@@ -120,8 +132,13 @@ def main() -> None:
         for result, workers in ((measure(photos), ""), (measure(replace(photos, workers=2)), ", two workers")):
             for name in PASSED:
                 row(result, name, f"photos, {name}{workers}", None)
-        loop = seconds_of_a_loop(Path(asked.photos), Path(asked.work_dir), photos.sizes[0], asked.repeats)
-        say(f"\nA loop writes {photos.sizes[0]:,} such pictures to files in {units.seconds(loop)}.")
+        turns = beside_a_loop(Path(asked.photos), Path(asked.work_dir), photos.sizes[0], asked.repeats)
+        loop, times = median(turn[0] for turn in turns), median(turn[1] / turn[0] for turn in turns)
+        say(
+            f"\nIn turn with a loop that writes {photos.sizes[0]:,} pictures to files in {units.seconds(loop)}:",
+            end=" ",
+        )
+        say(f"files+source takes {units.ratio(times)}.")
 
 
 if __name__ == "__main__":
