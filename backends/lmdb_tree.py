@@ -35,7 +35,7 @@ P_BRANCH, P_LEAF, P_OVERFLOW, P_META = 1, 2, 4, 8
 F_BIGDATA = 1
 ROW_KEY_BYTES = 8
 """Keys of images are their rows, big-endian; all others are shorter, and sort behind."""
-FEW_ROWS = 4
+FEW_ROWS = 10
 """So many are found one by one: the calls of numpy for any number take longer."""
 _PAGE_SIZES = tuple(1 << power for power in range(8, 17))
 _MAX_DEPTH = 32
