@@ -241,16 +241,22 @@ def _pieces(row: str) -> list[tuple[str, int | None]]:
 def _draw_names(canvas: Canvas, plot: _Plot, curves: list[Curve]) -> None:
     """Names behind the last points, from the top down, each on the nearest row that is free for it.
 
-    Of several curves that end in one cell, the one whose mark is seen there has its name beside it.
+    Of several curves that end in one cell, the one whose mark is seen there has its name beside it; names of those that
+    end higher are looked for a place above it first, all others below.
     """
-    ends = []
+    ends, seen = [], dict[tuple[int, int], float]()
     for curve in filter(lambda one: one.points, curves):
+        value = (curve.predicted or curve.points[-1])[1]
         column, row = plot.cell(curve.predicted or curve.points[-1])
-        ends.append((row, column, canvas.cells[row][column] not in _own(curve), curve))
-    for row, column, _, curve in sorted(ends, key=lambda end: end[:3]):
+        hidden = canvas.cells[row][column] not in _own(curve)
+        if not hidden:
+            seen[row, column] = value
+        ends.append((row, column, hidden, value, curve))
+    for row, column, hidden, value, curve in sorted(ends, key=lambda end: end[:3]):
         room = canvas.width - column - 2
         name = curve.name if cell_len(curve.name) <= room else curve.name[: max(0, room - 1)] + "…"
-        for step in sorted(range(-plot.height, plot.height + 1), key=lambda step: (abs(step), step < 0)):
+        up = -1 if hidden and value > seen.get((row, column), value) else 1
+        for step in sorted(range(-plot.height, plot.height + 1), key=lambda step: (abs(step), step * up < 0)):
             if 0 <= row + step < plot.height and canvas.free(column + 1, row + step, cell_len(name) + 1):
                 canvas.put(column + 2, row + step, name, f"bold {curve.role}" if curve.strong else curve.role)
                 break

@@ -68,6 +68,16 @@ def test_every_curve_has_its_name_and_none_overlaps() -> None:
     ]
 
 
+@pytest.mark.parametrize(("factor", "before"), [(1.02, True), (0.98, False)])
+def test_the_name_of_a_hidden_end_stands_on_the_side_of_its_value(factor: float, before: bool) -> None:
+    hidden = replace(LMDB, points=tuple((x, y * factor) for x, y in FILES.points))
+    top = replace(HDF5, points=tuple((x, y * 20) for x, y in FILES.points))
+    rows = text_of(replace(CHART, curves=(hidden, FILES, top)), 80, 14)
+    (files,), (lmdb,) = ([row for row, text in enumerate(rows) if f" {name} " in text] for name in ("files", "lmdb"))
+    assert "● files" in rows[files]
+    assert lmdb == files - 1 if before else lmdb == files + 1
+
+
 def test_the_seconds_have_decades_as_ticks_in_whole_rows() -> None:
     ticks = [
         (row, found[1]) for row, line in enumerate(text_of(CHART, 70, 16)) if (found := re.match(r" *(.+) ┤", line))
