@@ -104,7 +104,8 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
             rows.highlighted = min(place, len(shown) - 1)
         self.query_one("#filter").display = bool(self.words) or self.query_one(Input).has_focus
         box = self.query_one("#jobs")
-        box.border_subtitle = f"{len(shown)} of {len(self.jobs or ())} runs" if self.words else f"{len(shown)} runs"
+        of_all = f"{len(shown)} of " if self.words else ""
+        box.border_subtitle = f"{of_all}{len(self.jobs or ())} run{'s' * (len(self.jobs or ()) != 1)}"
         self.refresh_bindings()
 
     def _row(self, job: RunFacts, now: float) -> Content:
