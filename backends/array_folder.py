@@ -1,6 +1,7 @@
 """What npy and tar share: a folder of one file of pixels, plain .npy files beside it, and layout.json, written last.
 
-No link is followed, and header and size of a file are checked before a byte of it is believed.
+lmdb makes its folder of one file with it too.  No link is followed, and header and size of a file are checked before a
+byte of it is believed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout
 from backends.mapped_file import MappedFile
 from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
-from backends.transfer import AlignedWriter, write_at
+from backends.transfer import CREATE, AlignedWriter, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backends.batch import Columns
-
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NewFolder:
@@ -59,18 +58,33 @@ class NewFolder:
         self._pixels.write(data, self.end)
         self.end += data.size
 
+    def append_pieces(self, pieces: list[memoryview]) -> None:
+        """Append pieces one behind the other from where they are."""
+        self._pixels.write_pieces(pieces, self.end)
+        self.end += sum(len(piece) for piece in pieces)
+
+    def room(self, size: int) -> NDArray[np.uint8]:
+        """Memory for what is appended next, ``size`` bytes or fewer, to be filled before any other call."""
+        room = self._pixels.room(size, self.end)
+        self.end += room.size
+        return room
+
     def begin(self, header: bytes) -> None:
         write_at(self._file, np.frombuffer(header, np.uint8), 0)
 
     def finish(self, layout: Layout, columns: Columns, **arrays: NDArray[Any] | None) -> None:
         """Write ``arrays`` and the columns, then layout.json, and close.  Raises ValueError for a wrong count."""
         columns.check_complete()
-        self._pixels.flush()
+        self.flush()
         for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
             if array is not None:
                 self._save(f"{name}.npy", npy_bytes(array))
         self._save("layout.json", layout.to_json().encode())
         self.close()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._pixels.flush()
 
     def close(self) -> None:
         if self.end >= 0:
@@ -86,7 +100,7 @@ class NewFolder:
             self._path.rmdir()
 
     def _create(self, name: str) -> int:
-        file = os.open(self._path / name, _CREATE, 0o666)
+        file = os.open(self._path / name, CREATE, 0o666)
         self._names.append(name)
         return file
 

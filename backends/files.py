@@ -21,7 +21,7 @@ from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, offsets_of
 from backends.npy_format import data_start, npy_bytes
 from backends.registry import make_codec
-from backends.transfer import write_at
+from backends.transfer import CREATE, write_at
 from backends.whole_files import FOLDER, MAX_FILE_BYTES, WholeFiles
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 PER_FOLDER = 100
 """ext4 looks through a block of a folder for each file that it creates: a tenth of 1,000 takes a sixth less time."""
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SUFFIX = "|S5"
 _PLACES = [f"{place:02d}" for place in range(PER_FOLDER)]
 
@@ -77,7 +76,7 @@ class FilesWriter(Writer):
             if index % PER_FOLDER == 0:
                 self._next_folder()
             suffix = self._codec.suffix or self._suffix(index)
-            file = os.open(f"{index:06d}{suffix}", _CREATE, 0o666, dir_fd=self._folder)
+            file = os.open(f"{index:06d}{suffix}", CREATE, 0o666, dir_fd=self._folder)
             self._images = index + 1
             try:
                 written = os.write(file, data[start:stop])
@@ -144,7 +143,7 @@ class FilesWriter(Writer):
         return lines.encode() if start else f"file,label\n{lines}".encode()
 
     def _write(self, name: str, pieces: Iterable[bytes]) -> None:
-        file = os.open(name, _CREATE, 0o666, dir_fd=self._root)
+        file = os.open(name, CREATE, 0o666, dir_fd=self._root)
         self._others.append(name)
         try:
             for piece in pieces:

@@ -13,40 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backends.array_folder import NewFolder
 from backends.base import Backend, Reader, Writer
 from backends.batch import Columns, carries_shapes, join_records, row_buffer
 from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed
 from backends.images import Layout, Records, even_offsets
-from backends.lmdb_pages import (
-    MAX_NAMED_BYTES,
-    META_PAGES,
-    PAGE_BYTES,
-    Level,
-    Nodes,
-    is_big,
-    meta_pages,
-    named_leaf,
-    pages_of,
-    value_headers,
-)
-from backends.lmdb_tree import F_BIGDATA, FEW_ROWS, P_BRANCH, P_LEAF, PAGE_HEADER, POINTER, Tree
-from backends.mapped_file import MappedFile, runs
-from backends.transfer import AlignedWriter
+from backends.lmdb_new_tree import START, NewTree
+from backends.lmdb_tree import FEW_ROWS, NODE_HEADER, PAGE_HEADER, PLACE, ROW_KEY_BYTES, Tree, pages_of
+from backends.mapped_file import MappedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 DATA_FILE = "data.mdb"
 MAX_VALUE_BYTES = (1 << 32) - 1
-LEAST_NODE_BYTES = 18
+LEAST_NODE_BYTES = NODE_HEADER.size + ROW_KEY_BYTES + PLACE.size
 """What an image takes in a leaf, however small."""
 SHORT_RUN = 8
 """Where fewer follow one another, rows are gathered one by one."""
-_ZEROS = memoryview(bytes(PAGE_BYTES))
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LMDB(Backend):
@@ -62,121 +48,36 @@ class LMDB(Backend):
 
 
 class LMDBWriter(Writer):
-    """Writes large values and the leaves behind one another; the branches come at the end, what leads to them last."""
+    """Makes the tree of the records, then of the columns and the layout."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._path = path.absolute()
         self._layout = layout
         self._columns = Columns(layout, MAX_VALUE_BYTES)
-        self._leaves = Level(P_LEAF)
-        self._pages = META_PAGES
-        self._descriptor: int | None = None
-        self._path.mkdir()
-        try:
-            self._descriptor = os.open(self._path / DATA_FILE, _CREATE, 0o666)
-        except BaseException:
-            self.abort()
-            raise
-        self._file = AlignedWriter(self._descriptor)
+        self._folder = NewFolder(path.absolute(), DATA_FILE, START)
+        self._tree = NewTree(self._folder, layout.record_bytes)
 
     def append(self, records: Records) -> None:
-        rows = np.arange(len(records)) + self._columns.add(records)
-        sizes = np.diff(records.offsets)
-        big = is_big(sizes)
-        contents, behind = records.data[records.offsets[0] : records.offsets[-1]], sizes
-        headers = value_headers(self._pages, pages_of(sizes) * big)
-        if big.any():
-            self._write_big(records, big, headers)
-            pointers, behind = headers[:, :1].copy().view(np.uint8), np.where(big, POINTER.size, sizes)
-            if big.all():
-                contents = pointers.reshape(-1)
-            else:
-                found = [pointers[i] if own else records.record(i) for i, own in enumerate(big.tolist())]
-                contents = np.concatenate(found)
-        nodes = Nodes(rows, sizes | F_BIGDATA * big << 32, behind, contents)
-        self._write(self._leaves.add(self._pages, nodes))
+        self._columns.add(records)
+        self._tree.append(records)
 
     def close(self) -> None:
-        if self._descriptor is None:
+        if self._folder.end < 0:
             return
         try:
             self._columns.check_complete()
-            self._write(self._leaves.finish(self._pages))
-            self._finish()
-            self._file.flush()
+            values = {b"labels": self._columns.labels.tobytes(), b"layout": self._layout.to_json().encode()}
+            if self._columns.shapes is not None:
+                values[b"shapes"] = self._columns.shapes.tobytes()
+            self._tree.finish(values)
+            self._folder.flush()
         except BaseException:
             self.abort()
             raise
-        self._release()
+        self._folder.close()
 
     def abort(self) -> None:
         self._columns.abort()
-        self._release()
-        (self._path / DATA_FILE).unlink(missing_ok=True)
-        if self._path.is_dir() and not any(self._path.iterdir()):
-            self._path.rmdir()
-
-    def _write(self, pages: NDArray[np.uint8]) -> None:
-        self._file.write(pages, self._pages * PAGE_BYTES)
-        self._pages += pages.size // PAGE_BYTES
-
-    def _write_big(self, records: Records, big: NDArray[np.bool_], headers: NDArray[np.int64]) -> None:
-        size, starts, stops = self._layout.record_bytes, records.offsets[:-1], records.offsets[1:]
-        if size is None or PAGE_HEADER.size + size > PAGE_BYTES:
-            self._write_values(runs(records.data, starts[big], stops[big]), headers[big])
-        else:
-            self._write_single_pages(headers, records.data[starts[0] : stops[-1]].reshape(-1, size))
-
-    def _write_values(self, values: Iterable[memoryview], headers: NDArray[np.int64]) -> None:
-        """Write values that have pages of their own, each behind its header, from where they are."""
-        heads, found = memoryview(headers.tobytes()), list(values)
-        pieces = [_ZEROS] * (3 * len(found))
-        pieces[::3] = [heads[start : start + PAGE_HEADER.size] for start in range(0, len(heads), PAGE_HEADER.size)]
-        pieces[1::3] = found
-        pieces[2::3] = [_ZEROS[: -(PAGE_HEADER.size + len(value)) % PAGE_BYTES] for value in found]
-        self._file.write_pieces(pieces, self._pages * PAGE_BYTES)
-        self._pages += int((headers[:, 1] >> 32).sum())
-
-    def _write_single_pages(self, headers: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
-        """Write values of one size that have a page each; the system copies such pieces more slowly than numpy."""
-        stop = PAGE_HEADER.size + values.shape[1]
-        while len(values):
-            room = self._file.room(len(values) * PAGE_BYTES, self._pages * PAGE_BYTES).reshape(-1, PAGE_BYTES)
-            room[:, : PAGE_HEADER.size] = headers[: len(room)].view(np.uint8)
-            room[:, PAGE_HEADER.size : stop] = values[: len(room)]
-            room[:, stop:] = 0
-            headers, values = headers[len(room) :], values[len(room) :]
-            self._pages += len(room)
-
-    def _finish(self) -> None:
-        """Write the columns and the layout, the branches above all leaves, and what says where they are."""
-        values = {b"labels": self._columns.labels.tobytes(), b"layout": self._layout.to_json().encode()}
-        if self._columns.shapes is not None:
-            values[b"shapes"] = self._columns.shapes.tobytes()
-        begin = {}
-        for key, value in values.items():
-            if len(value) > MAX_NAMED_BYTES:
-                begin[key] = self._pages
-                pages = pages_of(np.array([len(value)]))
-                self._write_values([memoryview(value)], value_headers(self._pages, pages))
-        firsts = np.append(np.array(self._leaves.firsts), self._layout.count)
-        pages = np.append(np.array(self._leaves.pages), self._pages)
-        self._write(np.frombuffer(named_leaf(self._pages, values, begin), np.uint8))
-        depth, leaves, branches = 1, len(pages), 0
-        while len(pages) > 1:
-            level = Level(P_BRANCH)
-            self._write(level.finish(self._pages, Nodes(firsts, pages, 0 * pages, np.empty(0, np.uint8))))
-            firsts, pages = np.array(level.firsts), np.array(level.pages)
-            depth, branches = depth + 1, branches + len(pages)
-        values_pages = self._pages - META_PAGES - leaves - branches
-        entries = self._layout.count + len(values)
-        tree = depth, branches, leaves, values_pages, entries
-        self._file.write(np.frombuffer(meta_pages(tree, int(pages[0]), self._pages), np.uint8), 0)
-
-    def _release(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        self._folder.remove()
 
 
 class LMDBReader(Reader):
@@ -200,7 +101,7 @@ class LMDBReader(Reader):
         file, starts, stops = self._spans(rows)
         if self._have_pages(starts, stops):
             into = row_buffer(self.layout, len(rows), out)
-            distance = -(-(PAGE_HEADER.size + into.shape[1]) // self._page_bytes) * self._page_bytes
+            distance = pages_of(into.shape[1], self._page_bytes) * self._page_bytes
             bounds = [0, *(np.flatnonzero(np.diff(starts) != distance) + 1).tolist(), len(rows)]
             if len(bounds) * SHORT_RUN < len(rows):
                 for low, high in pairwise(bounds):

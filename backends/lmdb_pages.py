@@ -147,11 +147,6 @@ def is_big(sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
     return sizes > _MAX_NODE_BYTES - NODE_HEADER.size - ROW_KEY_BYTES
 
 
-def pages_of(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many pages values of these sizes have, where they have their own."""
-    return (sizes + (PAGE_HEADER.size + PAGE_BYTES - 1)) // PAGE_BYTES
-
-
 def value_headers(first: int, pages: NDArray[np.int64]) -> NDArray[np.int64]:
     """What stands before values that have so many pages of their own each, from page ``first`` on, ``(n, 2)`` int64."""
     return np.stack([first + np.cumsum(pages) - pages, P_OVERFLOW << 16 | pages << 32], axis=1)

@@ -8,14 +8,15 @@ needs none of LMDB's transactions and locks; whatever is in the file, nothing ou
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+Size = TypeVar("Size", int, NDArray[np.int64])
 
 PAGE_HEADER = struct.Struct("<QHHHH")
 """Number, unused, flags, where the free room starts (behind the places of the nodes) and where it ends."""
@@ -210,3 +211,8 @@ class Tree:
 def numbers_at(data: NDArray[np.uint8], dtype: str) -> NDArray[Any]:
     """The number that begins at each byte of ``data``, flat, to read and to write."""
     return np.ndarray((len(data) - np.dtype(dtype).itemsize + 1,), dtype, data, strides=(1,))
+
+
+def pages_of(size: Size, page_bytes: int) -> Size:
+    """How many pages of its own a value of this size has, where it has them."""
+    return (size + (PAGE_HEADER.size + page_bytes - 1)) // page_bytes

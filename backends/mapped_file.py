@@ -124,6 +124,7 @@ class MappedFile:
         if self._map is None and 0 < self.size <= SMALL_BYTES:
             data = np.empty(self.size, np.uint8)
             self.fill(data, 0)
+            data.flags.writeable = False
             self._map = data
         if self._map is None and self._may_map:
             try:

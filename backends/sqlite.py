@@ -22,6 +22,7 @@ from backends.batch import Columns, carries_shapes, join_records
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records
 from backends.mapped_file import MappedFile
+from backends.transfer import CREATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +60,7 @@ class SQLiteWriter(Writer):
         self._layout = layout
         self._columns = Columns(layout, MAX_ROW_BYTES)
         self._connection: sqlite3.Connection | None = None
-        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+        os.close(os.open(self._path, CREATE, 0o666))
         try:
             with _os_errors():
                 self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)

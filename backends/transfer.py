@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a new file is opened: nothing may be there yet, and no link is followed."""
 HUGE_PAGE = 1 << 21
 """Of x86-64 and of arm64 with pages of 4 KiB."""
 _MOST_VIEWS = 1024

@@ -246,8 +246,8 @@ def _draw_names(canvas: Canvas, plot: _Plot, curves: list[Curve]) -> None:
     """
     ends, seen = [], dict[tuple[int, int], float]()
     for curve in filter(lambda one: one.points, curves):
-        value = (curve.predicted or curve.points[-1])[1]
-        column, row = plot.cell(curve.predicted or curve.points[-1])
+        end = curve.predicted or curve.points[-1]
+        value, (column, row) = end[1], plot.cell(end)
         hidden = canvas.cells[row][column] not in _own(curve)
         if not hidden:
             seen[row, column] = value

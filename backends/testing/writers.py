@@ -77,8 +77,8 @@ class Writers(Subject):
         with container.begin(images, stored=0) as writer:
             for start in range(0, 30, 7):
                 some = slice(start, start + 7)
-                records = encode(Images(images.pixels[some], images.labels[some]), container.codec)
-                records = deepcopy(records)
+                some_images = Images(images.pixels[some], images.labels[some])
+                records = deepcopy(encode(some_images, container.codec))
                 writer.append(records)
                 for part in (records.data, records.offsets, records.labels, records.shapes):
                     if part is not None:
