@@ -60,6 +60,7 @@ class TarWriter(Writer):
         self._columns = Columns(layout, MAX_MEMBER_BYTES - HEAD_BYTES)
         self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
+        self._blocks = np.empty((0, BLOCK), np.uint8)
         self._folder = NewFolder(path.absolute(), ARCHIVE)
 
     def append(self, records: Records) -> None:
@@ -73,7 +74,9 @@ class TarWriter(Writer):
         ends = np.cumsum(1 + blocks + 2)
         starts = ends - blocks - 3
         labels = records.labels.astype(f"S{_LABEL_BYTES}")
-        archive = np.zeros((ends[-1], BLOCK), np.uint8)
+        if self._layout.record_bytes is None or len(self._blocks) != ends[-1]:
+            self._blocks = np.zeros((ends[-1], BLOCK), np.uint8)
+        archive = self._blocks  # of the last batch: where records have one size, what was written is written again
         archive[starts] = _headers(templates, names, before + sizes)
         archive[starts + 1, :before] = prefixes
         archive[ends - 2] = _headers(self._templates([".cls"]), names, np.strings.str_len(labels))
