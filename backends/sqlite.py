@@ -205,7 +205,9 @@ class SQLiteReader(Reader):
         if key not in self._connections:
             self._connect_again()
         try:
-            yield from self._connections[key].execute(query, values)
+            # Not `yield from`: dropped half read, it would close the cursor, and that after its connection.
+            for row in self._connections[key].execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise self._damaged(str(error)) from error
 
@@ -236,6 +238,8 @@ class SQLiteReader(Reader):
             if tables not in (_tables(False), _tables(True)):
                 raise ValueError("it has other tables")
             ((text,),) = connection.execute("SELECT json FROM layout")
+            if not isinstance(text, str | bytes):
+                raise ValueError("its layout is no text")
             layout = Layout.from_json(text)
             if tables != _tables(carries_shapes(layout)):
                 raise ValueError("its layout is another's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
 from contextlib import closing
@@ -195,6 +196,31 @@ def test_tables_that_are_not_ours_are_refused(path: Path, statement: str) -> Non
     change(path, statement)
     with pytest.raises(ContainerDamaged):
         make_backend("sqlite").open(path)
+
+
+def test_a_layout_that_is_null_is_refused(path: Path) -> None:
+    redefine = "UPDATE sqlite_master SET sql = replace(sql, '{}', '{}') WHERE name = 'layout'"
+    change(path, "PRAGMA writable_schema = ON", redefine.format("TEXT NOT NULL", "TEXT"))
+    change(path, "UPDATE layout SET json = NULL")
+    change(path, "PRAGMA writable_schema = ON", redefine.format("TEXT", "TEXT NOT NULL"))
+    with pytest.raises(ContainerDamaged):
+        make_backend("sqlite").open(path)
+
+
+def test_a_read_that_failed_says_nothing_more_once_the_reader_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", ignored.append)
+    path = stored(tmp_path / "container", IMAGES)
+    change(path, "UPDATE images SET record = x'00' WHERE id = 5")
+    with make_backend("sqlite").open(path) as reader:
+        with pytest.raises(ContainerDamaged) as caught:
+            reader.read(slice(None))
+        reader.close()
+        del caught
+        gc.collect()
+    assert not ignored
 
 
 @pytest.mark.parametrize(
