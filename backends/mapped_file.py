@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CACHED_BYTES = 1 << 19
+CACHED_BYTES = 1 << 20
 """What is copied right after it was read fits into the second cache of a processor."""
 READS_BEFORE_A_LOOK = 15
 """Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
@@ -135,7 +135,7 @@ class MappedFile:
 
     def _wants_a_look(self) -> bool:
         self._reads_before_a_look -= 1
-        return self._reads_before_a_look < 0
+        return self._reads_before_a_look < 0 and self.size > SMALL_BYTES  # else it is a copy in memory
 
     def _look(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
         if not fetch_ahead(self._descriptor, starts, stops):
