@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CACHED_BYTES = 1 << 20
-"""What is copied right after it was read fits into the second cache of a processor."""
+"""So much is read, then copied while a processor has it in a cache; less at once takes longer, for its calls."""
 READS_BEFORE_A_LOOK = 15
 """Where what is wanted was in memory, so many reads take it for granted: looking costs a tenth of a batch."""
 SMALL_BYTES = 1 << 16
