@@ -21,6 +21,7 @@ from backends.images import Layout, Records, even_offsets
 from backends.mapped_file import MappedFile, runs
 from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
+from backends.transfer import page_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,8 @@ class TarWriter(Writer):
         starts = ends - blocks - 3
         labels = records.labels.astype(f"S{_LABEL_BYTES}")
         if self._layout.record_bytes is None or len(self._blocks) != ends[-1]:
-            self._blocks = np.zeros((ends[-1], BLOCK), np.uint8)
+            self._blocks = page_buffer(ends[-1] * BLOCK).reshape(-1, BLOCK)
+            self._blocks[:] = 0
         archive = self._blocks  # of the last batch: where records have one size, what was written is written again
         archive[starts] = _headers(templates, names, before + sizes)
         archive[starts + 1, :before] = prefixes
