@@ -107,8 +107,10 @@ class Layout:
         return _JSON.encode(found)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Layout:
-        """Raises ValueError, KeyError or TypeError where ``text`` is not a layout."""
+    def from_json(cls, text: object) -> Layout:
+        """Raises ValueError, KeyError or TypeError where ``text``, or what a file has instead, is no layout."""
+        if not isinstance(text, str | bytes):
+            raise TypeError("its layout is no text")
         try:
             found = json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it guesses the encoding
             count, shape = int(found["count"]), found["image_shape"]

@@ -238,8 +238,6 @@ class SQLiteReader(Reader):
             if tables not in (_tables(False), _tables(True)):
                 raise ValueError("it has other tables")
             ((text,),) = connection.execute("SELECT json FROM layout")
-            if not isinstance(text, str | bytes):
-                raise ValueError("its layout is no text")
             layout = Layout.from_json(text)
             if tables != _tables(carries_shapes(layout)):
                 raise ValueError("its layout is another's")

@@ -172,6 +172,7 @@ SPOILED: dict[str, Callable[[h5py.File], None]] = {
     "group": group,
     "no layout": lambda file: file.attrs.__delitem__("layout"),
     "layout of numbers": lambda file: file.attrs.__setitem__("layout", np.zeros(4)),
+    "layout of one number": lambda file: file.attrs.__setitem__("layout", 5),
     "layout of nothing": lambda file: file.attrs.__setitem__("layout", "{}"),
 }
 
