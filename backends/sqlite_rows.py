@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.mapped_file import CACHED_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,8 +27,7 @@ LOCK_PAGE = (1 << 30) // PAGE_BYTES + 1
 """Never used: it holds the bytes that programs lock."""
 MAX_RECORD_BYTES = 16_000
 """Four such rows nearly fill a page."""
-PAGES_AT_ONCE = 8
-"""What is copied right after it was read fits into the second cache of a processor."""
+PAGES_AT_ONCE = CACHED_BYTES // PAGE_BYTES
 _LEAF, _LEAF_HEAD, _POINTER = 0x0D, struct.Struct(">BHHHB"), np.dtype(">u2")
 _BRANCH, _BRANCH_HEAD, _CHILD = 0x05, struct.Struct(">BHHHBI"), struct.Struct(">I")
 _NULL, _INT64, _BLOB = 0, 6, 12
