@@ -165,7 +165,7 @@ def speaks_unicode(environ: Mapping[str, str]) -> bool:
 
 
 class NoColours(LineFilter):
-    """Takes every colour out and leaves bold, dim and reverse."""
+    """Takes every colour out and leaves bold, dim, underline and reverse."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [Segment(text, _bare(style), control) for text, style, control in segments]

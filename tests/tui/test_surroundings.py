@@ -19,7 +19,7 @@ from textual.widget import Widget
 
 from backends.datasets.facts import DatasetFacts
 from backends.errors import Cancelled
-from tests.tui.driving import at_progress, frame, open_cifar, recording, segments, settle, show, until
+from tests.tui.driving import at_progress, frame, open_cifar, recording, segments, settle, show, start, until
 from tests.tui.recorded import plan_of
 from tui import messages
 from tui.app import ImgstoreApp
@@ -141,6 +141,21 @@ async def test_sixteen_colours_are_never_turned_into_others(tmp_path: Path, monk
         ]
         assert {colour.number for colour in colours} <= {0, 7, 9, 10, 11, 12, 15}
         assert all(colour.triplet is None for colour in colours)
+
+
+@pytest.mark.parametrize("colourless", [False, True])
+async def test_the_highlighted_row_of_a_list_stands_out_without_many_colours(
+    colourless: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    if colourless:
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with ImgstoreApp(tmp_path).run_test(size=(80, 24)) as pilot:
+        await start(pilot)
+        parts = segments(pilot)
+        found = [next(one.style for one in parts if text in one.text) for text in ("Sample:", "Open a folder")]
+        chosen, other = ((style.bgcolor, style.underline) for style in found)
+        assert chosen != other
 
 
 async def test_changing_the_theme_while_it_runs_is_harmless(tmp_path: Path) -> None:
