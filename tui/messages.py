@@ -89,7 +89,7 @@ _KINDS: dict[type[events.Event], type[JobEvent]] = {
 
 def message_of(job: str, event: events.Event) -> JobEvent:
     """The message that carries ``event`` to the app."""
-    return _KINDS[type(event)](job, event)
+    return _KINDS.get(type(event), JobEvent)(job, event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from backends.bench.conditions import Conditions
 from backends.bench.environment import Environment
+from backends.bench.made import MadeFolder
 from backends.bench.measurement import Measurement, Trial
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
@@ -50,6 +51,13 @@ class RunStarted(Event):
     bytes_at_most: int
     notes: tuple[str, ...] = ()
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFolderMade(Event):
+    """A folder that the run writes in is there; ``made`` is what removes it after a crash, as in ``WorkFolder``."""
+
+    made: tuple[MadeFolder, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,7 @@ _KINDS: dict[str, type[Event]] = {
     re.sub(r"(?<=.)(?=[A-Z])", "-", kind.__name__).lower(): kind
     for kind in (
         RunStarted,
+        WorkFolderMade,
         Staging,
         TrialStarted,
         Progress,

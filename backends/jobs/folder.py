@@ -4,6 +4,7 @@ spec.json      what to do            log.txt   what its processes printed
 events.jsonl   what happened         lock      held, with flock, while the job lives
 cancel         appears when somebody asks the job to stop
 heard          appears when the job stops for that, and cleans up
+cleaned        appears when what a died job left in its work folders is removed, which is tried no more
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
-CANCEL, HEARD = "cancel", "heard"
+CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -40,7 +41,8 @@ def new_folder(jobs: Path, plan: Plan) -> Path:
     folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
     partial = folder / (SPEC + ".partial")
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        _make_private(jobs)
+        folder.mkdir(mode=0o700)
         partial.write_text(json.dumps({"kind": "bench", "created": time.time(), "plan": asdict(plan)}, indent=1))
         partial.replace(folder / SPEC)
     except OSError as error:
@@ -52,6 +54,19 @@ def new_folder(jobs: Path, plan: Plan) -> Path:
             f"the job's folder {folder} cannot be made ({reason}): set XDG_STATE_HOME elsewhere."
         ) from None
     return folder
+
+
+def _make_private(jobs: Path) -> None:
+    """Make the folder of all jobs, or take its permissions from others where it is ours: it says what to remove."""
+    jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(jobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            with contextlib.suppress(PermissionError):  # a filesystem without permissions
+                os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def read_spec(folder: Path) -> tuple[Plan, float]:

@@ -18,7 +18,7 @@ from backends import units
 from backends.bench.ranking import candidates
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.fields import from_fields
-from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, SPEC, read_spec
+from backends.jobs.folder import CANCEL, CLEANED, EVENTS, HEARD, LOCK, LOG, SPEC, read_spec
 from backends.jobs.job import Job, clean_after, job_state, names_below
 from backends.jobs.journal import Tail
 from backends.jobs.result import Result, collect
@@ -31,7 +31,7 @@ INDEX = "history-1.sqlite"
 
 LAST = "last"
 
-_OURS = (EVENTS, LOG, LOCK, CANCEL, HEARD, f"{SPEC}.partial", SPEC)
+_OURS = (EVENTS, LOG, LOCK, CANCEL, HEARD, CLEANED, f"{SPEC}.partial", SPEC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.disk import free_bytes
-from backends.bench.made import clean
+from backends.bench.made import clean, is_there
 from backends.bench.plan import Plan, check_plan
 from backends.errors import ImgstoreError, NotAllowed
 from backends.jobs import events
-from backends.jobs.folder import CANCEL, EVENTS, HEARD, LOCK, LOG, last_words, lock_holder, new_folder, read_spec
+from backends.jobs.folder import (
+    CANCEL,
+    CLEANED,
+    EVENTS,
+    HEARD,
+    LOCK,
+    LOG,
+    last_words,
+    lock_holder,
+    new_folder,
+    read_spec,
+)
 from backends.jobs.journal import Tail, last_event
 
 if TYPE_CHECKING:
@@ -176,9 +187,16 @@ def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
 
 
 def names_below(jobs: Path) -> list[str]:
-    """The names of what lies in ``jobs``, the newest first; none where there is no such folder.  Raises NotAllowed."""
+    """The names of what lies in ``jobs`` and belongs to its owner, the newest first; none where it does not exist.
+
+    Raises
+    ------
+    NotAllowed
+        It cannot be listed.
+    """
     try:
-        return sorted((path.name for path in jobs.iterdir()), reverse=True)
+        owner = jobs.stat().st_uid
+        return sorted((path.name for path in jobs.iterdir() if _owner(path) == owner), reverse=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -186,14 +204,38 @@ def names_below(jobs: Path) -> list[str]:
 
 
 def sweep(jobs: Path) -> tuple[Path, ...]:
-    """Remove what died jobs left in their work folders, by their own records; what stayed is returned."""
-    return tuple(path for facts in list_jobs(jobs) if facts.state == "died" for path in clean_after(facts.folder))
+    """Remove what died jobs left in their work folders, each until it is gone; what stayed is returned."""
+    left: list[Path] = []
+    for folder in (jobs / name for name in names_below(jobs)):
+        with contextlib.suppress(ImgstoreError):
+            if not (folder / CLEANED).exists() and job_state(folder) == "died":
+                left += clean_after(folder)
+    return tuple(left)
 
 
 def clean_after(folder: Path) -> tuple[Path, ...]:
-    """Remove what the died job of ``folder`` left in its work folders; what stayed is returned."""
-    started = [event for event in Tail(folder / EVENTS).read() if isinstance(event, events.RunStarted)]
-    return tuple(path for event in started for work in event.work for path in clean(Path(work)))
+    """Remove what the died job of ``folder`` left in its work folders; what lies at their paths then is returned.
+
+    A job is marked once nothing of its own is left: by the next time its paths may belong to somebody else.
+    """
+    found = Tail(folder / EVENTS).read()
+    made = [event.made for event in found if isinstance(event, events.WorkFolderMade) and event.made]
+    if not (folder / CLEANED).exists() and _owner(folder) == os.geteuid() and not folder.is_symlink():
+        left = tuple(path for folders in made for path in clean(folders))
+        if not any(is_there(folders[0]) for folders in made):
+            with contextlib.suppress(OSError):
+                (folder / CLEANED).touch()
+        if left:
+            return left
+    started = [event for event in found if isinstance(event, events.RunStarted)]
+    return tuple(Path(work) for event in started for work in event.work if os.path.lexists(work))
+
+
+def _owner(path: Path) -> int | None:
+    """The owner of what lies at ``path``, a link among it; None where that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.lstat().st_uid
+    return None
 
 
 def _starting(folder: Path) -> bool:

@@ -88,6 +88,7 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
         try:
             for path in places.all:
                 folders[path] = WorkFolder(path)
+                emit(events.WorkFolderMade(time.time(), folders[path].made))
             source = _stage(dataset, facts, fitted, folders[places.main], emit, cancelled)
             pace = Pace(plan.budget, facts, begin)
             _execute(_Run(fitted, source, places, folders, pace, emit, cancelled))

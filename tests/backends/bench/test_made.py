@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,7 +48,7 @@ def test_a_crash_leaves_a_record_by_which_the_next_start_cleans(tmp_path: Path) 
     (work.claim("artefact")).mkdir()
     record = work.root / "made.jsonl"
     record.write_bytes(record.read_bytes() + b'{"made": "torn')
-    assert clean(work.root) == ()
+    assert clean(work.made) == ()
     assert not work.root.exists()
 
 
@@ -68,7 +71,7 @@ def test_a_record_that_is_spoilt_removes_nothing_else(tmp_path: Path, line: byte
     (work.root / "theirs").write_bytes(b"precious")
     record = work.root / "made.jsonl"
     record.write_bytes(line.replace(b"%b", bytes(tmp_path)) + b"\n" + record.read_bytes())
-    assert clean(work.root) == (work.root,)
+    assert clean(work.made) == (work.root,)
     assert (tmp_path / "precious").is_dir()
     assert (work.root / "theirs").exists()
 
@@ -79,7 +82,7 @@ def test_two_may_clean_at_once_and_only_the_owner_looks_inside(tmp_path: Path) -
         work.claim(name).write_bytes(b"x")
     assert work.root.stat().st_mode & 0o777 == 0o700
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(clean, [work.root] * 4)) <= {(), (work.root,)}
+        assert set(pool.map(clean, [work.made] * 4)) <= {(), (work.root,)}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,8 +95,31 @@ def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(tmp_pat
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_without_a_record_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    assert clean(tmp_path / "work") == (tmp_path / "work",)
-    assert (tmp_path / "work").exists()
-    assert clean(tmp_path / "never") == ()
+def test_folder_put_in_place_of_ours_is_left_alone(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path / "work")
+    work.root.rename(tmp_path / "aside")
+    assert clean(work.made) == ()
+    work.root.mkdir()
+    (work.root / "made.jsonl").write_text('{"made": "theirs"}')
+    (work.root / "theirs").touch()
+    assert clean(work.made) == (work.root,)
+    assert (work.root / "theirs").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("ours")])
+def test_record_that_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    work = WorkFolder(tmp_path / "work")
+    work.claim("ours").write_text('{"made": "theirs"}')
+    (work.root / "theirs").touch()
+    (work.root / "made.jsonl").unlink()
+    make(work.root / "made.jsonl")
+    assert clean(work.made) == (work.root,)
+    assert {path.name for path in work.root.iterdir()} == {"made.jsonl", "ours", "theirs"}
+
+
+def test_folders_above_go_where_the_work_folder_is_gone(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path / "new" / "deeper" / "work")
+    assert [Path(one.path).name for one in work.made] == ["work", "deeper", "new"]
+    shutil.rmtree(work.root)
+    assert clean(work.made) == ()
+    assert list(tmp_path.iterdir()) == []
