@@ -34,8 +34,6 @@ class BackendEntry:
         The codec of a bare backend name, for images of one size.
     operations, from_disk
         What it can be measured at, and which of these find out what is in the page cache.
-    plain
-        Whether ``backends.plain`` reads it too.
     reference
         It is there to compare with, and never to keep images in.
     library
@@ -51,9 +49,8 @@ class BackendEntry:
     library: str | None = None
     extra: str | None = None
     options: type[Options] = Options
-    operations: tuple[str, ...] = ("store", "read", "shuffled", "labels", "store-one", "read-one")
-    from_disk: tuple[str, ...] = ("read", "shuffled", "labels", "read-one")
-    plain: bool = False
+    operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")
+    from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")
     reference: bool = False
 
     @property
@@ -85,12 +82,12 @@ class CodecEntry:
 
 
 _BACKENDS = (
-    BackendEntry("files", "one file an image", "backends.files:Files", "png", plain=True),
-    BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb", plain=True),
-    BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py", plain=True),
-    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw", plain=True),
-    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw", plain=True),
-    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw", plain=True),
+    BackendEntry("files", "one file an image", "backends.files:Files", "png"),
+    BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb"),
+    BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
+    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
+    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw"),
+    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw"),
 )
 _ARTICLE = ("store", "read", "store-one", "read-one")
 _REFERENCES = tuple(

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from backends.images import Images
-from backends.plain import SHOWN
-from backends.registry import make_backend
-from backends.testing.batches import assert_same, layout_of, store
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,24 +23,6 @@ def test_the_wheel_holds_the_two_packages_and_the_sample_and_nothing_else(tmp_pa
     source = {path.relative_to(ROOT).as_posix() for package in ("backends", "tui") for path in
               (ROOT / package).rglob("*") if path.suffix in (".py", ".tcss")}  # fmt: skip
     assert source <= set(names)
-
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_readme_shows_the_lines_that_plain_reading_runs(name: str, tmp_path: Path, sample_images: Images) -> None:
-    imports, *shown = re.split(r"^# (.+)\n", README.split("```python\n")[1].split("```")[0], flags=re.MULTILINE)
-    blocks = dict(zip(shown[::2], shown[1::2], strict=True))
-    assert [title.replace("+", "_") for title in blocks] == list(SHOWN)
-    _, *lines, last = inspect.getsource(SHOWN[name]).splitlines()
-    body = [line.partition("  # type:")[0].removeprefix("    ") for line in lines if line]
-    body = [line for line in body if not line.startswith(("import ", "from "))]
-    backend, codec = name.split("_")
-    assert last == "    return images, labels"
-    assert "\n".join([*body, ""]) == blocks[f"{backend}+{codec}"]
-    assert len(body) <= 5
-    store(make_backend(backend), tmp_path / "container", sample_images, layout_of(sample_images, codec))
-    names: dict[str, Any] = {"path": str(tmp_path / "container")}
-    exec(imports + blocks[f"{backend}+{codec}"], names)
-    assert_same(Images(names["images"], names["labels"]), sample_images)
 
 
 def test_the_readme_keeps_within_its_length() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import COLD, ONE_IMAGE, PLAIN, STORES
+from backends.bench.measurement import COLD, ONE_IMAGE, STORES
 from backends.bench.schedule import trials
 
 if TYPE_CHECKING:
@@ -18,29 +18,24 @@ _TIMES = {
     "store": "Storage time",
     "read": "Read time",
     "shuffled": "Shuffled read time",
-    "labels": "Label read time",
     "store-one": "Time to store one image",
     "read-one": "Time to read one image",
 }
-_VERBS = {"shuffled": "read shuffled", "labels": "read the labels"}
+_VERBS = {"shuffled": "read shuffled"}
 
 
 def title(aspect: str) -> str:
-    """``Read``, ``Read cold, plain library``."""
-    operation, cold, plain = _parts(aspect)
-    return (
-        operation.capitalize().replace("-one", " one image")
-        + (" cold" if cold else "")
-        + (", plain library" if plain else "")
-    )
+    """``Read``, ``Shuffled cold``, ``Read one image``."""
+    operation, cold = _parts(aspect)
+    return operation.capitalize().replace("-one", " one image") + (" cold" if cold else "")
 
 
 def time_title(aspect: str, log: bool) -> str:
-    """``Log read time, from disk, plain library``."""
-    operation, cold, plain = _parts(aspect)
+    """``Log read time, from disk``."""
+    operation, cold = _parts(aspect)
     name = _TIMES[operation]
     name = f"Log {name[0].lower()}{name[1:]}" if log and operation not in ONE_IMAGE else name
-    return name + (", from disk" if cold else "") + (", plain library" if plain else "")
+    return name + (", from disk" if cold else "")
 
 
 def seconds_title(aspect: str) -> str:
@@ -61,7 +56,7 @@ def counts(aspect: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def cache_words(aspect: str, run: RunState | None) -> str:
     """Where the reads of an aspect find their bytes: ``from the page cache``, ``from disk, 0 % resident``."""
-    operation, cold, _ = _parts(aspect)
+    operation, cold = _parts(aspect)
     if operation not in STORES:
         return ""
     if not cold:
@@ -77,6 +72,6 @@ def cells_of(plan: Plan) -> frozenset[Cell]:
     return frozenset(trial.cell for trial in trials(replace(plan, repeats=1)) if trial.shown)
 
 
-def _parts(aspect: str) -> tuple[str, bool, bool]:
-    operation, *more = aspect.split()
-    return operation, COLD in more, PLAIN in more
+def _parts(aspect: str) -> tuple[str, bool]:
+    operation, _, cache = aspect.partition(" ")
+    return operation, cache == COLD

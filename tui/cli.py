@@ -83,7 +83,7 @@ _OUTPUTS = {
 @click.option(
     "--operations",
     metavar="NAME,...",
-    help="Of store, read, shuffled, labels, store-one, read-one.  [default: store,read,shuffled]",
+    help="Of store, read, shuffled, store-one, read-one.  [default: store,read,shuffled]",
 )
 @click.option("--repeats", metavar="N", help="Measurements of each figure.  [default: 3]")
 @click.option("--cache", "caches", metavar="NAME,...", help="Files that reads find: warm, cold.  [default: warm]")
@@ -91,7 +91,6 @@ _OUTPUTS = {
 @click.option("--budget", metavar="TIME", help="Time that the run may take, such as 5m; what does not fit is skipped.")
 @click.option("--limits", is_flag=True, default=None, help="Measure what the machine allows, on the same bytes.")
 @click.option("--predict", metavar="N", help="Number of images to predict for.  [default: the whole dataset]")
-@click.option("--weights", metavar="NAME=N,...", help="Of store, read, shuffled, disk.  [default: shuffled=1]")
 @click.option("--preset", type=click.Choice(["article"]), help="The plan of the article, beside its own code.")
 @click.option("--workers", metavar="N", help="Processes that share each store and read.  [default: 1]")
 @click.option("--memory", metavar="BYTES", help="What staging may take, such as 4G.  [default: a quarter]")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.measurement import OURS
 from backends.bench.schedule import configurations
 from tui.aspects import is_one_image, seconds_title
 from tui.bars import Bar, draw_bars
@@ -114,9 +113,9 @@ def _disk(run: RunState, series: Known) -> Drawing:
 def _trade_off(run: RunState, series: Known) -> Drawing:
     """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
     verdict = run.verdict
-    rankings = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
-    speed = rankings.get(("shuffled", OURS)) or rankings.get(("shuffled cold", OURS))
-    disk = rankings.get(("disk", OURS))
+    rankings = {one.use: one for one in verdict.rankings} if verdict else {}
+    speed = rankings.get("shuffled") or rankings.get("shuffled cold")
+    disk = rankings.get("disk")
     if verdict is None or speed is None or disk is None:
         asked = "shuffled" in run.plan.operations and run.alive
         return Drawing((), ("waiting for shuffled reads" if asked else "no shuffled reads were measured: p adds them",))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.bench.measurement import CACHES, OPERATIONS
-from backends.bench.plan import MOST_IMAGES, MOST_REPEATS, Weights
+from backends.bench.plan import MOST_IMAGES, MOST_REPEATS
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,20 +83,6 @@ def parse_predict(text: str) -> int | None:
     return parse_count(text) if text.strip() else None
 
 
-def parse_weights(text: str) -> Weights:
-    """``shuffled=1, disk=0.5``: what is not named counts nothing."""
-    known = [one.name for one in fields(Weights)]
-    found = dict.fromkeys(known, 0.0)
-    for word in _words(text):
-        name, _, value = word.partition("=")
-        if name not in known or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-            raise UsageError(f"{word!r} is not a weight: write NAME=NUMBER with a name of {', '.join(known)}.")
-        found[name] = float(value)
-    if not any(found.values()):
-        raise UsageError("no weight is above 0: write one such as shuffled=1.")
-    return Weights(**found)
-
-
 def parse_batch(text: str) -> int:
     """Images in a batch of shuffled reads."""
     return parse_count(text)
@@ -135,11 +121,6 @@ def _or_nothing(value: float | None) -> str:
     return "" if value is None else f"{value:.12g}"
 
 
-def _write_weights(weights: Weights) -> str:
-    found = ((one.name, getattr(weights, one.name)) for one in fields(weights))
-    return ",".join(f"{name}={value:.9g}" for name, value in found if value)
-
-
 FIELDS: dict[str, Field] = {
     "sizes": Field("Numbers of images, such as 10,100,1k", parse_sizes, _listed),
     "operations": Field(f"Of {', '.join(OPERATIONS)}", parse_operations, _listed),
@@ -149,7 +130,6 @@ FIELDS: dict[str, Field] = {
     "limits": Field("Measure what the machine allows: yes or no", parse_yes, lambda value: "yes" if value else "no"),
     "budget": Field("Time that the run may take, such as 5m", parse_budget, _or_nothing),
     "predict": Field("Images to predict for, such as 1.28M; all", parse_predict, _or_nothing),
-    "weights": Field("What counts, such as shuffled=1,disk=0.5", parse_weights, _write_weights),
     "workers": Field("Processes that share a store or read", parse_workers, str),
     "memory": Field("Memory for staging, such as 4G", parse_memory, _or_nothing),
 }

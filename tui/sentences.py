@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _VERBS = {
     "shuffled": "read shuffled",
-    "labels": "read the labels of",
     "store-one": "store one by one",
     "read-one": "read one by one",
 }

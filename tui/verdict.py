@@ -9,7 +9,6 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from backends import units
-from backends.bench.measurement import COLD, OURS, PLAIN, aspect_of
 from backends.bench.ranking import TIE
 from tui.aspects import counts, title
 from tui.text import fit, safe_text
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _FIRST = ("shuffled", "shuffled cold", "read", "read cold")
 """What the headline tells, the first that was measured."""
 
-_UNSAID = ("store durable", "files", "trade-off")
+_UNSAID = ("store durable", "files")
 """Rankings that have no rows in the panel."""
 _TITLE = 9
 _MOST_ROWS = 4
@@ -79,25 +78,16 @@ def headline(run: RunState, series: Known, room: int) -> Content:
 
 
 def _told(verdict: Verdict | None) -> Ranking | None:
-    """The ranking of the headline: by our reader, or by the plain library where ours was not measured."""
-    known = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
-    times = [use for use, _ in known if use.partition(" ")[0] != "disk" and use not in _UNSAID]
-    return next(
-        (known[use, reader] for use in (*_FIRST, *times[-1:]) for reader in (OURS, PLAIN) if (use, reader) in known),
-        None,
-    )
+    """The ranking of the headline."""
+    known = {one.use: one for one in verdict.rankings} if verdict else {}
+    times = [use for use in known if use != "disk" and use not in _UNSAID]
+    return next((known[use] for use in (*_FIRST, *times[-1:]) if use in known), None)
 
 
 def _repeats(run: RunState, ranking: Ranking) -> str:
-    aspect = _aspect(ranking)
-    cells = [(one.configuration, aspect, ranking.count) for one in ranking.ranks]
+    cells = [(one.configuration, ranking.use, ranking.count) for one in ranking.ranks]
     repeats = min((run.figures[cell].repeats for cell in cells if cell in run.figures), default=0)
     return f"median of {repeats}" if repeats > 1 else "measured once"
-
-
-def _aspect(ranking: Ranking) -> str:
-    operation, _, rest = ranking.use.partition(" ")
-    return aspect_of(operation, COLD if COLD in rest else "", ranking.reader)
 
 
 def _entry(one: Rank, known: Series, first: bool, marks: bool) -> Content:
@@ -111,22 +101,20 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     verdict = run.verdict
-    known = {(one.use, one.reader): one for one in verdict.rankings} if verdict else {}
+    known = {one.use: one for one in verdict.rankings} if verdict else {}
     rows = [Content.styled(_state(run), "$dim"), Content.styled(f"{run.plan.sizes[-1]:,} images", "$dim"), Content("")]
-    uses = list(dict.fromkeys(aspect.removesuffix(f" {PLAIN}") for aspect in run.aspects))
+    uses = run.aspects
     most = _MOST_ROWS if len(uses) < _MOST_ROWS else 2
     for use in uses:
         full = counts(use, run.plan.sizes)[-1]
         missing = "waiting" if run.alive else "not measured"
         operation, _, cold = use.partition(" ")
         name = f"  {cold}" if cold and operation in uses else use
-        rows += _panel_block(name, known.get((use, OURS)), series, width, most, full, missing)
-        if (use, PLAIN) in known:
-            rows += _panel_block("  plain", known[use, PLAIN], series, width, 1, full, missing)
-    disk = _measured_disk(run, series, known.get(("disk", OURS)))
+        rows += _panel_block(name, known.get(use), series, width, most, full, missing)
+    disk = _measured_disk(run, series, known.get("disk"))
     rows += _panel_block("disk", disk, series, width, most, disk.count if disk else 0, "waiting")
     if verdict and verdict.complete:
-        shown = [one for one in dict.fromkeys(use for use, _ in known) if one not in _UNSAID]
+        shown = [use for use in known if use not in _UNSAID]
         rows += [Content("")] + [Content(safe_text(one, 400)) for one in verdict.sentences[len(shown) :]]
     if run.warnings:
         number = len(run.warnings)
@@ -200,9 +188,7 @@ def _full_block(ranking: Ranking, series: Known) -> list[Content]:
     ranks = [one for one in ranking.ranks if one.configuration in series]
     if not ranks:
         return []
-    more = (", with its sync" if "durable" in ranking.use else "") + (
-        ", plain library" if ranking.reader == PLAIN else ""
-    )
+    more = ", with its sync" if "durable" in ranking.use else ""
     images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
     names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
     rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}", "$dim"))]
@@ -225,8 +211,6 @@ def _full_block(ranking: Ranking, series: Known) -> list[Content]:
 
 
 def _amounts(use: str, one: Rank) -> tuple[str, str]:
-    if use == "trade-off":
-        return "", ""
     if use == "files":
         return f"{one.value:,.0f}", ""
     if use == "disk":

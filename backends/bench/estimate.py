@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import choose_work_dir, free_bytes, mount_of
-from backends.bench.measurement import LEAST_SECONDS, MOST_LOOPS, PLAIN, WARM
+from backends.bench.measurement import LEAST_SECONDS, MOST_LOOPS, WARM
 from backends.bench.schedule import trials
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ def source_need(plan: Plan, facts: DatasetFacts) -> Need:
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
     one = Configuration.parse(trial.configuration, facts)
-    by_pillow = trial.reader == PLAIN and one.codec != "raw"
-    rate = _PILLOW_RATE if by_pillow or one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
+    rate = _PILLOW_RATE if one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
     work = trial.count * image_bytes(facts) / rate
     return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
 

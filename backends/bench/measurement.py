@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-OPERATIONS = ("store", "read", "shuffled", "labels", "store-one", "read-one")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATIONS = ("store", "read", "shuffled", "store-one", "read-one")
 """The operations there are, in the order in which they are shown."""
 
 ONE_IMAGE = ("store-one", "read-one")
 """Operations on a container that holds one image, opened anew each time; their count is 1."""
 
-STORES = {"read": "store", "shuffled": "store", "labels": "store", "read-one": "store-one", "copy": "store"}
+STORES = {"read": "store", "shuffled": "store", "read-one": "store-one", "copy": "store"}
 """The operation that makes what another one reads."""
 
 WARM, COLD = "warm", "cold"
 CACHES = (WARM, COLD)
 """The states of the page cache that a read can find its files in."""
-
-OURS, PLAIN = "ours", "plain"
-"""Whose reader: this library's, or the plain library's five lines."""
 
 LEAST_SECONDS = 0.05
 """What is shorter is done again until it has taken so long in all."""
@@ -30,9 +31,17 @@ Cell = tuple[str, str, int]
 """What repeats have in common: configuration, aspect and count."""
 
 
-def aspect_of(operation: str, cache: str = WARM, reader: str = OURS) -> str:
-    """An operation with what is unusual about it: ``read``, ``read plain``, ``shuffled cold plain``."""
-    return " ".join((operation, *((COLD,) if cache == COLD else ()), *((PLAIN,) if reader == PLAIN else ())))
+def aspect_of(operation: str, cache: str = WARM) -> str:
+    """An operation and, where files are not in the page cache, the word ``cold``: ``read``, ``shuffled cold``."""
+    return f"{operation} {COLD}" if cache == COLD else operation
+
+
+def is_measured_here(found: Mapping[str, Any]) -> bool:
+    """Whether the fields of a trial or measurement, from any version's record, are of a kind that this one measures.
+
+    Earlier versions also timed an operation ``labels``, and reads by a second reader, ``plain``.
+    """
+    return found.get("operation") in (*OPERATIONS, "copy") and found.get("reader", "ours") == "ours"
 
 
 class InCell:
@@ -43,12 +52,11 @@ class InCell:
     operation: str
     count: int
     cache: str
-    reader: str
 
     @property
     def aspect(self) -> str:
-        """What is looked at: ``read``, ``read plain``, ``shuffled cold``."""
-        return aspect_of(self.operation, self.cache, self.reader)
+        """Operation and cache state: ``read``, ``shuffled cold``."""
+        return aspect_of(self.operation, self.cache)
 
     @property
     def cell(self) -> Cell:
@@ -76,8 +84,8 @@ class Trial(InCell):
         Index of the store trial whose artefact a read trial reads; None for a store.
     shown
         Whether the figure counts: not for warm-ups, nor for a store that only makes what a read needs.
-    cache, reader
-        One of ``CACHES``; ``ours`` or ``plain``.
+    cache
+        One of ``CACHES``.
     """
 
     index: int
@@ -88,7 +96,6 @@ class Trial(InCell):
     reads: int | None = None
     shown: bool = True
     cache: str = WARM
-    reader: str = OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,6 @@ class Measurement(InCell):
     cache: str
     repeat: int
     outcome: str
-    reader: str = OURS
     shown: bool = True
     seconds: float | None = None
     seconds_durable: float | None = None

@@ -1,4 +1,4 @@
-"""The operations as this library does them: store, read in order, read shuffled, read labels."""
+"""The operations as this library does them: store, read in order, read shuffled."""
 
 from __future__ import annotations
 
@@ -127,19 +127,6 @@ def _opened(execution: Execution, path: Path) -> Iterator[Reader]:
             reader.close()
 
 
-def labels(execution: Execution) -> None:
-    """Open, read all labels, close."""
-    backend, watch = execution.backend(), execution.watch
-    with watch.phase("open"):
-        reader = backend.open(execution.artefact)
-    with watch.phase("read"):
-        found = reader.labels
-    with watch.phase("close"):
-        reader.close()
-    execution.memory.settle()
-    execution.compare_labels(found)
-
-
 def checked(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], None]:
     """What looks at each batch that was read, the images of ``rows``: it counts and compares, unless this is a loop."""
     if execution.again:
@@ -198,11 +185,10 @@ def _read_back(execution: Execution, written: list[NDArray[np.uint64]]) -> None:
     np.save(execution.decoded / f"{execution.start}.npy", np.concatenate(decoded))
 
 
-OURS: dict[str, Callable[[Execution], None]] = {
+BY_NAME: dict[str, Callable[[Execution], None]] = {
     "store": store,
     "read": read,
     "shuffled": shuffled,
-    "labels": labels,
     "store-one": store,
     "read-one": read,
 }

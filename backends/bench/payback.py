@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.measurement import PLAIN
 from backends.bench.prediction import DURABLE
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from backends.bench.prediction import Predicted, Prediction
     from backends.datasets.facts import DatasetFacts
 
-_EPOCHS = ("shuffled", "shuffled cold", "read", "read cold")
+EPOCHS = ("shuffled", "shuffled cold", "read", "read cold")
 """What an epoch is, the first that was measured and can be relied on."""
 
 
@@ -59,8 +58,6 @@ def payback(
 ) -> Payback | None:
     """Work it out for the images that the predictions are for; None where a store or a read was not measured.
 
-    Where both readers were measured, the one that saves less counts.
-
     Parameters
     ----------
     source_seconds
@@ -69,16 +66,14 @@ def payback(
     chosen = predictions[configuration]
     today = next((one for name, one in predictions.items() if _as_they_are(name)), None)
     store = chosen.seconds.get(DURABLE)
-    found = []
-    for reader in ("", f" {PLAIN}"):
-        use = _epoch(chosen, reader)
-        now = today.seconds.get(use) if today and use else None
-        before = now.value if now else source_seconds
-        if use and before is not None:
-            found.append((before, chosen.seconds[use], now))
-    if not found or store is None or (source_seconds is None and not _as_they_are(configuration)):
+    use = _epoch(chosen)
+    now = today.seconds.get(use) if today and use else None
+    before = now.value if now else source_seconds
+    if use is None or before is None or store is None:
         return None
-    before, then, now = min(found, key=lambda one: one[0] - one[1].value)
+    if source_seconds is None and not _as_they_are(configuration):
+        return None
+    then = chosen.seconds[use]
     convert, saved = (source_seconds or 0.0) + store.value, before - then.value
     known: list[Predicted | None] = [store, then, now, chosen.bytes_allocated]
     bytes_now = facts.source_bytes if facts.source_bytes is not None else facts.raw_bytes
@@ -116,8 +111,8 @@ def _as_they_are(configuration: str) -> bool:
     return Configuration.parse(configuration).method == f"files+{SOURCE}"
 
 
-def _epoch(chosen: Prediction, reader: str) -> str | None:
-    known = [f"{use}{reader}" for use in _EPOCHS if f"{use}{reader}" in chosen.seconds]
+def _epoch(chosen: Prediction) -> str | None:
+    known = [use for use in EPOCHS if use in chosen.seconds]
     return next((use for use in known if not chosen.seconds[use].unsure), known[0] if known else None)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from backends.datasets.facts import DatasetFacts
 
 MOST_IMAGES = 10**12
@@ -19,16 +21,6 @@ MOST_BATCH = 1 << 20
 
 DEFAULT_OPERATIONS = ("store", "read", "shuffled")
 """What a run does where nothing else is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each use counts in the best trade-off; 0 leaves it out."""
-
-    store: float = 0.0
-    read: float = 0.0
-    shuffled: float = 1.0
-    disk: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +53,6 @@ class Plan:
         Seconds that the run may take; what does not fit is skipped.  None for no bound.
     predict
         The number of images that figures are predicted for; None for the whole split.
-    weights
-        What the best trade-off counts.
     first
         The first images of the split are taken, in their order, instead of a random sample.
     work_dir
@@ -88,7 +78,6 @@ class Plan:
     limits: bool = False
     budget: float | None = None
     predict: int | None = None
-    weights: Weights = Weights()
     first: bool = False
     split: str | None = None
     work_dir: str | None = None
@@ -96,6 +85,20 @@ class Plan:
     in_thread: bool = False
     preset: str = ""
     workers: int = 1
+
+
+def without_unknown_operations(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recorded plan without the operations that this version does not measure.
+
+    Raises
+    ------
+    ValueError
+        None is left.
+    """
+    known = [name for name in found["operations"] if name in OPERATIONS]
+    if not known:
+        raise ValueError(f"this version measures none of its operations ({', '.join(map(str, found['operations']))})")
+    return {**found, "operations": known}
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
@@ -144,9 +147,6 @@ def _check_numbers(plan: Plan) -> None:
         raise UsageError(f"a budget of {plan.budget} seconds is none: choose a time such as 90s, 5m or 2h.")
     if plan.predict is not None and not 1 <= plan.predict <= MOST_IMAGES:
         raise UsageError(f"{plan.predict} images cannot be predicted: choose 1 to {MOST_IMAGES:,}.")
-    weights = [getattr(plan.weights, one.name) for one in fields(plan.weights)]
-    if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
-        raise UsageError("the weights must be numbers from 0 on, and one of them above 0.")
 
 
 def _check_names(plan: Plan) -> None:

@@ -55,7 +55,7 @@ class Prediction:
     Attributes
     ----------
     seconds
-        By aspect: ``store``, ``read``, ``shuffled cold plain``, and ``store durable``, with its sync.
+        By aspect: ``store``, ``read``, ``shuffled cold``, and ``store durable``, with its sync.
     bytes_allocated, bytes_apparent, files
         What the container would take; None where no size of it is known.
     """

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import is_reference
-from backends.bench.measurement import OURS, PLAIN, STORES
 from backends.bench.statistics import MARGIN, SLOWER, UNSURE, compare, paired_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from backends.bench.measurement import Measurement
-    from backends.bench.plan import Weights
     from backends.bench.prediction import Predicted
     from backends.bench.summary import Figure
 
@@ -57,13 +55,12 @@ class Ranking:
     Attributes
     ----------
     use
-        An aspect without its reader, such as ``shuffled cold``; ``store durable``, ``disk``, ``files``, ``trade-off``.
+        An aspect such as ``shuffled cold``; ``store durable``, ``disk``, ``files``.
     count
         The number of images that the values are for.
     """
 
     use: str
-    reader: str
     count: int
     ranks: tuple[Rank, ...]
 
@@ -75,8 +72,8 @@ class Ranking:
         return tuple(one.configuration for one in self.ranks if one.outcome in (BEST, TIE))
 
 
-Rankings = dict[tuple[str, str], Ranking]
-"""By use and reader."""
+Rankings = dict[str, Ranking]
+"""By use."""
 
 
 def candidates(figures: Iterable[Figure]) -> list[Figure]:
@@ -124,20 +121,7 @@ def rank_times(
                 predicted=predicted.get(name),
             )
         )
-    return Ranking(_use(figures[0], durable), figures[0].reader, count, tuple(ranks))
-
-
-def holding(use: str, rankings: Rankings) -> tuple[str, ...]:
-    """The leaders by our reader that lead by the plain library too, where reads can be made by it at all."""
-    ours, plain = rankings[use, OURS].leaders, rankings.get((use, PLAIN))
-    if not has_readers(use):
-        return ours
-    return tuple(name for name in ours if plain and name in plain.leaders)
-
-
-def has_readers(use: str) -> bool:
-    """Whether a use is measured by more than one reader."""
-    return use == "trade-off" or use.partition(" ")[0] in STORES
+    return Ranking(_use(figures[0], durable), count, tuple(ranks))
 
 
 def seconds_by_block(
@@ -163,40 +147,7 @@ def rank_sizes(use: str, images: int, predicted: Mapping[str, Predicted | None])
         low, high = one.low / best.high, one.high / best.low
         outcome = UNSURE if one.unsure else BEST if place == 0 else BEHIND if low > MARGIN else TIE
         ranks.append(Rank(name, one.value, (one.low, one.high), one.value / best.value, (low, high), outcome, one))
-    return Ranking(use, OURS, images, tuple(ranks))
-
-
-def rank_trade_off(weights: Weights, rankings: Mapping[str, Ranking], reader: str, images: int) -> Ranking | None:
-    """Rank by the weighted product of the ratios to the best (Bridgman 1922), which knows no units.
-
-    A score is the product of predicted ratios, each to the power of its weight's share of all weights; its interval
-    is as wide as those of the paired ratios together.  None where a use that has a weight was not measured.
-    """
-    shares = {use: getattr(weights, use) for use in ("store", "read", "shuffled", "disk") if getattr(weights, use)}
-    if not set(shares) <= set(rankings):
-        return None
-    tables = {use: {one.configuration: one for one in rankings[use].ranks} for use in shares}
-    names = set.intersection(*(set(table) for table in tables.values()))
-    total = sum(shares.values())
-    scores: dict[str, tuple[float, float, bool]] = {}
-    for name in names:
-        ranks = {use: table[name] for use, table in tables.items()}
-        score = sum(shares[use] / total * math.log(_amount(one)) for use, one in ranks.items())
-        width = math.hypot(*(shares[use] / total * _half_width(one) for use, one in ranks.items()))
-        scores[name] = score, width, any(one.outcome == UNSURE for one in ranks.values())
-    order = sorted(scores, key=lambda name: scores[name][0])
-    if not order:
-        return None
-    ranks_found = []
-    for name in order:
-        distance = scores[name][0] - scores[order[0]][0]
-        width = math.hypot(scores[name][1], scores[order[0]][1])
-        low, high = math.exp(distance - width), math.exp(min(700.0, distance + width))
-        unsure = scores[name][2] or scores[order[0]][2]
-        outcome = UNSURE if unsure else BEST if name == order[0] else BEHIND if low > MARGIN else TIE
-        ratio = math.exp(distance)
-        ranks_found.append(Rank(name, ratio, (low, high), ratio, (low, high), outcome))
-    return Ranking("trade-off", reader, images, tuple(ranks_found))
+    return Ranking(use, images, tuple(ranks))
 
 
 def pareto_front(one: Ranking, other: Ranking) -> tuple[str, ...]:
@@ -227,10 +178,3 @@ def _use(figure: Figure, durable: bool) -> str:
 
 def _amount(rank: Rank) -> float:
     return rank.predicted.value if rank.predicted else rank.value
-
-
-def _half_width(rank: Rank) -> float:
-    if rank.ratio_interval is None or rank.outcome == BEST:
-        return 0.0
-    low, high = rank.ratio_interval
-    return math.log(high / low) / 2

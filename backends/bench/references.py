@@ -1,4 +1,4 @@
-"""What the operations are compared with: the plain library, the article's code, and the limits of the machine."""
+"""References that operations are compared with: the article's code, and the limits of the machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends import article, plain
+from backends import article
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import sync
 from backends.bench.environment import usable_memory
-from backends.bench.operations import checked, expected_digests
+from backends.bench.operations import checked
 from backends.bench.source import digests_of
 from backends.bench.stopwatch import UNTIMED
 from backends.transfer import page_buffer, read_at, write_at
@@ -27,72 +27,6 @@ if TYPE_CHECKING:
 
 MEMORY_SHARE = 4
 """An array takes at most this part (a quarter) of the memory there is."""
-
-
-def _plain_read(execution: Execution) -> None:
-    """Read everything into memory with the plain library."""
-    one = execution.configuration
-    with execution.watch.phase("read"):
-        images, labels = plain.read_all(one.backend, one.codec, execution.artefact)
-    execution.progress(execution.count)
-    execution.memory.settle()
-    execution.compare_labels(labels)
-    _plain_check(execution)(images, np.arange(execution.count))
-
-
-def _plain_shuffled(execution: Execution) -> None:
-    """Read batches of random rows with the plain library."""
-    one, watch, check = execution.configuration, execution.watch, _plain_check(execution)
-    done = 0
-    with watch.phase("open"):
-        reader = plain.open_rows(one.backend, one.codec, execution.artefact)
-    try:
-        execution.compare_labels(reader.labels)
-        for rows in execution.batches():
-            with watch.phase("read"):
-                images = reader.fetch(rows)
-            done += len(rows)
-            execution.progress(done)
-            check(images, rows)
-    finally:
-        with watch.phase("close"):
-            reader.close()
-    execution.memory.settle()
-
-
-def _plain_labels(execution: Execution) -> None:
-    """Read all labels with the plain library."""
-    one, watch = execution.configuration, execution.watch
-    with watch.phase("open"):
-        reader = plain.open_rows(one.backend, one.codec, execution.artefact)
-    with watch.phase("close"):
-        reader.close()
-    execution.memory.settle()
-    execution.compare_labels(reader.labels)
-
-
-PLAIN_READS: dict[str, Callable[[Execution], None]] = {
-    "read": _plain_read,
-    "shuffled": _plain_shuffled,
-    "labels": _plain_labels,
-    "read-one": _plain_shuffled,
-}
-
-
-def _plain_check(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], None]:
-    """What compares with the source; picture files are decoded by other rules for palettes, EXIF and 16 bits."""
-    if execution.again:
-        return lambda images, rows: None
-    expected = expected_digests(execution)
-
-    def check(images: Pixels, rows: NDArray[np.int64]) -> None:
-        found = digests_of(images)
-        if execution.configuration.codec != SOURCE or len(found) != len(rows):
-            execution.compare(found, expected[rows], rows)
-        elif (found != expected[rows]).any() and not execution.remarks:
-            execution.remarks.append("The plain library decodes some of these pictures to other pixels.")
-
-    return check
 
 
 def _article_store(execution: Execution) -> None:

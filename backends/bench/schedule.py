@@ -7,15 +7,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.measurement import ONE_IMAGE, OURS, PLAIN, STORES, WARM, Trial, aspect_of
+from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Trial, aspect_of
 from backends.registry import LIMIT, backend_entry
 
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.registry import BackendEntry
 
-Turn = tuple[str, str, str]
-"""Operation, cache and reader."""
+Turn = tuple[str, str]
+"""Operation and cache state."""
 
 
 @lru_cache(4)
@@ -32,7 +32,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
         rng.shuffle(turns)
         _put_stores_first(turns)
         stores: dict[tuple[str, str], int] = {}
-        for name, (operation, cache, reader) in turns:
+        for name, (operation, cache) in turns:
             made_by = STORES.get(operation)
             trial = Trial(
                 index=len(found),
@@ -43,7 +43,6 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
                 reads=stores[name, made_by] if made_by else None,
                 shown=repeat > 0 and (operation in plan.operations or operation == "copy"),
                 cache=cache,
-                reader=reader,
             )
             stores[name, operation] = trial.index
             found.append(trial)
@@ -51,7 +50,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
 
 
 def aspects(plan: Plan) -> tuple[str, ...]:
-    """What a plan looks at, in the order in which it is shown: ``store``, ``read``, ``read plain``, ``read cold``."""
+    """The aspects of a plan, in the order in which they are shown: ``store``, ``read``, ``read cold``."""
     found = (
         aspect_of(*turn)
         for operation in plan.operations
@@ -83,23 +82,19 @@ def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
     if bulk and set(wanted) - set(ONE_IMAGE):
         wanted.append("copy")
     turns = [turn for operation in wanted for turn in _ways(plan, configuration, operation)]
-    needed = [(STORES[operation], WARM, OURS) for operation, _, _ in turns if operation in STORES]
+    needed = [(STORES[operation], WARM) for operation, _ in turns if operation in STORES]
     return [*dict.fromkeys([*turns, *needed])]
 
 
 def _ways(plan: Plan, configuration: str, operation: str) -> list[Turn]:
-    """An operation in every state of the cache and by every reader that it is measured with.
-
-    The plain library's lines read one container, not the shards of several workers.
-    """
+    """An operation in every state of the cache that it is measured in."""
     entry = _entry(configuration)
     if operation not in entry.operations:
         return []
     if operation not in STORES:
-        return [(operation, WARM, OURS)]
+        return [(operation, WARM)]
     caches = plan.caches if operation in entry.from_disk else (WARM,)
-    readers = (OURS, PLAIN) if entry.plain and plan.workers == 1 else (OURS,)
-    return [(operation, cache, reader) for cache in caches for reader in readers]
+    return [(operation, cache) for cache in caches]
 
 
 @lru_cache(1024)
@@ -109,7 +104,7 @@ def _entry(configuration: str) -> BackendEntry:
 
 def _put_stores_first(turns: list[tuple[str, Turn]]) -> None:
     """Let each store change places with the first of the reads that need it, where one comes before it."""
-    for place, (name, (operation, _, _)) in enumerate(turns):
+    for place, (name, (operation, _)) in enumerate(turns):
         if operation in STORES.values():
             first = next(
                 at for at, (other, turn) in enumerate(turns)

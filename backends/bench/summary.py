@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import CACHES, OPERATIONS, OURS, Cell, InCell, Measurement
+from backends.bench.measurement import CACHES, OPERATIONS, Cell, InCell, Measurement
 from backends.bench.statistics import interval_of_median, quartiles, spread, usable
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ class Figure(InCell):
     operation: str
     count: int
     cache: str
-    reader: str
     repeats: int
     seconds: float | None
     seconds_low: float | None
@@ -76,7 +75,7 @@ class Figure(InCell):
 
 
 def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
-    """One figure for each cell that is shown: by operation, count, cache and reader."""
+    """One figure for each cell that is shown: by operation, count and cache."""
     cells: dict[Cell, list[Measurement]] = {}
     for found in measurements:
         if found.shown:
@@ -85,9 +84,9 @@ def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
     return tuple(_figure(found) for found in ordered)
 
 
-def _order(one: Measurement) -> tuple[int, int, int, int]:
+def _order(one: Measurement) -> tuple[int, int, int]:
     operation = (*OPERATIONS, "copy").index(one.operation)
-    return operation, one.count, CACHES.index(one.cache), one.reader != OURS
+    return operation, one.count, CACHES.index(one.cache)
 
 
 def _figure(found: list[Measurement]) -> Figure:
@@ -100,7 +99,6 @@ def _figure(found: list[Measurement]) -> Figure:
         operation=found[0].operation,
         count=found[0].count,
         cache=found[0].cache,
-        reader=found[0].reader,
         repeats=len(good),
         seconds=median(seconds) if seconds else None,
         seconds_low=min(seconds, default=None),

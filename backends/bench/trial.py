@@ -14,7 +14,7 @@ from backends.bench import operations, references
 from backends.bench.configuration import Configuration, is_reference
 from backends.bench.disk import usage_of
 from backends.bench.execution import Execution
-from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, PLAIN, Measurement, Trial
+from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, Measurement, Trial
 from backends.bench.memory import MemoryWatch, make_present
 from backends.bench.page_cache import make_cold, make_warm
 from backends.bench.source import Source
@@ -172,7 +172,6 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
         cache=trial.cache,
         repeat=trial.repeat,
         outcome=outcome,
-        reader=trial.reader,
         shown=trial.shown,
         predicted_seconds=predicted_seconds,
         message=message,
@@ -180,11 +179,11 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
 
 
 def _method(trial: Trial) -> Perform:
-    """What does the operation: our reader and writer, the plain library, or a reference."""
+    """The function that does the trial's operation."""
     if is_reference(trial.configuration):
         limit = Configuration.parse(trial.configuration).backend == LIMIT
         return (references.LIMITS if limit else references.ARTICLE)[trial.operation]
-    return (references.PLAIN_READS if trial.reader == PLAIN else operations.OURS)[trial.operation]
+    return operations.BY_NAME[trial.operation]
 
 
 def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
@@ -200,7 +199,7 @@ def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
         tick=lambda worker, done: None,
     )
     if execution.trial.reads is not None:
-        _method(replace(execution.trial, operation="store", reader="ours"))(one)
+        _method(replace(execution.trial, operation="store"))(one)
     perform(one)
 
 

@@ -1,22 +1,19 @@
-"""What a run decides: rankings by use, for our reader and for the plain library, and whether converting pays."""
+"""What a run decides: rankings by use, a recommendation, and whether converting pays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import COLD, OURS, PLAIN, STORES
-from backends.bench.payback import payback, payback_sentences
+from backends.bench.payback import EPOCHS, payback, payback_sentences
 from backends.bench.prediction import DURABLE, predict
 from backends.bench.ranking import (
     Ranking,
     Rankings,
     candidates,
-    holding,
     pareto_front,
     rank_sizes,
     rank_times,
-    rank_trade_off,
 )
 from backends.bench.sentences import EARLY, sentences
 from backends.bench.statistics import UNSURE
@@ -45,11 +42,11 @@ class Verdict:
     images
         The number of images that is predicted for.
     rankings
-        By use and reader; the trade-off, disk and files last.
+        By use; disk and files last.
     front
         The configurations that no other one beats in both the predicted time of shuffled reads and disk.
     recommended
-        The best trade-off that holds for the plain library too; None where none does.
+        What reads an epoch fastest; None where that is not decided.
     payback
         None where it cannot be worked out.
     sentences
@@ -97,13 +94,13 @@ def decide(
     if not complete:
         waiting = tuple(_undecided(one) for one in rankings.values())
         return Verdict(False, images, waiting, tuple(predictions.values()), (), None, None, (EARLY,))
-    speed = next((rankings[key] for key in (("shuffled", OURS), ("shuffled cold", OURS)) if key in rankings), None)
-    disk = rankings.get(("disk", OURS))
+    speed = next((rankings[use] for use in ("shuffled", "shuffled cold") if use in rankings), None)
+    disk = rankings.get("disk")
     chosen, recommended = _choice(rankings)
     scaled = source_seconds / source_images * images if source_seconds is not None and source_images else None
     pays = payback(chosen, predictions, facts, scaled, free_bytes) if chosen else None
     front = pareto_front(speed, disk) if speed and disk else ()
-    said = sentences(rankings, plan.weights, front, images)
+    said = sentences(rankings, front, images)
     return Verdict(
         complete=True,
         images=images,
@@ -139,20 +136,12 @@ def _rankings(
             name = DURABLE if durable else aspect
             values = {which: one.seconds.get(name) for which, one in predictions.items()}
             if ranking := rank_times(those, measurements, values, durable):
-                found[ranking.use, ranking.reader] = ranking
+                found[ranking.use] = ranking
     sizes = {"disk": {name: one.bytes_allocated for name, one in predictions.items()},
              "files": {name: one.files for name, one in predictions.items()}}  # fmt: skip
     for use, values in sizes.items():
         if ranking := rank_sizes(use, images, values):
-            found[use, OURS] = ranking
-    for reader in (OURS, PLAIN):
-        if any(one == reader for use, one in found if use.partition(" ")[0] in STORES):
-            parts = {use: found.get((use, reader)) or found.get((use, OURS)) for use in ("store", "disk")}
-            for use in ("read", "shuffled"):
-                parts[use] = found.get((use, reader)) or found.get((f"{use} {COLD}", reader))
-            known = {use: one for use, one in parts.items() if one}
-            if ranking := rank_trade_off(plan.weights, known, reader, images):
-                found["trade-off", reader] = ranking
+            found[use] = ranking
     return found
 
 
@@ -161,9 +150,9 @@ def _undecided(ranking: Ranking) -> Ranking:
 
 
 def _choice(rankings: Rankings) -> tuple[str | None, str | None]:
-    """Which conversion to work out, and whether it is recommended: the plain library's best where readers differ."""
-    if ("trade-off", OURS) not in rankings:
+    """Which conversion to work out, and whether it is recommended."""
+    ranking = next((rankings[use] for use in EPOCHS if use in rankings), None)
+    if ranking is None:
         return None, None
-    if both := holding("trade-off", rankings):
-        return both[0], both[0]
-    return rankings.get(("trade-off", PLAIN), rankings["trade-off", OURS]).ranks[0].configuration, None
+    best = ranking.ranks[0].configuration
+    return best, best if ranking.leaders else None

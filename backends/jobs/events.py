@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from backends.bench.conditions import Conditions
 from backends.bench.environment import Environment
 from backends.bench.made import MadeFolder
-from backends.bench.measurement import Measurement, Trial
-from backends.bench.plan import Plan
+from backends.bench.measurement import Measurement, Trial, is_measured_here
+from backends.bench.plan import Plan, without_unknown_operations
 from backends.datasets.facts import DatasetFacts
 from backends.fields import from_fields
 
@@ -174,10 +174,15 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(line: bytes) -> Event | None:
-    """The event of one line; None where the line does not parse or its kind is unknown."""
+    """The event of one line; None where it does not parse, or is of a kind or of a trial that is not known here."""
     try:
         found = json.loads(line)
         kind = _KINDS[found["event"]]
+        if kind is RunStarted:
+            found["plan"] = without_unknown_operations(found["plan"])
+        trial = found.get("trial" if kind is TrialStarted else "measurement")
+        if trial is not None and not is_measured_here(trial):
+            return None
         return from_fields(kind, found)
     except (ValueError, KeyError, TypeError):
         return None

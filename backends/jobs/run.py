@@ -14,7 +14,6 @@ from backends.bench.disk import mount_of
 from backends.bench.environment import describe_environment, usable_memory
 from backends.bench.estimate import staged_bytes
 from backends.bench.made import WorkFolder
-from backends.bench.measurement import PLAIN
 from backends.bench.pace import Pace
 from backends.bench.places import Places, find_places
 from backends.bench.plan import check_plan
@@ -25,7 +24,6 @@ from backends.bench.trial import COUNTER_BYTES, Task, blank
 from backends.datasets import open_dataset
 from backends.errors import Cancelled
 from backends.jobs import events
-from backends.plain import has_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +40,6 @@ MEMORY_SHARE = 4
 PROGRESS_SECONDS = 0.1
 REMOVING_SECONDS = 0.5
 
-NO_PLAIN = "the plain library's lines do not read this."
 
 EXAMPLES = 20
 """How many pictures that do not decode are named."""
@@ -222,10 +219,6 @@ def _skipped(
     run: _Run, trial: Trial, unaffordable: dict[int, float], failed: dict[int, Measurement]
 ) -> Measurement | None:
     """What to say of a trial that is not tried; None for all others."""
-    one = Configuration.parse(trial.configuration)
-    mixed = run.source.image_shape is None
-    if trial.reader == PLAIN and not has_plain(one.backend, one.codec, mixed):
-        return blank(replace(trial, shown=False), "skipped", NO_PLAIN)
     if trial.index in unaffordable:
         seconds, left = unaffordable[trial.index], run.pace.left() or 0.0
         why = f"it would take about {seconds:,.1f} s, and {left:,.1f} s of the budget were left."

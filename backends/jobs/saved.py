@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from backends.bench.conditions import Conditions
 from backends.bench.configuration import Configuration
 from backends.bench.environment import Environment
-from backends.bench.measurement import CACHES, OPERATIONS, OURS, PLAIN, Measurement
-from backends.bench.plan import MOST_IMAGES, Plan, check_plan
+from backends.bench.measurement import CACHES, Measurement, is_measured_here
+from backends.bench.plan import MOST_IMAGES, Plan, check_plan, without_unknown_operations
 from backends.datasets.facts import DatasetFacts
 from backends.errors import ImgstoreError, UsageError
 from backends.fields import from_fields
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES = 1 << 30
-_OPERATIONS = (*OPERATIONS, "copy")
 
 
 def is_saved_result(path: Path) -> bool:
@@ -77,28 +76,27 @@ def _refuse(constant: str) -> float:
 
 
 def _result(found: dict[str, Any]) -> Result:
-    plan = from_fields(Plan, found["plan"])
-    every = tuple(from_fields(Measurement, one) for one in found["trials"])
-    strange = [one for one in every if not _is_known(one)]
-    notes = list(found.get("notes", ()))
-    if strange:
-        names = dict.fromkeys(f"{one.configuration} {one.aspect}" for one in strange)
-        notes.append(f"{len(strange):,} trials are of what is not known here: {', '.join(names)}.")
-    known = replace(
-        plan,
-        configurations=tuple(filter(_parses, plan.configurations)),
-        operations=tuple(name for name in plan.operations if name in OPERATIONS),
-    )
+    plan = from_fields(Plan, without_unknown_operations(found["plan"]))
+    notes, known, others = list(found.get("notes", ())), [], []
+    for one in found["trials"]:
+        trial = from_fields(Measurement, one)
+        if is_measured_here(one) and _is_known(trial):
+            known.append(trial)
+        else:
+            others.append(f"{trial.configuration} {trial.aspect}{' plain' if one.get('reader') == 'plain' else ''}")
+    if others:
+        names = ", ".join(dict.fromkeys(others))
+        notes.append(f"{len(others):,} trials are of what this version does not measure: {names}.")
     conditions = found.get("conditions")
     return Result(
-        plan=check_plan(known),
+        plan=check_plan(replace(plan, configurations=tuple(filter(_parses, plan.configurations)))),
         dataset=from_fields(DatasetFacts, found["dataset"]),
         environment=from_fields(Environment, found["environment"]),
         notes=tuple(str(note) for note in notes),
         outcome=str(found.get("outcome", "finished")),
         seconds=_figure(found.get("seconds", 0.0)),
         staging_seconds=_figure(found.get("staging_seconds", 0.0)),
-        measurements=tuple(filter(_is_known, every)),
+        measurements=tuple(known),
         message=str(found.get("message", "")),
         conditions=None if conditions is None else from_fields(Conditions, conditions),
         started=_figure(found.get("started", 0.0)),
@@ -123,7 +121,7 @@ def _is_known(one: Measurement) -> bool:
     """Whether everything else here can work with it."""
     figures = (one.seconds, one.seconds_durable, one.cpu_seconds, one.predicted_seconds, *one.phases.values())
     return (
-        (one.operation in _OPERATIONS and one.cache in CACHES and one.reader in (OURS, PLAIN))
+        one.cache in CACHES
         and _parses(one.configuration)
         and 1 <= one.count <= MOST_IMAGES
         and all(value is None or 0 <= value < math.inf for value in figures)

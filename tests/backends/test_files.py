@@ -13,19 +13,19 @@ import pytest
 
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Images, Layout, Records, offsets_of
-from backends.plain import read_all
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from backends.testing.processes import in_child
 from tests.backends.encoded import encoded
+from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from backends.plain import Everything
+    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 
@@ -34,7 +34,7 @@ class TestFiles(BackendTests):
     backend, plain_codec = "files", "png"
 
     def plain_read(self, path: Path) -> Everything:
-        return read_all("files", "png", path)
+        return read_by_snippet("files+png", path)
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Images
-from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.plain import Everything
+    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 
@@ -30,7 +30,7 @@ class TestHDF5(BackendTests):
     backend = "hdf5"
 
     def plain_read(self, path: Path) -> Everything:
-        return read_all("hdf5", "raw", path)
+        return read_by_snippet("hdf5+raw", path)
 
 
 @pytest.fixture

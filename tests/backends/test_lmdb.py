@@ -14,18 +14,18 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Layout
-from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from backends.testing.processes import in_child, is_refused
+from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from backends.plain import Everything
+    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 
@@ -34,7 +34,7 @@ class TestLMDB(BackendTests):
     backend = "lmdb"
 
     def plain_read(self, path: Path) -> Everything:
-        return read_all("lmdb", "raw", path)
+        return read_by_snippet("lmdb+raw", path)
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Images, Layout
-from backends.plain import read_all
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from backends.plain import Everything
+    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 
@@ -31,7 +31,7 @@ class TestNpy(BackendTests):
     backend = "npy"
 
     def plain_read(self, path: Path) -> Everything:
-        return read_all("npy", "raw", path)
+        return read_by_snippet("npy+raw", path)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, even_offsets
-from backends.plain import read_all
 from backends.registry import make_backend
 from backends.sqlite_direct import OWN_CHANGES
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backends.images import Images
-    from backends.plain import Everything
+    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 IN_MANY_PAGES = make_images(12, side=60)
@@ -37,7 +37,7 @@ class TestSQLite(BackendTests):
     backend = "sqlite"
 
     def plain_read(self, path: Path) -> Everything:
-        return read_all("sqlite", "raw", path)
+        return read_by_snippet("sqlite+raw", path)
 
 
 @pytest.fixture(params=[IMAGES, IN_MANY_PAGES], ids=["in one page", "in many"])

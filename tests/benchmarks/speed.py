@@ -1,4 +1,4 @@
-"""How fast the backends are beside the article's code, the plain libraries and the machine: the README's table.
+"""How fast the backends are beside the article's code and the machine: the README's table.
 
     python -m tests.benchmarks.speed DATASET WORK_DIR [--photos FOLDER] [--images 50000] [--repeats 5]
 
@@ -49,16 +49,15 @@ def measure(plan: Plan) -> Result:
     return result
 
 
-def cell(result: Result, name: str, aspect: str, other: tuple[str, str] | None) -> str:
+def cell(result: Result, name: str, aspect: str, other: str | None) -> str:
     """Our median, how many times as long ``other`` takes, and the multiple of the limit, where these were measured."""
     count = 1 if aspect.endswith("-one") else max(result.plan.sizes)
     blocks = seconds_by_block(result.measurements, aspect, count)
     if name not in blocks:
         return ""
     parts = [units.seconds(median(blocks[name].values()))]
-    others = seconds_by_block(result.measurements, other[1], count) if other else {}
-    if other and other[0] in others:
-        parts.append(units.ratio(median(paired_ratios(others[other[0]], blocks[name]))))
+    if other in blocks:
+        parts.append(units.ratio(median(paired_ratios(blocks[other], blocks[name]))))
     limit = next((one for one in blocks if one.startswith("limit+")), None)
     if limit:
         parts.append(f"[{units.ratio(median(paired_ratios(blocks[name], blocks[limit])))}]")
@@ -66,11 +65,8 @@ def cell(result: Result, name: str, aspect: str, other: tuple[str, str] | None) 
 
 
 def row(result: Result, name: str, title: str, other: str | None) -> None:
-    """One configuration; ``other`` None compares each read with the plain library's."""
-    cells = []
-    for operation in OPERATIONS:
-        beside = (other, operation) if other else (name, f"{operation} plain")
-        cells.append(cell(result, name, operation, beside))
+    """One configuration, beside ``other`` where that is not None."""
+    cells = [cell(result, name, operation, other) for operation in OPERATIONS]
     say(f"| {title} | {' | '.join(cells)} |")
 
 

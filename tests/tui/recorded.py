@@ -11,7 +11,7 @@ from typing import Any
 from backends.bench.configuration import Configuration
 from backends.bench.disk import Mount
 from backends.bench.environment import Environment
-from backends.bench.measurement import COLD, PLAIN, Measurement, Trial
+from backends.bench.measurement import COLD, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import trials
 from backends.datasets.facts import DatasetFacts
@@ -19,8 +19,8 @@ from backends.jobs import events
 
 START = 1_790_000_000.0
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_COLD, _PLAIN = 3.1, 1.6
-"""How many times longer a read from disk takes, and one by the plain library."""
+_COLD = 3.1
+"""How many times longer a read from disk takes."""
 _SECONDS = {  # (operation, backend) -> seconds for one image, seconds for opening
     ("store", "files"): (41e-6, 9e-4),
     ("store", "lmdb"): (8.8e-6, 7.6e-4),
@@ -90,7 +90,7 @@ def measure(trial: Trial, **changes: object) -> Measurement:
     per_image, opening = _SECONDS.get((trial.operation, one.backend), (5e-6, 1e-3))
     if one.codec == "png" and one.backend != "files":
         per_image *= 4
-    per_image *= (_COLD if trial.cache == COLD else 1) * (_PLAIN if trial.reader == PLAIN else 1)
+    per_image *= _COLD if trial.cache == COLD else 1
     seconds = (opening + per_image * trial.count) * (1 + 0.03 * trial.repeat)
     allocated, least, apparent = _BYTES.get((one.backend, one.codec), (3500, 4096, 3400))
     found: dict[str, object] = {
@@ -101,7 +101,6 @@ def measure(trial: Trial, **changes: object) -> Measurement:
         "operation": trial.operation,
         "count": trial.count,
         "cache": trial.cache,
-        "reader": trial.reader,
         "resident": None if trial.operation == "store" else 0.0 if trial.cache == COLD else 1.0,
         "repeat": trial.repeat,
         "outcome": "ok",

@@ -103,7 +103,7 @@ def everything() -> Plan:
     """A plan that measures all there is, and predicts for more images than it stores."""
     return plan_of(
         *("files", "lmdb", "hdf5", "npy"),
-        operations=("store", "read", "shuffled", "labels", "store-one", "read-one"),
+        operations=("store", "read", "shuffled", "store-one", "read-one"),
         sizes=(10, 100, 1000, 10_000),
         caches=("warm", "cold"),
         limits=True,
@@ -121,8 +121,8 @@ async def predicted(pilot: Pilot[int]) -> None:
     await look_at(pilot, "shuffled")
 
 
-async def cold_by_the_plain_library(pilot: Pilot[int]) -> None:
-    await look_at(pilot, "read cold plain")
+async def from_disk(pilot: Pilot[int]) -> None:
+    await look_at(pilot, "read cold")
 
 
 async def one_image(pilot: Pilot[int]) -> None:
@@ -200,7 +200,7 @@ SCENES: tuple[Scene, ...] = (
     refused_dataset,
     second_codec,
     predicted,
-    cold_by_the_plain_library,
+    from_disk,
     one_image,
     trade_off,
     full_verdict,

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from backends.bench.plan import Plan, Weights
+from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.errors import UsageError
 from backends.registry import codec_entries
@@ -71,14 +71,13 @@ PLANS = (
         "sample",
         ("files+png", "lmdb+png:level=2@/x"),
         (10, 1000),
-        ("store", "shuffled", "labels", "store-one", "read-one"),
+        ("store", "shuffled", "store-one", "read-one"),
         repeats=5,
         batch=64,
         caches=("warm", "cold"),
         limits=True,
         budget=300.0,
         predict=1_281_167,
-        weights=Weights(shuffled=1, disk=0.5),
         split="test",
         memory=1 << 30,
     ),

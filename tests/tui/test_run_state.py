@@ -51,7 +51,7 @@ def test_the_phase_follows_the_events(last: type[events.Event], phase: str, aliv
 
 def test_a_finished_run_has_every_figure_and_no_warm_up() -> None:
     state = after(events.RunFinished)
-    assert len(state.figures) == 3 * 3 * 2, "store, read, and read by the plain library"
+    assert len(state.figures) == 3 * 2 * 2, "store and read"
     assert {one.repeats for one in state.figures.values()} == {3}
     assert (state.ended, state.repeats_done()) == (state.trials, 3)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import is_reference
-from backends.bench.measurement import COLD, ONE_IMAGE, OURS, PLAIN, aspect_of
+from backends.bench.measurement import COLD, ONE_IMAGE, aspect_of
 from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
 from backends.bench.sentences import limits_sentence
@@ -86,9 +86,9 @@ def _rank(rank: Rank | None) -> str:
 
 
 def _use(ranking: Ranking) -> str:
-    best, reader = ranking.ranks[0].predicted, "" if ranking.reader == OURS else f" {ranking.reader}"
-    ahead = "predicted for " if ranking.use in ("disk", "trade-off") and not (best and best.measured) else ""
-    return f"{ranking.use}{reader}\n{ahead}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
+    best = ranking.ranks[0].predicted
+    ahead = "predicted for " if ranking.use == "disk" and not (best and best.measured) else ""
+    return f"{ranking.use}\n{ahead}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
 
 
 def _around(interval: tuple[float, float] | None, write: Callable[[float], str]) -> str:
@@ -229,7 +229,6 @@ def _facts(result: Result, places: str) -> Table:
     good = [one for one in result.measurements if one.shown and one.outcome == "ok"]
     resident = [one.resident for one in good if one.cache == COLD and one.resident is not None]
     cold = f"; cold: dropped from it before, at most {max(resident):.1%} still there" if resident else ""
-    plain = "; plain: read by the plain library's own lines" if any(one.reader == PLAIN for one in good) else ""
     mounts = [
         f"{one.point}: {one.filesystem}, blocks of {one.block_bytes:,} B"
         + (", without journal" if one.journal is False else "")
@@ -243,7 +242,7 @@ def _facts(result: Result, places: str) -> Table:
         ("trials", f"{len(good):,} that count; {sum(one.verified for one in good):,} verified pixel by pixel"),
         ("each trial", "in a thread of the job" if plan.in_thread else "in a fresh process"
                        if plan.workers == 1 else f"shared by {plan.workers} fresh processes, each with a shard"),
-        ("cache", f"warm: files in the page cache{cold}{plain}"),
+        ("cache", f"warm: files in the page cache{cold}"),
         ("seconds", "without sync; the durable ones with it. Decoding the source took "
                     f"{units.seconds(result.staging_seconds)} and is in no figure."),
         ("filesystem", "; ".join(mounts) or places),

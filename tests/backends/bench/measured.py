@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import COLD, PLAIN, Measurement
+from backends.bench.measurement import COLD, Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,6 @@ def measured(
         cache="cold" if COLD in rest else "warm",
         repeat=1,
         outcome="ok",
-        reader="plain" if PLAIN in rest else "ours",
     )
     return [
         replace(blank, repeat=repeat, **{"seconds": one, "seconds_durable": one, **more})  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import OPERATIONS, STORES
-from backends.bench.plan import Plan, Weights, check_plan, default_sizes
+from backends.bench.plan import Plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, trials
 from backends.datasets import open_dataset
 from backends.errors import UsageError
@@ -86,7 +86,6 @@ def test_references_keep_bare_pixels_of_one_size() -> None:
         (Plan("sample", ("lmdb",), (1,), budget=0.0), "a budget of 0.0 seconds is none"),
         (Plan("sample", ("lmdb",), (1,), budget=math.nan), "a budget of nan seconds is none"),
         (Plan("sample", ("lmdb",), (1,), predict=0), "0 images cannot be predicted"),
-        (Plan("sample", ("lmdb",), (1,), weights=Weights(shuffled=0)), "one of them above 0"),
         (Plan("sample", ("lmdb",), (1,), caches=("hot",)), "there is no cache state 'hot': choose of warm, cold"),
         (Plan("sample", ("lmdb",), (1,), operations=("store",), caches=("cold",)), "no operation reads"),
         (Plan("sample", ("lmdb",), (1,), caches=("cold",), in_thread=True), "cold reads need a process of their own"),
@@ -114,9 +113,9 @@ def test_every_repeat_is_a_block_with_each_turn_once() -> None:
     assert all(sorted(block) == expected for block in blocks.values())
 
 
-def test_each_read_is_measured_by_our_reader_and_the_plain_one_warm_and_cold() -> None:
+def test_each_read_is_measured_warm_and_cold() -> None:
     assert aspects(check_plan(replace(PLAN, caches=("warm", "cold"), operations=("store", "read")))) == (
-        *("store", "read", "read plain", "read cold", "read cold plain"),
+        *("store", "read", "read cold"),
     )
 
 
@@ -160,7 +159,6 @@ def test_warm_ups_and_unasked_stores_are_not_shown() -> None:
     plan = check_plan(Plan("sample", ("lmdb",), (10,), operations=("read",), repeats=2))
     assert sorted((t.aspect, t.repeat, t.shown) for t in trials(plan)) == [
         *(("read", 0, False), ("read", 1, True), ("read", 2, True)),
-        *(("read plain", 0, False), ("read plain", 1, True), ("read plain", 2, True)),
         *(("store", 0, False), ("store", 1, False), ("store", 2, False)),
     ]
 
