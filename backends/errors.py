@@ -45,6 +45,14 @@ class NoSpace(ImgstoreError, OSError):
     """The filesystem has too few bytes or inodes left."""
 
 
+class OlderFormat(ImgstoreError):
+    """A record of a run that only the version that made it can read; ``created`` is its time since the epoch."""
+
+    def __init__(self, message: str, created: float) -> None:
+        super().__init__(message)
+        self.created = created
+
+
 class BackendUnavailable(ImgstoreError, ImportError):
     """The library that a backend needs is not installed."""
 

@@ -18,8 +18,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from backends.bench.plan import Plan
-from backends.errors import ImgstoreError, NotAllowed
+from backends.bench.plan import Plan, without_unknown_operations
+from backends.errors import ImgstoreError, NotAllowed, OlderFormat
 from backends.fields import from_fields
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
 
     Raises
     ------
+    OlderFormat
+        Another version made the job, with a plan that this one cannot read.
     ImgstoreError
         The folder is not a job's.
     """
@@ -81,9 +83,16 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
         found = json.loads((folder / SPEC).read_text())
         created = float(found["created"])
         time.localtime(created)
-        return from_fields(Plan, found["plan"]), created
+        plan = found["plan"]
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
+    try:
+        return from_fields(Plan, without_unknown_operations(plan)), created
+    except (ValueError, KeyError, TypeError):
+        raise OlderFormat(
+            f"the run {folder.name} is of an older format: read it with the version that made it, or delete it.",
+            created,
+        ) from None
 
 
 def hold_lock(folder: Path) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.ranking import candidates
-from backends.errors import ImgstoreError, NotAllowed, UsageError
+from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
 from backends.fields import from_fields
 from backends.jobs.folder import CANCEL, CLEANED, EVENTS, HEARD, LOCK, LOG, SPEC, read_spec
 from backends.jobs.job import Job, clean_after, job_state, names_below
@@ -41,7 +41,8 @@ class RunFacts:
     Attributes
     ----------
     state
-        ``running``, ``finished``, ``cancelled``, ``failed`` or ``died``.
+        ``running``, ``finished``, ``cancelled``, ``failed``, ``died``, or ``older format`` where only another version
+        can read it.
     started
         Seconds since the epoch.
     dataset, kind
@@ -128,7 +129,8 @@ def delete_run(folder: Path) -> tuple[str, ...]:
     """
     if folder.is_symlink():
         raise NotAllowed(f"{folder} is a link and no folder of ours: remove it by hand.")
-    read_spec(folder)
+    with contextlib.suppress(OlderFormat):
+        read_spec(folder)
     if Job(folder).running():
         raise UsageError(f"{folder.name} is running: imgstore-tui history stop {folder.name} stops it.")
     left = clean_after(folder) if job_state(folder) == "died" else ()
@@ -145,7 +147,10 @@ def delete_run(folder: Path) -> tuple[str, ...]:
 
 def run_facts(folder: Path) -> RunFacts:
     """The facts of one run, read from its folder.  Raises ImgstoreError where it is no job's."""
-    plan, started = read_spec(folder)
+    try:
+        plan, started = read_spec(folder)
+    except OlderFormat as error:
+        return RunFacts(folder.name, "older format", error.created, "", "", (), (), "", "")
     result = collect(Tail(folder / EVENTS).read())
     return RunFacts(
         id=folder.name,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from backends.bench.disk import free_bytes
 from backends.bench.made import clean, is_there
 from backends.bench.plan import Plan, check_plan
-from backends.errors import ImgstoreError, NotAllowed
+from backends.errors import ImgstoreError, NotAllowed, OlderFormat
 from backends.jobs import events
 from backends.jobs.folder import (
     CANCEL,
@@ -242,7 +242,10 @@ def _starting(folder: Path) -> bool:
     """Whether the job's process was started a moment ago and has not come to its lock yet."""
     if (folder / LOCK).exists():
         return False
-    _, created = read_spec(folder)
+    try:
+        _, created = read_spec(folder)
+    except OlderFormat:
+        return False
     return 0 <= time.time() - created < _START_SECONDS
 
 

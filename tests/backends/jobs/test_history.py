@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,8 @@ from backends.jobs import history
 from backends.jobs.comparison import compare_runs
 from backends.jobs.folder import hold_lock, new_folder
 from backends.jobs.history import INDEX, delete_run, find_run, list_runs
+from backends.jobs.job import open_job
+from backends.jobs.result import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +163,37 @@ def test_what_is_no_ended_run_is_not_deleted(jobs: Path, tmp_path: Path) -> None
             delete_run(folder)
         assert sorted(folder.iterdir()) == before
     os.close(lock)
+
+
+def rewrite_plan(folder: Path, operations: list[str]) -> None:
+    """Give a recorded run the plan of an earlier version."""
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["plan"] |= {"operations": operations, "weights": {"shuffled": 1.0}}
+    (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Result) -> None:
+    folder = jobs / folders_of(jobs)[0]
+    rewrite_plan(folder, ["store", "read", "labels"])
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    read = next(one for one in lines if one["event"] == "trial-finished" and one["measurement"]["operation"] == "read")
+    lines[0]["plan"]["operations"] = ["store", "read", "labels"]
+    for changes in ({"reader": "plain"}, {"reader": "ours", "operation": "labels"}):
+        lines.insert(-1, read | {"measurement": read["measurement"] | changes})
+    (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = collect(open_job(folder).follow())
+    assert result is not None
+    assert (result.plan, result.measurements) == (finished.plan, finished.measurements)
+
+
+def test_unreadable_record_is_listed_as_older_format(jobs: Path) -> None:
+    folder = jobs / folders_of(jobs)[0]
+    rewrite_plan(folder, ["labels"])
+    assert list_runs(jobs)[0].state == "older format"
+    with pytest.raises(ImgstoreError, match="older format: read it with the version that made it"):
+        open_job(folder)
+    assert delete_run(folder) == ()
+    assert len(list_runs(jobs)) == 1
 
 
 def test_a_run_compared_with_itself_is_the_same(finished: Result) -> None:
