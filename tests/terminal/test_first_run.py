@@ -76,7 +76,7 @@ def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) ->
     compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
     compare(
-        terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "195 trials", "Enter run"
+        terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "117 trials", "Enter run"
     )
     terminal.press(ENTER)
     terminal.wait_for_text("running")

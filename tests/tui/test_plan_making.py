@@ -186,7 +186,7 @@ def test_the_sentence_of_a_plan_says_everything_before_the_first_byte_is_written
         "Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /scratch/me (ext4), "
         "removed afterwards. Enter runs it."
     )
-    assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 63 trials"
+    assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
 
 
 def test_a_row_is_described_by_what_it_is() -> None:

@@ -143,7 +143,7 @@ def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
 
 
 def test_a_ranking_at_a_smaller_size_says_so() -> None:
-    early = "\n".join(row.plain for row in verdict_rows(after(events.TrialFinished, 37), KNOWN, 36))
+    early = "\n".join(row.plain for row in verdict_rows(after(events.TrialFinished, 25), KNOWN, 36))
     assert re.search(r"store +▲ lmdb +899 µs at 10\n", early)
     failed = after(events.RunFinished, fails="lmdb+raw store 1000")
     late = "\n".join(row.plain for row in verdict_rows(failed, KNOWN, 36))
@@ -169,7 +169,7 @@ def test_a_verdict_is_worked_out_once_for_the_same_figures() -> None:
 
 
 def test_while_a_run_goes_on_the_verdict_rests_on_the_blocks_that_ended() -> None:
-    early, later = after(events.TrialFinished, 38), after(events.TrialFinished, 39)
+    early, later = after(events.TrialFinished, 26), after(events.TrialFinished, 27)
     assert early.block == later.block == (1000, 1)
     assert early.verdict == later.verdict
     assert early.verdict is not None
