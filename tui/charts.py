@@ -1,278 +1,348 @@
-"""Charts: data in, rows of text out.  The only module that imports plotext, and no part of it knows Textual.
+"""Charts as text: data in, coloured rows out.  The only module that imports plotext; it knows nothing of Textual.
 
-plotext draws the curves on a bare braille canvas; axes, ticks, marks and names are placed here, to the cell.
+plotext draws lines, markers, bars, axes and ticks.  It has no way to keep names at line ends apart, nor words inside
+the axes clear of the lines, so those are put on its finished matrix here.
 """
 
 from __future__ import annotations
 
-import re
 import threading
-from dataclasses import dataclass, replace
+import unicodedata
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
+from rich.text import Text
 
-from tui.canvas import Canvas, Row
-from tui.scales import Scale, Tick, count_ticks, rate_of_ten, seconds_of_ten, size_ticks, span, value_ticks
+from backends import units
+from tui.chart_data import (
+    PREDICTED,
+    Axis,
+    Bar,
+    Bars,
+    Chart,
+    Curve,
+    Point,
+    TimeChart,
+    TradeOff,
+    bytes_axis,
+    counts_axis,
+    rate_of_ten,
+    seconds_of_ten,
+    values_axis,
+)
+from tui.text import fit
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Colour = int | tuple[int, int, int]
+"""A number of the terminal's sixteen colours, or red, green and blue."""
+Palette = tuple[tuple[str, Colour], ...]
+"""The colour of each role, such as ``("$series-lmdb", (82, 132, 225))``; a role without one is not coloured."""
+
+LOW = 7
+"""Charts of times with fewer rows show bars instead of lines."""
 _LOCK = threading.Lock()
-"""plotext has one figure for the whole process; two threads in it draw wrong charts."""
-
+"""plotext has one figure for the whole process: two threads in it draw wrong charts."""
 _LEAST, _MOST = 1e-12, 1e15
 """Seconds, images and bytes outside of these are no measurements."""
-
-PREDICTED = "◦"
-"""The mark of what was not measured."""
-
-_FIRST_COLOUR = 16
 _GUTTER = len("100 ms")
-"""Cells kept for the ticks of the seconds, so that the plot stands still while they come."""
-_PIECE = re.compile(r"\x1b\[(?:0|38;5;(\d+))m|([^\x1b]+)")
+"""Cells kept for the ticks of the seconds, so that the plot stands still while points come in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One series.
-
-    Attributes
-    ----------
-    points
-        ``(images, seconds)``, or ``(bytes, images a second)``, ascending; what is not positive and finite is left out
-        and counted.
-    predicted
-        Where it goes on though nothing was measured there: drawn as dots, with a hollow mark at its end.
-    strong
-        Its name stands out.
-    """
-
-    name: str
-    mark: str
-    role: str
-    points: tuple[tuple[float, float], ...]
-    predicted: tuple[float, float] | None = None
-    strong: bool = False
+@lru_cache(64)
+def draw(chart: Chart, width: int, height: int, palette: Palette = ()) -> Text:
+    """``chart`` in exactly ``height`` rows of ``width`` cells, in any thread; blank where there is no room for it."""
+    if width <= 0 or height <= 0:
+        return Text("\n" * (height - 1))
+    with _LOCK:
+        page = _Page(width, height, palette)
+        if width >= 20:
+            match chart:
+                case TimeChart() if height < LOW:
+                    _draw_bars(page, _bars_of(chart))
+                case TimeChart():
+                    _draw_times(page, chart)
+                case TradeOff():
+                    _draw_trade_off(page, chart)
+                case Bars():
+                    _draw_bars(page, chart)
+        drawn: str = page.matrix.string()
+    return Text.from_ansi(drawn.removesuffix("\n"), no_wrap=True, end="")
 
 
-@dataclass(frozen=True, slots=True)
-class TimeChart:
-    """Seconds by number of images.
-
-    Attributes
-    ----------
-    counts
-        All sizes of the plan, and what is predicted for, so that the axis stands still while points come in.
-    focus
-        The index of the curve that is drawn last; None for the order given.
-    """
-
-    curves: tuple[Curve, ...]
-    counts: tuple[int, ...]
-    x_label: str
-    y_label: str
-    log: bool = True
-    focus: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TradeOff:
-    """Images a second by bytes on disk, a curve of one point for each configuration, both logarithmic.
-
-    Attributes
-    ----------
-    front
-        The points that no other one beats in both, ascending: dots lead from one to the next.
-    """
-
-    curves: tuple[Curve, ...]
-    front: tuple[tuple[float, float], ...]
-    x_label: str
-    y_label: str
-
-
-def dropped(chart: TimeChart) -> int:
+def dropped(curves: Iterable[Curve]) -> int:
     """How many points cannot be drawn: zero, negative, not finite, or beyond any clock."""
-    return sum(not _drawable(point) for curve in chart.curves for point in curve.points)
+    return sum(not _drawable(point) for curve in curves for point in curve.points)
 
 
-def _drawable(point: tuple[float, float]) -> bool:
+def _drawable(point: Point) -> bool:
     return all(_LEAST <= value <= _MOST for value in point)
+
+
+def _clean(curves: Iterable[Curve]) -> list[Curve]:
+    """The curves that have points, without what cannot be drawn."""
+    found = []
+    for one in curves:
+        points = tuple(filter(_drawable, one.points))
+        end = one.predicted if one.predicted and _drawable(one.predicted) else None
+        found.append(replace(one, points=points, predicted=end if points else None))
+    return [one for one in found if one.points]
+
+
+def _with_dropped(title: str, number: int) -> str:
+    return f"{title} ({number} not positive, not drawn)" if number else title
+
+
+class _Page:
+    """plotext's matrix of a whole chart: a figure is put on it, then words where cells are free."""
+
+    def __init__(self, width: int, height: int, palette: Palette) -> None:
+        import plotext
+
+        self.plotext: Any = plotext
+        self.width, self.height = width, height
+        self.colours = dict(palette)
+        self.matrix: Any = plotext.matrix(width, height, self.pixel(""))
+
+    def pixel(self, role: str, style: str | None = None) -> Any:
+        """The colour of a role, on whatever the terminal has behind it."""
+        return self.plotext.pixel(self.colours.get(role), "default", style)
+
+    def marker(self, symbol: str, role: str) -> Any:
+        return self.plotext.marker(symbol, self.pixel(role))
+
+    def words(self, text: str, role: str, style: str | None = None) -> Any:
+        """Coloured text without combining characters, to which plotext would give cells of their own."""
+        plain = "".join(char for char in unicodedata.normalize("NFC", text) if cell_len(char))
+        return self.plotext.colorize(plain, self.pixel(role, style))
+
+    def put(self, column: int, row: int, item: Any) -> None:
+        self.matrix.insert(column, row, item)
+
+    def is_free(self, column: int, row: int, width: int) -> bool:
+        """Whether nothing is written on these cells, all of them inside."""
+        inside = 0 <= row < self.height and column >= 0 and column + width <= self.width
+        return inside and bool(self.matrix[row, column : column + width].string(True).isspace())
+
+    def end_of(self, row: int) -> int:
+        """The column behind the last word of a row."""
+        return cell_len(self.matrix[row].string(True).rstrip())
+
+    def figure(self, width: int, height: int) -> Any:
+        """plotext's only figure, empty, with quiet axes at the left and below."""
+        self.plotext.terminal.limit(False, False)
+        self.plotext.add_theme("quiet", text=self.pixel("$line"))
+        figure = self.plotext.figure
+        figure.clear()
+        figure.plot_size(width, height)
+        figure.theme("quiet")
+        figure.legend(False)
+        figure.axes(False, axis="x", side="upper")
+        figure.axes(False, axis="y", side="right")
+        for name in ("x", "y"):
+            figure.ruler(name).alignment(lim="edge")
+        return figure
 
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """The area inside the axes: where it starts, its cells, and its scales."""
+    """A figure with two axes, whose first row is ``top`` on its page and whose first column inside is ``left``."""
 
+    page: _Page
     left: int
-    width: int
-    height: int
-    across: Scale
-    up: Scale
+    top: int
+    across: Axis
+    up: Axis
+    figure: Any = field(init=False)
 
-    def cell(self, point: tuple[float, float]) -> tuple[int, int]:
-        """The (column, row) of the canvas that a point falls into."""
-        return self.left + int(self.across.position(point[0])), self.height - 1 - int(self.up.position(point[1]))
+    def __post_init__(self) -> None:
+        figure = self.page.figure(self.left + self.across.cells, self.up.cells + 2)
+        blank = ((self.up.low - 1, ""),)  # outside: keeps the width of the ticks before there are any
+        for name, axis, width in (("x", self.across, 0), ("y", self.up, self.left - 2)):
+            ticks = [(place, f"{text:>{width}} " if width else text) for place, text in axis.ticks or blank]
+            figure.ruler(name).lim(axis.low, axis.high)
+            figure.ruler(name).ticks(
+                [place for place, _ in ticks], [self.page.words(text, "$dim") for _, text in ticks]
+            )
+        object.__setattr__(self, "figure", figure)
+
+    def cell(self, point: Point) -> tuple[int, int]:
+        """The column and row of the page that a point falls into."""
+        return self.left + self.across.cell(point[0]), self.top + self.up.cells - 1 - self.up.cell(point[1])
+
+    def draw(self, points: Sequence[Point], symbol: str, role: str) -> None:
+        """Markers at points, or a line through them where ``symbol`` is braille."""
+        xs, ys = [self.across.place(x) for x, _ in points], [self.up.place(y) for _, y in points]
+        signal = self.figure.signal(xs, ys, marker=self.page.marker(symbol, role))
+        self.figure.draw(signal.lines(symbol == "braille"))
+
+    def draw_dots(self, start: Point, end: Point, role: str) -> None:
+        """Dots on every second column between two points."""
+        columns = self.across.cell(end[0]) - self.across.cell(start[0])
+        y, to_y = self.up.place(start[1]), self.up.place(end[1])
+        steps = range(2, columns - 1, 2)
+        xs = [self.across.middle(self.across.cell(start[0]) + step) for step in steps]
+        ys = [y + (to_y - y) * step / columns for step in steps]
+        self.figure.draw(self.figure.signal(xs, ys, marker=self.page.marker("·", role)))
 
 
-@lru_cache(32)
-def draw_times(chart: TimeChart, width: int, height: int) -> list[Row]:
-    """The chart in exactly ``height`` rows of ``width`` cells; blank where there is no room for one."""
-    canvas = Canvas(max(0, width), max(0, height))
-    curves = [replace(c, points=tuple(filter(_drawable, c.points))) for c in chart.curves]
+def _draw_times(page: _Page, chart: TimeChart) -> None:
     counts = [count for count in chart.counts if count > 0]
-    if not counts or width < 12 or height < 4:
-        return canvas.rows()
-    values = [y for curve in curves for _, y in (*curve.points, *((curve.predicted,) if curve.predicted else ()))]
-    up, ticks_up = value_ticks(values, height - 2, chart.log, seconds_of_ten)
-    left, plot_width = _sides(curves, ticks_up, width)
-    if plot_width < 4:
-        return canvas.rows()
-    across = span(counts, plot_width, chart.log)
-    plot = _Plot(left, plot_width, height - 2, across, up)
-    _draw_axes(canvas, plot, ticks_up, count_ticks(counts, across, chart.log))
-    _draw_curves(canvas, plot, curves, chart.focus)
-    _draw_names(canvas, plot, curves)
-    _draw_labels(canvas, plot, chart.x_label, chart.y_label)
-    return canvas.rows()
-
-
-@lru_cache(8)
-def draw_trade_off(chart: TradeOff, width: int, height: int) -> list[Row]:
-    """The chart in exactly ``height`` rows of ``width`` cells; blank where there is nothing, or no room for it."""
-    canvas = Canvas(max(0, width), max(0, height))
-    curves = [curve for curve in chart.curves if all(map(_drawable, curve.points))]
-    if not curves or width < 12 or height < 4:
-        return canvas.rows()
-    up, ticks_up = value_ticks([y for curve in curves for _, y in curve.points], height - 2, True, rate_of_ten)
-    left, plot_width = _sides(curves, ticks_up, width)
-    if plot_width < 4:
-        return canvas.rows()
-    across, ticks = size_ticks([x for curve in curves for x, _ in curve.points], plot_width)
-    plot = _Plot(left, plot_width, height - 2, across, up)
-    _draw_axes(canvas, plot, ticks_up, ticks)
+    if not counts:
+        return
+    order = sorted(range(len(chart.curves)), key=lambda index: index == chart.focus)
+    curves = _clean(chart.curves[index] for index in order)
+    values = [y for one in curves for _, y in (*one.points, *((one.predicted,) if one.predicted else ()))]
+    up = values_axis(values, page.height - 2, chart.log, seconds_of_ten)
+    left, cells = _sides(page, chart.curves, up)
+    plot = _Plot(page, left, 0, counts_axis(counts, cells, chart.log), up)
     for curve in curves:
-        canvas.put(*plot.cell(curve.points[0]), curve.mark, curve.role)
-    _draw_names(canvas, plot, curves)
-    for first, second in pairwise(chart.front):
-        canvas.dots(plot.cell(first), plot.cell(second), "$foreground")
-    _draw_labels(canvas, plot, chart.x_label, chart.y_label)
-    return canvas.rows()
+        if curve.predicted:
+            plot.draw_dots(curve.points[-1], curve.predicted, curve.role)
+    for curve in curves:
+        plot.draw(curve.points, "braille", curve.role)
+    _finish(plot, curves, chart.x_label, _with_dropped(chart.y_label, dropped(chart.curves)))
 
 
-def _sides(curves: list[Curve], ticks_up: list[Tick], width: int) -> tuple[int, int]:
-    """Where the plot begins and how wide it is: names have room behind it."""
-    left = max([_GUTTER, *(cell_len(text) for _, text in ticks_up)]) + 2
+def _draw_trade_off(page: _Page, chart: TradeOff) -> None:
+    curves = _clean(chart.curves)
+    title = _with_dropped(chart.title, dropped(chart.curves))
+    if not curves or page.height < LOW:
+        fastest = sorted(curves, key=lambda one: -one.points[0][1])
+        _draw_bars(page, Bars(title, tuple(map(_rate_bar, fastest))))
+        return
+    page.put(1, 0, page.words(fit(title, page.width - 2), "$dim"))
+    up = values_axis([one.points[0][1] for one in curves], page.height - 3, True, rate_of_ten)
+    left, cells = _sides(page, curves, up)
+    plot = _Plot(page, left, 1, bytes_axis([one.points[0][0] for one in curves], cells), up)
+    for start, end in pairwise(filter(_drawable, chart.front)):
+        plot.draw_dots(start, end, "$foreground")
+    _finish(plot, curves, chart.x_label, chart.y_label)
+
+
+def _sides(page: _Page, curves: Iterable[Curve], up: Axis) -> tuple[int, int]:
+    """The column where the plot begins and its cells: names and their markers have room behind it."""
+    left = max([_GUTTER, *(cell_len(text) for _, text in up.ticks)]) + 2
     names = max((cell_len(curve.name) for curve in curves), default=0)
-    return left, width - left - min(names + 2, max(2, width // 3))
+    return left, page.width - left - min(names + 6, page.width // 3)
 
 
-def _draw_axes(canvas: Canvas, plot: _Plot, ticks_up: list[Tick], ticks_across: list[Tick]) -> None:
-    axis, height = plot.left - 1, plot.height
-    for row in range(height):
-        canvas.put(axis, row, "│", "$line")
-    canvas.put(axis, height, "└" + "─" * plot.width, "$line")
-    for row, text in ticks_up:
-        canvas.put(axis, height - 1 - row, "┤", "$line")
-        canvas.put(axis - 1 - cell_len(text), height - 1 - row, text, "$dim")
-    for column, text in reversed(ticks_across):
-        canvas.put(plot.left + column, height, "┬", "$line")
-        start = max(axis, plot.left + column - (cell_len(text) - 1) // 2)
-        if canvas.free(start - 1, height + 1, min(cell_len(text) + 2, canvas.width - start + 1)):
-            canvas.put(start, height + 1, text, "$dim")
+def _finish(plot: _Plot, curves: Sequence[Curve], x_label: str, y_label: str) -> None:
+    """Draw the markers over the lines, put the figure on its page, and the names and words around it."""
+    page, owners = plot.page, dict[tuple[int, int], Curve]()
+    for curve in curves:
+        plot.draw(curve.points, curve.marker, curve.role)
+        if curve.predicted:
+            plot.draw([curve.predicted], PREDICTED, curve.role)
+        owners |= {plot.cell(point): curve for point in (*curve.points, curve.end)}
+    page.put(0, plot.top, plot.figure.build())
+    _put_names(plot, curves, owners)
+    if page.is_free(plot.left, plot.top, cell_len(y_label) + 2):
+        page.put(plot.left + 1, plot.top, page.words(y_label, "$dim"))
+    size, below = cell_len(x_label), plot.top + plot.up.cells
+    places = [(page.end_of(below + 1) + 1, below + 1)]
+    for row in (below - 1, below - 2):
+        places += [
+            (plot.left + column, row) for column in (plot.across.cells - size, (plot.across.cells - size) // 2, 1)
+        ]
+    for column, row in places:
+        if page.is_free(column - 1, row, size + 1):
+            page.put(column, row, page.words(x_label, "$dim"))
+            return
 
 
-def _draw_curves(canvas: Canvas, plot: _Plot, curves: list[Curve], focus: int | None) -> None:
-    order = [index for index in range(len(curves)) if index != focus]
-    order += [focus] if focus is not None and focus < len(curves) else []
-    ordered = [curves[index] for index in order]
-    lines = [[(plot.across.position(x), plot.up.position(y)) for x, y in curve.points] for curve in ordered]
-    for row, pieces in enumerate(_braille(lines, plot.width, plot.height)):
-        column = plot.left
-        for text, which in pieces:
-            if which is not None:
-                canvas.put(column, row, text, ordered[which].role)
-            column += len(text)
-    for curve in ordered:
-        if curve.predicted and curve.points:
-            canvas.dots(plot.cell(curve.points[-1]), plot.cell(curve.predicted), curve.role)
-            canvas.put(*plot.cell(curve.predicted), PREDICTED, curve.role)
-        for point in curve.points:
-            canvas.put(*plot.cell(point), curve.mark, curve.role)
+def _put_names(plot: _Plot, curves: Sequence[Curve], owners: dict[tuple[int, int], Curve]) -> None:
+    """Put each name behind the end of its line, those of one column in order of their values.
+
+    A name stands beside its curve's own marker.  Where one cannot, because ends collide or the end is predicted, all
+    names of that column have their markers repeated before them.
+    """
+    page, rows = plot.page, plot.up.cells
+    columns: dict[int, list[Curve]] = {}
+    for curve in sorted(curves, key=lambda one: -one.end[1]):
+        columns.setdefault(plot.cell(curve.end)[0], []).append(curve)
+    for column in sorted(columns, reverse=True):
+        ends = columns[column][:rows]
+        own = [plot.cell(curve.end)[1] - plot.top for curve in ends]
+        placed: list[tuple[int, str, Curve]] = []
+        above = -1
+        for curve, wanted in zip(ends, _apart(own, rows), strict=True):
+            name = fit(curve.name, min(cell_len(curve.name), page.width - column - 6))
+            free = [r for r in range(above + 1, rows) if page.is_free(column + 1, plot.top + r, cell_len(name) + 5)]
+            if name and free:
+                above = min((abs(row - wanted), row) for row in free)[1]
+                placed.append((plot.top + above, name, curve))
+        beside = all(plot.cell(one.end)[1] == row and owners[column, row] is one for row, _, one in placed)
+        marked = not beside or any(one.predicted for _, _, one in placed)
+        for row, name, curve in placed:
+            shown = f" {curve.marker} {name}" if marked else name
+            page.put(column + 2, row, page.words(shown, curve.role, "bold" if curve.strong else None))
 
 
-def _braille(lines: list[list[tuple[float, float]]], width: int, height: int) -> list[list[tuple[str, int | None]]]:
-    """Lines in cell coordinates as rows of (text, index of the line; None for blanks), by plotext."""
-    import plotext
-
-    with _LOCK:
-        plotext.terminal.limit(False, False)
-        figure = plotext.figure
-        figure.clear()
-        figure.plot_size(width, height)
-        figure.theme("colorless")
-        figure.axes(False)
-        figure.legend(False)
-        for axis, cells in (("x", width), ("y", height)):
-            figure.ruler(axis).lim(0, cells)
-            figure.ruler(axis).ticks([], [])
-        for index, line in enumerate(lines):
-            if len(line) > 1:
-                braille = plotext.marker("braille", plotext.pixel(_FIRST_COLOUR + index))
-                figure.draw(figure.signal([x for x, _ in line], [y for _, y in line], marker=braille).lines())
-        drawn: str = figure.build().string()
-    return [list(_pieces(row)) for row in drawn.splitlines()[:height]]
-
-
-def _pieces(row: str) -> list[tuple[str, int | None]]:
-    """The text of one coloured line, by the index of the line that a colour stands for."""
-    found: list[tuple[str, int | None]] = []
-    which: int | None = None
-    for match in _PIECE.finditer(row):
-        colour, text = match.groups()
-        if text is None:
-            which = int(colour) - _FIRST_COLOUR if colour else None
-        elif which is None or text.isspace():
-            found.append((text, None))
-        else:
-            found.append((text, which))
+def _apart(wanted: Sequence[int], rows: int) -> list[int]:
+    """Rows in the same order, no two alike: each the wanted one or as little below it as the rows allow."""
+    found: list[int] = []
+    for index, row in enumerate(wanted):
+        below = max(row, found[-1] + 1) if found else row
+        found.append(min(below, rows - len(wanted) + index))
     return found
 
 
-def _draw_names(canvas: Canvas, plot: _Plot, curves: list[Curve]) -> None:
-    """Names behind the last points, from the top down, each on the nearest row that is free for it.
-
-    Of several curves that end in one cell, the one whose mark is seen there has its name beside it; names of those that
-    end higher are looked for a place above it first, all others below.
-    """
-    ends, seen = [], dict[tuple[int, int], float]()
-    for curve in filter(lambda one: one.points, curves):
-        end = curve.predicted or curve.points[-1]
-        value, (column, row) = end[1], plot.cell(end)
-        hidden = canvas.cells[row][column] not in _own(curve)
-        if not hidden:
-            seen[row, column] = value
-        ends.append((row, column, hidden, value, curve))
-    for row, column, hidden, value, curve in sorted(ends, key=lambda end: end[:3]):
-        room = canvas.width - column - 2
-        name = curve.name if cell_len(curve.name) <= room else curve.name[: max(0, room - 1)] + "…"
-        up = -1 if hidden and value > seen.get((row, column), value) else 1
-        for step in sorted(range(-plot.height, plot.height + 1), key=lambda step: (abs(step), step * up < 0)):
-            if 0 <= row + step < plot.height and canvas.free(column + 1, row + step, cell_len(name) + 1):
-                canvas.put(column + 2, row + step, name, f"bold {curve.role}" if curve.strong else curve.role)
-                break
+def _bars_of(chart: TimeChart) -> Bars:
+    """The times at the largest count that all curves with points have, the least first."""
+    curves = _clean(chart.curves)
+    if not curves:
+        return Bars(f"{chart.y_label}: nothing is measured yet")
+    counts = [{count for count, _ in one.points} for one in curves]
+    count = max(set.intersection(*counts) or set.union(*counts))
+    known = sorted((dict(one.points)[count], index) for index, one in enumerate(curves) if count in dict(one.points))
+    bars = []
+    for value, index in known:
+        one, ratio = curves[index], value / known[0][0]
+        note = units.ratio(ratio) if ratio > 1 else ""
+        bars.append(Bar(one.name, one.marker, one.role, value, units.seconds(value), note))
+    title = f"{chart.y_label}, {units.count(int(count))} images"
+    return Bars(_with_dropped(title, dropped(chart.curves)), tuple(bars))
 
 
-def _own(curve: Curve) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (curve.mark, curve.role), (PREDICTED, curve.role)
+def _rate_bar(curve: Curve) -> Bar:
+    size, rate = curve.points[0]
+    return Bar(curve.name, curve.marker, curve.role, rate, f"{units.count(round(rate))} img/s", units.size(size))
 
 
-def _draw_labels(canvas: Canvas, plot: _Plot, x_label: str, y_label: str) -> None:
-    """The words of the axes, inside the plot where it is blank: those of the values at the top left."""
-    if canvas.free(plot.left, 0, cell_len(y_label) + 2):
-        canvas.put(plot.left + 1, 0, y_label, "$dim")
-    size = cell_len(x_label)
-    for row in (plot.height - 1, plot.height - 2):
-        for column in (plot.left + plot.width - size, plot.left + (plot.width - size) // 2, plot.left + 1):
-            if canvas.free(column - 1, row, size + 2):
-                canvas.put(column, row, x_label, "$dim")
-                return
+def _draw_bars(page: _Page, chart: Bars) -> None:
+    """One row a bar from the top down, with air between them where there is room."""
+    bars = [bar for bar in chart.bars if 0 <= bar.value <= _MOST]
+    top = 2 if page.height >= len(bars) + 2 else 1
+    shown = max(0, page.height - top)
+    title = f"{chart.title}, first {shown} of {len(bars)}" if 0 < shown < len(bars) else chart.title
+    title = _with_dropped(title, len(chart.bars) - len(bars))
+    page.put(1, 0, page.words(fit(title, page.width - 2), "$dim"))
+    bars = bars[:shown]
+    if not bars:
+        return
+    step = 2 if top + 2 * len(bars) - 1 <= page.height else 1
+    rows = step * (len(bars) - 1) + 1
+    names = min(max(cell_len(bar.name) for bar in bars), page.width // 3)
+    cells = page.width - names - 5
+    texts, notes = max(cell_len(bar.text) for bar in bars) + 3, max(cell_len(bar.note) for bar in bars) + 2
+    room = texts + notes if cells - texts - notes >= 8 else texts
+    most = max(bar.value for bar in bars) or 1.0
+    places = [rows - 0.5 - index * step for index in range(len(bars))]
+    figure = page.figure(page.width, rows)
+    figure.axes(False, axis="x")
+    figure.ruler("x").lim(0, most * cells / max(1, cells - room))
+    figure.ruler("x").ticks([], [])
+    for bar, place in zip(bars, places, strict=True):
+        note = page.words(f"  {bar.note}" if room > texts else "", "$dim")
+        figure.draw(figure.text(bar.value, place, page.words(f"  {bar.text}", "$foreground", "bold") + note))
+    solid = [page.marker("hd", bar.role) for bar in bars]
+    figure.draw(figure.bar(places, [b.value for b in bars], marker=solid, width=0.9 / step, orientation="h"))
+    labels = [page.words(f" {b.marker}", b.role) + page.words(f" {fit(b.name, names)} ", "$foreground") for b in bars]
+    figure.ruler("y").lim(0, rows)
+    figure.ruler("y").ticks(places, labels)
+    page.put(0, top, figure.build())

@@ -138,6 +138,13 @@ def _roles(dim: str, line: str, focus: str, chip: str, ground: str, series: Mapp
     return roles | {f"series-{name}": colour for name, colour in series.items()}
 
 
+def palette(variables: Mapping[str, str]) -> tuple[tuple[str, int | tuple[int, int, int]], ...]:
+    """The colours of charts by role: numbers of the sixteen colours where the theme names those, else RGB."""
+    names = ["foreground", "dim", "line", *(f"series-{name}" for name in _DARK_SERIES)]
+    colours = {f"${name}": Color.parse(variables[name]) for name in names if name in variables}
+    return tuple((role, one.rgb if one.ansi is None else one.ansi) for role, one in colours.items())
+
+
 def choose_theme(environ: Mapping[str, str]) -> str:
     """The theme that the terminal can show, as its environment tells."""
     system = environ.get("TEXTUAL_COLOR_SYSTEM", "auto")

@@ -3,137 +3,302 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import subprocess
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
 
-from tui.bars import Bar, draw_bars
-from tui.charts import Curve, TimeChart, draw_times, dropped
+from tests.tui.driving import open_cifar, recording, show, until
+from tests.tui.recorded import plan_of
+from tui.app import ImgstoreApp
+from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
+from tui.charts import LOW, draw, dropped
+from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, palette, themes
 
-FILES = Curve("files", "●", "$a", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
-LMDB = Curve("lmdb", "▲", "$b", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))
-HDF5 = Curve("hdf5", "■", "$c", ((10, 0.0012), (100, 0.0013), (1000, 0.0021), (10_000, 0.0109)))
-CHART = TimeChart((FILES, LMDB, HDF5), (10, 100, 1000, 10_000), "Number of images", "Seconds to store")
+FILES = Curve("files", "●", "$series-files", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
+LMDB = Curve("lmdb", "▲", "$series-lmdb", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))
+HDF5 = Curve("hdf5", "■", "$series-hdf5", ((10, 0.0012), (100, 0.0013), (1000, 0.0021), (10_000, 0.0109)))
+NPY = Curve("npy", "◆", "$series-npy", tuple((x, y * 0.95) for x, y in HDF5.points))
+SQLITE = Curve("sqlite", "✚", "$series-sqlite", tuple((x, y * 0.99) for x, y in FILES.points))
+FIVE = (FILES, LMDB, HDF5, NPY, SQLITE)
+CHART = TimeChart((FILES, LMDB, HDF5), (10, 100, 1000, 10_000), "images", "Seconds to store")
 LINEAR = replace(CHART, log=False)
+BARS = Bars("Allocated on disk", (Bar("a", "●", "$a", 100.0, "100 B"), Bar("b", "▲", "$b", 50.0, "50 B", "1 file")))
+TRADE_OFF = TradeOff(
+    "Nothing else is both faster and smaller: lmdb",
+    tuple(replace(one, points=((1e6 * 8**n, 1e5 / 3**n),)) for n, one in enumerate((LMDB, HDF5, FILES))),
+    ((1e6, 1e5), (8e6, 1e5 / 3)),
+    "Bytes on disk",
+    "Images a second",
+)
+SIZES = [(0, 0), (1, 1), (3, 2), (12, 4), (20, 3), (24, 7), (56, 4), (76, 12), (200, 45)]
 
 
-def text_of(chart: TimeChart, width: int = 70, height: int = 14) -> list[str]:
-    return ["".join(text for text, _ in row) for row in draw_times(chart, width, height)]
+def rows_of(chart: Chart, width: int = 70, height: int = 14) -> list[str]:
+    return draw(chart, width, height).plain.split("\n")[:height]
 
 
-@pytest.mark.parametrize("chart", [CHART, LINEAR], ids=["log", "linear"])
-@pytest.mark.parametrize("size", [(0, 0), (1, 1), (3, 2), (12, 4), (24, 7), (76, 12), (200, 45)])
-def test_a_chart_fills_exactly_its_cells(chart: TimeChart, size: tuple[int, int]) -> None:
-    rows = text_of(chart, *size)
+def row_with(rows: list[str], text: str) -> int:
+    (found,) = (number for number, row in enumerate(rows) if re.search(rf"{text}( |$)", row))
+    return found
+
+
+def colour_at(text: Text, words: str) -> object:
+    """The colour in which words are written: RGB, a number of the sixteen, or None."""
+    colour = text.get_style_at_offset(Console(), text.plain.index(words)).color
+    return None if colour is None or colour.is_default else colour.triplet or colour.number
+
+
+@pytest.mark.parametrize("chart", [CHART, LINEAR, BARS, TRADE_OFF], ids=["log", "linear", "bars", "trade-off"])
+@pytest.mark.parametrize("size", SIZES)
+def test_chart_fills_exactly_its_cells(chart: Chart, size: tuple[int, int]) -> None:
+    rows = rows_of(chart, *size)
     assert len(rows) == size[1]
-    assert all(cell_len(row) == size[0] for row in rows)
+    assert {cell_len(row) for row in rows} <= {size[0]}
 
 
 @settings(deadline=None, max_examples=100)
 @given(
     points=st.lists(st.tuples(st.integers(-5, 10**7), st.floats(allow_nan=True)), max_size=6),
     size=st.tuples(st.integers(0, 90), st.integers(0, 30)),
+    name=st.text(max_size=12).filter(str.isprintable),
     log=st.booleans(),
 )
-def test_any_data_at_any_size_draws(points: list[tuple[float, float]], size: tuple[int, int], log: bool) -> None:
+def test_any_data_draws_at_any_size(
+    points: list[tuple[float, float]], size: tuple[int, int], name: str, log: bool
+) -> None:
     counts = tuple(int(x) for x, _ in points if x > 0)
-    rows = text_of(TimeChart((Curve("a", "●", "", tuple(points)),), counts, "x", "y", log), *size)
+    rows = rows_of(TimeChart((Curve(name, "●", "", tuple(points)),), counts, "x", "y", log), *size)
     assert [cell_len(row) for row in rows] == [size[0]] * size[1]
 
 
-def test_what_is_not_positive_and_finite_is_dropped_and_counted() -> None:
+def test_wide_names_keep_the_width_of_every_row() -> None:
+    wide = replace(CHART, curves=(replace(FILES, name="lmdb@/データ"), LMDB))
+    assert {cell_len(row) for row in rows_of(wide)} == {70}
+    assert "lmdb@/データ" in "\n".join(rows_of(wide))
+
+
+def test_unusable_points_are_dropped_and_said() -> None:
     bad = replace(FILES, points=(*FILES.points, (10, 0.0), (10, -1.0), (10, math.nan), (10, math.inf), (0, 1.0)))
-    assert dropped(replace(CHART, curves=(bad,))) == 5
-    assert text_of(replace(CHART, curves=(bad,))) == text_of(replace(CHART, curves=(FILES,)))
+    assert dropped([bad]) == 5
+    drawn, clean = (rows_of(replace(CHART, curves=(one,))) for one in (bad, FILES))
+    assert "Seconds to store (5 not positive, not drawn)" in drawn[0]
+    assert drawn[1:] == clean[1:]
 
 
-def test_every_measured_point_has_its_mark() -> None:
+def test_every_measured_point_has_its_marker() -> None:
     apart = replace(CHART, curves=(FILES, replace(HDF5, points=tuple((x, y / 50) for x, y in HDF5.points))))
-    drawn = "".join(text_of(apart, 80, 20))
+    drawn = "".join(rows_of(apart, 80, 20))
     assert (drawn.count("●"), drawn.count("■")) == (4, 4)
 
 
-def test_every_curve_has_its_name_and_none_overlaps() -> None:
+def test_names_apart_stand_beside_their_own_markers() -> None:
+    rows = rows_of(CHART)
+    for curve in CHART.curves:
+        assert f"{curve.marker} {curve.name}" in rows[row_with(rows, curve.name)]
+
+
+@pytest.mark.parametrize("size", [(80, 9), (60, 14), (120, 20), (200, 40)])
+@pytest.mark.parametrize("focus", [None, 0, 1, 2, 3, 4])
+def test_names_that_collide_follow_their_values(size: tuple[int, int], focus: int | None) -> None:
+    rows = rows_of(replace(CHART, curves=FIVE, focus=focus), *size)
+    by_value = sorted(FIVE, key=lambda one: -one.points[-1][1])
+    places = [row_with(rows, f"{one.marker} {one.name}") for one in by_value]
+    assert places == sorted(set(places))
+
+
+def test_names_of_equal_lines_are_all_there() -> None:
     same = tuple(replace(FILES, name=name) for name in ("files", "lmdb+png", "tar", "npy"))
-    drawn = " ".join(text_of(replace(CHART, curves=same), 80, 14))
-    assert [name for name in ("files", "lmdb+png", "tar", "npy") if re.search(rf"(^| ){re.escape(name)} ", drawn)] == [
-        "files",
-        "lmdb+png",
-        "tar",
-        "npy",
-    ]
+    rows = rows_of(replace(CHART, curves=same), 80, 14)
+    assert len({row_with(rows, f"● {re.escape(one.name)}") for one in same}) == 4
 
 
-@pytest.mark.parametrize(("factor", "before"), [(1.02, True), (0.98, False)])
-def test_the_name_of_a_hidden_end_stands_on_the_side_of_its_value(factor: float, before: bool) -> None:
-    hidden = replace(LMDB, points=tuple((x, y * factor) for x, y in FILES.points))
-    top = replace(HDF5, points=tuple((x, y * 20) for x, y in FILES.points))
-    rows = text_of(replace(CHART, curves=(hidden, FILES, top)), 80, 14)
-    (files,), (lmdb,) = ([row for row, text in enumerate(rows) if f" {name} " in text] for name in ("files", "lmdb"))
-    assert "● files" in rows[files]
-    assert lmdb == files - 1 if before else lmdb == files + 1
+def test_name_that_ends_early_covers_no_line() -> None:
+    early = replace(LMDB, points=LMDB.points[:2])
+    rows = rows_of(replace(CHART, curves=(FILES, early, HDF5)), 90, 16)
+    without = rows_of(replace(CHART, curves=(FILES, replace(early, name=""), HDF5)), 90, 16)
+    assert "▲ lmdb" in "".join(rows)
+    strokes = [sum(0x2800 <= ord(char) <= 0x28FF for char in "".join(found)) for found in (rows, without)]
+    assert strokes[0] >= strokes[1]
 
 
-def test_the_seconds_have_decades_as_ticks_in_whole_rows() -> None:
-    ticks = [
-        (row, found[1]) for row, line in enumerate(text_of(CHART, 70, 16)) if (found := re.match(r" *(.+) ┤", line))
-    ]
-    assert [text for _, text in ticks] == ["100 ms", "10 ms", "1 ms"]
-    gaps = {below - above for (above, _), (below, _) in itertools.pairwise(ticks)}
-    assert len(gaps) == 1
+def test_seconds_have_decades_in_whole_rows() -> None:
+    found = [(row, tick[1]) for row, line in enumerate(rows_of(CHART, 70, 16)) if (tick := re.match(r" *(.+) ┤", line))]
+    assert [text for _, text in found] == ["1 s", "100 ms", "10 ms", "1 ms"]
+    assert len({below - above for (above, _), (below, _) in itertools.pairwise(found)}) == 1
 
 
 @pytest.mark.parametrize(("chart", "ticks"), [(CHART, "10 100 1k 10k"), (LINEAR, "0 2k 4k 6k 8k 10k")])
-def test_the_images_have_ticks_that_people_say(chart: TimeChart, ticks: str) -> None:
-    assert text_of(chart)[-1].split() == ticks.split()
+def test_counts_have_ticks_that_people_say(chart: TimeChart, ticks: str) -> None:
+    assert rows_of(chart)[-1].split() == [*ticks.split(), "images"]
 
 
-def test_a_linear_axis_starts_at_zero_and_has_even_steps() -> None:
-    labels = [line.split("┤")[0].strip() for line in text_of(LINEAR, 70, 14) if "┤" in line]
+def test_crowded_ticks_keep_a_blank_between_them() -> None:
+    counts = (10, 11, 12, 100, 1000, 9000, 10_000)
+    words = rows_of(replace(CHART, counts=counts), 50)[-1].split()
+    assert set(words) <= {"10", "11", "12", "100", "1k", "9k", "10k", "images"}
+    assert words[-2:] == ["10k", "images"]
+
+
+def test_linear_axis_starts_at_zero_with_even_steps() -> None:
+    labels = [line.split("┤")[0].strip() for line in rows_of(LINEAR) if "┤" in line]
     assert labels == ["500 ms", "400 ms", "300 ms", "200 ms", "100 ms", "0"]
 
 
-def test_the_axes_have_their_words() -> None:
-    drawn = "\n".join(text_of(CHART))
-    assert "Seconds to store" in drawn
-    assert "Number of images" in drawn
+def test_x_axis_stands_still_while_points_come_in() -> None:
+    started = tuple(replace(one, points=one.points[:1]) for one in CHART.curves)
+    assert rows_of(replace(CHART, curves=started))[-2:] == rows_of(CHART)[-2:]
+    nothing = tuple(replace(one, points=()) for one in CHART.curves)
+    assert rows_of(replace(CHART, curves=nothing))[-2:] == rows_of(CHART)[-2:]
 
 
-def test_the_focused_curve_is_drawn_last() -> None:
+@pytest.mark.parametrize("focus", [0, 1, 2])
+def test_focused_curve_is_drawn_last(focus: int) -> None:
     same = (FILES, replace(LMDB, points=FILES.points), replace(HDF5, points=FILES.points))
-    for focus, role in ((0, "$a"), (1, "$b"), (2, "$c")):
-        rows = draw_times(replace(CHART, curves=same, focus=focus), 70, 14)
-        assert {found for row in rows for text, found in row if set(text) & set("●▲■")} == {role}
+    plot = "".join(row[:60] for row in rows_of(replace(CHART, curves=same, focus=focus), 80))
+    assert set(plot) & set("●▲■") == {same[focus].marker}
 
 
-def test_threads_that_draw_at_once_do_not_mix_their_charts() -> None:
-    charts = [replace(CHART, counts=(10, 100, 1000, 10_000 + n)) for n in range(24)]
-    alone = [draw_times.__wrapped__(chart, 70, 14) for chart in charts]
-    found: dict[int, object] = {}
+def test_prediction_leads_to_a_hollow_marker() -> None:
+    chart = replace(CHART, curves=(replace(FILES, predicted=(50_000, 2.2)), LMDB), counts=(*CHART.counts, 50_000))
+    rows = rows_of(chart, 80)
+    (end,) = (row for row in rows if PREDICTED in row)
+    assert re.search(rf"{PREDICTED} +● files", end)
+    assert sum(row.count("·") for row in rows) > 2
+    assert "50k" in rows[-1]
+
+
+@pytest.mark.parametrize(("height", "bars"), [(LOW - 1, True), (LOW, False)])
+def test_low_chart_has_bars_of_the_largest_count(height: int, bars: bool) -> None:
+    drawn = "\n".join(rows_of(CHART, 56, height))
+    assert ("Seconds to store, 10k images" in drawn and "436 ms  40x" in drawn) is bars
+    assert ("█" in drawn) is bars
+
+
+def test_low_chart_says_how_many_bars_are_missing() -> None:
+    rows = rows_of(replace(CHART, curves=FIVE), 56, 4)
+    assert "first 3 of 5" in rows[0]
+    assert [row.split()[1] for row in rows[1:]] == ["npy", "hdf5", "lmdb"]
+
+
+@pytest.mark.parametrize("values", [(196.0, 147.0), (1.0, 0.0), (0.0, 0.0), (1e300, 1.0), (math.inf, 1.0)])
+@pytest.mark.parametrize("size", SIZES)
+def test_bars_of_any_values_fill_their_cells(values: tuple[float, ...], size: tuple[int, int]) -> None:
+    bars = tuple(Bar("a", "●", "", value, f"{value:.3g} B", "1 file") for value in values)
+    assert [cell_len(row) for row in rows_of(Bars("", bars), *size)] == [size[0]] * size[1]
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    lengths = {row.split()[1]: row.count("█") for row in rows_of(BARS, 60, 6) if "█" in row}
+    assert lengths["a"] == pytest.approx(2 * lengths["b"], abs=1)
+
+
+def test_trade_off_has_each_name_beside_its_point() -> None:
+    rows = rows_of(TRADE_OFF, 90, 16)
+    assert TRADE_OFF.title in rows[0]
+    for curve in TRADE_OFF.curves:
+        assert f"{curve.marker} {curve.name}" in rows[1 + row_with(rows[1:], curve.name)]
+    assert sum(row.count("·") for row in rows) > 3
+
+
+def test_low_trade_off_has_bars_of_rates_and_sizes() -> None:
+    rows = rows_of(TRADE_OFF, 70, 5)
+    assert [row.split()[1] for row in rows[2:]] == ["lmdb", "hdf5", "files"]
+    assert "100k img/s" in rows[2]
+    assert "977 KiB" in rows[2]
+
+
+def test_chart_in_ascii_keeps_markers_names_and_ticks() -> None:
+    drawn = "\n".join(ascii_glyphs(row) for row in rows_of(replace(CHART, curves=FIVE), 80, 12))
+    assert drawn.isascii()
+    for words in ("o files", "X sqlite", "^ lmdb", "# hdf5", "< npy", "100 ms +", "1k"):
+        assert words in drawn
+
+
+MANY = [replace(CHART, counts=(10, 100, 1000, 10_000 + 1000 * n), focus=n % 3) for n in range(24)]
+
+
+def draw_at_once() -> list[str]:
+    """Each of the many charts, drawn in a thread of its own at the same time."""
+    found: dict[int, str] = {}
 
     def work(number: int) -> None:
-        found[number] = draw_times.__wrapped__(charts[number], 70, 14)
+        found[number] = draw.__wrapped__(MANY[number], 70, 14).plain
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(charts))]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(MANY))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[number] for number in range(len(charts))] == alone
+    return [found.get(number, "") for number in range(len(MANY))]
 
 
-@pytest.mark.parametrize("values", [(196.0, 147.0), (1.0, 0.0), (0.0, 0.0), (1e300, 1.0), (math.inf, 1.0)])
-@pytest.mark.parametrize("size", [(0, 0), (10, 3), (40, 1), (76, 10)])
-def test_bars_fill_exactly_their_cells(values: tuple[float, ...], size: tuple[int, int]) -> None:
-    rows = draw_bars(tuple(Bar("a", "●", "", value, f"{value:.3g} B", "1 file") for value in values), *size)
-    assert [cell_len("".join(text for text, _ in row)) for row in rows] == [size[0]] * size[1]
+def draw_in_turn() -> list[str]:
+    return [draw.__wrapped__(chart, 70, 14).plain for chart in MANY]
 
 
-def test_a_bar_is_as_long_as_its_value() -> None:
-    bars = (Bar("a", "●", "$a", 100.0, "100 B"), Bar("b", "▲", "$b", 50.0, "50 B"))
-    lengths = ["".join(text for text, _ in row).count("█") for row in draw_bars(bars, 60, 3) if row]
-    assert lengths[0] == pytest.approx(2 * lengths[2], abs=1)
+def test_charts_drawn_in_many_threads_are_right() -> None:
+    alone = draw_in_turn()
+    assert draw_at_once() == alone
+    assert len(set(alone)) == len(alone)
+
+
+def test_without_the_lock_threads_draw_wrong_charts() -> None:
+    """In a process of its own, for plotext's C code may crash then."""
+    script = """
+import contextlib, sys
+import tui.charts
+from tests.tui.test_charts import draw_at_once, draw_in_turn
+alone = draw_in_turn()
+tui.charts._LOCK = contextlib.nullcontext()
+sys.setswitchinterval(1e-5)
+sys.exit(all(draw_at_once() == alone for _ in range(20)))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert found.returncode != 1
+
+
+@pytest.mark.parametrize("name", [DARK, LIGHT, SIXTEEN])
+def test_each_theme_colours_a_name_with_its_marker(name: str) -> None:
+    (theme,) = (one for one in themes() if one.name == name)
+    colours = palette({"foreground": theme.foreground or "", **theme.variables})
+    drawn = draw(replace(CHART, curves=FIVE), 80, 20, colours)
+    for curve in FIVE:
+        for words in (f"{curve.marker} {curve.name}", curve.name):
+            assert colour_at(drawn, words) == dict(colours)[curve.role]
+    assert colour_at(drawn, "100 ms") == dict(colours)["$dim"]
+    assert colour_at(drawn, "┤") == dict(colours)["$line"]
+    assert not any(span.style.bgcolor for span in drawn.spans if isinstance(span.style, Style))
+
+
+def test_chart_without_colours_is_the_same_text() -> None:
+    coloured = draw(CHART, 70, 14, (("$series-files", 11), ("$dim", 7)))
+    assert coloured.plain == draw(CHART, 70, 14).plain
+    assert colour_at(draw(CHART, 70, 14), "files") is None
+
+
+async def test_theme_change_colours_the_chart_anew(tmp_path: Path) -> None:
+    app = ImgstoreApp(tmp_path / "jobs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(), plan_of())
+        chart = app.query_one("#chart")
+
+        def marker_is(colour: object) -> bool:
+            parts = [part for row in range(chart.size.height) for part in chart.render_line(row) if "▲" in part.text]
+            found = [part.style.color for part in parts if part.style and part.style.color]
+            return {one.triplet or one.number for one in found} == {colour}
+
+        for name, colour in ((LIGHT, (0, 11, 158)), (SIXTEEN, 12), (DARK, (82, 132, 225))):
+            app.theme = name
+            await until(pilot, lambda colour=colour: marker_is(colour))  # type: ignore[misc]
+        app.leave(0)

@@ -15,21 +15,23 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from tui.aspects import time_title, title
-from tui.canvas import Row
-from tui.drawings import Drawing, drawing
+from tui.run_charts import chart_of
 from tui.sentences import sentence_of
 from tui.series import Known
 from tui.steps import View
 from tui.text import safe_text
+from tui.theme import palette
 from tui.verdict import full_rows
-from tui.widgets.chart_view import ChartView
 from tui.widgets.start_list import StartList
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from textual.app import ComposeResult
 
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.history import RunFacts
+    from tui.chart_data import Chart
+    from tui.charts import Palette
     from tui.run_state import RunState
 
 _TITLES = {
@@ -66,22 +68,24 @@ class ChartPanel(Vertical, can_focus=True):
     class Drawn(Message):
         """A chart was drawn in a thread."""
 
-        def __init__(self, wanted: object, rows: list[Row]) -> None:
+        def __init__(self, wanted: object, chart: Text) -> None:
             super().__init__()
             self.wanted = wanted
-            self.rows = rows
+            self.chart = chart
 
     def compose(self) -> ComposeResult:
         yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
         with VerticalScroll(id="words", can_focus=False):
             yield Static()
-        yield ChartView()
+        yield Static(id="chart")
 
     def on_mount(self) -> None:
-        self._wanted: object = None
+        self._wanted: tuple[Chart, int, int, Palette] | None = None
         self._drawn: object = None
+        self._drawing = False
         for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words"):
             self.watch(self, name, self._show, init=False)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
         self._show()
 
     def on_resize(self) -> None:
@@ -92,7 +96,7 @@ class ChartPanel(Vertical, can_focus=True):
         self.border_title = self._title()
         self.query_one(StartList).display = view is View.START
         self.query_one("#words").display = view in (View.PLAN, View.ERROR, View.VERDICT)
-        self.query_one(ChartView).display = view in PICTURES
+        self.query_one("#chart").display = view in PICTURES
         self._show_numbers(view is View.NUMBERS)
         if view in (View.PLAN, View.ERROR, View.VERDICT):
             self.query_one("#words Static", Static).update(self._said())
@@ -136,28 +140,42 @@ class ChartPanel(Vertical, can_focus=True):
     def _draw(self) -> None:
         if self.run is None or not self.size:
             return
-        shown = drawing(self.view, self.run, self.series, self.aspect, self.log_scale, self.configuration)
-        wanted = (shown, self.size.width, self.size.height)
+        shown = chart_of(self.view, self.run, self.series, self.aspect, self.log_scale, self.configuration)
+        wanted = (shown, self.size.width, self.size.height, palette(self.app.theme_variables))
         if wanted != self._wanted:
             self._wanted = wanted
-            work = partial(self._draw_rows, wanted, *wanted)
+            if not self._drawing:
+                self._start_drawing()
+
+    def _start_drawing(self) -> None:
+        """Draw what is wanted in a thread: one at a time, for plotext has one figure for the whole process."""
+        if self._wanted is not None:
+            self._drawing = True
+            work = partial(self._draw_chart, *self._wanted)
             self.run_worker(work, thread=True, group="chart", exit_on_error=False)
 
-    def _draw_rows(self, wanted: object, shown: Drawing, width: int, height: int) -> None:
-        self.post_message(self.Drawn(wanted, shown.rows(width, height)))
+    def _draw_chart(self, chart: Chart, width: int, height: int, colours: Palette) -> None:
+        from tui.charts import draw
+
+        self.post_message(self.Drawn((chart, width, height, colours), draw(chart, width, height, colours)))
 
     @on(Drawn)
     def show_drawing(self, message: Drawn) -> None:
-        """Put a drawing on the screen, unless another one is wanted by now."""
-        if message.wanted == self._wanted:
-            self._drawn = message.wanted
-            self.query_one(ChartView).rows = message.rows
+        """Put a chart on the screen, unless another one is wanted by now: then draw that."""
+        if message.wanted != self._wanted:
+            self._start_drawing()
+            return
+        self._drawing = False
+        self._drawn = message.wanted
+        self.query_one("#chart", Static).update(message.chart)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A chart that could not be drawn is said in its place."""
         if event.state is WorkerState.ERROR:
+            self._drawing = False
             self._drawn = self._wanted
-            self.query_one(ChartView).rows = [[(f"! {safe_text(sentence_of(event.worker.error), 400)}", "$error")]]
+            why = f"! {safe_text(sentence_of(event.worker.error), 400)}"
+            self.query_one("#chart", Static).update(Content.styled(why, "$error"))
 
     @property
     def drawn(self) -> bool:

@@ -1,0 +1,110 @@
+"""The charts of a run: times, disk usage and trade-off, as data for ``tui.charts``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.bench.schedule import configurations
+from tui.aspects import is_one_image, seconds_title
+from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
+from tui.steps import View
+from tui.text import safe_text
+from tui.verdict import disk_standings, standings
+
+if TYPE_CHECKING:
+    from backends.bench.ranking import Ranking
+    from tui.run_state import RunState
+    from tui.series import Known
+    from tui.verdict import Standing
+
+
+def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, focus: str) -> Chart:
+    """The chart that ``view`` shows of ``run``; ``focus`` is the configuration that is drawn last."""
+    if view is View.DISK:
+        return _disk(run, series)
+    if view is View.TRADE_OFF:
+        return _trade_off(run, series)
+    return _one_image(run, series, aspect) if is_one_image(aspect) else _times(run, series, aspect, log, focus)
+
+
+def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> TimeChart:
+    verdict = run.verdict if not run.alive else None
+    ends = {one.configuration: one.seconds.get(aspect) for one in verdict.predictions} if verdict else {}
+    images = verdict.images if verdict and verdict.images > run.plan.sizes[-1] else None
+    curves = []
+    names = [name for name in configurations(run.plan) if name in series]
+    for name in names:
+        one = series[name]
+        found = (run.figures.get((name, aspect, size)) for size in run.plan.sizes)
+        points = tuple((f.count, f.seconds) for f in found if f is not None and f.seconds is not None)
+        end = ends.get(name) if images else None
+        predicted = (float(images), end.value) if images and end and len(points) > 1 else None
+        curves.append(Curve(safe_text(one.name, 40), one.mark, one.role, points, predicted))
+    extended = images if images and any(curve.predicted for curve in curves) else None
+    return TimeChart(
+        tuple(curves),
+        (*run.plan.sizes, *((extended,) if extended else ())),
+        "images" + (f", {PREDICTED} predicted" if extended else ""),
+        seconds_title(aspect),
+        log,
+        names.index(focus) if focus in names else None,
+    )
+
+
+def _one_image(run: RunState, series: Known, aspect: str) -> Bars:
+    bars = tuple(
+        _bar(one, units.seconds(one.value), "" if one.ratio == 1 else units.ratio(one.ratio))
+        for one in standings(run, series, aspect, 1)
+    )
+    title = f"{seconds_title(aspect).removesuffix('-one')} one image, its container opened anew each time"
+    return Bars(title if bars else "nothing is measured yet", bars)
+
+
+def _disk(run: RunState, series: Known) -> Bars:
+    """One bar a configuration: allocated bytes at the largest size, the least first."""
+    count = run.plan.sizes[-1]
+    bars = []
+    for one in disk_standings(run, series):
+        name = one.series.configuration
+        figure = next(f for (c, _, n), f in run.figures.items() if (c, n) == (name, count) and f.bytes_allocated)
+        files = f"{figure.files:,} file{'' if figure.files == 1 else 's'}" if figure.files is not None else ""
+        bars.append(_bar(one, units.size(one.value), f"{units.size(figure.bytes_apparent)} of data, {files}"))
+    title = f"Allocated on disk by {count:,} images" if bars else f"{count:,} images are not stored yet"
+    return Bars(title, tuple(bars))
+
+
+def _bar(one: Standing, text: str, note: str) -> Bar:
+    return Bar(safe_text(one.series.name, 40), one.series.mark, one.series.role, one.value, text, note)
+
+
+def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
+    """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
+    verdict = run.verdict
+    rankings = {one.use: one for one in verdict.rankings} if verdict else {}
+    speed = rankings.get("shuffled") or rankings.get("shuffled cold")
+    disk = rankings.get("disk")
+    if verdict is None or speed is None or disk is None:
+        asked = "shuffled" in run.plan.operations and run.alive
+        return Bars("waiting for shuffled reads" if asked else "no shuffled reads were measured: p adds them")
+    rates = {name: verdict.images / seconds for name, seconds in _predicted(speed).items()}
+    points = {name: (size, rates[name]) for name, size in _predicted(disk).items() if name in rates and name in series}
+    names = {name: safe_text(series[name].name, 40) for name in points}
+    best = [name for name in verdict.front if name in points]
+    how = "" if verdict.images == speed.count else ", predicted"
+    return TradeOff(
+        f"Nothing else is both faster and smaller: {', '.join(names[one] for one in best)}"
+        if best
+        else "so far, too early to tell",
+        tuple(
+            Curve(names[name], series[name].mark, series[name].role, (point,), None, name in best)
+            for name, point in points.items()
+        ),
+        tuple(sorted(points[name] for name in best)),
+        f"Bytes on disk of {verdict.images:,} images{how}",
+        f"Images a second, {speed.use}",
+    )
+
+
+def _predicted(ranking: Ranking) -> dict[str, float]:
+    return {one.configuration: one.predicted.value for one in ranking.ranks if one.predicted and one.predicted.value}
