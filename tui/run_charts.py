@@ -93,7 +93,7 @@ def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
     best = [name for name in verdict.front if name in points]
     how = "" if verdict.images == speed.count else ", predicted"
     return TradeOff(
-        f"Nothing else is both faster and smaller: {', '.join(names[one] for one in best)}"
+        f"Nothing else is both faster ({speed.use}) and smaller: {', '.join(names[one] for one in best)}"
         if best
         else "so far, too early to tell",
         tuple(
@@ -102,7 +102,7 @@ def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
         ),
         tuple(sorted(points[name] for name in best)),
         f"Bytes on disk of {verdict.images:,} images{how}",
-        f"Images a second, {speed.use}",
+        "Images a second",
     )
 
 
