@@ -48,7 +48,6 @@ def masked(frame: str) -> str:
     )
     text = re.sub(r" in \S+ \(\w+\)", " in FOLDER", text)
     text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda found: "#".rjust(len(found[0])), text)
-    text = re.sub(r"(?m)^│ +This ext4 has no journal.*\n", "", text)
     text = re.sub(r"(shuffled 2,000:) .*(median of 3)", r"\1 (headline) \2", text)
     text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
     text = re.sub(r"(│ \(chart\)\n)+", "│ (chart)\n", text)
