@@ -116,13 +116,13 @@ def _filesystem(point: str, kind: str) -> str | None:
 
 def _load(conditions: Conditions, environment: Environment) -> str | None:
     """The run itself keeps one core busy, so that the load after it has one process of its own."""
-    before, after = conditions.load_before or 0.0, max(0.0, (conditions.load_after or 0.0) - 1)
-    others = max(before, after)
-    if others <= max(0.5, environment.cores - 1):
+    before, after = conditions.load_before or 0.0, conditions.load_after or 0.0
+    if max(before, after - 1) <= max(0.5, environment.cores - 1):
         return None
+    load = f"{max(before, after):.1f} on {environment.cores} core{'s' if environment.cores != 1 else ''}"
     return (
-        f"Other processes kept {others:.1f} of {environment.cores} cores busy: the figures compare with each other, "
-        "but not with those of a quiet machine."
+        f"The load average was {load}: other programs competed for processor or disk. "
+        "The figures compare with each other, but not with those of a quiet machine."
     )
 
 

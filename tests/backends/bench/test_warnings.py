@@ -96,8 +96,9 @@ def test_filesystems_are_named(kind: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
-        (replace(CALM, load_before=3.4), "Other processes kept 3.4 of 4 cores busy"),
-        (replace(CALM, load_after=4.5), "Other processes kept 3.5 of 4 cores busy"),
+        (replace(CALM, load_before=3.4), "The load average was 3.4 on 4 cores"),
+        (replace(CALM, load_before=75.8), "The load average was 75.8 on 4 cores"),
+        (replace(CALM, load_after=4.5), "The load average was 4.5 on 4 cores"),
         (replace(CALM, steal=0.2), "The host gave 20% of the processors' time to other machines"),
         (replace(CALM, throttled_seconds=1.0), "The cgroup's processor quota held the run back for 1.0 s"),
     ],
