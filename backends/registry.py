@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import BackendUnavailable, UsageError
 from backends.options import JpegOptions, Options, PngOptions
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from backends.base import Backend, Codec
 
 LIMIT = "limit"
@@ -40,6 +43,8 @@ class BackendEntry:
         The importable module it needs; None where the standard library is enough.
     extra
         The pip extra that brings the library; None where it comes with the program.
+    error
+        Why a plug-in is broken, and what to do, in a sentence; empty for all others.
     """
 
     name: str
@@ -52,15 +57,21 @@ class BackendEntry:
     operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")
     from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")
     reference: bool = False
+    error: str = ""
 
     @property
     def installed(self) -> bool:
-        return self.library is None or find_spec(self.library) is not None
+        return not self.error and (self.library is None or find_spec(self.library.partition(".")[0]) is not None)
 
     @property
     def install_command(self) -> str:
         """What a user types to get the missing library."""
         return f"pip install 'imgstore-tui[{self.extra}]'" if self.extra else f"pip install {self.library}"
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be used, and what to do; empty where it can."""
+        return "" if self.installed else self.error or f"not installed: {self.install_command}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +120,54 @@ _CODECS = (
 
 @cache
 def backend_entries() -> dict[str, BackendEntry]:
-    """All backends that keep images, by name: ours in the order of the tables, then those of other packages."""
+    """All backends that keep images, by name: ours in the order of the tables, then those of other packages.
+
+    A plug-in that is broken is among them, and says so in its ``error``.
+    """
     found = {entry.name: entry for entry in _BACKENDS}
     for point in entry_points(group=ENTRY_POINTS):
-        entry = cast("BackendEntry", point.load())
-        found.setdefault(entry.name, entry)
+        entry = _plug_in(point, {*found, *(entry.name for entry in _REFERENCES)})
+        found[entry.name] = entry
     return found
+
+
+def _plug_in(point: EntryPoint, taken: set[str]) -> BackendEntry:
+    """The entry of a plug-in, whatever it does when it is imported; where it is broken, one that says why."""
+    package = point.dist.name if point.dist else "an unknown package"
+    try:
+        entry = point.load()
+        wrong = _wrong_with(entry, taken)
+    except (Exception, SystemExit) as error:
+        wrong = f"cannot be imported ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+    if not wrong:
+        return cast("BackendEntry", entry)
+    name = spare = re.sub(r"[^\w.-]", "-", point.name)
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{spare}-{number}"
+    remedy = f"update that package, or remove it: pip uninstall {package}"
+    why = f"the plug-in {point.name!r} of {package} {wrong}: {remedy}"
+    return BackendEntry(name, "a broken plug-in", "", "raw", error=why)
+
+
+def _wrong_with(found: object, taken: set[str]) -> str:
+    """What keeps an object that a plug-in calls its entry from being one; empty for nothing."""
+    if not isinstance(found, BackendEntry):
+        return f"is no BackendEntry but {type(found).__name__}"
+    entry: Any = found  # nobody checked the types of its fields
+    texts = (entry.name, entry.title, entry.target, entry.library or "x", *entry.operations, *entry.from_disk)
+    if not all(isinstance(text, str) and text for text in texts) or not re.fullmatch(r"[\w.]+:\w+", entry.target):
+        return "has an entry whose name, title, target (module:Class), library or operations are not as documented"
+    if not re.fullmatch(r"\w[\w.-]*", entry.name):
+        return f"is called {entry.name!r}, which no configuration can have in it"
+    if entry.name in taken:
+        return f"is called {entry.name!r}, as another backend is"
+    if entry.codec not in codec_entries():
+        return f"has the codec {entry.codec!r}, which does not exist"
+    if not isinstance(entry.options, type) or not issubclass(entry.options, Options):
+        return "has options that are no Options"
+    return ""
 
 
 @cache
@@ -143,6 +196,8 @@ def codec_entry(name: str) -> CodecEntry:
 def require_backend(name: str) -> BackendEntry:
     """The entry of one backend, whose library is there.  Raises UsageError and BackendUnavailable."""
     entry = backend_entry(name)
+    if entry.error:
+        raise BackendUnavailable(f"{name} cannot be used: {entry.error}")
     if not entry.installed:
         raise BackendUnavailable(
             f"{name} needs the library {entry.library}, which is not installed: {entry.install_command}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +13,17 @@ from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.jobs.job import open_job, start_run
 from backends.jobs.result import collect
+from backends.registry import backend_entries
 from tests.backends.datasets.pickles import write_cifar10
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from backends.images import Images
     from backends.jobs.result import Result
+
+
+PLUGIN = Path(__file__).parent / "plugin"
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +57,13 @@ def finished(jobs_with_a_run: Path) -> Result:
     result = collect(open_job(folder).follow())
     assert result is not None
     return result
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The backends of tests/plugin, found by their entry points here and in the processes started here."""
+    monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    backend_entries.cache_clear()
+    yield
+    backend_entries.cache_clear()

@@ -144,9 +144,8 @@ def backends(as_json: bool) -> int:
 
     entries = list(backend_entries().values())
     if as_json:
-        _print_json(
-            [{"name": one.name, "title": one.title, "codec": one.codec, "installed": one.installed} for one in entries]
-        )
+        shown = ("name", "title", "codec", "installed", "error")
+        _print_json([{name: getattr(one, name) for name in shown} for one in entries])
     else:
         click.echo(backends_text(entries, list(codec_entries().values())))
     return 0

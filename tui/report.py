@@ -60,12 +60,19 @@ def dataset_text(facts: DatasetFacts) -> str:
 def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry]) -> str:
     """The backends with what is missing, and the codecs, all of which go with all of them."""
     rows = [
-        (entry.name, entry.title, f"{entry.name}+{entry.codec}", "yes" if entry.installed else entry.install_command)
+        (
+            entry.name,
+            safe_text(entry.title),
+            f"{entry.name}+{entry.codec}",
+            "yes" if entry.installed else "broken" if entry.error else entry.install_command,
+        )
         for entry in entries
     ]
+    broken = [f"{entry.name}: {safe_text(entry.error, limit=1000)}" for entry in entries if entry.error]
     listed = table(("backend", "what it is", "default", "installed"), rows, left=4)
     known = table(("codec", "a record is"), [(codec.name, codec.title) for codec in codecs], left=2)
-    return f"{listed}\n\n{known}\n\nEvery backend takes every codec; source needs a folder of pictures."
+    rule = "Every backend takes every codec; source needs a folder of pictures."
+    return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])
 
 
 def result_text(result: Result) -> str:

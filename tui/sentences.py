@@ -78,7 +78,7 @@ def describe_row(configuration: str, aspect: str, run: RunState | None) -> tuple
     except UsageError as error:
         return str(error), True
     entry = backend_entry(one.backend)
-    missing = "" if entry.installed else f"; not installed: {entry.install_command}"
+    missing = f"; {entry.missing}" if entry.missing else ""
     folder = f", in {one.folder}" if one.folder else ""
     if entry.reference:
         return f"{entry.title}: a reference, to compare with", False

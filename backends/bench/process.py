@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import traceback
+from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,9 +105,19 @@ def counted(counter: Path) -> int:
 
 
 def _modules(configurations: tuple[str, ...]) -> list[str]:
+    """The modules of the configurations, without those that cannot be imported: they would end the server."""
     parsed = [Configuration.parse(text) for text in configurations]
     entries = [backend_entry(one.backend) for one in parsed] + [codec_entry(one.codec) for one in parsed]
-    return sorted({entry.target.partition(":")[0] for entry in entries})
+    modules = sorted({entry.target.partition(":")[0] for entry in entries})
+    return [module for module in modules if module.startswith("backends.") or _imports(module)]
+
+
+def _imports(module: str) -> bool:
+    try:
+        import_module(module)
+    except (Exception, SystemExit):  # its trials say what is wrong
+        return False
+    return True
 
 
 def _child(task: Task, send: Connection) -> None:

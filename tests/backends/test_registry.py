@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,24 +70,93 @@ from backends.registry import BackendEntry
 class Mine(Files):
     name = "mine"
 here = BackendEntry("mine", "my folders", "plug_in:Mine", "png")
-absent = BackendEntry("absent", "not here", "plug_in:Absent", "raw", library="no_such_library")
-ours = BackendEntry("files", "not ours", "plug_in:Mine", "png")
+absent = BackendEntry("absent", "not here", "plug_in:Absent", "raw", library="no_such_library.deeper")
 """
 
 
-def test_other_packages_add_backends_and_replace_none(tmp_path: Path) -> None:
-    (tmp_path / "plug_in.py").write_text(PLUG_IN)
-    facts = tmp_path / "plug_in-1.0.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: plug-in\nVersion: 1.0\n")
-    names = "\n".join(f"{name} = plug_in:{name}" for name in ("here", "absent", "ours"))
-    (facts / "entry_points.txt").write_text(f"[imgstore.backends]\n{names}\n")
+def test_other_packages_add_backends(tmp_path: Path) -> None:
+    install_plugin(tmp_path, "plug_in", PLUG_IN, "here", "absent")
     code = (
         "from backends.registry import *\n"
-        "print(*list(backend_entries())[-2:], backend_entry('files').title, make_backend('mine').name, sep=',')\n"
+        "print(*list(backend_entries())[-2:], make_backend('mine').name, sep=',')\n"
         "try: make_backend('absent')\n"
         "except ImportError as error: print(error)"
     )
     first, second = run(code, tmp_path).splitlines()
-    assert first == "mine,absent,one file an image,mine"
-    assert second == "absent needs the library no_such_library, which is not installed: pip install no_such_library"
+    assert first == "mine,absent,mine"
+    library = "no_such_library.deeper"
+    assert second == f"absent needs the library {library}, which is not installed: pip install {library}"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "sentence"),
+    [
+        (
+            "import no_such_library",
+            "bad",
+            "cannot be imported (ModuleNotFoundError: No module named 'no_such_library')",
+        ),
+        ("raise SystemExit('bye')", "bad", "cannot be imported (SystemExit: bye)"),
+        ("def", "bad", "cannot be imported (SyntaxError: invalid syntax (bad_plug_in.py, line 1))"),
+        ("", "bad", "cannot be imported (AttributeError: module 'bad_plug_in' has no attribute 'bad')"),
+        ("bad = 'hdf5'", "bad", "is no BackendEntry but str"),
+        ("bad = BackendEntry", "bad", "is no BackendEntry but type"),
+        ("bad = BackendEntry('mine', 5, 'bad_plug_in:Mine', 'raw')", "bad", "are not as documented"),
+        ("bad = BackendEntry('mine', 'x', 'bad_plug_in', 'raw')", "bad", "are not as documented"),
+        ("bad = BackendEntry('my@own', 'x', 'bad_plug_in:Mine', 'raw')", "bad", "no configuration can have"),
+        (
+            "bad = BackendEntry('mine', 'x', 'bad_plug_in:Mine', 'gif')",
+            "bad",
+            "has the codec 'gif', which does not exist",
+        ),
+        (
+            "bad = BackendEntry('mine', 'x', 'bad_plug_in:M', 'raw', options=3)",
+            "bad",
+            "has options that are no Options",
+        ),
+        (
+            "bad = BackendEntry('files', 'x', 'bad_plug_in:Mine', 'raw')",
+            "bad",
+            "is called 'files', as another backend is",
+        ),
+        (
+            "bad = BackendEntry('limit', 'x', 'bad_plug_in:Mine', 'raw')",
+            "bad",
+            "is called 'limit', as another backend is",
+        ),
+        ("import no_such_library", "files", "cannot be imported (ModuleNotFoundError"),
+    ],
+)
+def test_broken_plugin_is_listed_and_stops_nothing(tmp_path: Path, content: str, name: str, sentence: str) -> None:
+    content = content if content == "def" else f"from backends.registry import BackendEntry\n{content}"
+    install_plugin(tmp_path, "bad_plug_in", content, name)
+    program = Path(sys.executable).parent / "imgstore-tui"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([str(program), *words], capture_output=True, text=True, env=environment)
+
+    listed = json.loads(command("backends", "--json").stdout)
+    (broken,) = (one for one in listed if one["error"])
+    assert broken == listed[-1]
+    assert (broken["name"], broken["installed"]) == ("files-2" if name == "files" else "bad", False)
+    assert broken["error"].startswith(f"the plug-in {name!r} of bad-plug-in")
+    assert sentence in broken["error"]
+    assert broken["error"].endswith("update that package, or remove it: pip uninstall bad-plug-in")
+    assert f"{broken['name']}: {broken['error']}" in command("backends").stdout.splitlines()
+    refused = command("bench", "sample", broken["name"])
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        f"imgstore-tui: {broken['name']} cannot be used: {broken['error']}\n",
+    )
+
+
+def install_plugin(folder: Path, module: str, content: str, *names: str) -> None:
+    """Put a package with one module into ``folder``, as pip does: each name is an entry point and a name in it."""
+    package = module.replace("_", "-")
+    (folder / f"{module}.py").write_text(content)
+    facts = folder / f"{module}-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    points = "".join(f"{name} = {module}:{name}\n" for name in names)
+    (facts / "entry_points.txt").write_text(f"[imgstore.backends]\n{points}")

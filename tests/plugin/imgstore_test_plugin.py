@@ -73,4 +73,5 @@ class Lying(HDF5):
 DYING = BackendEntry("dying", "dies", "imgstore_test_plugin:Dying", "raw")
 HUNGRY = BackendEntry("hungry", "eats memory", "imgstore_test_plugin:Hungry", "raw")
 LYING = BackendEntry("lying", "flips a bit", "imgstore_test_plugin:Lying", "raw")
+RAISING = BackendEntry("raising", "raises", "imgstore_test_raising:Raising", "raw")
 STUCK = BackendEntry("stuck", "hangs", "imgstore_test_plugin:Stuck", "raw")

@@ -199,3 +199,13 @@ def test_a_row_is_described_by_what_it_is() -> None:
 )
 def test_every_error_has_a_sentence(error: BaseException | None) -> None:
     assert sentence_of(error)
+
+
+@pytest.mark.usefixtures("plugin")
+def test_broken_plugin_is_an_unticked_row_that_says_why() -> None:
+    (row,) = (row for row in first_draft().rows if row.configuration == "unimportable+raw")
+    assert not row.ticked
+    sentence, failure = describe_row(row.configuration, "store", None)
+    assert failure
+    assert "cannot be imported (RuntimeError: this plug-in is for another version)" in sentence
+    assert sentence.endswith("pip uninstall imgstore-test-plugin")

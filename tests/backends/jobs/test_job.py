@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,6 @@ from backends.jobs import events
 from backends.jobs.folder import hold_lock, lock_holder, new_folder
 from backends.jobs.job import Job, list_jobs, open_job, start_run, sweep
 from backends.jobs.result import Result, collect
-
-PLUGIN = Path(__file__).parents[2] / "plugin"
 
 
 @pytest.fixture
@@ -33,18 +31,6 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The backends of tests/plugin, found by their entry points here and in the processes started here."""
-    from backends.registry import backend_entries
-
-    monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    backend_entries.cache_clear()
-    yield
-    backend_entries.cache_clear()
 
 
 def plan(work: Path, *configurations: str, sizes: tuple[int, ...] = (10,), repeats: int = 1) -> Plan:
@@ -249,7 +235,12 @@ def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> N
 @pytest.mark.usefixtures("plugin")
 @pytest.mark.parametrize(
     ("backend", "sentence"),
-    [("dying", "died of SIGBUS"), ("hungry", "out of memory"), ("lying", "is not what was stored")],
+    [
+        ("dying", "died of SIGBUS"),
+        ("hungry", "out of memory"),
+        ("lying", "is not what was stored"),
+        ("raising", "RuntimeError: this plug-in is for another version"),
+    ],
 )
 def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
     jobs: Path, work: Path, backend: str, sentence: str
