@@ -48,7 +48,9 @@ class Trials:
 
     def __init__(self, configurations: tuple[str, ...]) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__, "backends.images", *_modules(configurations)])
+        # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
+        modules = ["imgstore_backends", __name__, "backends.images", *_modules(configurations)]
+        self._context.set_forkserver_preload(modules)
 
     def run(self, task: Task, poll: Callable[[int], None]) -> Measurement:
         """Execute a task and wait for it.

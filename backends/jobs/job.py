@@ -41,6 +41,10 @@ PATIENCE_SECONDS = 5.0
 
 _START_SECONDS = 10.0
 
+_NAME = "imgstore_backends.py"
+_LAUNCHERS = (Path(__file__).parents[1] / "launch" / _NAME, Path(__file__).parents[2] / _NAME)
+"""The script that does a job: in a checkout, and where the program is installed."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
@@ -155,7 +159,7 @@ def start_run(plan: Plan, jobs: Path) -> Job:
         return Job(folder, thread)
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "backends.jobs", str(folder)],
+            [sys.executable, "-P", str(next(filter(Path.is_file, _LAUNCHERS))), str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -271,22 +271,38 @@ def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None
     assert len(result.measurements) == 3 * 5 * 2
 
 
-def test_a_folder_with_names_of_ours_does_not_win_over_the_program(
-    jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", [False, True])
+@pytest.mark.parametrize("current", [False, True])
+def test_packages_of_our_names_elsewhere_are_not_imported(
+    jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: bool, current: bool
 ) -> None:
-    hostile = tmp_path / "hostile"
-    for name in ("backends/__init__.py", "tui/__init__.py", "numpy.py", "h5py.py", "multiprocessing.py"):
-        path = hostile / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("raise SystemExit('the wrong module was imported')")
-    monkeypatch.chdir(hostile)
-    assert finish(start_run(plan(work, "hdf5", "lmdb", "files"), jobs)).outcome == "finished"
-    program = Path(sys.executable).parent / "imgstore-tui"
-    command = [str(program), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "1", "--work-dir", str(work)]
-    found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XDG_STATE_HOME": str(jobs)})
-    assert found.returncode == 0, found.stderr
-    wrong = subprocess.run([sys.executable, "-m", "backends.jobs"], capture_output=True, text=True)
-    assert "the wrong module was imported" in wrong.stderr  # what the flag -P protects from
+    hostile, broken = tmp_path / "hostile", "raise SystemExit('the wrong module was imported')"
+    names = (
+        "backends/__init__.py",
+        "tui/__init__.py",
+        *(() if path else ("numpy.py", "h5py.py", "multiprocessing.py")),
+    )
+    for name in names:
+        file = hostile / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(broken)
+    if current:
+        monkeypatch.chdir(hostile)
+    if path:
+        monkeypatch.setenv("PYTHONPATH", str(hostile))
+    result = finish(start_run(plan(work, "hdf5", "lmdb", "files"), jobs))
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
+    program = str(Path(sys.executable).parent / "imgstore-tui")
+    bench = [program, "bench", "sample", "lmdb", "--sizes", "10", "--repeats", "1", "--work-dir", str(work)]
+    for command in (bench, [program, "backends"]):
+        found = subprocess.run(command, capture_output=True, text=True)
+        assert found.returncode == 0, found.stderr
+        assert "lmdb" in found.stdout
+        assert "failed" not in found.stdout
+    control = [sys.executable, *(["-P"] if path else []), "-c", "import tui"]
+    imported = subprocess.run(control, capture_output=True, text=True)
+    assert ("the wrong module was imported" in imported.stderr) == (path or current)
 
 
 def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> None:
