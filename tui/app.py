@@ -19,11 +19,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from backends.bench.plan import Plan
 from backends.jobs import events
 from tui import messages, questions
 from tui.run_state import RunState
 from tui.runs import Followed, Runs
-from tui.screens.choice import ChoiceScreen, quit_question
+from tui.screens.choice import ChoiceScreen, beside_question, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
 from tui.sentences import sentence_of
@@ -50,9 +51,9 @@ class ImgstoreApp(App[int]):
     MODES: ClassVar = {"workbench": Workbench}
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("H", "history", "history", show=False, id="history", tooltip="All runs there were"),
+        Binding("H", "history", "history", id="history", tooltip="History"),
         Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Find any command"),
-        Binding("question_mark,f1", "help", "keys", key_display="?", id="help", tooltip="This list"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="This list"),
         Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, system=True),
         Binding("ctrl+c", "interrupt", "Twice: leave at once", show=False, priority=True, system=True),
@@ -91,7 +92,7 @@ class ImgstoreApp(App[int]):
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
         if self._dataset is not None:
-            self.post_message(messages.OpenDataset(self._dataset))
+            self.open_dataset(messages.OpenDataset(self._dataset))  # before any key is taken
         else:
             self._ask("folder", questions.recognise_folder)
         self.list_jobs()
@@ -150,7 +151,27 @@ class ImgstoreApp(App[int]):
 
     @on(messages.StartRun)
     def start_run(self, wish: messages.StartRun) -> None:
-        self._ask("start", partial(questions.started, wish.plan, self.jobs))
+        """Start a run, unless one is being started; ask first where one goes on: each would spoil the other."""
+        if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
+            return
+        going_on = next(self.runs.alive(), None)
+        if going_on is not None and not wish.beside:
+            self._ask_beside(wish.plan, partial(self._show_run, going_on))
+        else:
+            self._ask("start", partial(questions.started, wish.plan, self.jobs, wish.beside))
+
+    @on(messages.RunGoesOn)
+    def ask_beside_job(self, answer: messages.RunGoesOn) -> None:
+        self._ask_beside(answer.plan, partial(self.follow_job, messages.FollowJob(answer.job)))
+
+    def _ask_beside(self, plan: Plan, watch: Callable[[], None]) -> None:
+        def take(choice: str | None) -> None:
+            if choice == "w":
+                watch()
+            elif choice == "s":
+                self.post_message(messages.StartRun(plan, beside=True))
+
+        self.push_screen(beside_question(), take)
 
     @on(messages.FollowJob)
     def follow_job(self, wish: messages.FollowJob) -> None:

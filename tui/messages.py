@@ -114,6 +114,15 @@ class JobOpened(Answer):
         self.plan = plan
 
 
+class RunGoesOn(Answer):
+    """``plan`` was not started: the run ``job`` goes on on this machine."""
+
+    def __init__(self, plan: Plan, job: RunFacts) -> None:
+        super().__init__()
+        self.plan = plan
+        self.job = job
+
+
 class JobsListed(Answer):
     """The jobs there are, newest first."""
 
@@ -190,11 +199,12 @@ class WeighPlan(Wish):
 
 
 class StartRun(Wish):
-    """Run ``plan``."""
+    """Run ``plan``; ``beside`` another run, if one goes on."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, beside: bool = False) -> None:
         super().__init__()
         self.plan = plan
+        self.beside = beside
 
 
 class StopRun(Wish):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,10 +79,17 @@ def compare(jobs: Path, first: str, second: str) -> RunComparison:
     return compare_runs(result_of(jobs, first), result_of(jobs, second))
 
 
-def started(plan: Plan, jobs: Path) -> Iterator[Message]:
-    """A run of ``plan`` begins."""
+def started(plan: Plan, jobs: Path, beside: bool) -> Iterator[Message]:
+    """A run of ``plan`` begins, unless one goes on on this machine that it may not run ``beside``."""
+    from backends.jobs.history import list_runs
     from backends.jobs.job import start_run
 
+    with _LISTING:
+        runs = () if beside else list_runs(jobs)
+    for job in runs:
+        if job.state == "running" and job.host in ("", socket.gethostname()):
+            yield messages.RunGoesOn(plan, job)
+            return
     yield messages.JobOpened(start_run(plan, jobs), plan)
 
 

@@ -25,13 +25,26 @@ if TYPE_CHECKING:
 
 
 class FolderSuggester(Suggester):
-    """Offers the first folder that begins like what was typed; the right arrow takes it."""
+    """Offers the first folder that begins like what was typed; Tab and the right arrow take it."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
         return await asyncio.to_thread(completion, value)
+
+
+class FolderInput(Input):
+    """A field for a path: Tab takes the completion that is shown, as in a shell."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value, suggester=FolderSuggester())
+
+    def action_complete(self) -> None:
+        self.action_end()
+        self.action_cursor_right()
 
 
 class AskScreen(ModalScreen[Any]):
@@ -80,9 +93,9 @@ class AskScreen(ModalScreen[Any]):
         title, hint = self._ask
         with Vertical(classes="form") as form:
             form.border_title = title
-            form.border_subtitle = "Enter take   Esc back"
+            form.border_subtitle = ("Tab complete   " if self._folders else "") + "Enter take   Esc back"
             yield Label(hint, markup=False)
-            yield Input(self._value, suggester=FolderSuggester() if self._folders else None)
+            yield FolderInput(self._value) if self._folders else Input(self._value)
             yield Static(classes="sentence", markup=False)
 
     def on_mount(self) -> None:

@@ -66,3 +66,9 @@ def quit_question() -> ChoiceScreen:
     """What is to become of a run that goes on: ``l`` leaves it, ``s`` stops it."""
     leave = "leave it running; it is in the list at the next start"
     return ChoiceScreen("A run is going on", {"l": leave, "s": "stop it; finished trials stay in the history"})
+
+
+def beside_question() -> ChoiceScreen:
+    """Whether to start a run while one goes on: ``w`` watches that one, ``s`` starts all the same."""
+    answers = {"w": "watch it; x stops it there", "s": "start all the same; each makes the other slower"}
+    return ChoiceScreen("A run is going on", answers)
