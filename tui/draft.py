@@ -128,11 +128,12 @@ class Draft:
         raise UsageError(f"{one.backend} is in the table with every codec already.")
 
     def add(self, text: str) -> Draft:
-        """Add a configuration at the end, ticked.  Raises UsageError where it cannot be meant or is there."""
+        """Add a configuration below those that are ticked.  Raises UsageError where it cannot be meant or is there."""
         name = str(Configuration.parse(text.strip(), self.facts))
         if name in self.configurations:
             raise UsageError(f"{name} is in the table already.")
-        return replace(self.changed(), rows=(*self.rows, Row(name)))
+        below = max((place for place, row in enumerate(self.rows, 1) if row.ticked), default=0)
+        return replace(self.changed(), rows=(*self.rows[:below], Row(name), *self.rows[below:]))
 
     def remove(self, index: int) -> Draft:
         """Take one row out; the last one stays."""

@@ -1,8 +1,17 @@
-"""Which key does what.  Lower case acts here, capitals go elsewhere; control and function keys are aliases only."""
+"""The keys: what each does, which of them act now, and what Enter does next.
+
+Lower case acts here, capitals go elsewhere; control and function keys are aliases only.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
 from textual.binding import Binding, BindingType
+
+if TYPE_CHECKING:
+    from tui.screens.workbench import Workbench
 
 MOVES: list[BindingType] = [
     Binding("up,k", "cursor_up", "Up", show=False),
@@ -10,16 +19,23 @@ MOVES: list[BindingType] = [
     Binding("home,g", "first", "Top", show=False),
     Binding("end,G", "last", "Bottom", show=False),
 ]
+SCROLLS: list[BindingType] = [
+    Binding("k", "scroll_up", "Up", show=False),
+    Binding("j", "scroll_down", "Down", show=False),
+    Binding("g", "scroll_home", "Top", show=False),
+    Binding("G", "scroll_end", "Bottom", show=False),
+]
+"""For text that is scrolled, besides the arrows and pages of every scrollable container."""
 SIDEWAYS: list[BindingType] = [
     Binding("left,h", "cursor_left", "Left: smaller sizes", show=False),
     Binding("right,l", "cursor_right", "Right: larger sizes", show=False),
 ]
 WORKBENCH: list[BindingType] = [
-    Binding("enter", "next_step", "next", id="next", tooltip="Next sensible step"),
-    Binding("escape", "back", "back", show=False, id="back", tooltip="Back"),
+    Binding("enter", "next_step", "next", id="next", tooltip="Next step"),
+    Binding("escape", "back", "back", id="back", tooltip="Back"),
     Binding("x", "stop", "stop", id="stop", tooltip="Stop; what finished stays"),
-    Binding("left_square_bracket", "aspect(-1)", "aspect", show=False, key_display="[ ]", id="aspect-before"),
-    Binding("right_square_bracket", "aspect(1)", "aspect", key_display="[ ]", id="aspect", tooltip="What is looked at"),
+    Binding("left_square_bracket", "aspect(-1)", "operation", key_display="[ ]", id="aspect-before"),
+    Binding("right_square_bracket", "aspect(1)", "operation", key_display="[ ]", id="aspect", tooltip="Operation"),
     Binding("o", "ask('open')", "open", id="open", tooltip="Open a dataset"),
     Binding("w", "ask('where')", "where", id="where", tooltip="Where the run writes"),
     Binding("p", "ask('plan')", "plan", id="plan", tooltip="Sizes, repeats, ..."),
@@ -31,13 +47,121 @@ WORKBENCH: list[BindingType] = [
     Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
     Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
     Binding("d", "disk", "disk", id="disk", tooltip="Disk, trade-off, chart"),
-    Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="All that is decided"),
-    Binding("f", "full", "full", id="full", tooltip="This panel alone"),
+    Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="Verdict"),
+    Binding("f", "full", "full", id="full", tooltip="Charts or verdict alone"),
     Binding("a", "article", "article", id="article", tooltip="The article's experiment"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),
-    Binding("y", "copy", "copy", show=False, id="copy", tooltip="Copy the command line"),
-    Binding("tab", "app.focus_next", "panel", show=False, key_display="Tab", tooltip="Next panel"),
-    Binding("shift+tab", "app.focus_previous", "panel", show=False, key_display="Tab", tooltip="Next panel"),
+    Binding("y", "copy", "copy", id="copy", tooltip="Copy the command line"),
+    Binding("tab", "app.focus_next", "panel", key_display="Tab", tooltip="Next panel"),
+    Binding("shift+tab", "app.focus_previous", "panel", key_display="Tab", tooltip="Next panel"),
     *(Binding(str(n), f"panel({n})", "panels", show=False, tooltip="To a panel") for n in range(1, 6)),
 ]
-"""In the order of the footer; the words of the help are the tooltips."""
+"""The words of the help are the tooltips."""
+
+TABLE_HINTS = ("pick", "codec", "ask('add')", "remove")
+CHART_HINTS = ("scale", "look('numbers')", "disk", "look('verdict')", "full")
+"""Actions whose keys stand in the bottom edge of their panel."""
+
+
+class View(StrEnum):
+    """What panel 4 shows."""
+
+    START = "start"
+    PLAN = "plan"
+    CHART = "chart"
+    NUMBERS = "numbers"
+    DISK = "disk"
+    TRADE_OFF = "trade-off"
+    VERDICT = "verdict"
+    ERROR = "error"
+
+
+RESULTS = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
+
+_TABLE = frozenset({"pick", "codec", "remove"})
+_EDITS = _TABLE | {"add", "where", "plan", "run", "copy", "article"}
+
+
+def acts(action: str, bench: Workbench) -> bool:
+    """Whether a key of the workbench does something now; for ``look`` and ``ask`` the action is their parameter."""
+    run, view = bench.run, bench.view
+    results = run is not None and view in RESULTS
+    if action in _EDITS:
+        can_edit = bench.facts is not None and not bench.busy and view is not View.START
+        if action in _TABLE and not bench.table_has_focus:
+            return False  # the row under the cursor is not marked then, or not even on the screen
+        if action == "article":
+            return can_edit and bench.facts is not None and bench.facts.kind.startswith("CIFAR")
+        return can_edit and (action == "copy" or run is None or not run.saved)
+    match action:
+        case "stop":
+            return bench.busy and run is not None and run.can_stop and view is not View.START
+        case "open":
+            return not bench.busy or view is View.START
+        case "next_step":
+            return next_step(bench) is not None
+        case "aspect":
+            return results and len(bench.aspects) > 1
+        case "export":
+            return results and not bench.busy
+        case "numbers" | "disk" | "verdict":
+            return results
+        case "scale":
+            return results and view is View.CHART
+        case "back":
+            return bool(bench.opening) or view is not View.START
+        case "full":
+            return view is not View.START
+    return True
+
+
+def next_step(bench: Workbench) -> tuple[str, str] | None:
+    """What Enter does: the footer's word for it and the action; None while there is nothing to do but watch."""
+    match bench.view:
+        case View.START:
+            # What is typed while the dataset of the command line is read must not open another one.
+            return None if bench.opening else ("choose", "choose")
+        case View.ERROR:
+            return ("plan", "plan_again") if bench.facts else ("back", "back")
+        case View.PLAN:
+            # Nothing starts before the screen has said what it will take.
+            return ("run", "run") if bench.facts and bench.words else None
+    if bench.busy or bench.run is None:
+        return None
+    return ("export", "ask('export')") if bench.view is View.VERDICT else ("verdict", "look('verdict')")
+
+
+def after_disk(view: View) -> View:
+    """What the key of the disk shows next."""
+    return {View.DISK: View.TRADE_OFF, View.TRADE_OFF: View.CHART}.get(view, View.DISK)
+
+
+def word_of(action: str, bench: Workbench) -> str:
+    """The footer's word for an action whose meaning depends on what is on show; empty for all others."""
+    view = bench.view
+    match action:
+        case "next_step":
+            step = next_step(bench)
+            return step[0] if step else ""
+        case "scale":
+            return "linear" if bench.log_scale else "log"
+        case "disk":
+            return str(after_disk(view)).replace("chart", "charts")
+        case "back":
+            return "charts" if view in RESULTS and view is not View.CHART else "stop reading" if bench.opening else ""
+        case "look('numbers')" | "look('verdict')":
+            return "charts" if action == f"look('{view}')" else ""
+    return ""
+
+
+def footer_actions(bench: Workbench) -> tuple[str, ...]:
+    """The actions for the footer, the most useful first; those that cannot act now are left out there."""
+    if bench.view is View.START:
+        return ("next_step", "ask('open')", "history", *(("back",) if bench.opening else ()))
+    if bench.busy:
+        return ("stop", "aspect(1)", "app.focus_next", "history")
+    if bench.view is View.VERDICT:
+        return ("next_step", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
+    if bench.view in RESULTS:
+        return ("next_step", "aspect(1)", "ask('export')", "history", "ask('plan')", "ask('open')", "ask('where')")
+    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "article", "history", "copy")

@@ -8,7 +8,7 @@ from backends import units
 from backends.bench.schedule import configurations
 from tui.aspects import is_one_image, seconds_title
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
-from tui.steps import View
+from tui.keys import View
 from tui.text import safe_text
 from tui.verdict import disk_standings, standings
 

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from backends.bench.estimate import trial_seconds
 from backends.bench.measurement import Cell, Measurement, Trial
 from backends.bench.plan import Plan
-from backends.bench.schedule import aspects
+from backends.bench.schedule import aspects, trials
 from backends.bench.summary import Figure, summarise
 from backends.bench.verdict import Verdict, decide
 from backends.bench.warnings import warnings_of
@@ -43,6 +44,8 @@ class RunState:
         Seconds since the epoch: of the first event and of the last.
     saved
         It was read from a file, and is there to be looked at only.
+    trial_seconds
+        What each trial of the plan was expected to take, before the first had begun.
     message
         Why the run failed; else the last sentence of a trial that did.
     """
@@ -57,6 +60,7 @@ class RunState:
     source: tuple[int, float] | None = None
     notes: tuple[str, ...] = ()
     trials: int = 0
+    trial_seconds: tuple[float, ...] = ()
     ended: int = 0
     trial: Trial | None = None
     done: int = 0
@@ -84,6 +88,11 @@ class RunState:
         return self.phase in ("starting", "staging", "running", "removing")
 
     @property
+    def can_stop(self) -> bool:
+        """Whether there is anything to stop: not while a run that has ended removes its files."""
+        return self.alive and not self.stopping and self.phase != "removing"
+
+    @property
     def folder(self) -> str:
         """Where the run writes: the folder that its first work folder lies in."""
         return str(PurePath(self.work[0]).parent) if self.work else ""
@@ -91,6 +100,20 @@ class RunState:
     @property
     def elapsed(self) -> float:
         return max(0.0, self.now - self.started)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the other trials will take if they keep to what was expected as well as those that ended.
+
+        None before a fiftieth of the expected seconds has passed: the first trials say too little.
+        """
+        if self.phase != "running" or self.source is None or len(self.trial_seconds) != self.trials:
+            return None
+        done, total = sum(self.trial_seconds[: self.ended]), sum(self.trial_seconds)
+        if done < total / 50:
+            return None
+        done += self.share * self.trial_seconds[self.ended] if self.trial is not None else 0.0
+        return max(0.0, self.elapsed - self.source[1]) * (total - done) / done
 
     @property
     def share(self) -> float:
@@ -174,6 +197,7 @@ def _run_started(state: RunState, event: events.RunStarted) -> dict[str, Any]:
         "environment": event.environment,
         "notes": event.notes,
         "trials": event.trials,
+        "trial_seconds": tuple(trial_seconds(one, event.dataset) for one in trials(event.plan)),
         "started": event.time,
         "trial_started": event.time,
     }

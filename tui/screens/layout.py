@@ -1,40 +1,58 @@
-"""What the workbench shows at each size, in its edges, and one panel alone."""
+"""What the workbench shows at each size, in the bottom edges, and one panel alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.keys import CHART_HINTS, TABLE_HINTS
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
-from tui.widgets.footer_line import CHART_KEYS, TABLE_KEYS, active_hints, hints_line
+from tui.widgets.footer_line import active_hints, hints_line
+from tui.widgets.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
+    from textual.widget import Widget
 
-ROOMY = (100, 30)
-WIDE = 150
+    from tui.screens.workbench import Workbench
+
 SMALLEST = (60, 16)
+ROOMY_ROWS = 30
+"""From here on every panel has a border all around; below, Dataset and Run have a titled line."""
+SHORT_ROWS = 21
+"""Below, no panel has more than a titled line."""
+WIDE, WIDEST = 120, 150
+"""Columns from which on the verdict has a panel of its own, and from which on that is wider."""
+CHART_ROWS = 9
+"""Rows that stay for what panel 4 shows, however many configurations there are."""
+LEAST_ROWS = 3
+"""Of configurations, even where that takes rows of the chart."""
 
 
-def fit_to(bench: Screen[None], width: int, height: int) -> None:
+def fit_to(bench: Workbench, width: int, height: int) -> None:
     """Show as many panels, and as many rows of the table, as there is room for."""
-    bench.set_class(width >= ROOMY[0] and height >= ROOMY[1], "-roomy")
-    bench.query_one(BackendTable).few_rows = height < ROOMY[1]
+    roomy, short = height >= ROOMY_ROWS, height < SHORT_ROWS
+    bench.set_class(roomy, "-roomy")
+    bench.set_class(short, "-short")
     bench.set_class(width >= WIDE, "-wide")
+    bench.set_class(width >= WIDEST, "-widest")
     bench.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
+    others = (8 if roomy else 4) + 1  # Dataset and Run, the footer
+    frames = 3 if short else 5  # edges of the table and of the charts, the head of the table
+    bench.query_one(BackendTable).most_rows = max(LEAST_ROWS, height - others - frames - CHART_ROWS)
 
 
-def label_edges(bench: Screen[None]) -> None:
-    """Write the keys of a panel into its bottom edge."""
-    for panel, actions in ((BackendTable, TABLE_KEYS), (ChartPanel, CHART_KEYS)):
-        bench.query_one(panel).border_subtitle = hints_line(active_hints(bench), actions)
+def label_bottom_edges(bench: Workbench) -> None:
+    """Write the keys of a panel into its bottom edge; beside the table of a run that goes on, how far that is."""
+    table, hints, run = bench.query_one(BackendTable), active_hints(bench), bench.run
+    if run is not None and bench.busy:
+        table.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
+    else:
+        table.border_subtitle = hints_line(hints, TABLE_HINTS)
+    bench.query_one(ChartPanel).border_subtitle = hints_line(hints, CHART_HINTS, "  ")
 
 
-def show_alone(bench: Screen[None], full: bool) -> None:
-    """Show the panel with the focus alone, or the chart where none has it; or all of them again."""
-    for panel in bench.query(".panel"):
-        panel.set_class(full and panel.has_focus_within, "-kept")
-    if full and not bench.query(".panel.-kept"):
-        bench.query_one(ChartPanel).add_class("-kept")
-    bench.set_class(full, "-full")
-    bench.set_class(full and bool(bench.query("#lower > .-kept")), "-full-lower")
+def show_alone(bench: Workbench, panel: Widget | None) -> None:
+    """Show ``panel`` alone, with the focus, or all panels again."""
+    bench.set_class(panel is not None, "-full")
+    for one in (ChartPanel, VerdictPanel):
+        bench.query_one(one).set_class(bench.query_one(one) is panel, "-alone")

@@ -13,20 +13,17 @@ from textual.widgets import Static
 from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, command_line, first_draft
-from tui.keys import WORKBENCH
+from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
 from tui.messages import Place
-from tui.screens.layout import SMALLEST, fit_to, label_edges, show_alone
+from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, show_alone
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
-from tui.situation import situation
-from tui.steps import FIGURES, Situation, View, acts, after_disk, next_step, word_of
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
 from tui.widgets.dataset_panel import DatasetPanel
 from tui.widgets.footer_line import FooterLine
-from tui.widgets.header_line import HeaderLine
+from tui.widgets.run_panel import Remark, RunPanel
 from tui.widgets.start_list import StartList
-from tui.widgets.status_line import Remark, StatusLine
 from tui.widgets.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
     from backends.jobs.history import RunFacts
     from tui.run_state import RunState
 
-PANELS = (DatasetPanel, BackendTable, StatusLine, ChartPanel, VerdictPanel)
+PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 
 
 class Workbench(Screen[None]):
@@ -73,9 +70,9 @@ class Workbench(Screen[None]):
 
     def compose(self) -> ComposeResult:
         here = Workbench
-        yield HeaderLine().data_bind(here.place, here.run)
-        yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening)
+        yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.place, here.run)
         yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.aspect)
+        yield RunPanel(classes="panel").data_bind(here.run, here.series, here.remark, here.view, here.aspect)
         with Horizontal(id="lower"):
             yield ChartPanel(classes="panel").data_bind(
                 here.view,
@@ -89,12 +86,11 @@ class Workbench(Screen[None]):
                 here.folder,
             )
             yield VerdictPanel(classes="panel").data_bind(here.run, here.series)
-        yield StatusLine(classes="panel").data_bind(here.run, here.series, here.remark)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
     def on_mount(self) -> None:
-        self.bindings_updated_signal.subscribe(self, lambda _: label_edges(self))
+        self.bindings_updated_signal.subscribe(self, lambda _: label_bottom_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
 
@@ -128,6 +124,7 @@ class Workbench(Screen[None]):
 
     def show_run(self, plan: Plan, run: RunState) -> None:
         """Put a run on show, from its first event on."""
+        show_alone(self, None)
         self.draft = self.draft.following(plan)
         self.say("")
         self.aspect, self.view, self.run = run.aspects[0], View.CHART, run
@@ -137,6 +134,7 @@ class Workbench(Screen[None]):
 
     def change(self, draft: Draft) -> None:
         """Take a new draft and ask what its plan will take."""
+        show_alone(self, None)
         self.draft, self.view = draft, View.PLAN
         if self.aspect not in draft.aspects:
             self.aspect = draft.aspects[0]
@@ -156,7 +154,7 @@ class Workbench(Screen[None]):
                 self.place = Place(run.folder, run.filesystem, None)
         if (before and before.phase) != (run and run.phase):
             self.refresh_bindings()
-            if run is not None and run.phase == "failed" and not run.figures and self.view in FIGURES:
+            if run is not None and run.phase == "failed" and not run.figures and self.view in RESULTS:
                 self.say("No figure was measured.")
                 self.show_error(run.message)
 
@@ -164,9 +162,14 @@ class Workbench(Screen[None]):
         self.series = identify(draft.known)
 
     def watch_view(self, view: View) -> None:
-        if self.is_mounted and view in (View.START, View.NUMBERS):
-            self.call_after_refresh(self.query_one(ChartPanel).focus_content)
-        elif self.is_mounted and self.focused is None:
+        """Focus what takes keys of its own: the list, the numbers, the verdict; afterwards panel 2 again."""
+        if not self.is_mounted:
+            return
+        self.set_class(view is View.VERDICT, "-verdict")
+        charts = self.query_one(ChartPanel)
+        if view in (View.START, View.NUMBERS, View.VERDICT) or self.has_class("-full"):
+            self.call_after_refresh(charts.focus_content)
+        elif self.focused is not charts:
             self.query_one(BackendTable).focus()
 
     @on(BackendTable.Moved)
@@ -196,30 +199,37 @@ class Workbench(Screen[None]):
         return self.run is not None and self.run.alive
 
     @property
-    def situation(self) -> Situation:
-        """What decides which keys act."""
-        return situation(self.view, self.facts, self.run, self.draft, self.aspect, opening=bool(self.opening))
+    def aspects(self) -> tuple[str, ...]:
+        """The operations that there are to look at."""
+        return self.run.aspects if self.run else self.draft.aspects
+
+    @property
+    def table_has_focus(self) -> bool:
+        """Whether keys that change the row under the cursor can act: it is marked, and nothing hides it."""
+        return isinstance(self.focused, BackendTable) and self.focused.display
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return acts(str(parameters[0]) if action in ("look", "ask") else action, self.situation)
+        return acts(str(parameters[0]) if action in ("look", "ask") else action, self)
 
     def describe_action(self, action: str) -> str:
         """The footer's word for an action whose meaning depends on the state; empty for all others."""
-        return word_of(action, self.situation, self.log_scale)
+        return word_of(action, self)
 
-    def action_next_step(self) -> None:
-        step = next_step(self.situation)
-        match step and step.kind:
-            case "choose":
-                self.query_one(StartList).action_select()
-            case "run":
-                self.action_run()
-            case "plan":
-                self.change(self.draft)
-            case "back":
-                self.view = View.START
-            case "show" if step:
-                self.aspect, self.view = step.aspect, step.view
+    @property
+    def footer_actions(self) -> tuple[str, ...]:
+        """The actions that the footer names now, in its order."""
+        return footer_actions(self)
+
+    async def action_next_step(self) -> None:
+        step = next_step(self)
+        if step is not None:
+            await self.run_action(step[1])
+
+    def action_choose(self) -> None:
+        self.query_one(StartList).action_select()
+
+    def action_plan_again(self) -> None:
+        self.change(self.draft)
 
     def action_run(self) -> None:
         plan = self._plan()
@@ -247,7 +257,7 @@ class Workbench(Screen[None]):
             self.say(str(error), urgent=True)
 
     def action_aspect(self, step: int) -> None:
-        aspects = self.situation.aspects
+        aspects = self.aspects
         self.aspect = aspects[(aspects.index(self.aspect) + step) % len(aspects)]
 
     def action_scale(self) -> None:
@@ -260,7 +270,15 @@ class Workbench(Screen[None]):
         self.view = after_disk(self.view)
 
     def action_full(self) -> None:
-        show_alone(self, not self.has_class("-full"))
+        """Show the verdict's panel alone where it has the focus, else the charts; what is alone takes the keys."""
+        verdict, charts = self.query_one(VerdictPanel), self.query_one(ChartPanel)
+        if self.has_class("-full"):
+            show_alone(self, None)
+        elif verdict.has_focus:
+            show_alone(self, verdict)
+        else:
+            show_alone(self, charts)
+            charts.focus_content()
 
     def action_back(self) -> None:
         if self.opening:
@@ -280,8 +298,11 @@ class Workbench(Screen[None]):
             self.say("The command line of this plan was copied: " + command_line(plan))
 
     def action_panel(self, number: int) -> None:
+        show_alone(self, None)
         panel = self.query_one(PANELS[number - 1])
-        if isinstance(panel, ChartPanel):
+        if isinstance(panel, VerdictPanel) and not panel.display and self.run is not None:
+            self.view = View.VERDICT
+        elif isinstance(panel, ChartPanel):
             panel.focus_content()
         else:
             panel.focus()

@@ -20,8 +20,10 @@ from tui.keys import MOVES, SIDEWAYS
 from tui.run_state import RunState
 from tui.series import Known, Series
 from tui.text import fit, safe_text
+from tui.widgets.edges import label_top
 
-FEW_ROWS = 4
+_FEW_ROWS = 4
+"""Shown on a small screen before there is a run, though fewer are ticked."""
 _COLUMN, _NARROW_COLUMN, _WIDEST_COLUMN = 9, 8, 12
 _EXTRAS = ("on disk", "files", "img/s", "durable")
 """Columns behind the sizes, as many as fit; all of the largest size."""
@@ -45,7 +47,6 @@ class _Grid:
 class BackendTable(Widget, can_focus=True):
     """Columns never change width; a finished cell shows its time, a waiting one a dot, a running one its share."""
 
-    BORDER_TITLE = "2 Backends"
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
     draft: reactive[Draft] = reactive(first_draft)
@@ -54,8 +55,8 @@ class BackendTable(Widget, can_focus=True):
     aspect: reactive[str] = reactive("store")
     cursor: reactive[int] = reactive(0)
     """Which of the rows, from the top, keys act on."""
-    few_rows: reactive[bool] = reactive(True)
-    """Whether the screen is small."""
+    most_rows: reactive[int] = reactive(_FEW_ROWS)
+    """How many configurations there is room for."""
     column: reactive[int] = reactive(0)
     """The first size that is shown, where not all fit."""
 
@@ -67,12 +68,15 @@ class BackendTable(Widget, can_focus=True):
 
     @property
     def _order(self) -> list[int]:
-        """The rows of the draft from the top down: references below all others."""
-        rows = self.draft.rows
-        known = {row.configuration: self.series.get(row.configuration) for row in rows}
-        return sorted(
-            range(len(rows)), key=lambda index: bool((one := known[rows[index].configuration]) and one.reference)
-        )
+        """The rows of the draft from the top down: what the run on show measures first, references last."""
+        measured = set(self.run.plan.configurations) if self.run else set(self.draft.configurations)
+
+        def order(index: int) -> tuple[bool, bool]:
+            name = self.draft.rows[index].configuration
+            known = self.series.get(name)
+            return bool(known and known.reference), name not in measured
+
+        return sorted(range(len(self.draft.rows)), key=order)
 
     @property
     def _limits(self) -> list[str]:
@@ -91,25 +95,31 @@ class BackendTable(Widget, can_focus=True):
     def watch_series(self) -> None:
         self._fit()
 
-    def watch_run(self) -> None:
-        self._name_it()
+    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
+        if (before and before.plan) != (run and run.plan):
+            self.cursor = 0
+            self._fit()
+        self._label()
 
-    def watch_few_rows(self) -> None:
+    def watch_most_rows(self) -> None:
         self._fit()
 
     def _fit(self) -> None:
-        """Take the rows that are needed; where the screen is small, unticked ones wait below."""
+        """Take the rows that are needed, as far as there is room; unticked ones wait below first."""
         ticked = sum(row.ticked for row in self.draft.rows)
-        rows = min(len(self.draft.rows), max(ticked, FEW_ROWS)) if self.few_rows else len(self.draft.rows)
-        self.styles.height = rows + len(self._limits) + 3
-        self._name_it()
+        wanted = ticked if self.run else max(ticked, _FEW_ROWS)
+        if self.most_rows > 2 * _FEW_ROWS:
+            wanted = len(self.draft.rows)
+        rows = max(1, min(len(self.draft.rows), wanted, self.most_rows - len(self._limits)))
+        edges = self.styles.border_top[0] != "", self.styles.border_bottom[0] != ""
+        self.styles.height = rows + len(self._limits) + 1 + sum(edges)
+        self._label()
 
-    def _name_it(self) -> None:
+    def _label(self) -> None:
         below = len(self.draft.rows) - self._first_row() - self._room
         cache = cache_words(self.aspect, self.run)
-        self.border_title = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ()))) + (
-            f", {below} more below" if below > 0 and self.size.height else ""
-        )
+        said = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ())))
+        label_top(self, said, f"{below} more below" if below > 0 and self.size.height else "")
 
     @property
     def _room(self) -> int:
@@ -117,14 +127,20 @@ class BackendTable(Widget, can_focus=True):
         return max(1, self.size.height - 1 - len(self._limits))
 
     def on_resize(self) -> None:
-        self._name_it()
+        self._fit()
+
+    def on_focus(self) -> None:
+        self._label()
+
+    def on_blur(self) -> None:
+        self._label()
 
     def watch_cursor(self) -> None:
-        self._name_it()
+        self._label()
         self.post_message(self.Moved())
 
     def watch_aspect(self) -> None:
-        self._name_it()
+        self._label()
 
     def action_cursor_up(self) -> None:
         self.cursor -= 1

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -15,13 +15,15 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from tui.aspects import time_title, title
+from tui.keys import View
 from tui.run_charts import chart_of
 from tui.sentences import sentence_of
 from tui.series import Known
-from tui.steps import View
 from tui.text import safe_text
 from tui.theme import palette
 from tui.verdict import full_rows
+from tui.widgets.edges import label_top
+from tui.widgets.scrolled_text import ScrolledText
 from tui.widgets.start_list import StartList
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ _TITLES = {
     View.START: "4 Start",
     View.PLAN: "4 Plan",
     View.NUMBERS: "4 Numbers",
-    View.DISK: "4 Disk usage",
-    View.TRADE_OFF: "4 Trade-off",
+    View.DISK: "4 Charts ─ Disk usage",
+    View.TRADE_OFF: "4 Charts ─ Trade-off",
     View.VERDICT: "4 Verdict",
     View.ERROR: "4 Not done",
 }
@@ -75,8 +77,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
-        with VerticalScroll(id="words", can_focus=False):
-            yield Static()
+        yield ScrolledText(id="words")
         yield Static(id="chart")
 
     def on_mount(self) -> None:
@@ -93,13 +94,14 @@ class ChartPanel(Vertical, can_focus=True):
 
     def _show(self) -> None:
         view = self.view
-        self.border_title = self._title()
+        label_top(self, self._title())
+        self.can_focus = view in PICTURES  # else what is in it takes the focus
         self.query_one(StartList).display = view is View.START
         self.query_one("#words").display = view in (View.PLAN, View.ERROR, View.VERDICT)
         self.query_one("#chart").display = view in PICTURES
         self._show_numbers(view is View.NUMBERS)
         if view in (View.PLAN, View.ERROR, View.VERDICT):
-            self.query_one("#words Static", Static).update(self._said())
+            self.query_one(ScrolledText).update(self._said())
         elif view in PICTURES:
             self._draw()
 
@@ -114,12 +116,14 @@ class ChartPanel(Vertical, can_focus=True):
 
     def focus_content(self) -> None:
         """Focus what the view shows, where that takes keys of its own."""
-        listed: Widget = self.query_one(StartList)
+        content: Widget = self
         if self.view is View.NUMBERS:
-            listed = self.query_one("NumbersTable")
-        elif self.view is not View.START:
-            listed = self
-        listed.focus()
+            content = self.query_one("NumbersTable")
+        elif self.view is View.START:
+            content = self.query_one(StartList)
+        elif self.view not in PICTURES:
+            content = self.query_one(ScrolledText)
+        content.focus()
 
     def _said(self) -> Content:
         if self.view is View.VERDICT:
@@ -135,7 +139,7 @@ class ChartPanel(Vertical, can_focus=True):
     def _title(self) -> str:
         if self.view is View.NUMBERS:
             return f"{_TITLES[self.view]} ─ {title(self.aspect)}, ← → for more"
-        return _TITLES.get(self.view) or f"4 {time_title(self.aspect, self.log_scale)}"
+        return _TITLES.get(self.view) or f"4 Charts ─ {time_title(self.aspect, self.log_scale)}"
 
     def _draw(self) -> None:
         if self.run is None or not self.size:

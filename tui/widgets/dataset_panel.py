@@ -1,6 +1,9 @@
-"""Panel 1: what the dataset is."""
+"""Panel 1: what the dataset is, and where the run writes."""
 
 from __future__ import annotations
+
+import getpass
+import socket
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -9,24 +12,66 @@ from textual.widget import Widget
 
 from backends import units
 from backends.datasets.facts import DatasetFacts
+from tui.messages import Place
+from tui.run_state import RunState
 from tui.sentences import dataset_name
 from tui.text import fit, safe_text, short
+from tui.widgets.edges import label_top
+
+
+def user_at_host() -> str:
+    """``user@host`` of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "?"
+    return safe_text(f"{user}@{socket.gethostname().partition('.')[0]}", 40)
 
 
 class DatasetPanel(Widget, can_focus=True):
-    """One line where the screen is small, three in a box where there is room."""
-
-    BORDER_TITLE = "1 Dataset"
+    """One line where the screen is small, three in a box where there is room; its edge says where the run writes."""
 
     facts: reactive[DatasetFacts | None] = reactive(None)
     opening: reactive[str] = reactive("")
     """The path that is being read now; empty when nothing is."""
+    place: reactive[Place | None] = reactive(None)
+    """Where a run writes; None until a dataset is chosen."""
+    run: reactive[RunState | None] = reactive(None)
 
-    def watch_opening(self) -> None:
-        self.border_subtitle = "reading" if self.opening else "ready" if self.facts else ""
+    def on_mount(self) -> None:
+        self._who = user_at_host()
+        for name in ("opening", "facts", "place"):
+            self.watch(self, name, self._label)
 
-    def watch_facts(self) -> None:
-        self.watch_opening()
+    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
+        if (before and before.environment) is not (run and run.environment):
+            self._label()
+
+    def on_resize(self) -> None:
+        self._label()
+
+    def on_focus(self) -> None:
+        self._label()
+
+    def on_blur(self) -> None:
+        self._label()
+
+    def _label(self) -> None:
+        label_top(self, "1 Dataset", self._right(self.size.width - len("1 Dataset") - 4))
+
+    def _right(self, room: int) -> str:
+        """Where the run writes, or where it was measured, as much of it as fits."""
+        run, place = self.run, self.place
+        if run is not None and run.saved:
+            return f"measured on {safe_text(run.environment.host, 40)}" if run.environment else ""
+        if place is None:
+            return self._who
+        free = f", {units.capacity(place.free)} free" if place.free is not None else ""
+        disk = safe_text(f" ({place.filesystem}{free})")
+        folder = short(safe_text(place.folder), max(12, room - len(disk) - len("writes to ")))
+        writes = f"writes to {folder}{disk}"
+        with_user = f"{writes} ─ {self._who}"
+        return next((said for said in (with_user, writes) if cell_len(said) <= room), f"writes to {folder}")
 
     @property
     def boxed(self) -> bool:
@@ -35,25 +80,19 @@ class DatasetPanel(Widget, can_focus=True):
 
     def render(self) -> Content:
         if self.opening:
-            return self._line(
-                Content.assemble(("reading ", "$dim"), short(safe_text(self.opening), self.size.width - 12))
-            )
+            path = short(safe_text(self.opening), self.size.width - 8)
+            return Content.assemble(("reading ", "$dim"), path)
         if self.facts is None:
-            return self._line(Content.styled("no dataset yet", "$dim"))
+            return Content.styled("no dataset yet", "$dim")
         return Content("\n").join(self._rows(self.facts)) if self.boxed else self._one_row(self.facts)
 
-    def _line(self, content: Content) -> Content:
-        return content if self.boxed else Content.assemble(("1 ", "$dim"), content)
-
     def _one_row(self, facts: DatasetFacts) -> Content:
-        parts = self._figures(facts)
-        row = Content.assemble(
-            ("1 ", "bold" if self.has_focus else "$dim"), (safe_text(dataset_name(facts), 24), "bold")
-        )
-        for part in parts:
-            if row.cell_length + 2 + part.cell_length <= self.size.width - 8:
-                row = Content.assemble(row, "  ", part)
-        return Content.assemble(row, " " * max(1, self.size.width - row.cell_length - 6), "ready ")
+        row = Content.styled(safe_text(dataset_name(facts), 24), "bold")
+        split = Content.assemble(("split ", "$dim"), safe_text(facts.split, 20))
+        for part in (*self._figures(facts), *((split,) if len(facts.splits) > 1 else ())):
+            if row.cell_length + 3 + part.cell_length <= self.size.width:
+                row = Content.assemble(row, "   ", part)
+        return row
 
     def _figures(self, facts: DatasetFacts) -> list[Content]:
         return [

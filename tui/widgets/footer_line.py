@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "enter": "Enter",
-    "space": "spc",
+    "space": "space",
     "escape": "Esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
@@ -30,12 +30,9 @@ _NAMES = {
     "tab": "Tab",
     "shift+tab": "shift+Tab",
 }
-TABLE_KEYS = ("pick", "codec", "ask('add')", "remove")
-CHART_KEYS = ("scale", "look('numbers')", "disk", "look('verdict')", "full")
-"""Actions whose keys stand in the bottom edge of their panel."""
-
 _ALWAYS = ("help", "quit")
 """Actions that keep their place at the end however small the row is."""
+_GAP = "   "
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +52,36 @@ def key_name(binding: Binding) -> str:
 
 
 class FooterLine(Widget):
-    """Reads the bindings that are active; the order in which they are declared is the order of the row."""
+    """Shows the actions that the screen's ``footer_actions`` names, in their order, else all that have ``show``.
+
+    Textual's own Footer cuts the last key where the row is full, and its words do not follow the state.
+    """
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> Content:
-        room = self.size.width - 1
-        return Content(" ") + Content("  ").join(_shown(hint) for hint in self._fitting(room))
+        return Content(" ") + Content(_GAP).join(_shown(hint) for hint in self._fitting())
 
     def on_click(self, event: Click) -> None:
         column = 1
-        for hint in self._fitting(self.size.width - 1):
+        for hint in self._fitting():
             width = _shown(hint).cell_length
             if column <= event.x < column + width:
                 self.app.call_later(self.app.run_action, hint.action, hint.node)
                 return
-            column += width + 2
+            column += width + len(_GAP)
 
-    def _fitting(self, room: int) -> list[Hint]:
-        hints = [hint for hint in active_hints(self.screen) if hint.action not in TABLE_KEYS + CHART_KEYS]
+    def _fitting(self) -> list[Hint]:
+        hints, named = active_hints(self.screen), getattr(self.screen, "footer_actions", None)
+        if named is not None:
+            by_action = {hint.action: hint for hint in hints}
+            hints = [by_action[action] for action in (*named, *_ALWAYS) if action in by_action]
         kept = [hint for hint in hints if hint.action in _ALWAYS]
-        left = room - sum(_shown(hint).cell_length + 2 for hint in kept)
+        left = self.size.width - 1 + len(_GAP) - sum(_shown(hint).cell_length + len(_GAP) for hint in kept)
         shown = []
         for hint in hints:
-            needed = _shown(hint).cell_length + 2
+            needed = _shown(hint).cell_length + len(_GAP)
             if hint not in kept and needed <= left:
                 shown.append(hint)
                 left -= needed
@@ -87,7 +89,7 @@ class FooterLine(Widget):
 
 
 def active_hints(screen: Screen[Any]) -> list[Hint]:
-    """The keys that act now on ``screen``, in the order in which they are declared."""
+    """The keys that act now on ``screen`` and are shown, in the order in which they are declared."""
     describe = getattr(screen, "describe_action", None)
     found: dict[str, Hint] = {}
     for active in screen.active_bindings.values():
@@ -110,9 +112,9 @@ def commands(screen: Screen[Any]) -> list[Hint]:
     return list(found.values())
 
 
-def hints_line(hints: Iterable[Hint], actions: Sequence[str]) -> Content:
-    """Those of ``actions`` that act now, for the edge of a panel."""
-    return Content("   ").join(_shown(hint) for hint in hints if hint.action in actions)
+def hints_line(hints: Iterable[Hint], actions: Sequence[str], gap: str = _GAP) -> Content:
+    """Those of ``actions`` that act now, for the bottom edge of a panel, which knows no colours by name."""
+    return Content(gap).join(_shown(hint) for hint in hints if hint.action in actions)
 
 
 def _shown(hint: Hint) -> Content:
