@@ -42,13 +42,14 @@ def terminal(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
 
 def masked(frame: str) -> str:
     """A frame without what differs from run to run: figures, the drawing, the machine and its disks."""
-    text = re.sub(r"^(  imgstore +\w+).*", r"\1", frame)
+    text = re.sub(r"^(─ 1 Dataset ).*", r"\1", frame)
+    text = re.sub(r"─+ (finished in|measured in) [\d:]+", r"\1 CLOCK", text)
     text = re.sub(
         r"(?s)Store, read.*?Enter runs it\.", lambda found: " ".join(found[0].replace("│", " ").split()), text
     )
     text = re.sub(r" in \S+ \(\w+\)", " in FOLDER", text)
     text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda found: "#".rjust(len(found[0])), text)
-    text = re.sub(r"(shuffled 2,000:) .*(median of 3)", r"\1 (headline) \2", text)
+    text = re.sub(r"(Store 2,000:) .*", r"\1 (figures)", text)
     text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
     text = re.sub(r"(│ \(chart\)\n)+", "│ (chart)\n", text)
     return "\n".join(re.sub(r" +│$", " │", line).rstrip() for line in text.splitlines()) + "\n"
@@ -71,17 +72,17 @@ def compare(terminal: Terminal, name: str, *texts: str) -> str:
 
 
 def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) -> None:
-    texts = ("imgstore", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "Choose a dataset", "q quit")
+    texts = ("1 Dataset", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "Choose a dataset", "q quit")
     compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
     compare(
         terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "117 trials", "Enter run"
     )
     terminal.press(ENTER)
-    terminal.wait_for_text("running")
-    frame = compare(terminal, "3-finished", "median of 3", "finished", "Enter read times")
+    terminal.wait_for_text("elapsed")
+    frame = compare(terminal, "3-finished", "trials verified", "finished in", "Enter verdict")
     assert terminal.keys == 2
-    chart = frame[frame.index("4 Log storage time") :]
+    chart = frame[frame.index("4 Charts") :]
     for mark, name in (("●", "files"), ("▲", "lmdb"), ("■", "hdf5")):
         assert mark in chart
         assert re.search(rf" {name} *│", chart), f"the line of {name} has no name at its end"

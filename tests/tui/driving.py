@@ -15,7 +15,7 @@ from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.draft import draft_of
-from tui.steps import View
+from tui.keys import View
 from tui.widgets.chart_panel import ChartPanel
 
 PATIENCE = 20.0

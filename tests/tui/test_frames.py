@@ -18,7 +18,7 @@ from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording,
 from tests.tui.recorded import START, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
-from tui.steps import View
+from tui.keys import View
 
 Scene = Callable[[Pilot[int]], Awaitable[None]]
 

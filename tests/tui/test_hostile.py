@@ -17,7 +17,7 @@ from tests.tui.hostile import FORBIDDEN, MARKUP, SEQUENCES
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
-from tui.steps import View
+from tui.keys import View
 
 SIZE = (120, 36)
 BAD = (*MARKUP, *("".join(SEQUENCES[start : start + 4]) for start in range(0, len(SEQUENCES), 4)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -13,9 +15,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+import tui.questions
 from backends import units
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects
+from backends.datasets.facts import DatasetFacts
 from backends.errors import ImgstoreError
 from backends.jobs import events
 from backends.jobs.folder import EVENTS, new_folder
@@ -25,14 +29,14 @@ from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording,
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
+from tui.keys import View
 from tui.screens.ask import AskScreen
 from tui.screens.choice import ChoiceScreen
 from tui.screens.comparison import ComparisonScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.plan_form import PlanScreen
 from tui.screens.workbench import Workbench
-from tui.steps import View
-from tui.widgets.status_line import StatusLine
+from tui.widgets.run_panel import RunPanel
 
 SMALL = (80, 24)
 
@@ -67,8 +71,8 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
         await settle(pilot)
         assert started[0].configurations == plan_of().configurations
-        assert "read 2,000: " in frame(pilot).splitlines()[-2]
-        assert footer(frame(pilot)).startswith(" Enter read times")
+        assert "Store 2,000: " in frame(pilot)
+        assert footer(frame(pilot)).startswith(" Enter verdict")
 
 
 async def test_a_dataset_on_the_command_line_takes_one_enter(tmp_path: Path, cifar10_folder: Path) -> None:
@@ -198,17 +202,133 @@ async def test_views_are_switched_and_escape_leads_back(app: ImgstoreApp) -> Non
         assert "4 Start" in frame(pilot)
 
 
-async def test_enter_shows_one_result_after_the_other(app: ImgstoreApp) -> None:
+async def test_enter_after_a_run_leads_to_verdict_and_export(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await show(pilot, recording(), plan_of())
-        seen = []
-        for _ in range(5):
-            seen.append((app.workbench.aspect, app.workbench.view))
+        await pilot.press("right_square_bracket", "d", "enter")
+        assert (app.workbench.view, app.workbench.aspect) == (View.VERDICT, "read")
+        assert footer(frame(pilot)).startswith(" Enter export")
+        for _ in range(2):
             await pilot.press("enter")
-        assert seen[:2] == [("store", View.CHART), ("read", View.CHART)]
-        assert [view for _, view in seen[2:4]] == [View.DISK, View.TRADE_OFF]
-        assert seen[4] == seen[0]
+            assert isinstance(app.screen, AskScreen)
+            assert "Write a report" in frame(pilot)
+            await pilot.press("escape")
+            assert (app.workbench.view, app.workbench.aspect) == (View.VERDICT, "read")
+
+
+async def test_enter_does_nothing_while_a_run_goes_on(app: ImgstoreApp) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await show(pilot, recording(end=at_progress(10_000)), plan_of())
+        for keys in (["enter"], ["v", "enter"]):
+            await pilot.press(*keys)
+            assert isinstance(app.screen, Workbench)
+        assert app.workbench.view is View.VERDICT
+        app.leave(0)
+
+
+async def test_enter_starts_nothing_before_the_plan_is_announced(
+    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Plan] = []
+    monkeypatch.setattr("backends.jobs.job.start_run", lambda plan, jobs: started.append(plan))
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        app.workbench.words = ""
+        await pilot.press("enter")
+        assert app.workbench.view is View.PLAN
+        assert not started
+
+
+async def test_enter_while_a_dataset_opens_keeps_that_dataset(
+    tmp_path: Path, cifar10_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_open, read_facts = threading.Event(), tui.questions.read_facts
+
+    def slow(path: str, cancelled: Callable[[], bool]) -> Iterator[DatasetFacts]:
+        may_open.wait(30)
+        yield from read_facts(path, cancelled)
+
+    monkeypatch.setattr("tui.questions.read_facts", slow)
+    app = ImgstoreApp(tmp_path / "jobs", str(cifar10_folder))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("enter")
+        assert app.workbench.opening == str(cifar10_folder)
+        may_open.set()
+        await until(pilot, lambda: app.workbench.facts)
+        assert app.workbench.facts is not None
+        assert app.workbench.facts.path == str(cifar10_folder)
+
+
+async def test_tab_takes_the_completion_of_a_path(app: ImgstoreApp) -> None:
+    Path("my pictures").mkdir()
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: app.workbench.focused)
+        await pilot.press("o", *"./my")
+        await until(pilot, lambda: "my pictures/" in frame(pilot))
+        await pilot.press("tab")
+        field = app.screen.query_one(Input)
+        assert field.value == "./my pictures/"
+        assert field.has_focus
+
+
+@pytest.mark.parametrize(("key", "watched"), [("enter", True), ("s", False)])
+async def test_a_second_run_is_asked_about(
+    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, key: str, watched: bool
+) -> None:
+    started: list[Plan] = []
+
+    def start_run(plan: Plan, jobs: Path) -> Job:
+        started.append(plan)
+        return cast("Job", RecordedJob(recording().told, id="other"))
+
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    async with app.run_test(size=SMALL) as pilot:
+        job = recording(end=at_progress(10_000))
+        await show(pilot, job, plan_of())
+        await open_cifar(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceScreen))
+        assert "A run is going on" in frame(pilot)
+        assert not started
+        await pilot.press(key)
+        await until(pilot, lambda: app.runs.shown == (job.id if watched else "other"))
+        assert bool(started) is not watched
+        app.leave(0)
+
+
+async def test_a_run_of_another_process_is_asked_about(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Plan] = []
+    monkeypatch.setattr("backends.jobs.job.start_run", lambda plan, jobs: started.append(plan))
+    folder = new_folder(app.jobs, plan_of())
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceScreen))
+        await pilot.press("w")
+        await until(pilot, lambda: app.runs.shown == folder.name)
+        assert not started
+        app.leave(0)
+
+
+async def test_run_pressed_twice_starts_one_run(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Plan] = []
+    may_start = threading.Event()
+
+    def start_run(plan: Plan, jobs: Path) -> Job:
+        started.append(plan)
+        may_start.wait(30)
+        return cast("Job", recording())
+
+    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await pilot.press("r", "r")
+        await pilot.pause()
+        may_start.set()
+        await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
+        assert len(started) == 1
 
 
 async def test_a_panel_is_shown_alone_and_comes_back(app: ImgstoreApp) -> None:
@@ -420,7 +540,7 @@ async def test_a_result_of_another_machine_is_opened_to_look_at(tmp_path: Path) 
         assert "measured on login3" in shown
         assert "2.17 s" in shown
         assert "median of 3" in shown
-        assert not [word for word in ("r run", "spc pick", "p plan") if word in shown]
+        assert not [word for word in ("r run", "space pick", "p plan") if word in shown]
         before = app.workbench.draft
         await pilot.press("space", "minus", "r", "p")
         assert app.workbench.draft == before
@@ -468,15 +588,15 @@ async def test_aspects_are_stepped_through_in_table_chart_and_numbers(app: Imgst
         titles = []
         for _ in aspects(plan):
             await settle(pilot)
-            titles += re.findall(r"─ (2 Backends ─ .*?) ──|─ (4 [LT].*?) ──", frame(pilot))
+            titles += re.findall(r"─ (2 Backends ─ .*?) ──|─ (4 Charts ─ .*?) ──", frame(pilot))
             await pilot.press("right_square_bracket")
         said = [first or second for first, second in titles]
         assert said[:4] == [
-            *("2 Backends ─ Store", "4 Log storage time"),
-            *("2 Backends ─ Read ─ from the page cache", "4 Log read time"),
+            *("2 Backends ─ Store", "4 Charts ─ Log storage time"),
+            *("2 Backends ─ Read ─ from the page cache", "4 Charts ─ Log read time"),
         ]
         assert "2 Backends ─ Read cold ─ from disk, 0 % resident" in said
-        assert "4 Time to read one image, from disk" in said
+        assert "4 Charts ─ Time to read one image, from disk" in said
         assert app.workbench.aspect == "store"
         await pilot.press("t", "left_square_bracket")
         assert "4 Numbers ─ Read one image cold" in frame(pilot)
@@ -505,7 +625,7 @@ async def test_a_failed_trial_says_why_where_the_cursor_stands(app: ImgstoreApp)
         await show(pilot, recording(fails="lmdb+raw store 1000"), plan_of())
         assert "!failed" in frame(pilot)
         await pilot.press("j")
-        assert app.workbench.query_one(StatusLine).remark.urgent
+        assert app.workbench.query_one(RunPanel).remark.urgent
         assert "the disk is full: 12 MiB are free" in frame(pilot)
         await pilot.press("j")
         assert "the disk is full" not in frame(pilot)
@@ -533,11 +653,13 @@ async def test_what_fails_in_a_thread_becomes_a_sentence(
 async def test_the_footer_fits_and_names_only_keys_that_act(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: app.workbench.focused)
-        assert footer(frame(pilot)) == " Enter choose  o open  ? keys  q quit"
+        assert footer(frame(pilot)) == " Enter choose   o open   H history   ? help   q quit"
         await open_cifar(pilot)
-        assert footer(frame(pilot)) == " Enter run  o open  w where  p plan  r run  a article  ? keys  q quit"
+        assert footer(frame(pilot)) == (
+            " Enter run   w where   p plan   o open   a article   H history   ? help   q quit"
+        )
         await show(pilot, recording(end=at_progress(10_000)), plan_of())
-        assert footer(frame(pilot)) == " x stop  [ ] aspect  ? keys  q quit"
+        assert footer(frame(pilot)) == " x stop   [ ] operation   Tab panel   H history   ? help   q quit"
         await pilot.press("space", "c", "o", "p", "w", "r")
         assert isinstance(app.screen, Workbench)
         assert app.workbench.draft.plan("x").configurations == plan_of().configurations

@@ -23,7 +23,7 @@ from tests.tui.driving import at_progress, frame, open_cifar, recording, segment
 from tests.tui.recorded import plan_of
 from tui import messages
 from tui.app import ImgstoreApp
-from tui.steps import View
+from tui.keys import View
 from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, choose_theme, speaks_unicode, themes
 
 HEAVY = ("numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "deflate", "xxhash")
