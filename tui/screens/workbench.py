@@ -62,7 +62,7 @@ class Workbench(Screen[None]):
     """The one under the cursor: its curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
-    words: reactive[str] = reactive("")
+    words: reactive[str] = reactive("", bindings=True)
     """What the plan will do, or what went wrong."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
