@@ -1,13 +1,17 @@
-"""What the workbench shows at each size, in the bottom edges, and one panel alone."""
+"""What the workbench shows at each size, in the edges of its panels, and one panel alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.keys import CHART_HINTS, TABLE_HINTS
+from textual.content import Content
+
+from tui.keys import CHART_HINTS, TABLE_HINTS, View
 from tui.widgets.backend_table import BackendTable
 from tui.widgets.chart_panel import ChartPanel
+from tui.widgets.dataset_panel import DatasetPanel
 from tui.widgets.footer_line import active_hints, hints_line
+from tui.widgets.run_panel import RunPanel
 from tui.widgets.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
@@ -41,6 +45,13 @@ def fit_to(bench: Workbench, width: int, height: int) -> None:
     bench.query_one(BackendTable).most_rows = max(LEAST_ROWS, height - others - frames - CHART_ROWS)
 
 
+def label_top_edges(bench: Workbench) -> None:
+    """Write the titles of the panels anew, in the colours of another theme."""
+    bench.query_one(DatasetPanel).label()
+    bench.query_one(BackendTable).label()
+    bench.query_one(RunPanel).label()
+
+
 def label_bottom_edges(bench: Workbench) -> None:
     """Write the keys of a panel into its bottom edge; beside the table of a run that goes on, how far that is."""
     table, hints, run = bench.query_one(BackendTable), active_hints(bench), bench.run
@@ -48,7 +59,9 @@ def label_bottom_edges(bench: Workbench) -> None:
         table.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
     else:
         table.border_subtitle = hints_line(hints, TABLE_HINTS)
-    bench.query_one(ChartPanel).border_subtitle = hints_line(hints, CHART_HINTS, "  ")
+    keys = hints_line(hints, CHART_HINTS, "  ")
+    scrolls = Content.assemble(("j k", "bold"), " scroll  ") if bench.view is View.VERDICT else ""
+    bench.query_one(ChartPanel).border_subtitle = Content.assemble(scrolls, keys)
 
 
 def show_alone(bench: Workbench, panel: Widget | None) -> None:

@@ -15,7 +15,7 @@ from tui import messages
 from tui.draft import Draft, command_line, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
 from tui.messages import Place
-from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, show_alone
+from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, label_top_edges, show_alone
 from tui.sentences import describe_plan, describe_row, plan_sentence
 from tui.series import Known, identify
 from tui.widgets.backend_table import BackendTable
@@ -91,6 +91,7 @@ class Workbench(Screen[None]):
 
     def on_mount(self) -> None:
         self.bindings_updated_signal.subscribe(self, lambda _: label_bottom_edges(self))
+        self.app.theme_changed_signal.subscribe(self, lambda _: label_top_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
 

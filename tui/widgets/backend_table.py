@@ -99,7 +99,7 @@ class BackendTable(Widget, can_focus=True):
         if (before and before.plan) != (run and run.plan):
             self.cursor = 0
             self._fit()
-        self._label()
+        self.label()
 
     def watch_most_rows(self) -> None:
         self._fit()
@@ -113,9 +113,10 @@ class BackendTable(Widget, can_focus=True):
         rows = max(1, min(len(self.draft.rows), wanted, self.most_rows - len(self._limits)))
         edges = self.styles.border_top[0] != "", self.styles.border_bottom[0] != ""
         self.styles.height = rows + len(self._limits) + 1 + sum(edges)
-        self._label()
+        self.label()
 
-    def _label(self) -> None:
+    def label(self) -> None:
+        """Write the top edge."""
         below = len(self.draft.rows) - self._first_row() - self._room
         cache = cache_words(self.aspect, self.run)
         said = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ())))
@@ -130,17 +131,17 @@ class BackendTable(Widget, can_focus=True):
         self._fit()
 
     def on_focus(self) -> None:
-        self._label()
+        self.label()
 
     def on_blur(self) -> None:
-        self._label()
+        self.label()
 
     def watch_cursor(self) -> None:
-        self._label()
+        self.label()
         self.post_message(self.Moved())
 
     def watch_aspect(self) -> None:
-        self._label()
+        self.label()
 
     def action_cursor_up(self) -> None:
         self.cursor -= 1

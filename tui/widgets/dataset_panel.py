@@ -41,22 +41,23 @@ class DatasetPanel(Widget, can_focus=True):
     def on_mount(self) -> None:
         self._who = user_at_host()
         for name in ("opening", "facts", "place"):
-            self.watch(self, name, self._label)
+            self.watch(self, name, self.label)
 
     def watch_run(self, before: RunState | None, run: RunState | None) -> None:
         if (before and before.environment) is not (run and run.environment):
-            self._label()
+            self.label()
 
     def on_resize(self) -> None:
-        self._label()
+        self.label()
 
     def on_focus(self) -> None:
-        self._label()
+        self.label()
 
     def on_blur(self) -> None:
-        self._label()
+        self.label()
 
-    def _label(self) -> None:
+    def label(self) -> None:
+        """Write the top edge."""
         label_top(self, "1 Dataset", self._right(self.size.width - len("1 Dataset") - 4))
 
     def _right(self, room: int) -> str:

@@ -35,20 +35,21 @@ class RunPanel(Widget, can_focus=True):
     view: reactive[View] = reactive(View.START)
     aspect: reactive[str] = reactive("store")
 
-    def _label(self) -> None:
+    def label(self) -> None:
+        """Write the top edge."""
         label_top(self, "3 Run", edge_words(self.run) if self.run else "")
 
     def watch_run(self) -> None:
-        self._label()
+        self.label()
 
     def on_resize(self) -> None:
-        self._label()
+        self.label()
 
     def on_focus(self) -> None:
-        self._label()
+        self.label()
 
     def on_blur(self) -> None:
-        self._label()
+        self.label()
 
     def render(self) -> Content:
         run, room = self.run, self.size.width
