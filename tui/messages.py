@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from backends.bench.estimate import Estimate
+from backends.bench.places import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from backends.jobs import events

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from textual.message import Message
 
-    from backends.bench.estimate import Estimate
+    from backends.bench.places import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
     from backends.jobs.comparison import RunComparison
@@ -128,7 +128,7 @@ def first_facts(path: str) -> DatasetFacts:
 
 def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
     """What ``plan`` will take, and where it will write.  Raises ImgstoreError."""
-    from backends.bench.estimate import estimate
+    from backends.bench.places import estimate
 
     found = estimate(plan, facts)
     return found, place_of(found.work)

@@ -12,7 +12,7 @@ from backends.errors import ImgstoreError, UsageError
 from backends.registry import backend_entry, codec_entries
 
 if TYPE_CHECKING:
-    from backends.bench.estimate import Estimate
+    from backends.bench.places import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
     from tui.messages import Place

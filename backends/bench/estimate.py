@@ -1,20 +1,16 @@
-"""What a plan will take, before it is run: bytes at most, files at most, and about how long."""
+"""Upper bounds on what the trials of a plan write, and rough durations."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.disk import choose_work_dir, free_bytes, mount_of
-from backends.bench.measurement import LEAST_SECONDS, MOST_LOOPS, WARM
+from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
 from backends.bench.schedule import trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from backends.bench.measurement import Trial
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
@@ -27,14 +23,15 @@ _DECODE_RATE = 100e6
 _PILLOW_RATE = 15e6
 """Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
 
-_FASTEST = 4e9
-"""Bytes a second that no store exceeds."""
+COPY_FACTOR = 10
+"""All copies that repeated stores make take at most so many times the largest container ..."""
+COPY_SHARE = 0.02
+"""... at most this share of what is free on the disk ..."""
+COPY_BYTES = 1 << 24
+"""... and each store makes at most so many bytes of them."""
 
-LOOP_BYTES = 1 << 24
-LOOP_SHARE = 0.02
-"""Of what is free, for all stores of a run that are looped."""
-
-_CONTAINER_BYTES = 1 << 20
+_CONTAINER_BYTES = 1 << 16
+"""Of an empty container: SQLite takes 48 KiB, all others less."""
 _RECORD_BYTES = 160
 _MEMBER_BYTES = {"tar": 2_176}
 """What a backend puts around a record besides: headers, the label in a member of its own, and the rest of blocks."""
@@ -46,17 +43,6 @@ _UNKNOWN_IMAGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Attributes: ``seconds`` is rough; ``bytes_at_most`` and ``files_at_most`` are bounds over all folders,
-    if nothing is removed before the end; ``work`` is the folder that the run writes in."""
-
-    seconds: float
-    bytes_at_most: int
-    files_at_most: int
-    work: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Need:
     """Bytes and files at most, in one folder."""
 
@@ -65,11 +51,6 @@ class Need:
 
     def __add__(self, other: Need) -> Need:
         return Need(self.bytes + other.bytes, self.files + other.files)
-
-
-def work_dir(plan: Plan) -> Path:
-    """The folder that a plan writes in where a configuration names none.  Raises NotAllowed."""
-    return choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset))
 
 
 def image_bytes(facts: DatasetFacts) -> int:
@@ -87,18 +68,61 @@ def record_bytes(codec: str, facts: DatasetFacts) -> int:
     return math.ceil(image_bytes(facts) * 1.02)
 
 
-def artefact_need(trial: Trial, facts: DatasetFacts, block: int, loops: int) -> Need:
-    """The most that a store writes: every record starts a block of its own at worst; ``loops`` bytes where it may
-    be short enough to be looped."""
-    parsed = Configuration.parse(trial.configuration, facts)
-    count, record = trial.count, record_bytes(parsed.codec, facts) + _RECORD_BYTES
-    record += _MEMBER_BYTES.get(parsed.backend, 0)
+def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
+    """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
+    parsed = Configuration.parse(configuration, facts)
+    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + _MEMBER_BYTES.get(parsed.backend, 0)
     one_file_each = parsed.backend in ("files", "article-png")
-    files = 6 + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 1)
-    size = count * (math.ceil(record / block) * block + _RECORD_BYTES) + _CONTAINER_BYTES
-    if not trial.repeat or count * image_bytes(facts) > LEAST_SECONDS * _FASTEST:
-        return Need(size, files)
-    return Need(size + loops, files + MOST_LOOPS * min(files, loops // (MOST_LOOPS * block) + 1))
+    files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
+    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What short stores may write when they are repeated.
+
+    Attributes
+    ----------
+    bytes
+        Of all copies that one store makes.
+    count
+        Images; larger stores are not repeated.
+    """
+
+    bytes: int = 0
+    count: int = 0
+
+    def allowed(self, trial: Trial) -> int:
+        """Bytes of copies that ``trial`` may write: none for reads and warm-ups."""
+        return self.bytes if trial.reads is None and trial.repeat and trial.count <= self.count else 0
+
+
+def plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copies:
+    """Share what copies may take in all equally among the stores, from the smallest on, while a copy of each fits.
+
+    Parameters
+    ----------
+    free
+        Bytes that are free on the fullest of the disks that the run writes to.
+    """
+    stores = [one for one in trials(plan) if one.reads is None]
+    largest = max(container_need(one.configuration, one.count, facts, block).bytes for one in stores)
+    total, found = min(COPY_FACTOR * largest, int(free * COPY_SHARE)), Copies()
+    for number, count in enumerate(sorted(one.count for one in stores if one.repeat), 1):
+        share = min(COPY_BYTES, total // number)
+        if count * image_bytes(facts) <= share:
+            found = Copies(share, count)
+    return found
+
+
+def trial_need(trial: Trial, facts: DatasetFacts, block: int, workers: int, copies: Copies) -> Need:
+    """The most that a trial writes: a container of one image to warm up; a store also its container and copies."""
+    need = container_need(trial.configuration, 1, facts, block)
+    if trial.reads is not None:
+        return need
+    container = container_need(trial.configuration, trial.count, facts, block, workers)
+    copied = min(copies.allowed(trial), MOST_LOOPS * (container.bytes + FOLDER_BYTES))
+    return need + container + Need(copied, min(MOST_LOOPS * container.files, copied // block + MOST_LOOPS))
 
 
 def staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
@@ -113,28 +137,14 @@ def source_need(plan: Plan, facts: DatasetFacts) -> Need:
     return Need(min(max(plan.sizes), facts.count) * staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
 
 
+def source_seconds(plan: Plan, facts: DatasetFacts) -> float:
+    """Seconds that a run takes to begin and to decode its images, roughly."""
+    return 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
+
+
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
     one = Configuration.parse(trial.configuration, facts)
     rate = _PILLOW_RATE if one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
     work = trial.count * image_bytes(facts) / rate
     return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
-
-
-def loop_bytes(plan: Plan, folders: Iterable[Path]) -> int:
-    """What a short store may write in any of ``folders`` besides its artefact, where it is looped."""
-    stores = sum(trial.reads is None for trial in trials(plan))
-    return min(LOOP_BYTES, int(min(map(free_bytes, folders)) * LOOP_SHARE) // max(1, stores))
-
-
-def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
-    """What ``plan`` on the dataset ``facts`` will take.  Raises NotAllowed where there is nowhere to write."""
-    work = work_dir(plan)
-    block, loops = mount_of(work).block_bytes, loop_bytes(plan, (work,))
-    need = source_need(plan, facts)
-    seconds = 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
-    for trial in trials(plan):
-        seconds += trial_seconds(trial, facts)
-        if trial.reads is None:
-            need += artefact_need(trial, facts, block, loops)
-    return Estimate(min(seconds, plan.budget or seconds), need.bytes, need.files, work)

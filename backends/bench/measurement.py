@@ -25,6 +25,9 @@ LEAST_SECONDS = 0.05
 """What is shorter is done again until it has taken so long in all."""
 
 MOST_LOOPS = 500
+FOLDER_BYTES = 4096
+"""Of the folder that each copy of a container lies in, where a store is repeated."""
+
 MOST_WORKERS = 64
 
 Cell = tuple[str, str, int]

@@ -14,7 +14,15 @@ from backends.bench import operations, references
 from backends.bench.configuration import Configuration, is_reference
 from backends.bench.disk import usage_of
 from backends.bench.execution import Execution
-from backends.bench.measurement import COLD, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, Measurement, Trial
+from backends.bench.measurement import (
+    COLD,
+    FOLDER_BYTES,
+    LEAST_SECONDS,
+    MOST_LOOPS,
+    MOST_WORKERS,
+    Measurement,
+    Trial,
+)
 from backends.bench.memory import MemoryWatch, make_present
 from backends.bench.page_cache import make_cold, make_warm
 from backends.bench.source import Source
@@ -34,8 +42,6 @@ SHARED = ("store", "read", "shuffled")
 COUNTER_BYTES = 8 * MOST_WORKERS
 BESIDE_PIXELS = 8192
 """Bytes of memory for what keeping an image may take besides its pixels: an inode and names, the rest of pages."""
-FOLDER_BYTES = 4096
-"""What the folder takes that each container of a looped store lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,8 @@ class Task:
         A file of ``COUNTER_BYTES`` that holds the number of images that each worker has done so far.
     batch, seed
         Of shuffled reads.
-    loop_bytes
-        What a store that is looped may write besides its artefact.
+    copy_bytes
+        Bytes of further containers that a short store may make when it is repeated.
     workers
         Processes that share the work, where there is enough of it.
     """
@@ -62,7 +68,7 @@ class Task:
     counter: Path
     batch: int = 256
     seed: int = 0
-    loop_bytes: int = 0
+    copy_bytes: int = 0
     workers: int = 1
 
     @property
@@ -204,11 +210,11 @@ def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
 
 
 def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -> int:
-    """Do a short operation again until it has taken long enough; a store makes a container each time."""
+    """Repeat a short operation until it has taken long enough, and return how often; each store makes a container."""
     if not task.trial.repeat:
         return 0
     stores, loops = task.trial.reads is None, 0
-    most = min(MOST_LOOPS, task.loop_bytes // (bytes_each + FOLDER_BYTES)) if stores else MOST_LOOPS
+    most = min(MOST_LOOPS, task.copy_bytes // (bytes_each + FOLDER_BYTES)) if stores else MOST_LOOPS
     execution = replace(execution, again=True)
     execution.watch.light = True
     while execution.watch.total < LEAST_SECONDS and loops < most:

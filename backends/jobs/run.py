@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from backends.bench.conditions import ConditionsWatch
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import mount_of
-from backends.bench.environment import describe_environment, usable_memory
-from backends.bench.estimate import staged_bytes
+from backends.bench.environment import describe_environment
 from backends.bench.made import WorkFolder
 from backends.bench.pace import Pace
-from backends.bench.places import Places, find_places
+from backends.bench.places import Places, find_places, fit_to_memory
 from backends.bench.plan import check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
-from backends.bench.staging import Wanted, fit_sizes, stage
+from backends.bench.staging import Wanted, stage
 from backends.bench.trial import COUNTER_BYTES, Task, blank
 from backends.datasets import open_dataset
 from backends.errors import Cancelled
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from backends.bench.source import Source
     from backends.datasets.base import Dataset
     from backends.datasets.facts import DatasetFacts
-
-MEMORY_SHARE = 4
-"""Staging takes at most this part (a quarter) of the memory there is."""
 
 PROGRESS_SECONDS = 0.1
 REMOVING_SECONDS = 0.5
@@ -66,7 +62,7 @@ def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: 
     with open_dataset(plan.dataset, plan.split) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
-        fitted = _fit(plan, facts)
+        fitted = fit_to_memory(plan, facts)
         places = find_places(fitted, facts, name)
         emit(
             events.RunStarted(
@@ -108,12 +104,6 @@ def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None
             emit(events.Removing(time.time()))
 
     return tuple(str(path) for folder in folders for path in folder.remove_all(tick))
-
-
-def _fit(plan: Plan, facts: DatasetFacts) -> Plan:
-    memory = plan.memory or usable_memory() // MEMORY_SHARE
-    sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
-    return replace(plan, sizes=sizes, split=facts.split, memory=memory)
 
 
 def _notes(asked: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
@@ -200,9 +190,8 @@ def _execute(run: _Run) -> None:
                 continue
             folder = run.folders[run.places.by_configuration[trial.configuration]]
             artefact = folder.root / _artefact(trial)
-            task = Task(
-                trial, run.source, artefact, counter, plan.batch, plan.seed, run.places.loop_bytes, plan.workers
-            )
+            copies = run.places.copies.allowed(trial)
+            task = Task(trial, run.source, artefact, counter, plan.batch, plan.seed, copies, plan.workers)
             waiting += [(folder, folder.claim(path.name).name) for path in task.made]
             begin = time.monotonic()
             emit(events.TrialStarted(time.time(), trial))

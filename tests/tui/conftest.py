@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tui.questions
-from backends.bench.estimate import Estimate
+from backends.bench.places import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.facts import DatasetFacts
 from tui.messages import Place
@@ -21,7 +21,7 @@ UPDATE = "IMGSTORE_UPDATE_GOLDEN"
 
 def fixed_weight(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
     """What a plan takes, the same on every machine."""
-    return Estimate(20.0, 46_000_000, 9000, Path("/scratch/me")), Place("/scratch/me", "ext4", 1_200_000_000_000)
+    return Estimate(25.0, 60_000_000, Path("/scratch/me")), Place("/scratch/me", "ext4", 1_200_000_000_000)
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,7 @@ def task(
     if not counter.exists():
         counter.write_bytes(bytes(COUNTER_BYTES))
     trial = Trial(1, configuration, operation, count, 1, 0 if operation in STORES else None, **changes)
-    return Task(trial, source, folder / "artefact", counter, batch=64, loop_bytes=1 << 22)
+    return Task(trial, source, folder / "artefact", counter, batch=64, copy_bytes=1 << 22)
 
 
 def run(task: Task) -> Measurement:
@@ -104,8 +104,8 @@ def test_one_image_is_stored_and_read_for_long_enough(tmp_path: Path, source: So
 
 
 def test_a_store_that_is_looped_writes_no_more_than_it_may(tmp_path: Path, source: Source) -> None:
-    free = replace(task(tmp_path, source, "npy+raw", count=10), loop_bytes=1 << 30)
-    bounded = replace(free, artefact=tmp_path / "other", loop_bytes=200_000)
+    free = replace(task(tmp_path, source, "npy+raw", count=10), copy_bytes=1 << 30)
+    bounded = replace(free, artefact=tmp_path / "other", copy_bytes=200_000)
     assert run(bounded).loops < run(free).loops
     assert 0 < usage_of(bounded.loops).bytes_allocated <= 200_000 + 4_096
     warm_up = replace(free, artefact=tmp_path / "third", trial=replace(free.trial, repeat=0))
