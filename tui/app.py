@@ -52,9 +52,9 @@ class ImgstoreApp(App[int]):
     DEFAULT_MODE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("H", "history", "history", id="history", tooltip="History"),
-        Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Find any command"),
-        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="This list"),
-        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Leave"),
+        Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Commands by name"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="help", tooltip="Help"),
+        Binding("q,ctrl+q", "quit", "quit", key_display="q", id="quit", tooltip="Quit"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, system=True),
         Binding("ctrl+c", "interrupt", "Twice: leave at once", show=False, priority=True, system=True),
     ]
@@ -253,7 +253,7 @@ class ImgstoreApp(App[int]):
     # Keys
 
     def action_history(self) -> None:
-        """Show every run there was."""
+        """Show the history of runs."""
         self.push_screen(HistoryScreen(self.jobs), lambda wish: self.follow_job(wish) if wish else None)
         self.list_jobs()
 
@@ -272,7 +272,7 @@ class ImgstoreApp(App[int]):
             yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
 
     async def action_quit(self) -> None:
-        """Leave; ask first where a run goes on."""
+        """Quit; ask first while a run is going on."""
         if not any(self.runs.alive()):
             self.leave(0)
         elif not isinstance(self.screen, ChoiceScreen):
@@ -291,7 +291,7 @@ class ImgstoreApp(App[int]):
         if now - self._interrupted < SECOND_PRESS:
             self.leave(0)
         self._interrupted = now
-        self.workbench.say("ctrl+c again leaves; a run goes on without this screen.")
+        self.workbench.say("Press ctrl+c again to quit; a run continues in the background.")
 
     def leave(self, code: int) -> None:
         """End now: following stops within a tenth of a second, jobs go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import functools
 import io
@@ -19,7 +20,10 @@ PROGRAM = "imgstore-tui"
 
 
 class DefaultGroup(click.Group):
-    """A group whose first word may also be the argument of its ``default`` command."""
+    """A group whose first word may also be an argument of its ``default`` command.
+
+    A word that is nearly the name of a command is refused with that name, unless a file of that name exists.
+    """
 
     def __init__(self, *args: Any, default: str, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -27,17 +31,30 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
+            self._refuse_typo(args)
             args = [self._default, *args]
         return super().parse_args(context, args)
+
+    def _refuse_typo(self, args: list[str]) -> None:
+        known = [name for name, command in self.commands.items() if not command.hidden]
+        near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.7) if args else []
+        if near and not Path(args[0]).exists():
+            raise click.UsageError(f"no command {args[0]}: did you mean {near[0]}? All commands: {', '.join(known)}.")
 
 
 @click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 def cli() -> None:
-    """Measure, on your own images and your own disk, how to keep lots of images.
+    """PNG files, LMDB or HDF5?  Measure it on your images and your disk.
 
-    Without a subcommand, `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a CIFAR-10 or CIFAR-100
-    folder or archive, or `sample`: 2,000 real images that come with the program.
+    `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a folder of pictures (JPEG, PNG, WebP, BMP),
+    CIFAR-10 or CIFAR-100 (the folder or the .tar.gz as downloaded), or `sample`: 2,000 images that come with
+    the program.
+
+    \b
+    Examples:
+      imgstore-tui ~/pictures                 open the terminal UI on a folder of pictures
+      imgstore-tui bench sample lmdb hdf5     measure without it, and print the result
     """
 
 
@@ -46,7 +63,7 @@ def cli() -> None:
 def open_screen(dataset: str | None) -> int:
     """Open the terminal UI."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the terminal UI needs a terminal; `imgstore-tui bench` works without one.")
+        raise click.UsageError("the terminal UI needs a terminal: `imgstore-tui bench DATASET` works without one.")
     from tui.app import run
     from tui.paths import jobs_folder
 
@@ -83,27 +100,52 @@ _OUTPUTS = {
 @click.option(
     "--operations",
     metavar="NAME,...",
-    help="Of store, read, shuffled, store-one, read-one.  [default: store,read,shuffled]",
+    help="What to time: store, read, shuffled, store-one, read-one.  [default: store,read,shuffled]",
 )
-@click.option("--repeats", metavar="N", help="Measurements of each figure.  [default: 3]")
-@click.option("--cache", "caches", metavar="NAME,...", help="Files that reads find: warm, cold.  [default: warm]")
-@click.option("--batch", metavar="N", help="Images in a batch of shuffled reads.  [default: 256]")
-@click.option("--budget", metavar="TIME", help="Time that the run may take, such as 5m; what does not fit is skipped.")
-@click.option("--limits", is_flag=True, default=None, help="Measure what the machine allows, on the same bytes.")
-@click.option("--predict", metavar="N", help="Number of images to predict for.  [default: the whole dataset]")
-@click.option("--preset", type=click.Choice(["article"]), help="The plan of the article, beside its own code.")
-@click.option("--workers", metavar="N", help="Processes that share each store and read.  [default: 1]")
-@click.option("--memory", metavar="BYTES", help="What staging may take, such as 4G.  [default: a quarter]")
-@click.option("--seed", type=int, help="Of the sample drawn and the order of trials.  [default: 0]")
+@click.option("--repeats", metavar="N", help="How often each time is measured.  [default: 3]")
+@click.option(
+    "--cache",
+    "caches",
+    metavar="NAME,...",
+    help="Read from memory (warm), the disk (cold) or both.  [default: warm]",
+)
+@click.option("--batch", metavar="N", help="Images per batch when reading shuffled.  [default: 256]")
+@click.option("--budget", metavar="TIME", help="Longest time for the run, such as 5m; what does not fit is skipped.")
+@click.option(
+    "--limits",
+    is_flag=True,
+    default=None,
+    help="Also time plain copies of the same bytes.",
+)
+@click.option("--predict", metavar="N", help="Number of images to predict times for.  [default: the whole dataset]")
+@click.option(
+    "--preset",
+    type=click.Choice(["article"]),
+    help="The article's experiment, beside its own code.",
+)
+@click.option("--workers", metavar="N", help="Processes that store or read together.  [default: 1]")
+@click.option("--memory", metavar="BYTES", help="For decoded images, such as 4G.  [default: a quarter of the memory]")
+@click.option("--seed", type=int, help="Seed of the random choice of images and of the random order.  [default: 0]")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
-@click.option("--work-dir", metavar="DIR", help="Where to write.  [default: beside the dataset]")
-@click.option("--in-thread", is_flag=True, default=None, help="Run trials in a thread, not in processes, to compare.")
+@click.option(
+    "--work-dir",
+    metavar="DIR",
+    help="Folder for temporary files.  [default: beside the dataset]",
+)
+@click.option(
+    "--in-thread", is_flag=True, default=None, help="Run trials in one thread, not in processes of their own."
+)
 @output_options
 def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:
-    """Store and read the images of DATASET in each CONFIG, and print how long it took.
+    """Time storing and reading a dataset.
 
-    A CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER], such as lmdb, lmdb+png:level=2 or hdf5@/scratch; without
-    one, every installed backend with its default codec.
+    Stores the images of DATASET in each CONFIG, reads them back, and prints how long it took.
+
+    DATASET is a folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or `sample`.
+
+    CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER]: a way to keep images, how each image is encoded, and where to
+    write, such as lmdb, lmdb+png:level=2 or hdf5@/scratch.  Without one, every installed backend is measured;
+    `imgstore-tui backends` lists them.
     """
     from tui.bench import bench as run_bench
     from tui.bench import make_plan
@@ -117,7 +159,7 @@ def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], 
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: str, split: str | None, as_json: bool) -> int:
-    """Say what PATH is: a dataset, or the result of an earlier `bench --json`."""
+    """Describe a dataset, or a file that `bench --json` wrote."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
@@ -138,7 +180,7 @@ def info(path: str, split: str | None, as_json: bool) -> int:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def backends(as_json: bool) -> int:
-    """List the backends, installed or not, and the codecs."""
+    """List what images can be kept in, and how encoded."""
     from backends.registry import backend_entries, codec_entries
     from tui.report import backends_text
 
@@ -153,9 +195,11 @@ def backends(as_json: bool) -> int:
 
 @cli.group(cls=DefaultGroup, default="list")
 def history() -> None:
-    """List the runs, the newest first: `history [WORD]...`, those with each WORD in them.
+    """List earlier runs, newest first.
 
-    A RUN is its id, how one id alone begins or ends, `last`, or a FILE that `bench --json` wrote.
+    `history WORD...` lists those that contain every WORD.
+
+    A RUN is an id, the unique beginning or end of one, `last`, or a file that `bench --json` wrote.
     """
 
 
@@ -163,7 +207,7 @@ def history() -> None:
 @click.argument("words", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_history(words: tuple[str, ...], as_json: bool) -> int:
-    """List the runs in which each of WORDS is found: in dataset, configurations, host or state."""
+    """List the runs whose dataset, configurations, host or state contain each of WORDS."""
     from dataclasses import asdict
 
     from backends.jobs.history import list_runs
@@ -177,7 +221,7 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     elif found:
         click.echo(runs_text(found))
     else:
-        click.echo("No such runs." if words else f"No runs yet: `{PROGRAM} bench sample` makes one.", err=True)
+        click.echo("No run matches." if words else f"No runs yet: `{PROGRAM} bench sample` starts one.", err=True)
     return 0
 
 
@@ -185,7 +229,7 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
 @click.argument("run")
 @output_options
 def show(run: str, files: dict[str, str]) -> int:
-    """Print what RUN found; one that still goes on is followed to its end."""
+    """Print the result of RUN; a run that is going on is followed to its end."""
     from tui.history import show_run
     from tui.paths import jobs_folder
 
@@ -195,7 +239,7 @@ def show(run: str, files: dict[str, str]) -> int:
 @history.command()
 @click.argument("run")
 def stop(run: str) -> int:
-    """Ask RUN to stop; what it finished stays."""
+    """Stop RUN; what was measured stays."""
     from tui.history import stop_run
     from tui.paths import jobs_folder
 
@@ -205,7 +249,7 @@ def stop(run: str) -> int:
 @history.command()
 @click.argument("runs", nargs=-1, required=True)
 def delete(runs: tuple[str, ...]) -> int:
-    """Delete RUNS; what is in their folders and was not made by them stays."""
+    """Delete RUNS; files that somebody else put into their folders stay."""
     from tui.history import delete_runs
     from tui.paths import jobs_folder
 
@@ -217,7 +261,7 @@ def delete(runs: tuple[str, ...]) -> int:
 @click.argument("second")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(first: str, second: str, as_json: bool) -> int:
-    """Compare two runs: how many times the seconds of FIRST each figure of SECOND is, and what differs around."""
+    """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them."""
     from dataclasses import asdict
 
     from backends.jobs.comparison import compare_runs

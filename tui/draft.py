@@ -125,7 +125,7 @@ class Draft:
             text = str(replace(one, codec=name, codec_options=entry.options()))
             if text not in self.configurations and _possible(text, self.facts):
                 return self._with(index, Row(text, row.ticked))
-        raise UsageError(f"{one.backend} is in the table with every codec already.")
+        raise UsageError(f"{one.backend} is in the table with every codec that fits.")
 
     def add(self, text: str) -> Draft:
         """Add a configuration below those that are ticked.  Raises UsageError where it cannot be meant or is there."""

@@ -1,4 +1,4 @@
-"""``imgstore-tui history``: earlier runs listed, shown, compared, deleted, one that goes on stopped."""
+"""``imgstore-tui history``: list, show, compare, stop and delete runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def result_of(jobs: Path, name: str) -> Result:
     folder = find_run(jobs, name)
     result = collect(Tail(folder / EVENTS).read())
     if result is None:
-        raise ImgstoreError(f"{folder.name} found nothing: imgstore-tui history show {folder.name} says why.")
+        raise ImgstoreError(f"nothing was measured in {folder.name}: imgstore-tui history show {folder.name} says why.")
     return result
 
 
@@ -96,13 +96,15 @@ def show_run(jobs: Path, name: str, files: Mapping[str, str]) -> int:
 
 
 def delete_runs(jobs: Path, names: Sequence[str]) -> int:
-    """Delete runs, saying of each what stayed; the first that cannot be found deletes none."""
+    """Delete runs and say what stayed of each; where one cannot be found, none is deleted."""
     for folder in [find_run(jobs, name) for name in names]:
         left = delete_run(folder)
         stays = (
-            f"; what it did not make, or cannot be removed, stays: {', '.join(map(safe_text, left))}" if left else ""
+            f"; not deleted, since the run did not make it or it cannot be removed: {', '.join(map(safe_text, left))}"
+            if left
+            else ""
         )
-        say(f"{folder.name} is deleted{stays}.")
+        say(f"Deleted {folder.name}{stays}.")
     return 0
 
 

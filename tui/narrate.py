@@ -1,4 +1,4 @@
-"""A run told on standard error while it goes: a bar on a terminal, a plain line every ten seconds in a pipe."""
+"""Progress of a run on standard error: a bar on a terminal, a line every ten seconds in a pipe or a log."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from backends.bench.measurement import Trial
 
 LINE_SECONDS = 10.0
-REMOVING = "removing what the run made"
+REMOVING = "removing the temporary files"
 
 
 class Narrator(Protocol):
-    """Is told every event of a run."""
+    """Shows the events of a run."""
 
     def tell(self, event: events.Event) -> None: ...
 
@@ -27,12 +27,12 @@ class Narrator(Protocol):
 
 
 def make_narrator() -> Narrator:
-    """The narrator that standard error can show."""
+    """A bar where standard error is a terminal, else lines."""
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 def say(text: str) -> None:
-    """One line on standard error; a run goes on though nobody reads what is said of it."""
+    """Write a line to standard error; where that is closed, go on without."""
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -41,7 +41,7 @@ def say(text: str) -> None:
 
 
 class Lines:
-    """For pipes and logs."""
+    """A line every ten seconds, for pipes and logs."""
 
     def __init__(self) -> None:
         self._begin = self._last = time.monotonic()
@@ -64,14 +64,14 @@ class Lines:
         now = time.monotonic()
         if now - self._last >= LINE_SECONDS:
             self._last = now
-            say(f"{units.clock(now - self._begin)}  {self._done} of {self._trials} trials; {self._now}")
+            say(f"{units.clock(now - self._begin)}  {self._done} of {self._trials} trials done; {self._now}")
 
     def close(self) -> None:
         return
 
 
 class Bar:
-    """For terminals."""
+    """A progress bar, for terminals."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -109,8 +109,8 @@ class Bar:
 def _opening(event: events.RunStarted) -> str:
     folders = ", ".join(safe_text(folder) for folder in event.work)
     return (
-        f"{safe_text(event.dataset.kind)}: {event.trials} trials; at most {units.size(event.bytes_at_most)} "
-        f"in {folders}, removed afterwards."
+        f"{safe_text(event.dataset.kind)}: {event.trials} trials. Temporary files: up to "
+        f"{units.capacity(event.bytes_at_most)} in {folders}, removed at the end."
     )
 
 

@@ -1,4 +1,4 @@
-"""The fields of a plan as text, in the form and on the command line: each parsed, and written back.
+"""Text of a plan's fields, in the form and on the command line: parsers, and the text that they read.
 
 Every parser raises UsageError with the sentence to show.
 """
@@ -26,7 +26,7 @@ def parse_count(text: str) -> int:
     """``10``, ``1k``, ``1.28M`` as a number of images."""
     size = _scaled(text, _COUNTS, f"{text!r} is not a number of images: write numbers such as 10, 100, 1k.")
     if not 1 <= size <= MOST_IMAGES or size != int(size):
-        raise UsageError(f"{text} is no number of images to measure: choose 1 to {MOST_IMAGES:,}.")
+        raise UsageError(f"{text} is not a number of images to measure: choose 1 to {MOST_IMAGES:,}.")
     return int(size)
 
 
@@ -64,17 +64,18 @@ def parse_budget(text: str) -> float | None:
         return None
     budget = _scaled(text, _TIMES, f"{text!r} is not a time: write one such as 90s, 5m or 2h.")
     if budget <= 0:
-        raise UsageError(f"a budget of {text} is none: write a time such as 90s, 5m or 2h.")
+        raise UsageError(f"{text} is no time at all: write one such as 90s, 5m or 2h.")
     return budget
 
 
 def parse_memory(text: str) -> int | None:
-    """``4G``, ``512M`` as bytes; nothing for a quarter of what there is."""
+    """``4 GiB``, ``512M`` as bytes; nothing for a quarter of the memory."""
     if not text.strip():
         return None
-    memory = int(_scaled(text, _BYTES, f"{text!r} is not an amount of memory: write one such as 512M or 4G."))
+    short = re.sub(r"\s*([kmgt]?)i?b?$", r"\1", text.strip().lower())
+    memory = int(_scaled(short, _BYTES, f"{text!r} is not an amount of memory: write one such as 512 MiB or 4 GiB."))
     if memory < 1:
-        raise UsageError(f"{text} of memory hold no image: write an amount such as 512M or 4G.")
+        raise UsageError(f"{text} of memory hold no image: write an amount such as 512 MiB or 4 GiB.")
     return memory
 
 
@@ -117,21 +118,35 @@ def _listed(values: tuple[object, ...]) -> str:
     return ",".join(map(str, values))
 
 
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _or_nothing(value: float | None) -> str:
     return "" if value is None else f"{value:.12g}"
 
 
+def _write_bytes(value: int | None) -> str:
+    """``4 GiB``, ``5.88 GiB``; rounded down to two digits behind the point."""
+    if value is None:
+        return ""
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if value >= 1 << 10 * power:
+            return f"{value * 100 // (1 << 10 * power) / 100:g} {unit}"
+    return str(value)
+
+
 FIELDS: dict[str, Field] = {
-    "sizes": Field("Numbers of images, such as 10,100,1k", parse_sizes, _listed),
-    "operations": Field(f"Of {', '.join(OPERATIONS)}", parse_operations, _listed),
-    "repeats": Field("How often each figure is measured", parse_repeats, str),
-    "batch": Field("Images in a batch of shuffled reads", parse_batch, str),
-    "caches": Field("State of the page cache: warm, cold", parse_caches, _listed),
-    "limits": Field("Measure what the machine allows: yes or no", parse_yes, lambda value: "yes" if value else "no"),
-    "budget": Field("Time that the run may take, such as 5m", parse_budget, _or_nothing),
-    "predict": Field("Images to predict for, such as 1.28M; all", parse_predict, _or_nothing),
-    "workers": Field("Processes that share a store or read", parse_workers, str),
-    "memory": Field("Memory for staging, such as 4G", parse_memory, _or_nothing),
+    "sizes": Field("How many images to measure with, such as 10,100,1k", parse_sizes, _listed),
+    "operations": Field(f"Operations: {', '.join(OPERATIONS)}", parse_operations, _listed),
+    "repeats": Field("How often each time is measured; 5 or more can tell small differences", parse_repeats, str),
+    "batch": Field("Images per batch when reading shuffled", parse_batch, str),
+    "caches": Field("warm: files are in memory; cold: read from the disk; or both", parse_caches, _listed),
+    "limits": Field("Also time plain copies of the same bytes: yes or no", parse_yes, _yes_or_no),
+    "budget": Field("Longest time for the run, such as 5m; what does not fit is skipped", parse_budget, _or_nothing),
+    "predict": Field("Number of images to predict times for, such as 1.28M", parse_predict, _or_nothing),
+    "workers": Field("Processes that store or read together", parse_workers, str),
+    "memory": Field("Memory for decoded images, such as 4 GiB", parse_memory, _write_bytes),
 }
 """By the name of the plan's field, in the order in which they are shown."""
 
@@ -144,7 +159,9 @@ def options_of(plan: Plan) -> list[str]:
         if name == "limits":
             words += ["--limits"] if value else []
         elif name in ("sizes", "operations", "repeats") or value != type(plan).__dataclass_fields__[name].default:
-            words += [f"--{'cache' if name == 'caches' else name}", field.write(value)]
+            text = field.write(value)
+            exact = field.parse(text) == value
+            words += [f"--{'cache' if name == 'caches' else name}", text if exact else str(value)]
     return words
 
 
@@ -157,7 +174,7 @@ def _names(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     unknown = [word for word in words if word not in known]
     if unknown or not words:
         said = f"there is no {what} {unknown[0]!r}" if unknown else f"no {what}"
-        raise UsageError(f"{said}: choose of {', '.join(known)}.")
+        raise UsageError(f"{said}: choose from {', '.join(known)}.")
     return tuple(name for name in known if name in words)
 
 

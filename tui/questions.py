@@ -9,10 +9,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends import units
 from backends.errors import ImgstoreError, UsageError
 from tui import messages
 from tui.messages import Place
 from tui.saved_run import SavedRun
+from tui.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,8 +69,8 @@ def delete(jobs: Path, names: Sequence[str]) -> str:
     from backends.jobs.history import delete_run, find_run
 
     left = [path for name in names for path in delete_run(find_run(jobs, name))]
-    said = f"{len(names)} deleted" if len(names) > 1 else f"{names[0]} is deleted"
-    return said + (f"; what it did not make stays: {', '.join(left)}." if left else ".")
+    said = f"Deleted {len(names)} runs" if len(names) > 1 else f"Deleted {names[0]}"
+    return said + (f"; not deleted, since no run made it: {', '.join(left)}." if left else ".")
 
 
 def compare(jobs: Path, first: str, second: str) -> RunComparison:
@@ -141,6 +143,18 @@ def place_of(folder: Path) -> Place:
     return Place(str(folder), mount_of(folder).filesystem, free_bytes(folder))
 
 
+def disks() -> list[tuple[str, str]]:
+    """A folder on each disk that can be written to, and how a list shows it."""
+    from backends.bench.disk import free_bytes, writable_folders
+
+    found = [(str(folder), mount.filesystem, free_bytes(folder)) for folder, mount in writable_folders()]
+    width = max((min(len(folder), 40) for folder, _, _ in found), default=0)
+    return [
+        (folder, f"{safe_text(folder, 40):<{width}}  {kind:<6} {units.capacity(free):>7} free")
+        for folder, kind, free in found
+    ]
+
+
 def folder_to_write(text: str) -> str:
     """The folder that ``text`` names, made absolute; empty where the run is to decide.  Raises NotAllowed."""
     from backends.bench.disk import choose_work_dir
@@ -159,7 +173,7 @@ def export(result: Result | None, text: str) -> str:
     path = Path(text.strip()).expanduser()
     kinds = {".html": "html", ".md": "markdown", ".csv": "csv", ".json": "json"}
     if path.suffix not in kinds:
-        raise UsageError(f"{text.strip()!r} says no format: end the name with one of {', '.join(kinds)}.")
+        raise UsageError(f"{text.strip()!r} has no known ending: end the name with one of {', '.join(kinds)}.")
     if result is None:
         raise UsageError("nothing was measured yet: there is nothing to write.")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Datasets, backends, jobs and results as plain text, for standard output."""
+"""Datasets, backends and results as plain text, for standard output."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
         for entry in entries
     ]
     broken = [f"{entry.name}: {safe_text(entry.error, limit=1000)}" for entry in entries if entry.error]
-    listed = table(("backend", "what it is", "default", "installed"), rows, left=4)
-    known = table(("codec", "a record is"), [(codec.name, codec.title) for codec in codecs], left=2)
-    rule = "Every backend takes every codec; source needs a folder of pictures."
+    listed = table(("backend", "keeps images as", "default", "installed"), rows, left=4)
+    known = table(("codec", "encodes each image as"), [(codec.name, codec.title) for codec in codecs], left=2)
+    rule = "Every backend works with every codec; source needs a folder of pictures."
     return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])
 
 
@@ -132,19 +132,20 @@ def _footnotes(result: Result) -> list[str]:
     repeats = max((figure.repeats for figure in result.figures), default=0)
     most = "" if result.outcome == "finished" else "at most "
     statistic = ("nothing measured", "one measurement")[repeats] if repeats <= 1 else f"median of {most}{repeats}"
-    caches = "files in the page cache (warm)" + (", or dropped from it (cold)" if COLD in result.plan.caches else "")
+    caches = "reads from memory (warm)" + (" or from the disk (cold)" if COLD in result.plan.caches else "")
     lines = [
-        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}; {statistic}, {caches}, not synced; "
-        f"{verified:,} of {len(shown):,} trials ok and verified.",
-        f"{_place(result.environment)}; reading and decoding the source took "
-        f"{units.seconds(result.staging_seconds)}, which is in no figure.",
+        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}. Times: {statistic}, {caches}; stores "
+        f'without syncing to the disk, "durable" with it.',
+        f"{verified:,} of {len(shown):,} trials were done and every image compared with the original. Decoding the "
+        f"images took {units.seconds(result.staging_seconds)} and is in no time above.",
+        f"{_place(result.environment)}.",
     ]
     if not verified and (cheapest := min((one.predicted_seconds or 0.0 for one in result.failures), default=0.0)):
-        lines.append(f"Nothing fits into the budget: the shortest trial would take {units.spoken(cheapest)}.")
+        lines.append(f"Nothing fits into the time limit: the shortest trial takes about {units.spoken(cheapest)}.")
     if limits := limits_sentence(result.figures):
         lines.append(limits)
     if result.outcome == "cancelled":
-        lines.append("The run was stopped; what had finished is above.")
+        lines.append("The run was stopped; what was measured is above.")
     if result.message:
         lines.append(safe_text(result.message, limit=500))
     return lines

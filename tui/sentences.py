@@ -20,24 +20,46 @@ if TYPE_CHECKING:
 
 
 _VERBS = {
-    "shuffled": "read shuffled",
-    "store-one": "store one by one",
-    "read-one": "read one by one",
+    "store": "storing",
+    "read": "reading",
+    "shuffled": "reading",
+    "store-one": "storing single images",
+    "read-one": "reading single images",
 }
+_NAMES = {"lmdb": "LMDB", "hdf5": "HDF5", "npy": "NumPy arrays", "sqlite": "SQLite", "tar": "tar files"}
+_FILES = {"png": "PNG files", "jpeg": "JPEG files", "source": "the original files", "raw": "files of raw pixels"}
+MOST_NAMED = 5
+"""Configurations that a plan names; more are counted."""
 
 
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
-    """``Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /var/tmp (ext4), ...``"""
-    verbs = _listing([_VERBS.get(name, name) for name in plan.operations]).capitalize()
+    """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
+    verbs = _listing(list(dict.fromkeys(_VERBS.get(name, name) for name in plan.operations)))
     few, many = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
     span = f"{few} to {many}" if len(plan.sizes) > 1 else many
     images = "image" if span == "1" else "images"
-    repeats = f"{plan.repeats} repeats" if plan.repeats > 1 else "once each"
-    size = units.capacity(estimate.bytes_at_most)
     return (
-        f"{verbs} {span} {images}, {repeats}. About {units.about(estimate.seconds)}, at most {size} in "
-        f"{place.folder} ({place.filesystem}), removed afterwards. Enter runs it."
+        f"Times {verbs} {span} {images} {_formats(plan)}. About {units.about(estimate.seconds)}. "
+        f"Temporary files: up to {units.capacity(estimate.bytes_at_most)} in {place.folder}."
     )
+
+
+def _formats(plan: Plan) -> str:
+    """``as PNG files, LMDB and HDF5``."""
+    if len(plan.configurations) > MOST_NAMED:
+        return f"in {len(plan.configurations)} configurations"
+    return "as " + _listing([spoken_name(text) for text in plan.configurations])
+
+
+def spoken_name(configuration: str) -> str:
+    """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
+    one = Configuration.parse(configuration)
+    if one.backend == "files":
+        name = _FILES.get(one.codec, f"{one.codec} files")
+    else:
+        usual = one.codec in (backend_entry(one.backend).codec, "source")
+        name = _NAMES.get(one.backend, one.backend) + ("" if usual else f"+{one.codec}")
+    return name + (f" in {one.folder}" if one.folder else "")
 
 
 def dataset_name(facts: DatasetFacts) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import getpass
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import units
 from backends.errors import NoSpace, NotAllowed
+
+ELSEWHERE = "another folder to write in (--work-dir, or the key w)"
+"""What to choose where one cannot be used."""
 
 RESERVE = 0.05
 """Share of a filesystem that a run leaves free."""
 
-IN_MEMORY = ("tmpfs", "ramfs")
+IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 
 
@@ -59,16 +64,42 @@ def mount_of(path: Path) -> Mount:
     device = path.stat().st_dev
     space = os.statvfs(path)
     block, free, total = space.f_frsize, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
-    with contextlib.suppress(OSError):
-        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
-            left, _, right = line.partition(" - ")
-            _, _, number, _, point, options, *_ = left.split()
-            if number == f"{os.major(device)}:{os.minor(device)}":
-                kind, source, *_ = right.split()
-                place = point.encode().decode("unicode_escape")
-                journal, turns = _has_journal(kind, device), _is_rotational(device)
-                return Mount(place, kind, options, source, block, journal, turns, free, total)
+    for line in reversed(_mount_lines()):
+        left, _, right = line.partition(" - ")
+        _, _, number, _, _, options, *_ = left.split()
+        if number == f"{os.major(device)}:{os.minor(device)}":
+            kind, source, *_ = right.split()
+            journal, turns = _has_journal(kind, device), _is_rotational(device)
+            return Mount(_mount_point(line), kind, options, source, block, journal, turns, free, total)
     return Mount(str(path), "unknown", "", "unknown", block, free_bytes=free, total_bytes=total)
+
+
+def _mount_lines() -> list[str]:
+    """The lines of mountinfo (proc(5)); none where the system has no such file."""
+    try:
+        return Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _mount_point(line: str) -> str:
+    return line.split()[4].encode().decode("unicode_escape")
+
+
+def writable_folders() -> list[tuple[Path, Mount]]:
+    """A folder that can be written to on each mounted disk, the largest free space first: the current one, home, ..."""
+    points = [Path(_mount_point(line)) for line in _mount_lines()]
+    with contextlib.suppress(OSError, RuntimeError):
+        points = [Path.cwd(), Path.home(), Path("/var/tmp"), *points, *(point / getpass.getuser() for point in points)]
+    found: dict[int, tuple[Path, Mount]] = {}
+    for folder in points:
+        with contextlib.suppress(OSError):
+            device = folder.stat().st_dev
+            if device not in found and _writable(folder):
+                mount = mount_of(folder)
+                if mount.total_bytes and mount.filesystem not in IN_MEMORY:
+                    found[device] = folder, mount
+    return sorted(found.values(), key=lambda one: -(one[1].free_bytes or 0))
 
 
 def _has_journal(kind: str, device: int) -> bool | None:
@@ -190,17 +221,19 @@ def choose_work_dir(asked: str | None, source: Path | None) -> Path:
             folder = Path(asked).expanduser().resolve()
             nearest = nearest_existing(folder)
         except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home, a link to itself
-            raise NotAllowed(f"{asked} cannot be reached ({error}): choose another folder with --work-dir.") from None
-        if nearest == folder and not folder.is_dir():
+            raise NotAllowed(f"{asked} cannot be reached ({error}): choose {ELSEWHERE}.") from None
+        if nearest != folder:
+            raise NotAllowed(f"there is no folder {folder}: create it, or choose {ELSEWHERE}.")
+        if not folder.is_dir():
             raise NotAllowed(f"{folder} is a file: name a folder to write in.")
-        if not _writable(nearest):
-            raise NotAllowed(f"{folder} cannot be written to: choose another folder with --work-dir.")
+        if not _writable(folder):
+            raise NotAllowed(f"{folder} cannot be written to: choose {ELSEWHERE}.")
         return folder
     candidates = [source.absolute().parent, Path.cwd()] if source is not None else []
     for folder in (*candidates, Path("/var/tmp"), Path(tempfile.gettempdir())):
         if _writable(folder) and mount_of(folder).filesystem not in IN_MEMORY:
             return folder
-    raise NotAllowed("no folder found to write in: name one with --work-dir.")
+    raise NotAllowed(f"no folder on a disk can be written to: choose {ELSEWHERE}.")
 
 
 def _writable(folder: Path) -> bool:
@@ -218,12 +251,12 @@ def check_space(folder: Path, needed_bytes: int, needed_files: int) -> None:
     free = free_bytes(folder)
     if needed_bytes > free:
         raise NoSpace(
-            f"{folder} has {free / 2**20:,.0f} MiB free for this (5 % stays unused) and the run needs up to "
-            f"{needed_bytes / 2**20:,.0f} MiB: choose fewer images or another folder with --work-dir."
+            f"not enough space in {folder}: the run writes up to {units.capacity(needed_bytes)}, and "
+            f"{units.capacity(free)} can be used (5 % of the disk stay free). Choose fewer images, or {ELSEWHERE}."
         )
     inodes = free_files(folder)
     if inodes is not None and needed_files > inodes:
         raise NoSpace(
-            f"{folder} can take {inodes:,} more files (out of inodes, not of bytes) and the run makes up to "
-            f"{needed_files:,}: choose fewer images or another folder with --work-dir."
+            f"too many files for {folder}: the run makes up to {needed_files:,}, and the filesystem has inodes for "
+            f"{inodes:,} more. Choose fewer images, or {ELSEWHERE}."
         )

@@ -24,6 +24,9 @@ CACHES = (WARM, COLD)
 LEAST_SECONDS = 0.05
 """What is shorter is done again until it has taken so long in all."""
 
+STORE_FAILED = "its store failed: "
+"""Begins the message of a read that is skipped; the reason follows."""
+
 MOST_LOOPS = 500
 FOLDER_BYTES = 4096
 """Of the folder that each copy of a container lies in, where a store is repeated."""

@@ -19,7 +19,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends import units
 from backends.bench.configuration import Configuration
+from backends.bench.disk import ELSEWHERE
 from backends.bench.trial import Task, blank, execute
 from backends.errors import ImgstoreError
 from backends.registry import backend_entry, codec_entry
@@ -173,9 +175,9 @@ def _disk_full(task: Task, error: Exception | None) -> str | None:
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
     if isinstance(error, OSError) and error.errno == errno.EDQUOT:
-        return f"your quota on {folder} is used up: free some, or choose another folder with --work-dir."
+        return f"your quota on {folder} is used up: free some, or choose {ELSEWHERE}."
     if found.f_files and not found.f_favail:
-        return f"{folder} is out of inodes (not of bytes): choose another folder with --work-dir."
+        return f"the filesystem of {folder} has no inodes left for more files (space is left): choose {ELSEWHERE}."
     if free < _NEARLY_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        return f"the disk is full: {folder} has {free / 2**20:.1f} MiB left; choose another folder with --work-dir."
+        return f"the disk is full: {folder} has {units.capacity(free)} left; choose {ELSEWHERE}."
     return None

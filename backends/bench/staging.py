@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.bench.disk import ELSEWHERE
 from backends.bench.source import BATCH, DIGESTS, LABELS, PIXELS, RECORD_BYTES, RECORDS, SHAPES, Source, digests_of
 from backends.bench.stopwatch import Stopwatch
 from backends.errors import DatasetDamaged, NoSpace
@@ -81,7 +82,7 @@ def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
         return _stage_pictures(dataset, wanted, folder, tick)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(f"{folder.parent} is full: choose another folder with --work-dir.") from None
+            raise NoSpace(f"{folder.parent} is full: choose {ELSEWHERE}.") from None
         raise
 
 

@@ -41,7 +41,7 @@ class RunFacts:
     Attributes
     ----------
     state
-        ``running``, ``finished``, ``cancelled``, ``failed``, ``died``, or ``older format`` where only another version
+        ``running``, ``finished``, ``stopped``, ``failed``, ``died``, or ``older format`` where only another version
         can read it.
     started
         Seconds since the epoch.

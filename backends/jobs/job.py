@@ -53,7 +53,7 @@ class JobFacts:
     Attributes
     ----------
     state
-        ``running``, ``finished``, ``cancelled``, ``failed`` or ``died``.
+        ``running``, ``finished``, ``stopped``, ``failed`` or ``died``.
     started
         Seconds since the epoch.
     """
@@ -257,7 +257,7 @@ def job_state(folder: Path) -> str:
     """The state of the job of ``folder``, as in ``JobFacts``."""
     last = last_event(folder / EVENTS)
     if isinstance(last, events.RunFinished):
-        return last.outcome
+        return "stopped" if last.outcome == "cancelled" else last.outcome
     if isinstance(last, events.JobFailed):
         return "failed"
     return "running" if lock_holder(folder) is not None or _starting(folder) else "died"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import mount_of
 from backends.bench.environment import describe_environment
 from backends.bench.made import WorkFolder
+from backends.bench.measurement import STORE_FAILED
 from backends.bench.pace import Pace
 from backends.bench.places import Places, find_places, fit_to_memory
 from backends.bench.plan import check_plan
@@ -213,7 +214,7 @@ def _skipped(
         why = f"it would take about {seconds:,.1f} s, and {left:,.1f} s of the budget were left."
         return blank(trial, "skipped", why, seconds)
     if trial.reads in failed:
-        return blank(trial, "skipped", f"its store failed: {failed[trial.reads].message}")
+        return blank(trial, "skipped", STORE_FAILED + failed[trial.reads].message)
     return None
 
 

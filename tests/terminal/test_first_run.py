@@ -45,9 +45,9 @@ def masked(frame: str) -> str:
     text = re.sub(r"^(─ 1 Dataset ).*", r"\1", frame)
     text = re.sub(r"─+ (finished in|measured in) [\d:]+", r"\1 CLOCK", text)
     text = re.sub(
-        r"(?s)Store, read.*?Enter runs it\.", lambda found: " ".join(found[0].replace("│", " ").split()), text
+        r"(?s)Times storing.*?Enter starts\.", lambda found: " ".join(found[0].replace("│", " ").split()), text
     )
-    text = re.sub(r" in \S+ \(\w+\)", " in FOLDER", text)
+    text = re.sub(r" in /\S+\.", " in FOLDER.", text)
     text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda found: "#".rjust(len(found[0])), text)
     text = re.sub(r"(Store 2,000:) .*", r"\1 (figures)", text)
     text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
@@ -76,7 +76,7 @@ def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) ->
     compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
     compare(
-        terminal, "2-plan", "writes to", "CIFAR-10", "Enter runs it", "outside the clock", "117 trials", "Enter run"
+        terminal, "2-plan", "writes to", "CIFAR-10", "Enter starts", "which is not timed", "117 trials", "Enter run"
     )
     terminal.press(ENTER)
     terminal.wait_for_text("elapsed")
@@ -98,7 +98,7 @@ def test_quitting_gives_the_terminal_back(terminal: Terminal) -> None:
 def start_a_run(terminal: Terminal) -> None:
     terminal.wait_for_text("Open a folder")
     terminal.press(ENTER)
-    terminal.wait_for_text("Enter runs it")
+    terminal.wait_for_text("Enter starts")
     terminal.press(ENTER)
     terminal.wait_for_text("▸")
 
@@ -118,7 +118,7 @@ def test_x_stops_a_run_and_what_finished_stays(terminal: Terminal, jobs: Path) -
     start_a_run(terminal)
     terminal.press("x")
     terminal.wait_for_text("stopped")
-    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

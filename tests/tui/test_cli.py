@@ -47,7 +47,7 @@ def test_bench_prints_a_table_an_aspect_and_narrates_on_standard_error(environme
     assert [table[0].split() for table in tables[1:2]] == [["Read", "10", "50"]]
     assert {tuple(line.split()[0] for line in table[1:]) for table in tables[:2]} == {("files+png", "lmdb+raw")}
     assert "median of 2" in found.stdout
-    assert "20 trials; at most" in found.stderr
+    assert "20 trials. Temporary files: up to" in found.stderr
 
 
 def test_the_json_of_bench_has_every_trial_and_a_summary(
@@ -78,14 +78,14 @@ def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, st
     [
         (("sample", "zip"), "there is no backend 'zip'", 2),
         (("sample", "--sizes", "abc"), "'abc' is not a number of images", 2),
-        (("sample", "--sizes", "0"), "0 is no number of images to measure", 2),
+        (("sample", "--sizes", "0"), "0 is not a number of images to measure", 2),
         (("sample", "--sizes", ""), "no sizes: write at least one", 2),
         (("sample", "--repeats", "0"), "0 repeats are not possible", 2),
         (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
         (("sample", "--split", "dev"), "dev", 2),
-        (("sample", "--budget", "0s"), "a budget of 0s is none", 2),
+        (("sample", "--budget", "0s"), "0s is no time at all", 2),
         (("sample", "--budget", "soon"), "'soon' is not a time", 2),
-        (("sample", "--predict", "0"), "0 is no number of images", 2),
+        (("sample", "--predict", "0"), "0 is not a number of images", 2),
         (("sample", "--batch", "none"), "'none' is not a number of images", 2),
         (("sample", "--cache", "hot"), "there is no cache state 'hot'", 2),
         (("sample", "--cache", "cold", "--operations", "store"), "no operation reads", 2),
@@ -123,10 +123,23 @@ def test_what_a_budget_leaves_out_is_listed_with_its_predicted_time(environment:
     assert "of the budget were left" in trials[100_000]["message"]
 
 
+@pytest.mark.parametrize(("words", "command"), [(["benhc", "sample"], "bench"), (["histroy"], "history")])
+def test_a_mistyped_command_is_told_the_nearest(environment: dict[str, str], words: list[str], command: str) -> None:
+    found = call(environment, *words)
+    assert found.returncode == 2
+    assert f"no command {words[0]}: did you mean {command}?" in found.stderr
+
+
+def test_a_dataset_named_almost_like_a_command_is_opened(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bencch").mkdir()
+    found = subprocess.run([PROGRAM, "bencch"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "the terminal UI needs a terminal" in found.stderr
+
+
 def test_a_budget_that_nothing_fits_into_is_said(environment: dict[str, str], work: Path) -> None:
     found = bench(environment, work, "sample", "lmdb", "--budget", "0.001s")
     assert found.returncode == 1
-    assert "Nothing fits into the budget: the shortest trial would take" in found.stdout
+    assert "Nothing fits into the time limit: the shortest trial takes about" in found.stdout
     assert list(work.iterdir()) == []
 
 
@@ -257,7 +270,7 @@ def test_history_compares_and_deletes_runs_and_takes_results_from_elsewhere(
     found = call(environment, "history", "compare", "last", str(file))
     assert (found.returncode, "repeats are paired" in found.stdout, " 1.00x" in found.stdout) == (0, True, True)
     (job,) = json.loads(call(environment, "history", "SAMPLE", "hdf5", "--json").stdout)
-    assert "No such runs" in call(environment, "history", "sample", "lmdb").stderr
+    assert "No run matches" in call(environment, "history", "sample", "lmdb").stderr
     assert call(environment, "history", "delete", job["id"][-4:]).returncode == 0
     assert "No runs yet" in call(environment, "history").stderr
 

@@ -184,8 +184,8 @@ def test_operations_are_put_in_their_order() -> None:
 def test_the_sentence_of_a_plan_says_everything_before_the_first_byte_is_written() -> None:
     plan = plan_of(sizes=(10, 2000))
     assert plan_sentence(plan, *fixed_weight(plan, facts())) == (
-        "Store and read 10 to 2,000 images, 3 repeats. About 20 s, at most 46 MB in /scratch/me (ext4), "
-        "removed afterwards. Enter runs it."
+        "Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. "
+        "Temporary files: up to 60 MB in /scratch/me."
     )
     assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import is_reference
-from backends.bench.measurement import COLD, ONE_IMAGE, aspect_of
+from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, aspect_of
 from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
 from backends.bench.sentences import limits_sentence
@@ -20,7 +20,7 @@ from tui.reports.model import BYTES, RATE, Bars, Chart, Code, Curve, Point, Repo
 from tui.sentences import dataset_name, describe_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from backends.bench.measurement import Measurement
     from backends.bench.prediction import Predicted
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from backends.bench.verdict import Verdict
     from backends.jobs.result import Result
     from tui.reports.curves import Names
+
+KINDS_NAMED = 2
+"""Configurations with an operation that are named where trials failed for one reason."""
 
 _OUTCOMES = {
     "cancelled": "The run was stopped; this is what had finished.",
@@ -212,16 +215,25 @@ def _predicted(found: Predicted | None, write: Callable[[float], str]) -> str:
 
 
 def doubts(result: Result) -> tuple[str, ...]:
-    """What to know of the figures: warnings, notes, and what failed or was left out, once for all repeats."""
+    """Warnings, notes, and each reason why trials failed or were skipped, with their number."""
     lines = [*warnings_of(result.plan, result.measurements, result.conditions, result.environment), *result.notes]
-    failures: dict[tuple[object, ...], list[str]] = {}
+    reasons: dict[str, list[Measurement]] = {}
     for one in result.failures:
         if one.shown:
-            failures.setdefault((one.outcome, *one.cell, one.predicted_seconds is not None), []).append(one.message)
-    for (outcome, name, aspect, count, _), messages in failures.items():
-        times = f", {len(messages)} times" if len(messages) > 1 else ""
-        lines.append(f"{outcome}{times}: {name} {aspect} {count:,}: {messages[0]}")
-    return tuple(lines)
+            late = one.predicted_seconds is not None
+            reason = "they did not fit into the time limit." if late else one.message.removeprefix(STORE_FAILED)
+            reasons.setdefault(reason, []).append(one)
+    return (*lines, *(_missing(reason, ones) for reason, ones in reasons.items()))
+
+
+def _missing(reason: str, ones: Sequence[Measurement]) -> str:
+    """``4 trials failed, 8 were skipped (lmdb+raw store, lmdb+raw read and 1 more): the disk is full ...``"""
+    failed = sum(one.outcome == "failed" for one in ones)
+    number = f"{len(ones)} trial{'s' * (len(ones) > 1)}"
+    outcome = f"{number} {ones[0].outcome}" if failed in (0, len(ones)) else f"{number} failed or skipped"
+    kinds = list(dict.fromkeys(f"{one.configuration} {one.aspect}" for one in ones))
+    more = f" and {len(kinds) - KINDS_NAMED} more" if len(kinds) > KINDS_NAMED else ""
+    return f"{outcome} ({', '.join(kinds[:KINDS_NAMED])}{more}): {reason}"
 
 
 def _facts(result: Result, places: str) -> Table:

@@ -1,9 +1,9 @@
-"""One question with one field: a path, a folder, a configuration.  A wrong answer stays, its sentence below it."""
+"""Dialog with one text field and, where there are any, choices to pick from; errors are shown below the field."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,10 +14,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
 
 from backends.errors import ImgstoreError
 from tui.questions import completion
+from tui.screens.choice import Choices
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -58,10 +60,15 @@ class AskScreen(ModalScreen[Any]):
         Whether the text is also tried while it is typed; for answers that take no time.
     folders
         Whether folders are offered as completions.
+    choices
+        Called in a thread; texts to pick from and what is shown for each.
     """
 
     CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "back"),
+        Binding("down", "app.focus_next", "choices", show=False),
+    ]
 
     class Answered(Message):
         """The text was understood, or refused with a sentence."""
@@ -72,6 +79,13 @@ class AskScreen(ModalScreen[Any]):
             self.value = value
             self.sentence = sentence
 
+    class Found(Message):
+        """The choices were found."""
+
+        def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
+            super().__init__()
+            self.choices = choices
+
     def __init__(
         self,
         title: str,
@@ -81,6 +95,7 @@ class AskScreen(ModalScreen[Any]):
         value: str = "",
         live: bool = False,
         folders: bool = False,
+        choices: Callable[[], Sequence[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._ask = (title, hint)
@@ -88,18 +103,38 @@ class AskScreen(ModalScreen[Any]):
         self._value = value
         self._live = live
         self._folders = folders
+        self._choices = choices
 
     def compose(self) -> ComposeResult:
         title, hint = self._ask
         with Vertical(classes="form") as form:
             form.border_title = title
-            form.border_subtitle = ("Tab complete   " if self._folders else "") + "Enter take   Esc back"
+            form.border_subtitle = ("Tab complete   " if self._folders else "") + "Enter OK   Esc back"
             yield Label(hint, markup=False)
             yield FolderInput(self._value) if self._folders else Input(self._value)
             yield Static(classes="sentence", markup=False)
+            if self._choices is not None:
+                yield Choices(compact=True, markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
+        if self._choices is not None:
+            self.run_worker(partial(self._find, self._choices), thread=True, group="choices", exit_on_error=False)
+
+    def _find(self, choices: Callable[[], Sequence[tuple[str, str]]]) -> None:
+        self.post_message(self.Found(choices()))
+
+    @on(Found)
+    def show_choices(self, message: Found) -> None:
+        """List what can be picked below the field."""
+        self.query_one(Choices).add_options([Option(shown, id=text) for text, shown in message.choices])
+
+    @on(OptionList.OptionSelected)
+    def pick(self, event: OptionList.OptionSelected) -> None:
+        """Take a choice as if it had been typed."""
+        field = self.query_one(Input)
+        field.value = event.option.id or ""
+        self.post_message(Input.Submitted(field, field.value))
 
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:

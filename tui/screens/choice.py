@@ -1,4 +1,4 @@
-"""A question with a few answers, each with a letter: what becomes of a run, whether to delete."""
+"""Dialog with a few answers, each with a letter: what happens to a run at quit, whether to delete."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ChoiceScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
             form.border_title = Content(self._title)
-            form.border_subtitle = "Enter take   Esc back"
+            form.border_subtitle = "Enter OK   Esc back"
             shown = {**self._answers, "b": "back"}
             yield Choices(
                 *(Option(Content.assemble((key, "bold"), f" {said}"), id=key) for key, said in shown.items()),
@@ -63,12 +63,12 @@ class ChoiceScreen(ModalScreen[str | None]):
 
 
 def quit_question() -> ChoiceScreen:
-    """What is to become of a run that goes on: ``l`` leaves it, ``s`` stops it."""
-    leave = "leave it running; it is in the list at the next start"
-    return ChoiceScreen("A run is going on", {"l": leave, "s": "stop it; finished trials stay in the history"})
+    """The dialog at quit while a run is going on: ``l`` leaves it running, ``s`` stops it."""
+    leave = "leave it running in the background; the start screen lists it"
+    return ChoiceScreen("A run is going on", {"l": leave, "s": "stop it; what was measured stays in the history"})
 
 
 def beside_question() -> ChoiceScreen:
-    """Whether to start a run while one goes on: ``w`` watches that one, ``s`` starts all the same."""
-    answers = {"w": "watch it; x stops it there", "s": "start all the same; each makes the other slower"}
+    """The dialog before a second run: ``w`` watches the one that is going on, ``s`` starts the new one as well."""
+    answers = {"w": "watch it; x stops it there", "s": "start anyway; each run slows the other down"}
     return ChoiceScreen("A run is going on", answers)

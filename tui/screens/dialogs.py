@@ -1,4 +1,4 @@
-"""The forms over the workbench, and what becomes of their answers."""
+"""The dialogs of the workbench, and what their answers change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tui import messages
-from tui.questions import export, first_facts, folder_to_write
+from tui.questions import disks, export, first_facts, folder_to_write
 from tui.screens.ask import AskScreen
 from tui.screens.plan_form import PlanScreen
 
@@ -26,18 +26,20 @@ def dialog(what: str, bench: Workbench) -> tuple[Screen[Any], Callable[[Any], No
     match what:
         case "open":
             path = bench.facts.path if bench.facts and bench.facts.path != "sample" else ""
-            hint = "A folder of pictures, a CIFAR folder or archive, or the word sample"
+            hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
             return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True), partial(_open, bench)
         case "where":
-            hint = "The folder to write in; empty: beside the dataset, else here, else /var/tmp"
+            hint = "A folder on the disk to measure; empty: beside the dataset. Down: the disks"
             folder = bench.draft.base.work_dir or ""
-            asked = AskScreen("Where the run writes", hint, folder_to_write, value=folder, folders=True)
+            asked = AskScreen(
+                "Folder for temporary files", hint, folder_to_write, value=folder, folders=True, choices=disks
+            )
             return asked, partial(_write_in, bench)
         case "add":
-            hint = "BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER], such as lmdb+png:level=2"
+            hint = "Such as lmdb, hdf5+png, lmdb+png:level=2 or hdf5@/scratch (in that folder)"
             return AskScreen("Add a configuration", hint, bench.draft.add, live=True), bench.change
         case "export":
-            hint = "The file to write: its name ends in .html, .md, .csv or .json"
+            hint = "File name, ending in .html, .md, .csv or .json"
             answer = partial(export, cast("ImgstoreApp", bench.app).runs.result())
             return AskScreen("Write a report", hint, answer, value=_report_name(bench)), bench.say
     return PlanScreen(bench.draft), bench.change

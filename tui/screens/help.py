@@ -1,4 +1,4 @@
-"""Every key and what it does, made of the bindings themselves."""
+"""Help screen: every key and what it does, from the bindings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every run there was: filter, open, compare, delete."""
+"""History screen: the list of runs, to filter, open, compare and delete."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class RunList(OptionList):
-    """One row a run, newest first."""
+    """One run a row, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "open"), *MOVES]
 
@@ -75,7 +75,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         with Vertical(id="jobs") as box:
             box.border_title = "History"
             yield RunList(compact=True, markup=False)
-            yield Input(id="filter", placeholder="words that a run has in it")
+            yield Input(id="filter", placeholder="filter: words in the dataset, configurations, host or state")
         yield Static(id="said", markup=False)
         yield FooterLine()
 
@@ -97,7 +97,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         place = rows.highlighted or 0
         options = [Option(self._row(job, now), id=job.id) for job in shown]
         if not options:
-            said = "looking…" if self.jobs is None else "no runs yet" if not self.jobs else "no run has these words"
+            said = "reading the history…" if self.jobs is None else "no runs yet" if not self.jobs else "no run matches"
             options = [Option(Content.styled(said, "$dim"), disabled=True)]
         rows.clear_options().add_options(options)
         if shown:
@@ -184,7 +184,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
                 self._ask(lambda: self.Answered(delete(self._folder, names)))
 
         what = f"{len(names)} runs" if len(names) > 1 else f"the run {names[0]}"
-        self.app.push_screen(ChoiceScreen(f"Delete {what}?", {"d": "delete; nothing brings it back"}), take)
+        self.app.push_screen(ChoiceScreen(f"Delete {what}?", {"d": "delete for good"}), take)
 
     def action_filter(self) -> None:
         field = self.query_one(Input)

@@ -1,4 +1,4 @@
-"""The plan as a form, a field a line.  Each wrong field has its sentence below it."""
+"""Dialog with the fields of a plan, one a line; errors are shown below their field."""
 
 from __future__ import annotations
 
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.events import DescendantFocus
 
-LABELS = {"caches": "cache"}
-"""Fields that people call otherwise than the plan does."""
+LABELS = {
+    "sizes": "images",
+    "batch": "batch size",
+    "caches": "cache",
+    "limits": "disk limits",
+    "budget": "time limit",
+    "predict": "predict for",
+    "workers": "processes",
+    "memory": "memory",
+}
+"""What the form calls the fields of a plan, where the names differ."""
 
-EMPTY = {"budget": "no bound", "predict": "the whole dataset", "memory": "a quarter of what there is"}
-"""What no text in a field means."""
+EMPTY = {"budget": "none", "predict": "the whole dataset", "memory": "a quarter of the memory"}
+"""What an empty field means."""
 
 _WRONG = object()
 
@@ -42,15 +51,16 @@ class PlanScreen(ModalScreen[Draft | None]):
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self._draft = draft
+        self._before = {name: field.write(getattr(draft.base, name)) for name, field in FIELDS.items()}
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
             form.border_title = "Plan"
-            form.border_subtitle = "Tab next field   Enter take   Esc back"
-            for name, field in FIELDS.items():
+            form.border_subtitle = "Tab next field   Enter OK   Esc back"
+            for name in FIELDS:
                 with Horizontal(classes="field"):
                     yield Label(LABELS.get(name, name), markup=False)
-                    yield Input(field.write(getattr(self._draft.base, name)), EMPTY.get(name, ""), id=name)
+                    yield Input(self._before[name], EMPTY.get(name, ""), id=name)
                 yield Static(classes="sentence", id=f"{name}-sentence", markup=False)
             yield Static(id="hint", markup=False)
 
@@ -59,7 +69,7 @@ class PlanScreen(ModalScreen[Draft | None]):
             field.cursor_blink = False
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Say what the field is for."""
+        """Show what the field is for."""
         self.query_one("#hint", Static).update(FIELDS[event.widget.id or ""].hint)
 
     @on(Input.Changed)
@@ -75,14 +85,16 @@ class PlanScreen(ModalScreen[Draft | None]):
         if wrong:
             self.query_one(f"#{wrong[0]}", Input).focus()
         else:
-            base = self._draft.base
-            changed = {name: value for name, value in found.items() if value != getattr(base, name)}
+            changed = {name: value for name, value in found.items() if self._text(name) != self._before[name]}
             self.dismiss(self._draft.changed(**changed) if changed else self._draft)
+
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value
 
     def _read(self, name: str) -> object:
         sentence, value = "", _WRONG
         try:
-            value = FIELDS[name].parse(self.query_one(f"#{name}", Input).value)
+            value = FIELDS[name].parse(self._text(name))
         except UsageError as error:
             sentence = str(error)
         said = self.query_one(f"#{name}-sentence", Static)

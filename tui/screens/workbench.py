@@ -64,6 +64,8 @@ class Workbench(Screen[None]):
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("", bindings=True)
     """What the plan will do, or what went wrong."""
+    ready: reactive[bool] = reactive(False)
+    """Whether the words describe a plan that Enter starts."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
@@ -82,6 +84,7 @@ class Workbench(Screen[None]):
                 here.log_scale,
                 here.configuration,
                 here.words,
+                here.ready,
                 here.jobs,
                 here.folder,
             )
@@ -116,7 +119,7 @@ class Workbench(Screen[None]):
         """Say in one sentence what the plan will do, if it still is the plan."""
         if not self.busy and answer.plan == self._plan():
             self.place = answer.place
-            self.words = plan_sentence(answer.plan, answer.estimate, answer.place)
+            self.words, self.ready = plan_sentence(answer.plan, answer.estimate, answer.place), True
 
     def show_error(self, sentence: str) -> None:
         """Say in the chart's place what went wrong."""
@@ -140,7 +143,7 @@ class Workbench(Screen[None]):
         if self.aspect not in draft.aspects:
             self.aspect = draft.aspects[0]
         plan = self._plan()
-        self.words = "" if plan else "Nothing is ticked: space ticks a configuration."
+        self.words, self.ready = "" if plan else "Nothing is ticked: space ticks a configuration.", False
         self.say(describe_plan(plan) if plan else "")
         self.query_one(BackendTable).focus()
         if plan and self.facts is not None:

@@ -47,8 +47,8 @@ _TITLES = {
 }
 PICTURES = (View.CHART, View.DISK, View.TRADE_OFF)
 HOW = (
-    "Each trial is a process of its own, in random order, after one warm-up that is thrown away. "
-    "Every image and label is compared with its source afterwards, outside the clock."
+    "Every measurement runs in a process of its own, in random order, after one warm-up. Every image is then compared "
+    "with the original, which is not timed. The temporary files are removed at the end."
 )
 
 
@@ -64,6 +64,8 @@ class ChartPanel(Vertical, can_focus=True):
     """The one whose curve is drawn last."""
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
+    ready: reactive[bool] = reactive(False)
+    """Whether the words describe a plan that Enter starts."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
 
@@ -84,7 +86,7 @@ class ChartPanel(Vertical, can_focus=True):
         self._wanted: tuple[Chart, int, int, Palette] | None = None
         self._drawn: object = None
         self._drawing = False
-        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words"):
+        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words", "ready"):
             self.watch(self, name, self._show, init=False)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
         self._show()
@@ -131,10 +133,11 @@ class ChartPanel(Vertical, can_focus=True):
         if self.view is View.ERROR:
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
         said = safe_text(self.words, 1000)
-        before, enter, after = said.rpartition("Enter runs it.")
-        if not enter or after:
-            return Content(said)
-        return Content.assemble(before, ("Enter", "bold"), " runs it.\n\n", (HOW, "$dim"))
+        return (
+            Content.assemble(said, " ", ("Enter", "bold"), " starts.\n\n", (HOW, "$dim"))
+            if self.ready
+            else Content(said)
+        )
 
     def _title(self) -> str:
         if self.view is View.NUMBERS:

@@ -1,4 +1,4 @@
-"""What there is to begin with: the sample, this folder, any folder, and the runs there were."""
+"""Start list: the sample, this folder, any folder, and recent runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StartList(OptionList, inherit_bindings=False):
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
-    """The runs there were, newest first."""
+    """Recent runs, newest first."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, compact=True)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from backends.bench.disk import check_space, choose_work_dir, free_files, mount_of, sync, usage_of
+from backends.bench.disk import (
+    IN_MEMORY,
+    check_space,
+    choose_work_dir,
+    free_files,
+    mount_of,
+    sync,
+    usage_of,
+    writable_folders,
+)
 from backends.errors import NoSpace, NotAllowed
 
 MEMORY = Path("/dev/shm")
@@ -46,6 +55,7 @@ def test_a_run_writes_beside_its_dataset(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert choose_work_dir(None, tmp_path / "data" / "set") == tmp_path / "data"
+    (tmp_path / "new").mkdir()
     assert choose_work_dir(str(tmp_path / "new"), tmp_path / "data" / "set") == tmp_path / "new"
 
 
@@ -61,6 +71,22 @@ def test_a_file_is_no_folder_to_write_in(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotAllowed, match="is a file: name a folder"):
         choose_work_dir(str(tmp_path / "file"), None)
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed, match=r"there is no folder .*/new: create it, or choose another folder"):
+        choose_work_dir(str(tmp_path / "new"), None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_writable_folder_of_each_disk_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = writable_folders()
+    devices = [folder.stat().st_dev for folder, _ in found]
+    assert len(set(devices)) == len(devices)
+    assert all(os.access(folder, os.W_OK) and mount.filesystem not in IN_MEMORY for folder, mount in found)
+    if mount_of(tmp_path).filesystem not in IN_MEMORY:
+        assert tmp_path in [folder for folder, _ in found]
 
 
 def test_a_folder_has_one_name_however_it_is_written(tmp_path: Path) -> None:
@@ -79,8 +105,8 @@ def test_a_folder_that_cannot_be_reached_is_one_sentence(tmp_path: Path, name: s
 
 def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
     check_space(tmp_path, 1, 1)
-    with pytest.raises(NoSpace, match=r"MiB free .* needs up to 1,125,899,906,842,624"):
+    with pytest.raises(NoSpace, match=r"writes up to 1,180,591,621 TB, and [\d.,]+ \w+ can be used"):
         check_space(tmp_path, 1 << 70, 1)
     if free_files(tmp_path) is not None:
-        with pytest.raises(NoSpace, match="out of inodes"):
+        with pytest.raises(NoSpace, match="has inodes for"):
             check_space(tmp_path, 1, 1 << 60)
