@@ -31,7 +31,11 @@ async def test_a_disk_is_picked_from_the_list(app: ImgstoreApp) -> None:
         listed = app.screen.query_one(Choices)
         await until(pilot, lambda: listed.option_count)
         assert " free" in frame(pilot)
-        await pilot.press("down", *["down"] * listed.get_option_index(str(Path.cwd())), "enter")
+        await pilot.press("down")
+        assert listed.has_focus
+        while listed.highlighted != listed.get_option_index(str(Path.cwd())):
+            await pilot.press("down")
+        await pilot.press("enter")
         await until(pilot, lambda: app.workbench.draft.base.work_dir == str(Path.cwd()))
 
 

@@ -65,7 +65,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         assert footer(frame(pilot)).startswith(" Enter choose")
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.words)
-        assert "Store and read 10 to 2,000 images, 3 repeats." in frame(pilot)
+        assert "Times storing and reading 10 to 2,000 images" in frame(pilot)
         assert footer(frame(pilot)).startswith(" Enter run")
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.run and app.workbench.run.phase == "finished")
@@ -458,7 +458,7 @@ async def test_escape_takes_the_filter_away_and_then_the_history(app: ImgstoreAp
     async with app.run_test(size=SMALL) as pilot:
         screen = await history(pilot)
         await pilot.press("slash", *"nothing")
-        assert "no run has these words" in frame(pilot)
+        assert "no run matches" in frame(pilot)
         await pilot.press("escape")
         assert len(screen.listed) == 3
         await pilot.press("escape")
@@ -516,7 +516,7 @@ async def test_the_run_on_show_is_written_in_the_format_of_the_name(app: Imgstor
     assert found in Path(name).read_text()
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("a.pdf", "says no format"), ("/nowhere/a.md", "cannot be written")])
+@pytest.mark.parametrize(("name", "sentence"), [("a.pdf", "no known ending"), ("/nowhere/a.md", "cannot be written")])
 async def test_a_report_that_cannot_be_written_says_why(app: ImgstoreApp, name: str, sentence: str) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
