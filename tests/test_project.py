@@ -1,4 +1,4 @@
-"""The project as a whole: what its wheel holds, what its README promises."""
+"""What the wheel holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +57,3 @@ def test_installed_program_imports_its_own_packages(wheel: Path, tmp_path: Path)
     assert "lmdb+raw" in found.stdout
     assert "failed" not in found.stdout
     assert found.stderr.splitlines()[-1] == f"{installed}/backends/__init__.py {installed}/tui/__init__.py"
-
-
-def test_the_readme_keeps_within_its_length() -> None:
-    assert README.count("\n") <= 250
-
-
-def test_the_architecture_names_every_part_of_the_house() -> None:
-    parts = [path.name for package in ("backends", "tui") for path in (ROOT / package).iterdir()
-             if path.is_dir() and not path.name.startswith("_")]  # fmt: skip
-    assert [part for part in parts if f"{part}/" not in README] == []

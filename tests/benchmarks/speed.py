@@ -1,4 +1,4 @@
-"""How fast the backends are beside the article's code and the machine: the README's table.
+"""How fast the backends are beside the article's code and the machine: the table of README.md in this folder.
 
     python -m tests.benchmarks.speed DATASET WORK_DIR [--photos FOLDER] [--images 50000] [--repeats 5]
 
