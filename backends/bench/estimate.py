@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.facts import DatasetFacts
 
-_TRIAL_SECONDS = 0.04
+_TRIAL_SECONDS = 0.07
 """A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
 
 _RATE = {"raw": 150e6, "png": 20e6}
