@@ -20,7 +20,6 @@ from backends.bench.estimate import (
     trial_seconds,
 )
 from backends.bench.schedule import configurations, trials
-from backends.bench.staging import fit_sizes
 from backends.errors import NoSpace
 
 if TYPE_CHECKING:
@@ -84,6 +83,17 @@ def fit_to_memory(plan: Plan, facts: DatasetFacts) -> Plan:
     memory = plan.memory or usable_memory() // MEMORY_SHARE
     sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
     return replace(plan, sizes=sizes, split=facts.split, memory=memory)
+
+
+def fit_sizes(sizes: tuple[int, ...], count: int, image_bytes: int, memory: int) -> tuple[int, ...]:
+    """The sizes whose distinct images, at most ``count``, take no more than ``memory`` bytes staged.
+
+    A size that does not fit is shrunk to the largest that does.
+    """
+    most = max(1, memory // image_bytes)
+    if min(max(sizes), count) <= most:
+        return sizes
+    return tuple(sorted({min(size, most) for size in sizes}))
 
 
 def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:

@@ -49,17 +49,6 @@ class Staged:
     failures: tuple[Failure, ...] = field(default=())
 
 
-def fit_sizes(sizes: tuple[int, ...], count: int, image_bytes: int, memory: int) -> tuple[int, ...]:
-    """The sizes whose distinct images, at most ``count``, take no more than ``memory`` bytes staged.
-
-    A size that does not fit is shrunk to the largest that does.
-    """
-    most = max(1, memory // image_bytes)
-    if min(max(sizes), count) <= most:
-        return sizes
-    return tuple(sorted({min(size, most) for size in sizes}))
-
-
 def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Decode a seeded random sample into ``folder``, which must not exist.
 

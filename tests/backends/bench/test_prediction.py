@@ -47,7 +47,7 @@ def linear(sizes: tuple[int, ...], noise: float = 0.0, seed: int = 0, repeats: i
 def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
     names = tuple(str(Configuration.parse(name)) for name in (*backend_entries(), "lmdb+png"))
-    plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path / "work"))
+    plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
     result = collect(start_run(plan, tmp_path / "jobs").follow())
     assert result is not None
     assert result.failures == ()

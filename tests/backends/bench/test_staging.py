@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.bench.places import fit_sizes
 from backends.bench.source import Source, digests_of
-from backends.bench.staging import Wanted, fit_sizes, stage
+from backends.bench.staging import Wanted, stage
 from backends.datasets import Dataset, open_dataset
 from backends.images import Images
 

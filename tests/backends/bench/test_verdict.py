@@ -249,7 +249,7 @@ def test_multiple_of_the_limit() -> None:
 
 
 def test_a_real_run_is_decided(tmp_path: Path) -> None:
-    plan = Plan("sample", ("lmdb+raw", "files+png"), (200,), operations=("store",), work_dir=str(tmp_path / "work"))
+    plan = Plan("sample", ("lmdb+raw", "files+png"), (200,), operations=("store",), work_dir=str(tmp_path))
     result = collect(start_run(plan, tmp_path / "jobs").follow())
     assert result is not None
     found = decide(result.plan, result.dataset, result.measurements, complete=True)
