@@ -42,7 +42,7 @@ class Execution:
     worker, workers
         Which of how many this is.
     tick
-        Is told which worker has done how many images.
+        Told which worker has done how many images; what it raises ends the execution.
     again
         Whether the same was done and compared before: only the clock counts.
     remarks
@@ -80,6 +80,10 @@ class Execution:
         if not self.again:
             self.tick(self.worker, done)
             self.memory.sample()
+
+    def check(self) -> None:
+        """Nothing more is done, but a trial that is cancelled ends here."""
+        self.tick(self.worker, self.count)
 
     def backend(self) -> Backend:
         return make_backend(self.configuration.backend, self.configuration.backend_options)

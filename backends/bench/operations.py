@@ -171,7 +171,8 @@ def _front(room: NDArray[np.uint8] | None, count: int) -> NDArray[np.uint8] | No
 def _read_back(execution: Execution, written: list[NDArray[np.uint64]]) -> None:
     """Compare what was stored; what a lossy codec made is compared byte for byte, and its pixels are kept for reads."""
     if not written:
-        read(replace(execution, watch=Stopwatch(), memory=MemoryWatch(), tick=lambda worker, done: None))
+        again = replace(execution, watch=Stopwatch(), memory=MemoryWatch(), tick=lambda worker, done: execution.check())
+        read(again)
         return
     decoded, digests, codec = [], np.concatenate(written), execution.codec()
     with execution.backend().open(execution.artefact) as reader:
@@ -181,6 +182,7 @@ def _read_back(execution: Execution, written: list[NDArray[np.uint64]]) -> None:
             records = reader.read(slice(start, stop))
             execution.compare(record_digests(records), digests[start:stop], np.arange(low, high))
             decoded.append(digests_of(codec.decode(records, reader.layout).pixels))
+            execution.check()
     execution.decoded.mkdir(exist_ok=True)
     np.save(execution.decoded / f"{execution.start}.npy", np.concatenate(decoded))
 

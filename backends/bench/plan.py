@@ -60,7 +60,7 @@ class Plan:
     memory
         Bytes that staging may take; None for a quarter of what the machine or its cgroup has.
     in_thread
-        Trials are executed in the job's own thread instead of fresh processes, to show the difference.
+        Trials are executed in the thread that executes the run, instead of fresh processes.
     workers
         Processes that share each store and read, every one with a shard of its own.
     preset
@@ -142,7 +142,7 @@ def _check_numbers(plan: Plan) -> None:
     if not 1 <= plan.workers <= MOST_WORKERS:
         raise UsageError(f"{plan.workers} workers cannot share a trial: choose 1 to {MOST_WORKERS}.")
     if plan.workers > 1 and plan.in_thread:
-        raise UsageError("workers are processes: leave out --workers or --in-thread.")
+        raise UsageError("workers are processes: choose 1 worker, or run trials in separate processes.")
     if plan.budget is not None and not 0 < plan.budget < math.inf:
         raise UsageError(f"a budget of {plan.budget} seconds is none: choose a time such as 90s, 5m or 2h.")
     if plan.predict is not None and not 1 <= plan.predict <= MOST_IMAGES:
@@ -157,7 +157,7 @@ def _check_names(plan: Plan) -> None:
     if COLD in plan.caches and not set(plan.operations) & set(STORES):
         raise UsageError("cold reads are asked for, and no operation reads: add read or shuffled to the operations.")
     if COLD in plan.caches and plan.in_thread:
-        raise UsageError("cold reads need a process of their own: leave out --cache cold or --in-thread.")
+        raise UsageError("cold reads need a process of their own: run trials in separate processes, or leave out cold.")
 
 
 def default_sizes(count: int) -> tuple[int, ...]:

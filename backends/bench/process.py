@@ -7,6 +7,7 @@ milliseconds each, a quarter of a second where Python starts anew.
 from __future__ import annotations
 
 import errno
+import mmap
 import multiprocessing
 import os
 import signal
@@ -22,8 +23,8 @@ from typing import TYPE_CHECKING
 from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
-from backends.bench.trial import Task, blank, execute
-from backends.errors import ImgstoreError
+from backends.bench.trial import COUNTER_BYTES, Task, blank, execute
+from backends.errors import Cancelled, ImgstoreError
 from backends.registry import backend_entry, codec_entry
 
 if TYPE_CHECKING:
@@ -84,22 +85,32 @@ class Trials:
 
 
 def run_in_thread(task: Task, poll: Callable[[int], None]) -> Measurement:
-    """Execute a task right here; ``poll`` is called once, before it."""
+    """Execute a task in this thread; ``poll`` is called before it and after each batch, and may raise Cancelled."""
     poll(0)
-    return attempt(task)
+    return _attempt(task, lambda: execute(task, lambda worker, done: poll(done)))
 
 
-def attempt(task: Task) -> Measurement:
-    """Execute a task; what it raises becomes a failed measurement with a sentence."""
+def _attempt(task: Task, perform: Callable[[], Measurement]) -> Measurement:
+    """Execute a task; what it raises, but Cancelled, becomes a failed measurement with a sentence."""
     try:
-        return execute(task)
+        return perform()
+    except Cancelled:
+        raise
     except ImgstoreError as error:
         return blank(task.trial, "failed", str(error))
     except MemoryError:
         return blank(task.trial, "failed", "out of memory: choose fewer images, or free some memory.")
     except Exception as error:  # whatever a library raises is this trial's result, not the run's end
-        traceback.print_exc()
+        # to the descriptor, where a job's log is: in the UI, sys.stderr belongs to Textual
+        os.write(2, traceback.format_exc().encode(errors="replace"))
         return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}"[:MESSAGE])
+
+
+def _counting(task: Task) -> Measurement:
+    """Execute a task; the job sees the images done by each worker, at the cost of one store to memory a batch."""
+    with task.counter.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
+        shared[:] = bytes(COUNTER_BYTES)
+        return execute(task, lambda worker, done: struct.pack_into("=q", shared, 8 * worker, done))
 
 
 def counted(counter: Path) -> int:
@@ -128,7 +139,7 @@ def _child(task: Task, send: Connection) -> None:
     """The body of a trial's process.  It leaves without cleaning up: h5py crashes there after a full disk."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _first_to_go()
-    send.send(attempt(task))
+    send.send(_attempt(task, lambda: _counting(task)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

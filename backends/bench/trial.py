@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import struct
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +28,7 @@ from backends.bench.workers import perform_shared
 from backends.registry import LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Perform = Callable[[Execution], None]
 
@@ -93,8 +90,14 @@ class Task:
         return (*(stored if self.trial.reads is None else ()), self.rehearsal)
 
 
-def execute(task: Task) -> Measurement:
+def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: None) -> Measurement:
     """Do the trial.
+
+    Parameters
+    ----------
+    tick
+        Told after each batch, with the clock stopped, which worker has done how many images; what it raises ends
+        the trial.
 
     Raises
     ------
@@ -103,19 +106,18 @@ def execute(task: Task) -> Measurement:
         differs from the source.
     """
     trial, perform = task.trial, _method(task.trial)
-    with _counter(task.counter) as tick:
-        execution = _execution(task, tick)
-        _rehearse(execution, task.rehearsal, perform)
-        if execution.workers > 1:
-            perform = partial(perform_shared, perform=perform)
-        make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
-        resident = None
-        if trial.reads is not None:
-            resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
-        execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
-        perform(execution)
-        usage = usage_of(task.artefact)
-        loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, perform, usage.bytes_allocated))
+    execution = _execution(task, tick)
+    _rehearse(execution, task.rehearsal, perform)
+    if execution.workers > 1:
+        perform = partial(perform_shared, perform=perform)
+    make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
+    resident = None
+    if trial.reads is not None:
+        resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
+    execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
+    perform(execution)
+    usage = usage_of(task.artefact)
+    loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, perform, usage.bytes_allocated))
     return replace(
         _measured(execution, loops),
         resident=resident,
@@ -224,16 +226,5 @@ def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -
             execution = replace(execution, artefact=folder / "container")
         perform(execution)
         loops += 1
+        execution.check()
     return loops
-
-
-@contextmanager
-def _counter(path: Path) -> Iterator[Callable[[int, int], None]]:
-    """A function that makes the images done by each worker visible to the job, at the cost of one store to memory."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
-
-        def tick(worker: int, done: int) -> None:
-            struct.pack_into("=q", shared, 8 * worker, done)
-
-        shared[:] = bytes(COUNTER_BYTES)
-        yield tick

@@ -252,7 +252,7 @@ def _facts(result: Result, places: str) -> Table:
         ("classes", f"{len(facts.classes):,}: {', '.join(facts.classes[:12])}{', ...' if facts.classes[12:] else ''}"),
         ("plan", f"{describe_plan(plan)}; seed {plan.seed}"),
         ("trials", f"{len(good):,} that count; {sum(one.verified for one in good):,} verified pixel by pixel"),
-        ("each trial", "in a thread of the job" if plan.in_thread else "in a fresh process"
+        ("each trial", "in a worker thread" if plan.in_thread else "in a fresh process"
                        if plan.workers == 1 else f"shared by {plan.workers} fresh processes, each with a shard"),
         ("cache", f"warm: files in the page cache{cold}"),
         ("seconds", "without sync; the durable ones with it. Decoding the source took "

@@ -20,7 +20,7 @@ from backends.bench.source import Source
 from backends.bench.staging import Wanted, stage
 from backends.bench.trial import COUNTER_BYTES, Task, execute
 from backends.datasets import open_dataset
-from backends.errors import ContainerDamaged
+from backends.errors import Cancelled, ContainerDamaged
 
 CONFIGURATIONS = ("files+png", "lmdb+raw", "hdf5+raw")
 
@@ -172,6 +172,25 @@ def test_what_the_poll_raises_ends_the_process(tmp_path: Path, source: Source) -
 
     with pytest.raises(KeyboardInterrupt):
         Trials(CONFIGURATIONS).run(task(tmp_path, source, "files+png", count=100_000), enough)
+
+
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "files+jpeg"])
+def test_a_thread_can_be_cancelled_at_each_batch(tmp_path: Path, source: Source, configuration: str) -> None:
+    whole = task(tmp_path, source, configuration, count=3000)
+    seen: list[int] = []
+    assert run_in_thread(whole, seen.append).outcome == "ok"
+    for enough in range(1, len(seen) + 1):
+        part = replace(whole, artefact=tmp_path / f"part {enough}")
+        calls: list[int] = []
+
+        def poll(done: int, calls: list[int] = calls, enough: int = enough) -> None:
+            calls.append(done)
+            if len(calls) == enough:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            run_in_thread(part, poll)
+        assert calls == seen[:enough]
 
 
 def test_a_thread_finds_what_a_process_finds(tmp_path: Path, source: Source) -> None:
