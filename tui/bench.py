@@ -125,14 +125,19 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
             enough = True
         else:
             job.cancel()
+        if job.here:  # what hangs in this thread is ended by the next signal
+            signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     narrator = make_narrator()
     found: list[events.Event] = []
+
+    def take(event: events.Event) -> None:
+        narrator.tell(event)
+        found.append(event)
+
     try:
-        for event in job.follow(lambda: enough):
-            narrator.tell(event)
-            found.append(event)
+        job.run(take, stop=lambda: enough)
     finally:
         narrator.close()
         for number, handler in before.items():

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,36 +65,64 @@ class JobFacts:
 
 
 class Job:
-    """A job's folder, and the process or thread that works on it where this process started it."""
+    """A job's folder, and the process that works on it where this process started it.
 
-    def __init__(self, folder: Path, worker: subprocess.Popen[bytes] | threading.Thread | None = None) -> None:
+    Attributes
+    ----------
+    here
+        Whether ``run`` executes the job in the thread that calls it, instead of following its process.
+    """
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes] | None = None, *, here: bool = False) -> None:
         self.folder = folder
         self.id = folder.name
-        self._worker = worker
+        self.here = here
+        self._process = process
         self._cancelled_at: float | None = None
 
     def running(self) -> bool:
         """Whether somebody works on the job."""
-        if isinstance(self._worker, threading.Thread):
-            return self._worker.is_alive()
-        if self._worker is not None and self._worker.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             return True
         return lock_holder(self.folder) is not None or _starting(self.folder)
+
+    def run(
+        self,
+        emit: Callable[[events.Event], None],
+        cancelled: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Execute or follow the job to its end; ``emit`` takes its events, and ``cancelled`` says when it is to stop.
+
+        Following, not a job executed here, ends early where ``stop`` says so: the job's process goes on.
+        """
+        if self.here:
+            from backends.jobs.work import do_job
+
+            do_job(self.folder, emit, cancelled)
+            return
+        for event in self.follow(stop, cancelled):
+            emit(event)
 
     def cancel(self) -> None:
         """Ask the job to stop: it ends its trial, cleans up and says so; ``follow`` ends it if it does not."""
         (self.folder / CANCEL).touch()
         self._cancelled_at = self._cancelled_at or time.monotonic()
 
-    def follow(self, stop: Callable[[], bool] = lambda: False) -> Iterator[events.Event]:
+    def follow(
+        self, stop: Callable[[], bool] = lambda: False, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[events.Event]:
         """All events from the first on, then each as it happens.
 
         Ends after run-finished or job-failed, or within a tenth of a second when ``stop`` says so: not an Event, whose
-        lock the handler of a signal would wait for forever where it has interrupted its holder.  A job that died
-        without a word ends with a job-failed made here, which has the last lines of its log.
+        lock the handler of a signal would wait for forever where it has interrupted its holder.  The job is cancelled
+        within the same time when ``cancelled`` says so, unless ``stop`` did before.  A job that died without a word
+        ends with a job-failed made here, which has the last lines of its log.
         """
         tail = Tail(self.folder / EVENTS)
         while not stop():
+            if self._cancelled_at is None and cancelled() and not stop():
+                self.cancel()
             alive = self.running()
             found = tail.read()
             for event in found:
@@ -112,18 +139,17 @@ class Job:
 
     def _reap(self) -> None:
         """Wait for the end of the process, so that what it leaves behind is known when ``follow`` ends."""
-        if isinstance(self._worker, subprocess.Popen):
+        if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._worker.wait(PATIENCE_SECONDS)
-        elif self._worker is not None:
-            self._worker.join(PATIENCE_SECONDS)
+                self._process.wait(PATIENCE_SECONDS)
 
     def _end_if_deaf(self) -> None:
         if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
             return
-        if (self.folder / HEARD).exists():
+        plan, _ = read_spec(self.folder)
+        if plan.in_thread or (self.folder / HEARD).exists():  # a thread's process is somebody's screen or command line
             return
-        holder = lock_holder(self.folder) if not isinstance(self._worker, threading.Thread) else None
+        holder = lock_holder(self.folder)
         if holder:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(holder, signal.SIGKILL)
@@ -136,7 +162,7 @@ class Job:
 
 
 def start_run(plan: Plan, jobs: Path) -> Job:
-    """Start a run in a process of its own, which outlives this one; in a thread where the plan says so.
+    """Start a run in a process of its own, which outlives this one; where trials run in a thread, ``Job.run`` does it.
 
     Parameters
     ----------
@@ -152,11 +178,7 @@ def start_run(plan: Plan, jobs: Path) -> Job:
     sweep(jobs)
     folder = new_folder(jobs, plan)
     if plan.in_thread:
-        from backends.jobs.work import do_job
-
-        thread = threading.Thread(target=do_job, args=(folder,), name=folder.name)
-        thread.start()
-        return Job(folder, thread)
+        return Job(folder, here=True)
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", str(next(filter(Path.is_file, _LAUNCHERS))), str(folder)],

@@ -42,25 +42,25 @@ EXAMPLES = 20
 """How many pictures that do not decode are named."""
 
 
-def run(plan: Plan, name: str, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> None:
-    """Execute a plan.
+def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[], bool], name: str) -> None:
+    """Execute a plan in this thread.
 
     Parameters
     ----------
-    name
-        Of the folders that are made for it, unique.
     emit
         Takes every event, from run-started to run-finished.
     cancelled
-        Asked about ten times a second.
+        Asked ten times a second; where trials are executed in this thread, after each batch.
+    name
+        Of the folders that are made for it, unique.
 
     Raises
     ------
     ImgstoreError
-        The run cannot start: nothing was measured, and nothing is left behind.
+        The run cannot start: nothing was measured, and nothing is left behind.  Cancelled where it was stopped before.
     """
     started, begin, watch = time.time(), time.monotonic(), ConditionsWatch()
-    with open_dataset(plan.dataset, plan.split) as dataset:
+    with open_dataset(plan.dataset, plan.split, cancelled) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
         fitted = fit_to_memory(plan, facts)
@@ -141,12 +141,12 @@ def _stage(
 
     def tick(done: int, total: int) -> None:
         nonlocal last
+        if cancelled():
+            raise Cancelled
         now = time.perf_counter()
         if done == total or now - last >= PROGRESS_SECONDS:
             last = now
             emit(events.Staging(time.time(), done, total, now - begin))
-            if cancelled():
-                raise Cancelled
 
     tick(0, count)
     codecs = {Configuration.parse(text).codec for text in plan.configurations}
@@ -223,14 +223,15 @@ def _artefact(trial: Trial) -> str:
 
 
 def _poll(trial: Trial, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> Callable[[int], None]:
-    last = 0
+    last, at = 0, time.monotonic()
 
     def poll(done: int) -> None:
-        nonlocal last
+        nonlocal last, at
         if cancelled():
             raise Cancelled
-        if done != last:
-            last = done
+        now = time.monotonic()
+        if done != last and now - at >= PROGRESS_SECONDS:
+            last, at = done, now
             emit(events.Progress(time.time(), trial.index, done, trial.count))
 
     return poll

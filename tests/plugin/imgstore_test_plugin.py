@@ -42,6 +42,13 @@ class LyingReader(HDF5Reader):
         return found
 
 
+class NoisyWriter(HDF5Writer):
+    def append(self, records: Records) -> None:
+        os.write(1, b"NOISE on standard output\n")
+        os.write(2, b"NOISE on standard error\n")
+        raise RuntimeError("NOISY failure")
+
+
 class Dying(HDF5):
     """Its process dies inside the library."""
 
@@ -70,8 +77,16 @@ class Lying(HDF5):
         return LyingReader(path)
 
 
+class Noisy(HDF5):
+    """Prints as a C library does, then raises."""
+
+    def create(self, path: Path, layout: Layout) -> NoisyWriter:
+        return NoisyWriter(path, layout)
+
+
 DYING = BackendEntry("dying", "dies", "imgstore_test_plugin:Dying", "raw")
 HUNGRY = BackendEntry("hungry", "eats memory", "imgstore_test_plugin:Hungry", "raw")
 LYING = BackendEntry("lying", "flips a bit", "imgstore_test_plugin:Lying", "raw")
 RAISING = BackendEntry("raising", "raises", "imgstore_test_raising:Raising", "raw")
+NOISY = BackendEntry("noisy", "prints", "imgstore_test_plugin:Noisy", "raw")
 STUCK = BackendEntry("stuck", "hangs", "imgstore_test_plugin:Stuck", "raw")

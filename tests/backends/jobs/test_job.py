@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -266,10 +267,84 @@ def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
 
 def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
     asked = Plan("sample", ("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True)
-    result = finish(start_run(asked, jobs))
+    found: list[events.Event] = []
+    job = start_run(asked, jobs)
+    job.run(found.append)
+    assert list(open_job(job.folder).follow()) == found
+    result = collect(found)
+    assert result is not None
     assert result.outcome == "finished"
     assert all(one.verified for one in result.measurements)
     assert len(result.measurements) == 3 * 3 * 2
+
+
+def test_a_run_in_a_thread_stops_within_a_trial(jobs: Path, work: Path) -> None:
+    job = start_run(replace(plan(work, "files", sizes=(20_000,)), in_thread=True), jobs)
+    found: list[events.Event] = []
+    job.run(found.append, lambda: any(isinstance(event, events.Progress) for event in found))
+    assert [event for event in found if isinstance(event, events.Progress)] == found[-3:-2]
+    assert not any(is_trial(event) for event in found)
+    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    assert list(work.iterdir()) == []
+
+
+def test_a_run_cancelled_before_it_starts_ends_cancelled(jobs: Path, work: Path) -> None:
+    found: list[events.Event] = []
+    start_run(replace(plan(work), in_thread=True), jobs).run(found.append, lambda: True)
+    assert isinstance(found[-1], events.RunFinished)
+    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    assert list(work.iterdir()) == []
+
+
+def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None:
+    job, found = start_run(replace(endless(work), in_thread=True), jobs), list[events.Event]()
+    thread = threading.Thread(target=job.run, args=(found.append,))
+    thread.start()
+    other = open_job(job.folder)
+    follow_until(other, is_trial)
+    assert [one.state for one in list_jobs(jobs)] == ["running"]
+    other.cancel()
+    assert finish(other).outcome == "cancelled"
+    thread.join()
+    assert list(work.iterdir()) == []
+
+
+def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from backends.bench.plan import Plan\n"
+        "from backends.jobs import events; from backends.jobs.job import start_run\n"
+        "plan = Plan('sample', ('hdf5',), (300,), work_dir=sys.argv[2], in_thread=True)\n"
+        "die = lambda event: isinstance(event, events.TrialFinished) and os.kill(os.getpid(), 9)\n"
+        "start_run(plan, Path(sys.argv[1])).run(die)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)])
+    assert found.returncode == -signal.SIGKILL
+    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert list(work.iterdir()) != []
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def test_a_screen_is_not_killed_for_a_thread_that_hangs(
+    jobs: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_folder(jobs, replace(plan(work), in_thread=True))
+    code = "import sys; from pathlib import Path; from backends.jobs.folder import hold_lock\n"
+    code += "lock = hold_lock(Path(sys.argv[1])); print(flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", code, str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, start_new_session=True, stdin=pipe, stdout=pipe) as screen:
+        assert screen.stdout is not None
+        assert screen.stdin is not None
+        screen.stdout.readline()
+        monkeypatch.setattr("backends.jobs.job.PATIENCE_SECONDS", 0.0)
+        looks: list[bool] = []
+        job = open_job(folder)
+        job.cancel()
+        assert list(job.follow(lambda: looks.append(True) or len(looks) > 3)) == []  # type: ignore[func-returns-value]
+        assert lock_holder(folder) == screen.pid
+        screen.stdin.close()
+        assert screen.wait() == 0
 
 
 @pytest.mark.parametrize("path", [False, True])
@@ -319,8 +394,6 @@ def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> N
 def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
     jobs: Path, work: Path, change: dict[str, object], sentence: str, code: int
 ) -> None:
-    from dataclasses import replace
-
     (failed,) = start_run(replace(plan(work), **change), jobs).follow()  # type: ignore[arg-type]
     assert isinstance(failed, events.JobFailed)
     assert sentence in failed.message
