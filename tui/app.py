@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,8 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.bench.plan import Plan
 from backends.jobs import events
+from backends.jobs.folder import LOG
+from backends.jobs.job import Job
 from tui import messages, questions
 from tui.run_state import RunState
 from tui.runs import Followed, Runs
@@ -28,7 +31,7 @@ from tui.screens.choice import ChoiceScreen, beside_question, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
 from tui.sentences import sentence_of
-from tui.surroundings import set_title
+from tui.surroundings import output_to, own_terminal, set_title
 from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
 from tui.threads import Threads, end_process
 from tui.widgets.footer_line import commands
@@ -68,6 +71,7 @@ class ImgstoreApp(App[int]):
         self.runs = Runs()
         self._presenting = False
         self._interrupted = -SECOND_PRESS
+        self._leaving = False
         for theme in themes():
             self.register_theme(theme)
         self.theme = choose_theme(environ)
@@ -113,14 +117,34 @@ class ImgstoreApp(App[int]):
     def _cancelled(self) -> bool:
         return get_current_worker().is_cancelled
 
+    def _perform(self, run: Followed) -> None:
+        """The body of a run's worker: execute or follow the run, and post its events; it ends when the run ends."""
+        worker = get_current_worker()
+
+        def post(event: events.Event) -> None:
+            self.post_message(messages.RunEvent(run.job.id, event))
+
+        log = run.job.folder / LOG if isinstance(run.job, Job) and run.job.here and not self.is_headless else None
+        try:
+            with output_to(log) if log else nullcontext():
+                run.job.run(post, lambda: worker.is_cancelled, run.stop.is_set)
+        except Exception as error:  # Textual says nothing of what a cancelled worker raises
+            post(events.JobFailed(time.time(), sentence_of(error)))
+            raise
+
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What failed in a thread is said where the user looks; the app goes on."""
+        """What failed in a thread is said where the user looks; the app goes on.  A cancelled run is stopping."""
+        group = event.worker.group
+        if group in self.runs:
+            if event.state is WorkerState.CANCELLED and not self.runs[group].stop.is_set():
+                self.runs.stopping(group)
+                self._present()
+                self.workbench.refresh_bindings()
+            return
         if event.state is not WorkerState.ERROR:
             return
-        sentence, group = sentence_of(event.worker.error), event.worker.group
-        if group in self.runs:
-            self.post_message(messages.message_of(group, events.JobFailed(time.time(), sentence)))
-        elif group in ("folder", "jobs", "survey"):
+        sentence = sentence_of(event.worker.error)
+        if group in ("folder", "jobs", "survey"):
             self.workbench.say(sentence, urgent=True)
         else:
             self.workbench.show_error(sentence)
@@ -183,11 +207,7 @@ class ImgstoreApp(App[int]):
 
     @on(messages.StopRun)
     def stop_run(self) -> None:
-        followed = self.runs.get(self.runs.shown)
-        if followed is not None and followed.state.alive:
-            followed.cancel()
-            self.workbench.run = followed.state
-            self.workbench.refresh_bindings()
+        self.workers.cancel_group(self, self.runs.shown)
 
     # Answers
 
@@ -219,7 +239,8 @@ class ImgstoreApp(App[int]):
         followed = self.runs.get(answer.job.id)
         if followed is None:
             followed = self.runs.add(answer.job, answer.plan)
-            self._ask(answer.job.id, followed.follow)
+            work = partial(self._perform, followed)
+            self.run_worker(work, thread=True, group=answer.job.id, exit_on_error=False)
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
@@ -227,14 +248,16 @@ class ImgstoreApp(App[int]):
         self.workbench.opening = ""
         self.workbench.show_run(followed.state.plan, followed.state)
 
-    @on(messages.JobEvent)
-    def take_event(self, message: messages.JobEvent) -> None:
+    @on(messages.RunEvent)
+    def take_event(self, message: messages.RunEvent) -> None:
         followed = self.runs.take(message)
         if followed is None:
             return
         if isinstance(message.event, events.RunFinished | events.JobFailed):
             self._ring(followed.state)
-        if message.job == self.runs.shown and not self._presenting:
+            if self._leaving and not any(self.runs.alive()):
+                self.leave(0)
+        if message.run == self.runs.shown and not self._presenting:
             self._presenting = True
             self.set_timer(PRESENT_SECONDS, self._present)
 
@@ -247,7 +270,7 @@ class ImgstoreApp(App[int]):
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
-        if self.runs.shown in self.runs and self.workbench.run is not None:
+        if self.screen_stack and self.runs.shown in self.runs and self.workbench.run is not None:
             self.workbench.run = self.runs[self.runs.shown].state
 
     # Keys
@@ -276,25 +299,29 @@ class ImgstoreApp(App[int]):
         if not any(self.runs.alive()):
             self.leave(0)
         elif not isinstance(self.screen, ChoiceScreen):
-            self.push_screen(quit_question(), self._quit_as)
+            self.push_screen(quit_question(can_go_on=not self.runs.alive_here()), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
-        if choice == "s":
-            for followed in self.runs.alive():
-                followed.cancel()
-        if choice is not None:
+        alive = [run.job.id for run in self.runs.alive()]
+        if choice == "s" and alive:
+            self._leaving = True
+            self.workbench.say("Stopping; the program ends when that is done. ctrl+c twice ends it at once.")
+            for run in alive:
+                self.workers.cancel_group(self, run)
+        elif choice is not None:
             self.leave(0)
 
     def action_interrupt(self) -> None:
-        """Leave at the second press within some seconds; runs go on."""
+        """Leave at the second press within some seconds; runs in processes of their own go on."""
         now = time.monotonic()
         if now - self._interrupted < SECOND_PRESS:
             self.leave(0)
         self._interrupted = now
-        self.workbench.say("Press ctrl+c again to quit; a run continues in the background.")
+        after = "it ends the run too" if self.runs.alive_here() else "a run continues in the background"
+        self.workbench.say(f"Press ctrl+c again to quit; {after}.")
 
     def leave(self, code: int) -> None:
-        """End now: following stops within a tenth of a second, jobs go on."""
+        """End now: following stops within a tenth of a second, jobs in processes of their own go on."""
         for followed in self.runs.values():
             followed.stop.set()
         self.exit(code, return_code=code)
@@ -311,6 +338,7 @@ def run(dataset: str | None, jobs: Path) -> int:
         The folder of job folders.
     """
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
-    app = ImgstoreApp(jobs, dataset)
-    app.run()
+    with own_terminal():
+        app = ImgstoreApp(jobs, dataset)
+        app.run()
     return end_process(app.return_code or 0)

@@ -133,7 +133,7 @@ _OUTPUTS = {
     help="Folder for temporary files.  [default: beside the dataset]",
 )
 @click.option(
-    "--in-thread", is_flag=True, default=None, help="Run trials in one thread, not in processes of their own."
+    "--in-thread", is_flag=True, default=None, help="Run trials in a worker thread.  [default: separate processes]"
 )
 @output_options
 def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:

@@ -170,4 +170,4 @@ def command_line(plan: Plan) -> str:
     words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations, *options_of(plan), "--seed", str(plan.seed)]
     for option, value in (("--preset", plan.preset), ("--split", plan.split), ("--work-dir", plan.work_dir)):
         words += [option, value] if value else []
-    return shlex.join([*words, *(["--in-thread"] if plan.in_thread else [])])
+    return shlex.join(words)

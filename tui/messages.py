@@ -1,4 +1,4 @@
-"""What reaches the app from its threads: one message per event of a job, and the answers of slow questions.
+"""What reaches the app from its threads: one message per event of a run, and the answers of slow questions.
 
 Threads only ever post messages; handlers own every change of a widget.
 """
@@ -18,78 +18,21 @@ from backends.jobs.job import Job
 from tui.saved_run import SavedRun
 
 
-class JobEvent(Message):
-    """Something happened in a job; ``job`` is its id."""
+class RunEvent(Message):
+    """Something happened in a run; ``run`` is its job's id."""
 
-    def __init__(self, job: str, event: events.Event) -> None:
+    def __init__(self, run: str, event: events.Event) -> None:
         super().__init__()
-        self.job = job
+        self.run = run
         self.event = event
 
-
-class RunStarted(JobEvent):
-    """A run began."""
-
-
-class Staging(JobEvent):
-    """Some of the plan's images were decoded; the latest of these is enough."""
-
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Staging) and message.job == self.job
+        """Of progress, and of staging, the latest is enough."""
+        latest = type(self.event) in (events.Progress, events.Staging)
+        return latest and isinstance(message, RunEvent) and self._about() == message._about()
 
-
-class TrialStarted(JobEvent):
-    """A trial began."""
-
-
-class Progress(JobEvent):
-    """A trial moved on; the latest of these is enough."""
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Progress) and message.job == self.job
-
-
-class TrialFinished(JobEvent):
-    """A trial ended well."""
-
-
-class TrialFailed(JobEvent):
-    """A trial did not do its work."""
-
-
-class TrialSkipped(JobEvent):
-    """A trial was not tried."""
-
-
-class Removing(JobEvent):
-    """What the run made is being removed."""
-
-
-class RunFinished(JobEvent):
-    """A run ended, done or cancelled."""
-
-
-class JobFailed(JobEvent):
-    """A job could not do its work, or died."""
-
-
-_KINDS: dict[type[events.Event], type[JobEvent]] = {
-    events.RunStarted: RunStarted,
-    events.Staging: Staging,
-    events.TrialStarted: TrialStarted,
-    events.Progress: Progress,
-    events.TrialFinished: TrialFinished,
-    events.TrialFailed: TrialFailed,
-    events.TrialSkipped: TrialSkipped,
-    events.Removing: Removing,
-    events.RunFinished: RunFinished,
-    events.JobFailed: JobFailed,
-}
-
-
-def message_of(job: str, event: events.Event) -> JobEvent:
-    """The message that carries ``event`` to the app."""
-    return _KINDS.get(type(event), JobEvent)(job, event)
+    def _about(self) -> tuple[str, type[events.Event]]:
+        return self.run, type(self.event)
 
 
 @dataclass(frozen=True, slots=True)

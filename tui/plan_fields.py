@@ -97,6 +97,19 @@ def parse_workers(text: str) -> int:
     return int(word)
 
 
+IN_THREAD, IN_PROCESSES = "worker thread", "separate processes"
+"""Where trials run, as the form has it."""
+
+
+def parse_in_thread(text: str) -> bool:
+    """Whether trials run in a worker thread; how one of the two answers begins is enough."""
+    word = " ".join(text.lower().split())
+    found = [answer for answer in (IN_THREAD, IN_PROCESSES) if word and answer.startswith(word)]
+    if not found:
+        raise UsageError(f"{text!r} is no place to run trials in: write {IN_PROCESSES} or {IN_THREAD}.")
+    return found[0] == IN_THREAD
+
+
 def parse_yes(text: str) -> bool:
     """``yes`` or ``no``."""
     word = text.strip().lower()
@@ -147,6 +160,11 @@ FIELDS: dict[str, Field] = {
     "predict": Field("Number of images to predict times for, such as 1.28M", parse_predict, _or_nothing),
     "workers": Field("Processes that store or read together", parse_workers, str),
     "memory": Field("Memory for decoded images, such as 4 GiB", parse_memory, _write_bytes),
+    "in_thread": Field(
+        f"{IN_PROCESSES} (a crash is one failed trial), or {IN_THREAD} (it ends the program)",
+        parse_in_thread,
+        lambda value: IN_THREAD if value else IN_PROCESSES,
+    ),
 }
 """By the name of the plan's field, in the order in which they are shown."""
 
@@ -156,8 +174,8 @@ def options_of(plan: Plan) -> list[str]:
     words: list[str] = []
     for name, field in FIELDS.items():
         value = getattr(plan, name)
-        if name == "limits":
-            words += ["--limits"] if value else []
+        if isinstance(value, bool):
+            words += [f"--{name.replace('_', '-')}"] if value else []
         elif name in ("sizes", "operations", "repeats") or value != type(plan).__dataclass_fields__[name].default:
             text = field.write(value)
             exact = field.parse(text) == value

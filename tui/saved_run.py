@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 class SavedRun:
     """Followed as a job is; there is nothing to stop.  ``id`` is the file's path."""
 
+    here = False
+
     def __init__(self, path: str, result: Result) -> None:
         self.id = path
         self.result = result
 
-    def follow(self, stop: Callable[[], bool] | None = None) -> Iterator[events.Event]:
+    def run(
+        self, emit: Callable[[events.Event], None], cancelled: Callable[[], bool], stop: Callable[[], bool]
+    ) -> None:
+        """Tell all events to ``emit``."""
+        for event in self.follow():
+            emit(event)
+
+    def follow(self) -> Iterator[events.Event]:
         """Its events; what was saved while it went on is shown as a run that was stopped."""
         result, begin = self.result, self.result.started
         images = min(max(result.plan.sizes), result.dataset.count)
@@ -36,6 +45,3 @@ class SavedRun:
         else:
             outcome = "finished" if result.outcome == "finished" else "cancelled"
             yield events.RunFinished(end, outcome, result.seconds, conditions=result.conditions)
-
-    def cancel(self) -> None:
-        """Nothing goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -111,3 +112,17 @@ def program() -> str:
     import sys
 
     return str(Path(sys.executable).parent / "imgstore-tui")
+
+
+def run_trials_in(terminal: Terminal, mode: str) -> None:
+    """Change the plan on the screen: trials run in a ``worker thread`` or in ``separate processes``."""
+    terminal.press("p")
+    terminal.wait_for_text("Run trials in", "Numbers of images")
+    terminal.press("\x1b[A")
+    terminal.wait_for_text("a crash is one failed trial")
+    terminal.press("\x15")  # a field that gets the focus selects its text a moment later: wait until it is empty
+    terminal.wait_for(lambda frame: re.search(r"Run trials in +│", frame) is not None)
+    terminal.press(*mode)
+    terminal.wait_for(lambda frame: re.search(rf"Run trials in +{mode} +│", frame) is not None)
+    terminal.press("\r")
+    terminal.wait_for(lambda frame: "Run trials in" not in frame and "Enter run" in frame)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs.job import list_jobs, open_job
-from tests.terminal.terminal import Terminal, program
+from backends.jobs.folder import EVENTS, LOG
+from backends.jobs.job import list_jobs, open_job, sweep
+from backends.jobs.journal import Tail
+from tests.terminal.terminal import Terminal, program, run_trials_in
 
 GOLDEN = Path(__file__).parent / "golden"
 ENTER, ESCAPE = "\r", "\x1b"
@@ -119,6 +121,55 @@ def test_x_stops_a_run_and_what_finished_stays(terminal: Terminal, jobs: Path) -
     terminal.press("x")
     terminal.wait_for_text("stopped")
     assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+
+
+def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
+    """Start a run of the sample in a worker thread, of one more configuration where it is named."""
+    terminal.wait_for_text("Open a folder")
+    terminal.press(ENTER)
+    terminal.wait_for_text("Enter run")
+    if configuration:
+        terminal.press("+")
+        terminal.wait_for_text("Esc back")
+        terminal.press(*configuration, ENTER)
+        terminal.wait_for_text("Enter run")
+    run_trials_in(terminal, "worker thread")
+    terminal.press(ENTER)
+    terminal.wait_for_text("▸")
+
+
+def test_a_run_in_a_thread_cut_off_by_a_hang_up_is_cleaned_later(terminal: Terminal, jobs: Path) -> None:
+    start_in_thread(terminal)
+    (job,) = list_jobs(jobs)
+    work = [Path(folder) for event in Tail(job.folder / EVENTS).read() for folder in getattr(event, "work", ())]
+    assert [folder for folder in work if folder.exists()] == work != []
+    terminal.hang_up()
+    os.waitpid(terminal.pid, 0)
+    terminal.pid = 0
+    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    sweep(jobs)
+    assert not [folder for folder in work if folder.exists()]
+
+
+def test_what_a_library_prints_in_a_thread_goes_to_the_log(
+    environment: dict[str, str], jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plugin = str(Path(__file__).parents[1] / "plugin")
+    found = Terminal([program()], {**environment, "PYTHONPATH": plugin})
+    try:
+        start_in_thread(found, "noisy")
+        found.press("x")
+        found.wait_for_text("stopped")
+        assert b"NOISE" not in found.raw
+        (job,) = list_jobs(jobs)
+        log = (job.folder / LOG).read_text()
+        assert {"NOISE on standard output", "NOISE on standard error"} <= set(log.splitlines())
+        assert "RuntimeError: NOISY failure" in log
+        found.press("q")
+        assert found.wait_for_end() == 0
+    finally:
+        found.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -173,27 +173,30 @@ def through_the_file(found: Iterator[events.Event]) -> Iterator[events.Event]:
 
 @dataclass
 class RecordedJob:
-    """A job whose events are known; ``follow`` gives them all and then waits to be stopped or continued."""
+    """A job whose events are known; ``run`` tells them all and then waits to be stopped or cancelled."""
 
     told: list[events.Event]
     id: str = "20261122-061500-k3f9"
     folder: Path = Path("/nowhere")
+    here: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def follow(self, stop: Callable[[], bool] = lambda: False) -> Iterator[events.Event]:
+    def run(
+        self, emit: Callable[[events.Event], None], cancelled: Callable[[], bool], stop: Callable[[], bool]
+    ) -> None:
         """The events; where they do not end, as a live job: until cancelled or no longer followed."""
-        yield from self.told
+        for event in self.told:
+            emit(event)
         if self.told and isinstance(self.told[-1], events.RunFinished | events.JobFailed):
             return
         while not stop():
+            if cancelled() and not stop():
+                self.cancelled.set()
             if self.cancelled.wait(0.01):
-                yield events.RunFinished(self.told[-1].time + 1, "cancelled", self.told[-1].time + 1 - START)
+                end = self.told[-1].time + 1
+                emit(events.RunFinished(end, "cancelled", end - START))
                 return
 
     def cancel(self) -> None:
-        """Ask it to stop."""
+        """Somebody else asks it to stop."""
         self.cancelled.set()
-
-    def running(self) -> bool:
-        """Whether it goes on."""
-        return not self.cancelled.is_set()

@@ -676,7 +676,7 @@ async def test_a_click_on_the_footer_is_its_key(app: ImgstoreApp) -> None:
 
 async def test_an_unexpected_message_order_is_harmless(app: ImgstoreApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
-        app.post_message(messages.message_of("unknown job", events.Progress(0.0, 1, 1, 2)))
+        app.post_message(messages.RunEvent("unknown job", events.Progress(0.0, 1, 1, 2)))
         app.post_message(messages.StopRun())
         await open_cifar(pilot)
         assert app_of(pilot).is_running

@@ -243,10 +243,10 @@ async def test_nothing_ticks_while_nothing_happens(tmp_path: Path) -> None:
 async def test_messages_that_wait_are_replaced_by_newer_progress() -> None:
     from backends.jobs import events
 
-    first = messages.message_of("a", events.Progress(1.0, 1, 1, 9))
-    assert first.can_replace(messages.message_of("a", events.Progress(2.0, 1, 2, 9)))
-    assert not first.can_replace(messages.message_of("b", events.Progress(2.0, 1, 2, 9)))
-    assert not first.can_replace(messages.message_of("a", events.RunFinished(2.0, "finished", 1.0)))
+    first = messages.RunEvent("a", events.Progress(1.0, 1, 1, 9))
+    assert first.can_replace(messages.RunEvent("a", events.Progress(2.0, 1, 2, 9)))
+    assert not first.can_replace(messages.RunEvent("b", events.Progress(2.0, 1, 2, 9)))
+    assert not first.can_replace(messages.RunEvent("a", events.RunFinished(2.0, "finished", 1.0)))
 
 
 HANGING = """

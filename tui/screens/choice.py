@@ -62,10 +62,10 @@ class ChoiceScreen(ModalScreen[str | None]):
         self.dismiss(event.option.id if event.option.id in self._answers else None)
 
 
-def quit_question() -> ChoiceScreen:
-    """The dialog at quit while a run is going on: ``l`` leaves it running, ``s`` stops it."""
-    leave = "leave it running in the background; the start screen lists it"
-    return ChoiceScreen("A run is going on", {"l": leave, "s": "stop it; what was measured stays in the history"})
+def quit_question(*, can_go_on: bool) -> ChoiceScreen:
+    """The dialog at quit while a run is going on: ``l`` leaves it running, where it can go on alone, ``s`` stops it."""
+    leave = {"l": "leave it running in the background; the start screen lists it"} if can_go_on else {}
+    return ChoiceScreen("A run is going on", {**leave, "s": "stop it; what was measured stays in the history"})
 
 
 def beside_question() -> ChoiceScreen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -11,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from backends.bench.plan import check_plan
 from backends.errors import UsageError
 from tui.draft import Draft
 from tui.plan_fields import FIELDS
@@ -29,6 +31,7 @@ LABELS = {
     "predict": "predict for",
     "workers": "processes",
     "memory": "memory",
+    "in_thread": "Run trials in",
 }
 """What the form calls the fields of a plan, where the names differ."""
 
@@ -79,14 +82,20 @@ class PlanScreen(ModalScreen[Draft | None]):
 
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Close with the draft if every field is right; else go to the first that is not."""
+        """Close with the draft if the fields are right, each and together; else go to the first that is not."""
         found: dict[str, Any] = {name: self._read(name) for name in FIELDS}
         wrong = [name for name, value in found.items() if value is _WRONG]
         if wrong:
             self.query_one(f"#{wrong[0]}", Input).focus()
         else:
             changed = {name: value for name, value in found.items() if self._text(name) != self._before[name]}
-            self.dismiss(self._draft.changed(**changed) if changed else self._draft)
+            draft = self._draft.changed(**changed) if changed else self._draft
+            try:
+                check_plan(replace(draft.base, configurations=draft.configurations), draft.facts)
+            except UsageError as error:
+                self.query_one("#hint", Static).update(Content.styled(safe_text(str(error), 300), "$error"))
+            else:
+                self.dismiss(draft)
 
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value

@@ -1,0 +1,144 @@
+"""Runs of the real engine through the app, in a worker thread and in a process of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.worker import Worker, WorkerState
+
+from backends.bench.plan import Plan
+from backends.jobs import events
+from backends.jobs.job import list_jobs
+from tests.tui.driving import app_of, frame, start, until
+from tui import messages
+from tui.app import ImgstoreApp
+from tui.run_state import RunState
+from tui.screens.choice import ChoiceScreen
+
+MODES = pytest.mark.parametrize("in_thread", [True, False], ids=["worker thread", "separate processes"])
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> ImgstoreApp:
+    return ImgstoreApp(tmp_path / "jobs")
+
+
+def plan(work: Path, in_thread: bool) -> Plan:
+    both = ("hdf5+raw", "lmdb+raw")
+    return Plan("sample", both, (50,), ("store", "read"), 1, work_dir=str(work), in_thread=in_thread)
+
+
+def endless(work: Path, in_thread: bool) -> Plan:
+    """More images than anybody waits for."""
+    return replace(plan(work, in_thread), configurations=("hdf5+png",), sizes=(100_000,), repeats=100)
+
+
+async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:
+    """Start a run, and wait until a trial has begun."""
+    app = await start(pilot)
+    app.post_message(messages.StartRun(asked))
+    await until(pilot, lambda: app.runs.shown)
+    (worker,) = (one for one in app.workers if one.group == app.runs.shown)
+    await until(pilot, lambda: state(pilot).trial or not state(pilot).alive)
+    return worker
+
+
+def state(pilot: Pilot[int]) -> RunState:
+    app = app_of(pilot)
+    return app.runs[app.runs.shown].state
+
+
+@MODES
+async def test_the_worker_of_a_run_ends_with_it(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        worker = await run(pilot, plan(work, in_thread))
+        await until(pilot, lambda: worker.is_finished and not state(pilot).alive)
+        assert (worker.state, state(pilot).phase) == (WorkerState.SUCCESS, "finished")
+        assert {one.outcome for one in state(pilot).measurements} == {"ok"}
+        assert [one.state for one in list_jobs(app.jobs)] == ["finished"]
+        assert list(work.iterdir()) == []
+
+
+@MODES
+@pytest.mark.parametrize("by_key", [True, False], ids=["x", "worker.cancel"])
+async def test_cancelling_the_worker_cancels_the_run(
+    app: ImgstoreApp, work: Path, in_thread: bool, by_key: bool
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        worker = await run(pilot, endless(work, in_thread))
+        await until(pilot, lambda: state(pilot).done)
+        done = state(pilot).done
+        await pilot.press("x") if by_key else worker.cancel()
+        await until(pilot, lambda: state(pilot).stopping or not state(pilot).alive)
+        await until(pilot, lambda: not state(pilot).alive)
+        assert 0 < done < 100_000
+        assert (worker.state, state(pilot).phase) == (WorkerState.CANCELLED, "cancelled")
+        assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+        assert list(work.iterdir()) == []
+
+
+@MODES
+async def test_keys_act_during_a_run(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await run(pilot, endless(work, in_thread))
+        for _ in range(3):
+            await pilot.press("question_mark")
+            await until(pilot, lambda: len(app.screen_stack) == 2)
+            await pilot.press("escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.press("escape")
+        assert state(pilot).trial is not None, "a screen that is left does not end the run"
+        await pilot.press("q", "s")
+        await until(pilot, lambda: app.return_code is not None)
+    assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+
+
+@MODES
+async def test_only_a_run_in_a_process_can_be_left_behind(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await run(pilot, endless(work, in_thread))
+        await pilot.press("q")
+        assert isinstance(app.screen, ChoiceScreen)
+        assert ("leave it running" in frame(pilot)) is not in_thread
+        await pilot.press("s")
+        await until(pilot, lambda: app.return_code is not None)
+    assert app.return_code == 0
+    assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+    assert list(work.iterdir()) == []
+
+
+async def test_progress_comes_ten_times_a_second_at_most(app: ImgstoreApp, work: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        worker = await run(pilot, endless(work, in_thread=True))
+        seen: list[float] = []
+        take = app.runs.take
+
+        def watched(message: messages.RunEvent) -> Any:
+            seen.extend([message.event.time] if isinstance(message.event, events.Progress) else [])
+            return take(message)
+
+        app.runs.take = watched  # type: ignore[method-assign]
+        await until(pilot, lambda: len(seen) > 3)
+        worker.cancel()
+        await until(pilot, lambda: not state(pilot).alive)
+    assert all(later - earlier > 0.09 for earlier, later in pairwise(seen))
+
+
+async def test_a_run_whose_thread_fails_says_why(app: ImgstoreApp, work: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.jobs.mkdir()
+        app.post_message(messages.StartRun(replace(plan(work, in_thread=True), dataset="/not/there")))
+        await until(pilot, lambda: app.runs.shown and not state(pilot).alive)
+        assert (state(pilot).phase, "/not/there" in state(pilot).message) == ("failed", True)
