@@ -60,6 +60,16 @@ class Terminal:
         """What stands on the screen, without blanks at the ends of lines."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip() + "\n"
 
+    @property
+    def grounds(self) -> tuple[tuple[str, bool], ...]:
+        """The background of each cell, and whether it is reversed: what a cursor changes."""
+        cells = (
+            self._screen.buffer[row][column]
+            for row in range(self._screen.lines)
+            for column in range(self._screen.columns)
+        )
+        return tuple((cell.bg, cell.reverse) for cell in cells)
+
     def wait_for(self, enough: Callable[[str], bool]) -> str:
         """Read what is drawn until the frame is as wanted; give that frame."""
         deadline = time.monotonic() + PATIENCE_SECONDS

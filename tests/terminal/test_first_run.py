@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -132,7 +133,7 @@ def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
         terminal.press("+")
         terminal.wait_for_text("Esc back")
         terminal.press(*configuration, ENTER)
-        terminal.wait_for_text("Enter run")
+        terminal.wait_for(lambda frame: "Add a configuration" not in frame and "4 configurations" in frame)
     run_trials_in(terminal, "worker thread")
     terminal.press(ENTER)
     terminal.wait_for_text("▸")
@@ -151,18 +152,32 @@ def test_a_run_in_a_thread_cut_off_by_a_hang_up_is_cleaned_later(terminal: Termi
     assert not [folder for folder in work if folder.exists()]
 
 
+UNPROTECTED = """
+import contextlib, tui.app, tui.paths
+tui.app.own_terminal = contextlib.nullcontext
+tui.app.output_to = lambda log: contextlib.nullcontext()
+tui.app.run(None, tui.paths.jobs_folder())
+"""
+
+
+@pytest.mark.parametrize("protected", [True, False])
 def test_what_a_library_prints_in_a_thread_goes_to_the_log(
-    environment: dict[str, str], jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     plugin = str(Path(__file__).parents[1] / "plugin")
-    found = Terminal([program()], {**environment, "PYTHONPATH": plugin})
+    command = [program()] if protected else [sys.executable, "-c", UNPROTECTED]
+    found = Terminal(command, {**environment, "PYTHONPATH": plugin})
     try:
-        start_in_thread(found, "noisy")
+        start_in_thread(found, "noisy+png")
+        if not protected:
+            found.wait_for(lambda frame: b"NOISY failure" in found.raw)
+            return
+        (job,) = list_jobs(jobs)
+        found.wait_for(lambda frame: "NOISY failure" in (job.folder / LOG).read_text())
         found.press("x")
         found.wait_for_text("stopped")
         assert b"NOISE" not in found.raw
-        (job,) = list_jobs(jobs)
         log = (job.folder / LOG).read_text()
         assert {"NOISE on standard output", "NOISE on standard error"} <= set(log.splitlines())
         assert "RuntimeError: NOISY failure" in log

@@ -162,6 +162,7 @@ async def test_the_place_to_write_is_checked_before_it_is_taken(app: ImgstoreApp
         ("budget", "soon", "is not a time"),
         ("predict", "all", "is not a number of images"),
         ("limits", "maybe", "neither yes nor no"),
+        ("in_thread", "elsewhere", "is no place to run trials in"),
     ],
 )
 async def test_a_wrong_plan_stays_in_its_form(app: ImgstoreApp, field: str, wrong: str, sentence: str) -> None:
@@ -188,6 +189,19 @@ async def test_a_plan_from_the_form_is_the_plan(app: ImgstoreApp) -> None:
         draft = app.workbench.draft.base
         assert (draft.sizes, draft.repeats, draft.operations) == ((10, 1000), 5, ("read",))
         assert app.workbench.aspect == "read"
+
+
+async def test_a_form_refuses_fields_that_exclude_each_other(app: ImgstoreApp) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await open_cifar(pilot)
+        await pilot.press("p")
+        app.screen.query_one("#in_thread", Input).value = "worker"
+        app.screen.query_one("#workers", Input).value = "2"
+        await pilot.press("enter")
+        assert "run trials in separate processes" in " ".join(frame(pilot).replace("│", " ").split())
+        app.screen.query_one("#workers", Input).value = "1"
+        await pilot.press("enter")
+        assert app.workbench.draft.base.in_thread
 
 
 async def test_views_are_switched_and_escape_leads_back(app: ImgstoreApp) -> None:

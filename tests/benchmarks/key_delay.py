@@ -1,0 +1,106 @@
+"""How long keys wait while a run goes on, and what trials in a worker thread measure beside separate processes.
+
+    python -m tests.benchmarks.key_delay [--rounds 3]
+
+The program runs in a terminal of its own, on the sample, with trials in separate processes and in a worker thread in
+turn.  For as long as a run goes on, ``j`` and ``k`` move the cursor of the table: a delay is the time from a key to the
+frame in which another row is highlighted, on a screen of 80x24.  Prints the delays, those of a screen on which
+nothing runs beside them (the target is a median of 100 ms), then the medians of seconds in a worker thread over those
+in separate processes, at the largest size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from backends.bench.measurement import Measurement
+from backends.jobs.job import list_jobs, open_job
+from backends.jobs.result import collect
+from tests.terminal.terminal import Terminal, program, run_trials_in
+
+IDLE, PROCESSES, THREAD = "nothing", "separate processes", "worker thread"
+ENTER = "\r"
+IDLE_KEYS = 40
+PAUSE_SECONDS = 0.2
+"""Between a key and the next, as a person presses them."""
+
+
+def press(terminal: Terminal, key: str) -> float:
+    """Move the cursor; the seconds until another row is highlighted."""
+    before, begin = terminal.grounds, time.perf_counter()
+    terminal.press(key)
+    terminal.wait_for(lambda _: terminal.grounds != before)
+    return time.perf_counter() - begin
+
+
+def press_while_alive(terminal: Terminal, jobs: Path, most: int | None = None) -> list[float]:
+    """The delays of keys pressed until the run has ended, or ``most`` of them."""
+    found: list[float] = []
+    while len(found) < most if most else any(one.state == "running" for one in list_jobs(jobs)):
+        for key in "jk":
+            found.append(press(terminal, key))
+            time.sleep(PAUSE_SECONDS)
+    return found
+
+
+def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
+    """The delays before a run and while it goes on in ``mode``, and what the run measured."""
+    with tempfile.TemporaryDirectory() as state:
+        environment = {**os.environ, "XDG_STATE_HOME": state, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        jobs = Path(state) / "imgstore-tui" / "jobs"
+        terminal = Terminal([program()], environment)
+        try:
+            terminal.wait_for_text("Open a folder")
+            terminal.press(ENTER)
+            terminal.wait_for_text("Enter run")
+            run_trials_in(terminal, mode)
+            idle = press_while_alive(terminal, jobs, IDLE_KEYS)
+            terminal.press(ENTER)
+            terminal.wait_for_text("x stop")
+            busy = press_while_alive(terminal, jobs)
+            (job,) = list_jobs(jobs)
+            result = collect(open_job(job.folder).follow())
+            if result is None or result.outcome != "finished" or result.plan.in_thread is not (mode == THREAD):
+                raise SystemExit(f"the run did not do what it was to do:\n{terminal.frame}")
+            terminal.press("q")
+            terminal.wait_for_end()
+        finally:
+            terminal.close()
+    return idle, busy, [one for one in result.measurements if one.shown and one.seconds is not None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="runs in each mode")
+    arguments = parser.parse_args()
+    delays: dict[str, list[float]] = defaultdict(list)
+    seconds: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for _ in range(arguments.rounds):
+        for mode in (PROCESSES, THREAD):
+            idle, busy, measurements = run_once(mode)
+            delays[IDLE] += idle
+            delays[mode] += busy
+            largest = max(one.count for one in measurements)
+            for one in measurements:
+                if one.count == largest:
+                    seconds[mode][one.configuration, one.operation].append(one.seconds or 0.0)
+    for mode in (IDLE, PROCESSES, THREAD):
+        found = delays[mode]
+        cuts = statistics.quantiles(found, n=20)
+        print(f"{mode} runs: {len(found)} keys, median {cuts[9] * 1e3:.0f} ms, 95 % within {cuts[18] * 1e3:.0f} ms")  # noqa: T201
+    for (configuration, operation), found in seconds[PROCESSES].items():
+        process, thread = (statistics.median(one) for one in (found, seconds[THREAD][configuration, operation]))
+        print(  # noqa: T201
+            f"{configuration} {operation}: {process * 1e3:.2f} ms, in a worker thread {thread * 1e3:.2f} ms,"
+            f" {thread / process:.2f}x, medians of {len(found)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
