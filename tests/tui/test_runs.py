@@ -85,7 +85,7 @@ async def test_cancelling_the_worker_cancels_the_run(
         await until(pilot, lambda: not state(pilot).alive)
         assert 0 < done < 100_000
         assert (worker.state, state(pilot).phase) == (WorkerState.CANCELLED, "cancelled")
-        assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+        assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
         assert list(work.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ async def test_keys_act_during_a_run(app: ImgstoreApp, work: Path, in_thread: bo
         assert state(pilot).trial is not None, "a screen that is left does not end the run"
         await pilot.press("q", "s")
         await until(pilot, lambda: app.return_code is not None)
-    assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+    assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
 
 
 @MODES
@@ -115,7 +115,7 @@ async def test_only_a_run_in_a_process_can_be_left_behind(app: ImgstoreApp, work
         await pilot.press("s")
         await until(pilot, lambda: app.return_code is not None)
     assert app.return_code == 0
-    assert [one.state for one in list_jobs(app.jobs)] == ["cancelled"]
+    assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 

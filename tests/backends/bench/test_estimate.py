@@ -59,7 +59,7 @@ class Peak:
 def measured_peak(work: Path, *configurations: str, in_thread: bool = False, workers: int = 1) -> Peak:
     plan = Plan("sample", configurations, (10, 100), ("store",), repeats=2, work_dir=str(work), workers=workers)
     peak = Peak(work)
-    run(replace(plan, in_thread=in_thread), "peak", peak.take, lambda: False)
+    run(replace(plan, in_thread=in_thread), peak.take, lambda: False, "peak")
     return peak
 
 

@@ -284,7 +284,7 @@ def test_a_run_in_a_thread_stops_within_a_trial(jobs: Path, work: Path) -> None:
     job.run(found.append, lambda: any(isinstance(event, events.Progress) for event in found))
     assert [event for event in found if isinstance(event, events.Progress)] == found[-3:-2]
     assert not any(is_trial(event) for event in found)
-    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 
@@ -292,7 +292,7 @@ def test_a_run_cancelled_before_it_starts_ends_cancelled(jobs: Path, work: Path)
     found: list[events.Event] = []
     start_run(replace(plan(work), in_thread=True), jobs).run(found.append, lambda: True)
     assert isinstance(found[-1], events.RunFinished)
-    assert [one.state for one in list_jobs(jobs)] == ["cancelled"]
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 
