@@ -1,73 +1,116 @@
-"""One configuration entered twice must tie: how often a comparison finds a winner between equals.
+"""How often a comparison is right: a configuration entered twice, and one that does a tenth more work.
 
     python -m tests.benchmarks.control FOLDER [--configurations lmdb,hdf5] [--size 1000] [--comparisons 100]
 
-Each configuration is measured in two folders below FOLDER by real runs on the sample, and each few blocks are one
-comparison, as a run with so many repeats would make it.  Prints ties of all comparisons by repeats and aspect.
+Real runs on the sample measure each configuration in two folders below FOLDER, and a twin of it that reads a tenth of
+each batch twice.  Each few blocks are one comparison, as a run with so many repeats would make it.  Prints, by aspect
+and repeats, how many comparisons of equals find a winner (at most 5 % should), and how many find that the twin is
+slower (at least 90 % should, where the twin is 10 % slower).  Works on the libraries' raw reads.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
-from backends.bench.ranking import seconds_by_block
-from backends.bench.statistics import TIE, compare, paired_ratios
+from backends.bench.statistics import FASTER, SLOWER, compare, paired_ratios
+from backends.bench.verdict import seconds_by_block
 from backends.jobs.job import start_run
 from backends.jobs.result import Result, collect
 
-REPEATS = (3, 5, 10)
+REPEATS = (3, 5, 10, 20)
+ROOT = Path(__file__).parents[2]
+Blocks = dict[str, dict[int, float]]
 
 
-def measure(folder: Path, configurations: list[str], size: int, blocks: int) -> Result:
-    """A run with every configuration in two folders."""
-    twice = tuple(f"{name}@{folder / side}" for name in configurations for side in "AB")
-    plan = Plan("sample", twice, (size,), repeats=blocks, work_dir=str(folder))
+def add_twins(folder: Path, names: list[str]) -> None:
+    """Make the twins known by entry point to this process and to those that it starts."""
+    package = folder / "slower-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: slower\nVersion: 1.0\n")
+    lines = [f"slower-{name} = tests.benchmarks.slower:{name.upper()}" for name in names]
+    (package / "entry_points.txt").write_text("\n".join(["[imgstore.backends]", *lines, ""]))
+    os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
+
+
+def measure(folder: Path, names: list[str], size: int, blocks: int) -> Result:
+    """A run with every configuration in two folders, and its twin."""
+    import sys
+
+    twins = folder / "twins"
+    add_twins(twins, names)
+    sys.path.insert(0, str(twins))
+    configurations = [f"{name}+raw@{folder / side}" for name in names for side in "AB"]
+    configurations += [f"slower-{name}+raw@{folder / 'A'}" for name in names]
+    plan = Plan("sample", tuple(configurations), (size,), ("read", "shuffled"), repeats=blocks, work_dir=str(folder))
     with tempfile.TemporaryDirectory() as jobs:
         result = collect(start_run(plan, Path(jobs)).follow())
-    if result is None or result.outcome != "finished":
-        raise SystemExit(result.message if result else "the run did not start.")
+    if result is None or result.outcome != "finished" or result.failures:
+        raise SystemExit(result.failures[0].message if result and result.failures else "the run did not finish.")
     return result
 
 
-def outcomes(measurements: tuple[Measurement, ...], aspect: str, size: int, repeats: int) -> dict[str, Counter[str]]:
-    """How comparisons of ``repeats`` consecutive blocks each come out, by configuration."""
+def outcomes(one: dict[int, float], other: dict[int, float], repeats: int) -> Counter[str]:
+    """How comparisons of ``repeats`` consecutive blocks each come out."""
+    ratios = paired_ratios(one, other)
+    groups = [ratios[start : start + repeats] for start in range(0, len(ratios) - repeats + 1, repeats)]
+    return Counter(compare(group).outcome for group in groups)
+
+
+def tallies(measurements: tuple[Measurement, ...], aspect: str, size: int, repeats: int) -> list[str]:
+    """A line about equals and a line about the slower twin."""
     blocks = seconds_by_block(measurements, aspect, size)
     sides: dict[str, list[str]] = {}
     for name in sorted(blocks):
-        sides.setdefault(Configuration.parse(name).method, []).append(name)
-    found: dict[str, Counter[str]] = {}
-    for method, pair in sides.items():
-        if len(pair) == 2:
-            ratios = paired_ratios(blocks[pair[0]], blocks[pair[1]])
-            groups = [ratios[start : start + repeats] for start in range(0, len(ratios) - repeats + 1, repeats)]
-            found[method] = Counter(compare(group).outcome for group in groups)
-    return found
+        sides.setdefault(Configuration.parse(name).backend, []).append(name)
+    equal: dict[str, Counter[str]] = {}
+    slower: dict[str, Counter[str]] = {}
+    true: dict[str, float] = {}
+    for backend, names in sides.items():
+        if backend.startswith("slower-"):
+            continue
+        first, second = (blocks[name] for name in names)
+        twin = blocks[sides[f"slower-{backend}"][0]]
+        equal[backend] = outcomes(first, second, repeats)
+        slower[backend] = outcomes(twin, first, repeats)
+        true[backend] = median(paired_ratios(twin, first))
+    return [_line("equals", equal, (FASTER, SLOWER), {}), _line("a tenth more work", slower, (SLOWER,), true)]
+
+
+def _line(what: str, found: dict[str, Counter[str]], wanted: tuple[str, ...], true: dict[str, float]) -> str:
+    total = sum(found.values(), Counter())
+    hits = sum(total[outcome] for outcome in wanted)
+    each = ", ".join(
+        f"{name} {sum(one[outcome] for outcome in wanted)}/{one.total()}"
+        + (f" (takes {true[name]:.2f}x)" if name in true else "")
+        for name, one in found.items()
+    )
+    rest = ", ".join(f"{count} {outcome}" for outcome, count in sorted(total.items()))
+    return f"{what}: {hits} of {total.total()} differ ({hits / max(1, total.total()):.1%}; {rest}): {each}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--configurations", default="files,lmdb,lmdb+png,hdf5,npy,sqlite,tar")
+    parser.add_argument("--configurations", default="files,lmdb,hdf5,npy,sqlite")
     parser.add_argument("--size", type=int, default=1_000)
     parser.add_argument("--comparisons", type=int, default=100, help="at least, over all configurations")
     arguments = parser.parse_args()
-    names = [str(Configuration.parse(name)) for name in arguments.configurations.split(",")]
+    names = arguments.configurations.split(",")
     blocks = max(REPEATS) * -(-arguments.comparisons // len(names))
     result = measure(arguments.folder.absolute(), names, arguments.size, blocks)
-    print(f"{blocks} blocks of {arguments.size:,} images, each configuration twice")  # noqa: T201
+    print(f"{blocks} blocks of {arguments.size:,} images; load {os.getloadavg()[0]:.1f}")  # noqa: T201
     for aspect in dict.fromkeys(one.aspect for one in result.figures if one.repeats):
         for repeats in REPEATS:
-            by_name = outcomes(result.measurements, aspect, arguments.size, repeats)
-            total = sum(by_name.values(), Counter())
-            ties = ", ".join(f"{name} {one[TIE]}/{one.total()}" for name, one in by_name.items())
-            share = f"{total[TIE] / max(1, total.total()):.1%}"
-            print(f"{aspect}, {repeats} repeats: {total[TIE]} of {total.total()} tie ({share}): {ties}")  # noqa: T201
+            for line in tallies(result.measurements, aspect, arguments.size, repeats):
+                print(f"{aspect}, {repeats} repeats, {line}")  # noqa: T201
 
 
 if __name__ == "__main__":
