@@ -102,7 +102,7 @@ _OUTPUTS = {
     metavar="NAME,...",
     help="What to time: store, read, shuffled, store-one, read-one.  [default: store,read,shuffled]",
 )
-@click.option("--repeats", metavar="N", help="How often each time is measured.  [default: 3]")
+@click.option("--repeats", metavar="N", help="How often each time is measured.  [default: 5]")
 @click.option(
     "--cache",
     "caches",

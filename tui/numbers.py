@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.verdict import multiple_of_limit
+from backends.bench.summary import multiple_of_limit
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui.series import Known
 
 HEAD = (
-    "configuration", "images", "median", "95 % interval", "quartiles", "min", "max", "limit", "durable", "img/s", "CPU",
+    "configuration", "images", "median", "quartiles", "min", "max", "limit", "durable", "img/s", "CPU",
     "memory", "allocated", "apparent", "files", "verified", "repeats",
 )  # fmt: skip
 
@@ -41,7 +41,6 @@ def _row(name: str, figure: Figure, found: list[Measurement], limit: float | Non
         name,
         f"{figure.count:,}",
         units.seconds(figure.seconds) if figure.repeats else f"! {worst}",
-        units.span(figure.interval),
         units.span(figure.quartiles),
         units.seconds(figure.seconds_low),
         units.seconds(figure.seconds_high),

@@ -42,7 +42,7 @@ def parse_repeats(text: str) -> int:
     """How often each figure is measured."""
     word = text.strip()
     if not re.fullmatch(r"\d{1,20}", word, re.ASCII):
-        raise UsageError(f"{word!r} is not a number of repeats: write a number such as 3.")
+        raise UsageError(f"{word!r} is not a number of repeats: write a number such as 5.")
     if not 1 <= int(word) <= MOST_REPEATS:
         raise UsageError(f"{word} repeats are not possible: choose 1 to {MOST_REPEATS:,}.")
     return int(word)

@@ -8,8 +8,7 @@ from backends import units
 from backends.bench.configuration import is_lossless
 from backends.bench.measurement import COLD, ONE_IMAGE
 from backends.bench.schedule import aspects, configurations
-from backends.bench.sentences import limits_sentence
-from backends.bench.verdict import multiple_of_limit
+from backends.bench.summary import limits_sentence, multiple_of_limit
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -80,7 +79,9 @@ def result_text(result: Result) -> str:
     from tui.reports.contents import doubts
 
     tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
-    said = [f"  {safe_text(sentence, limit=1000)}" for sentence in result.verdict.sentences]
+    verdict = result.verdict
+    lines = [*verdict.sentences, *verdict.lines] if verdict.rankings else []
+    said = [f"  {safe_text(line, limit=1000)}" for line in lines]
     notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
     return "\n\n".join([*tables, *(["\n".join(("Verdict", *said))] if said else []), "\n".join(notes)])
 

@@ -13,7 +13,7 @@ from tui.text import safe_text
 from tui.verdict import disk_standings, standings
 
 if TYPE_CHECKING:
-    from backends.bench.ranking import Ranking
+    from backends.bench.verdict import Ranking
     from tui.run_state import RunState
     from tui.series import Known
     from tui.verdict import Standing
@@ -81,9 +81,8 @@ def _bar(one: Standing, text: str, note: str) -> Bar:
 def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
     """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
     verdict = run.verdict
-    rankings = {one.use: one for one in verdict.rankings} if verdict else {}
-    speed = rankings.get("shuffled") or rankings.get("shuffled cold")
-    disk = rankings.get("disk")
+    speed = (verdict.ranking("shuffled") or verdict.ranking("shuffled cold")) if verdict else None
+    disk = verdict.ranking("disk") if verdict else None
     if verdict is None or speed is None or disk is None:
         asked = "shuffled" in run.plan.operations and run.alive
         return Bars("waiting for shuffled reads" if asked else "no shuffled reads were measured: p adds them")

@@ -93,6 +93,11 @@ class RunState:
         return self.alive and not self.stopping and self.phase != "removing"
 
     @property
+    def complete(self) -> bool:
+        """Whether all trials have ended; what the run made may still be being removed."""
+        return self.phase == "finished" or (self.phase == "removing" and self.ended >= self.trials)
+
+    @property
     def folder(self) -> str:
         """Where the run writes: the folder that its first work folder lies in."""
         return str(PurePath(self.work[0]).parent) if self.work else ""
@@ -153,8 +158,12 @@ class RunState:
         return decide(
             self.plan,
             self.dataset,
-            [one for one in self.measurements if not self.alive or (one.count, one.repeat) != self.block],
-            complete=self.phase == "finished",
+            [
+                one
+                for one in self.measurements
+                if self.complete or not self.alive or (one.count, one.repeat) != self.block
+            ],
+            complete=self.complete,
             source_seconds=seconds or None,
             source_images=images,
             free_bytes=here.free_bytes if here else None,

@@ -1,31 +1,34 @@
-"""What a run decides, in rows: the headline, the panel, and the full view with its intervals."""
+"""The verdict in rows: the headline, the panel, and the full view with the range of the repeats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 
 from backends import units
-from backends.bench.ranking import TIE
-from tui.aspects import counts, title
+from backends.bench.statistics import SIGNS, TIE
+from backends.bench.verdict import DEMO, SMALL, amount, ratio_text
+from tui.aspects import title
 from tui.text import fit, safe_text
 
 if TYPE_CHECKING:
-    from backends.bench.ranking import Rank, Ranking
-    from backends.bench.verdict import Verdict
+    from backends.bench.verdict import Rank, Ranking, Verdict
     from tui.run_state import RunState
     from tui.series import Known, Series
 
-_FIRST = ("shuffled", "shuffled cold", "read", "read cold")
-"""What the headline tells, the first that was measured."""
+_KEYS = {
+    DEMO: "Demo data: too small to decide. Press o to measure your own images.",
+    SMALL: "Too small to decide: add images or repeats (p).",
+}
+"""What the screen says where the command line names options."""
 
 _UNSAID = ("store durable", "files")
 """Rankings that have no rows in the panel."""
 _TITLE = 9
-_MOST_ROWS = 4
+_LEGEND = "> faster than   = tie   ? undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +59,19 @@ def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | No
 
 
 def headline(run: RunState, series: Known, room: int) -> Content:
-    """The result in one row: ``read 2,000: hdf5 1.1 ms = lmdb · files 48x  median of 3``."""
+    """The result in one row: ``shuffled 2,000: hdf5 1.1 ms = lmdb > files 48x  median of 5``."""
     stopped = "stopped  " if run.phase == "cancelled" else ""
-    ranking = _told(run.verdict)
+    ranking = run.verdict.headline if run.verdict else None
     if ranking is None:
         why = f": {safe_text(run.message, 300)}" if run.message else ""
         return Content.styled(f"{stopped}no figures{why}", "$dim")
-    ranks = [one for one in ranking.ranks if one.configuration in series]
     tail = f"  {_repeats(run, ranking)}"
     head = Content.assemble((stopped, "bold"), (f"{ranking.use} {ranking.count:,}: ", "$dim"))
-    space = "  " if room > 110 else " "
     for marks, end in ((True, tail), (False, tail), (False, "")):
-        line = head
-        for place, one in enumerate(ranks):
-            sign = "" if place == 0 else f"{space}{'=' if one.outcome == TIE else '·'}{space}"
-            line = Content.assemble(line, (sign, "$dim"), _entry(one, series[one.configuration], place == 0, marks))
-        line = Content.assemble(line, (end, "$dim"))
+        line = Content.assemble(head, *_entries(ranking, series, marks), (end, "$dim"))
         if line.cell_length <= room:
             return line
     return line.truncate(room, ellipsis=True)
-
-
-def _told(verdict: Verdict | None) -> Ranking | None:
-    """The ranking of the headline."""
-    known = {one.use: one for one in verdict.rankings} if verdict else {}
-    times = [use for use in known if use != "disk" and use not in _UNSAID]
-    return next((known[use] for use in (*_FIRST, *times[-1:]) if use in known), None)
 
 
 def _repeats(run: RunState, ranking: Ranking) -> str:
@@ -90,129 +80,107 @@ def _repeats(run: RunState, ranking: Ranking) -> str:
     return f"median of {repeats}" if repeats > 1 else "measured once"
 
 
-def _entry(one: Rank, known: Series, first: bool, marks: bool) -> Content:
-    mark = Content.styled(known.mark + " ", known.role) if marks else Content("")
-    value = units.seconds(one.value) if first else units.ratio(one.ratio)
-    return Content.assemble(mark, (safe_text(known.name, 24), "" if marks else known.role), " ", (value, "bold"))
+def _entries(ranking: Ranking, series: Known, marks: bool = True) -> list[Content]:
+    """``■ hdf5 27.4 ms``, `` > ▲ lmdb 2.4x``, ...: each sign says how the first is to what follows."""
+    found = []
+    for one in ranking.ranks:
+        if one.configuration in series:
+            known = series[one.configuration]
+            sign = (f" {SIGNS[one.outcome]} ", "$dim") if one.outcome else ""
+            mark = (f"{known.mark} ", known.role) if marks else ""
+            name = (safe_text(known.name, 24), "" if marks else known.role)
+            value = ratio_text(one) if one.outcome else f" {amount(ranking.use, one)}"
+            found.append(Content.assemble(sign, mark, name, (value, "bold")))
+    return found
+
+
+def sentences(verdict: Verdict) -> tuple[str, ...]:
+    """The verdict's sentences, with keys instead of options."""
+    return (_KEYS[verdict.outcome],) if verdict.outcome in _KEYS else verdict.sentences
 
 
 def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
-    """The panel: who leads each use at the largest size, ``=`` before who ties, then what decides."""
+    """The panel: the recommendation, then who leads each use."""
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     verdict = run.verdict
-    known = {one.use: one for one in verdict.rankings} if verdict else {}
-    rows = [Content.styled(_state(run), "$dim"), Content.styled(f"{run.plan.sizes[-1]:,} images", "$dim"), Content("")]
-    uses = run.aspects
-    most = _MOST_ROWS if len(uses) < _MOST_ROWS else 2
-    for use in uses:
-        full = counts(use, run.plan.sizes)[-1]
-        missing = "waiting" if run.alive else "not measured"
-        operation, _, cold = use.partition(" ")
-        name = f"  {cold}" if cold and operation in uses else use
-        rows += _panel_block(name, known.get(use), series, width, most, full, missing)
-    disk = _measured_disk(run, series, known.get("disk"))
-    rows += _panel_block("disk", disk, series, width, most, disk.count if disk else 0, "waiting")
-    if verdict and verdict.complete:
-        shown = [use for use in known if use not in _UNSAID]
-        rows += [Content("")] + [Content(safe_text(one, 400)) for one in verdict.sentences[len(shown) :]]
+    rows = _said(run, verdict)
+    rows.append(Content(""))
+    for use in (*run.aspects, "disk"):
+        ranking = verdict.ranking(use) if verdict else None
+        if ranking is None or not _entries(ranking, series):
+            missing = "waiting" if run.alive else "not measured"
+            rows.append(Content.assemble((fit(use, _TITLE), "$dim"), (f" {missing}", "$dim")))
+        else:
+            rows += _block(ranking, series, width)
     if run.warnings:
         number = len(run.warnings)
         rows.append(Content.styled(f"! {number} warning{'' if number == 1 else 's'}: v shows all", "$error"))
     return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
 
 
+def _said(run: RunState, verdict: Verdict | None) -> list[Content]:
+    state = _state(run)
+    if verdict is None or not verdict.complete:
+        return [Content.styled(state, "$dim")]
+    return [Content(safe_text(one, 600)) for one in sentences(verdict)] + [Content.styled(state, "$dim")]
+
+
 def _state(run: RunState) -> str:
-    if run.phase == "finished":
-        return f"median of {run.plan.repeats}" if run.plan.repeats > 1 else "measured once"
-    return "so far, too early to tell" if run.alive else "stopped before all repeats were in"
+    if run.complete:
+        return f"medians of {run.plan.repeats} repeats" if run.plan.repeats > 1 else "measured once"
+    return "too early to tell" if run.alive else "stopped before all repeats were in"
 
 
-def _measured_disk(run: RunState, series: Known, ranking: Ranking | None) -> Ranking | None:
-    """The ranking with what was measured at the largest size, as the table has it."""
-    found = {one.series.configuration: one for one in disk_standings(run, series)}
-    ranks = [one for one in ranking.ranks if one.configuration in found] if ranking else []
-    if ranking is None or not ranks:
-        return None
-    values = ((one, found[one.configuration].value) for one in ranks)
-    least = min(found[one.configuration].value for one in ranks)
-    return replace(ranking, ranks=tuple(replace(one, value=value, ratio=value / least) for one, value in values))
-
-
-def _panel_block(
-    name: str, ranking: Ranking | None, series: Known, width: int, most: int, full: int, missing: str
-) -> list[Content]:
-    """The first ones of a ranking; it says its count where that is not ``full``."""
-    ranks = [one for one in ranking.ranks if one.configuration in series] if ranking else []
-    if ranking is None or not ranks:
-        return [Content.assemble((fit(name, _TITLE), "$dim"), (f" {missing}", "$dim"))]
-    best, ties = ranks[0], [one for one in ranks if one.outcome == TIE]
-    behind = [one for one in ranks[1:] if one.outcome != TIE][: max(0, most - 1 - bool(ties))]
-    value = units.size(best.value) if ranking.use == "disk" else units.seconds(best.value)
-    at = "" if ranking.count == full else f" at {units.count(ranking.count)}"
-    room = max(4, width - _TITLE - 12 - len(at))
-    names = min(max(cell_len(series[one.configuration].name) for one in (best, *behind)), room)
-    rows = [
-        Content.assemble((fit(name, _TITLE), "$dim"), " ", _named(series[best.configuration], names), f"{value:>9}", at)
-    ]
-    if ties:
-        tied = Content("  ").join(_named(series[one.configuration]) for one in ties)
-        rows.append(Content.assemble(" " * _TITLE, ("=", "bold"), tied).truncate(width, ellipsis=True))
-    for one in behind:
-        ratio = (f"{units.ratio(one.ratio):>9}", "$dim")
-        rows.append(Content.assemble(" " * (_TITLE + 1), _named(series[one.configuration], names), ratio))
-    return rows
-
-
-def _named(one: Series, width: int | None = None) -> Content:
-    name = safe_text(one.name, 40)
-    return Content.assemble((one.mark, one.role), f" {name if width is None else fit(name, width)}")
+def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
+    """A ranking: in one row where it fits, else a row for each configuration."""
+    head = f"{ranking.use} {units.count(ranking.count)}" if ranking.count > 1 else ranking.use
+    entries = _entries(ranking, series)
+    line = Content.assemble((fit(head, max(_TITLE, cell_len(head))), "$dim"), "  ", *entries)
+    if line.cell_length <= width:
+        return [line]
+    rows = [Content.assemble("   ", entries[0]), *entries[1:]]
+    return [Content.styled(head, "$dim"), *(row.truncate(width, ellipsis=True) for row in rows)]
 
 
 def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
-    """Everything that is decided: a sentence for each use, the rankings with intervals, the warnings."""
+    """Everything that is decided: the sentences, the rankings with the range of the repeats, the warnings."""
     verdict = run.verdict if run else None
     if run is None or verdict is None:
         return verdict_rows(run, series, width)
-    after = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
-    rows = [Content.styled(f"{_state(run)}; {after}; for {verdict.images:,} images.", "$dim")]
-    rows += [Content(safe_text(one, 600)) for one in verdict.sentences if verdict.complete]
-    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
-    rows += [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
+    rows = _said(run, verdict)
     for ranking in verdict.rankings:
-        rows += [Content(""), *_full_block(ranking, series)]
-    return rows
+        rows += [Content(""), *_table(run, ranking, series)]
+    rows += [Content(""), Content.styled(_LEGEND, "$dim")]
+    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
+    return rows + [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
 
 
-def _full_block(ranking: Ranking, series: Known) -> list[Content]:
+def _table(run: RunState, ranking: Ranking, series: Known) -> list[Content]:
     ranks = [one for one in ranking.ranks if one.configuration in series]
     if not ranks:
         return []
     more = ", with its sync" if "durable" in ranking.use else ""
     images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
     names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
-    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}", "$dim"))]
-    for place, one in enumerate(ranks):
+    ranges = {one.configuration: _range(run, ranking, one) for one in ranks}
+    said = f", range of {run.plan.repeats}" if any(ranges.values()) else ""
+    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}{said}", "$dim"))]
+    for one in ranks:
         known = series[one.configuration]
-        value, interval = _amounts(ranking.use, one)
-        ratio = f"{one.ratio:.2f}x" if place else ""
-        between = f"{one.ratio_interval[0]:.2f} to {one.ratio_interval[1]:.2f}" if place and one.ratio_interval else ""
         rows.append(
             Content.assemble(
-                ("=" if one.outcome == TIE else " ", "bold"),
+                (SIGNS.get(one.outcome, " "), "bold"),
                 (f" {known.mark}", known.role),
-                f" {fit(safe_text(one.configuration, 40), names)}{value:>10}",
-                (f"{interval:>22}", "$dim"),
-                f"{ratio:>8}",
-                (f"{between:>16}", "$dim"),
+                f" {fit(safe_text(one.configuration, 40), names)}{amount(ranking.use, one):>10}",
+                f"{'' if not one.outcome or one.outcome == TIE else units.ratio(one.ratio):>8}",
+                (f"{ranges[one.configuration]:>22}", "$dim"),
             )
         )
     return rows
 
 
-def _amounts(use: str, one: Rank) -> tuple[str, str]:
-    if use == "files":
-        return f"{one.value:,.0f}", ""
-    if use == "disk":
-        return units.size(one.value), ""
-    return units.seconds(one.value), units.span(one.interval) if one.interval else ""
+def _range(run: RunState, ranking: Ranking, rank: Rank) -> str:
+    """Least and most of the repeats, where they are of the value on show."""
+    figure = run.figures.get((rank.configuration, ranking.use, ranking.count))
+    return units.span(figure.range) if figure and figure.range else ""

@@ -71,7 +71,7 @@ class Plan:
     configurations: tuple[str, ...]
     sizes: tuple[int, ...]
     operations: tuple[str, ...] = DEFAULT_OPERATIONS
-    repeats: int = 3
+    repeats: int = 5
     seed: int = 0
     batch: int = 256
     caches: tuple[str, ...] = (WARM,)

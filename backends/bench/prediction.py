@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
@@ -20,11 +20,33 @@ LEAST_LARGEST = 1_000
 FARTHEST = 100
 """A prediction for more than this many times the largest size is unsure."""
 
-WIDEST_TIME, WIDEST_SIZE = 0.25, 0.10
-"""Half an interval's width, as a share of its middle, beyond which a time, or bytes and files, are unsure."""
+WIDEST = 0.25
+"""Doubt, as a share of the value, beyond which a prediction is unsure."""
 
-_TIME_A_DECADE, _SIZE_A_DECADE = 0.05, 0.01
-"""What each tenfold step beyond the largest size adds to half the width."""
+_A_DECADE = 0.05
+"""What each tenfold step beyond the largest size adds to the doubt."""
+
+DURABLE = "store durable"
+"""The aspect of a store with its sync."""
+
+
+class Point(NamedTuple):
+    """What ``images`` images took.
+
+    Attributes
+    ----------
+    scatter
+        Two standard deviations of the repeats, as a share.  Their number does not narrow it: what disturbs one repeat
+        disturbs those that follow it.
+    owed
+        What the sync after a store takes, as a share of the store: of more images it becomes a part of the store, when
+        the system holds no more bytes back.
+    """
+
+    images: int
+    value: float
+    scatter: float = 0.0
+    owed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +56,11 @@ class Predicted:
     Attributes
     ----------
     low, high
-        Its interval, of about 95 %.
+        The value less and plus its doubt.
     unsure
         Why it should not be relied on; empty where it can be.
     measured
-        Whether this very number of images was measured, and value and interval are what was found.
+        Whether this very number of images was measured.
     """
 
     value: float
@@ -50,13 +72,13 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one configuration would take for ``images`` images.  Never a figure: nothing here was measured.
+    """What one configuration would take for ``images`` images.
 
     Attributes
     ----------
     seconds
         By aspect: ``store``, ``read``, ``shuffled cold``, and ``store durable``, with its sync.
-    bytes_allocated, bytes_apparent, files
+    bytes_allocated, files
         What the container would take; None where no size of it is known.
     """
 
@@ -64,32 +86,7 @@ class Prediction:
     images: int
     seconds: dict[str, Predicted] = field(default_factory=dict)
     bytes_allocated: Predicted | None = None
-    bytes_apparent: Predicted | None = None
     files: Predicted | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """What ``images`` images took.
-
-    Attributes
-    ----------
-    doubt
-        Two standard deviations of the repeats, as a share.  Their number does not narrow it: those of one size follow
-        one another, and what disturbs one of them, such as another program, disturbs them all.
-    owed
-        What the sync after a store takes, as a share of the store: of more images, it becomes a part of it, when the
-        system holds no more bytes back.
-    """
-
-    images: int
-    value: float
-    doubt: float
-    owed: float = 0.0
-
-
-DURABLE = "store durable"
-"""The aspect of a store with its sync."""
 
 
 def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = None) -> tuple[Prediction, ...]:
@@ -111,101 +108,83 @@ def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = N
 
 
 def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
-    allocated = _size(images, ((one.count, one.bytes_allocated) for one in figures))
+    allocated = _predicted(images, _sizes((one.count, one.bytes_allocated) for one in figures))
     too_large = memory_bytes is not None and allocated is not None and allocated.value > memory_bytes
+    timed = [(one.aspect, one) for one in figures]
+    timed += [(DURABLE, replace(one, seconds=one.seconds_durable)) for one in figures if one.aspect == "store"]
     seconds = {}
-    for aspect in dict.fromkeys(one.aspect for one in figures):
-        those = [one for one in figures if one.aspect == aspect]
-        warm = those[0].operation in STORES and those[0].cache != COLD
-        why = "what is read warm would not fit into memory" if warm and too_large else ""
-        seconds[aspect] = _time(images, those, why)
-    stores = [replace(one, seconds=one.seconds_durable) for one in figures if one.aspect == "store"]
-    if stores:
-        seconds[DURABLE] = _time(images, stores)
-    return Prediction(
-        configuration=name,
-        images=images,
-        seconds={aspect: one for aspect, one in seconds.items() if one is not None},
-        bytes_allocated=allocated,
-        bytes_apparent=_size(images, ((one.count, one.bytes_apparent) for one in figures)),
-        files=_size(images, ((one.count, one.files) for one in figures)),
-    )
+    for aspect in dict.fromkeys(aspect for aspect, _ in timed):
+        those = [one for which, one in timed if which == aspect]
+        warm_read = those[0].operation in STORES and those[0].cache != COLD
+        why = "what is read warm would not fit into memory" if warm_read and too_large else ""
+        if all(one.spread is None for one in those):
+            why = why or "each size was measured once"
+        points = [
+            Point(
+                one.count, one.seconds, 2 * (one.spread or 0.0), (one.seconds_durable or one.seconds) / one.seconds - 1
+            )
+            for one in those
+            if one.seconds
+        ]
+        if found := _predicted(images, points, why):
+            seconds[aspect] = found
+    files = _predicted(images, _sizes((one.count, one.files) for one in figures))
+    return Prediction(name, images, seconds, allocated, files)
 
 
-def _time(images: int, figures: Sequence[Figure], unsure: str = "") -> Predicted | None:
-    points = [
-        _Point(one.count, one.seconds, 2 * (one.spread or 0.0), (one.seconds_durable or one.seconds) / one.seconds - 1)
-        for one in figures
-        if one.seconds
-    ]
-    if all(one.spread is None for one in figures):
-        unsure = unsure or "each size was measured once"
-    return _predicted(images, points, _TIME_A_DECADE, WIDEST_TIME, unsure)
+def _sizes(found: Iterable[tuple[int, int | None]]) -> list[Point]:
+    return [Point(count, value) for count, value in {count: value for count, value in found if value}.items()]
 
 
-def _size(images: int, found: Iterable[tuple[int, int | None]]) -> Predicted | None:
-    values = {count: value for count, value in found if value}
-    points = [_Point(count, value, 0.0) for count, value in values.items()]
-    return _predicted(images, points, _SIZE_A_DECADE, WIDEST_SIZE)
-
-
-def _predicted(
-    images: int, points: Sequence[_Point], a_decade: float, widest: float, unsure: str = ""
-) -> Predicted | None:
-    """The value at ``images`` with its interval; None without points."""
-    points = sorted(points, key=lambda point: point.images)
+def _predicted(images: int, points: Sequence[Point], unsure: str = "") -> Predicted | None:
+    """The value at ``images``; None without points."""
+    points = sorted(points)
     if not points:
         return None
-    for point in points:
-        if point.images == images:
-            return Predicted(*_around(point.value, point.doubt), measured=True)
-    last = points[-1]
-    decades = max(0.0, math.log10(images / last.images))
-    if len(points) < 2:
-        value = last.value * images / last.images
-        return Predicted(*_around(value, 1.0), unsure or f"one size was measured, of {last.images:,} images")
+    for one in points:
+        if one.images == images:
+            return Predicted(one.value, one.value / (1 + one.scatter), one.value * (1 + one.scatter), measured=True)
+    last, doubt = points[-1].images, 1.0
     constant, slope = _fit(points)
     value = constant + slope * images
-    misfit = _misfit(points, constant, slope)
-    scatter = max(point.doubt for point in points[-2:])  # three repeats may agree by chance
-    doubt = math.hypot(scatter, a_decade * decades, misfit) + (_bend(points) + last.owed) * decades
-    if last.images < LEAST_LARGEST:
-        unsure = unsure or f"the largest size measured is {last.images:,} images"
-    elif images > FARTHEST * last.images:
-        unsure = unsure or f"it is {images / last.images:,.0f} times the largest size measured"
-    elif doubt > widest:
+    if len(points) > 1:
+        decades = max(0.0, math.log10(images / last))
+        scatter = max(one.scatter for one in points[-2:])  # few repeats may agree by chance
+        doubt = math.hypot(scatter, _A_DECADE * decades, _misfit(points, constant, slope))
+        doubt += (_bend(points) + points[-1].owed) * decades
+    if len(points) < 2:
+        unsure = unsure or f"one size was measured, of {last:,} images"
+    elif last < LEAST_LARGEST:
+        unsure = unsure or f"the largest size measured is {last:,} images"
+    elif images > FARTHEST * last:
+        unsure = unsure or f"it is {images / last:,.0f} times the largest size measured"
+    elif doubt > WIDEST:
         unsure = unsure or "it may be off by " + (f"{doubt:.0%}" if doubt < 1 else "more than twofold")
-    return Predicted(*_around(value, doubt), unsure)
+    return Predicted(value, value / (1 + doubt), value * (1 + doubt), unsure)
 
 
-def _around(value: float, doubt: float) -> tuple[float, float, float]:
-    return value, value / (1 + doubt), value * (1 + doubt)
-
-
-def _fit(points: Sequence[_Point]) -> tuple[float, float]:
-    """Constant and slope, each at least 0, by weighted least squares of relative errors."""
-    weights = [point.images / point.value**2 for point in points]
-    total = sum(weights)
-    x = sum(w * p.images for w, p in zip(weights, points, strict=True)) / total
-    y = sum(w * p.value for w, p in zip(weights, points, strict=True)) / total
-    across = sum(w * (p.images - x) ** 2 for w, p in zip(weights, points, strict=True))
-    slope = sum(w * (p.images - x) * (p.value - y) for w, p in zip(weights, points, strict=True)) / across
+def _fit(points: Sequence[Point]) -> tuple[float, float]:
+    """Constant and slope, each at least 0, by least squares of relative errors that weigh as their number of images."""
+    weighted = [(one.images / one.value**2, one.images, one.value) for one in points]
+    total = sum(w for w, _, _ in weighted)
+    x = sum(w * n for w, n, _ in weighted) / total
+    y = sum(w * value for w, _, value in weighted) / total
+    across = sum(w * (n - x) ** 2 for w, n, _ in weighted)
+    slope = sum(w * (n - x) * (value - y) for w, n, value in weighted) / across if across else y / x
     if slope < 0:
         return y, 0.0
     if y < slope * x:  # through the origin
-        squares = sum(w * p.images**2 for w, p in zip(weights, points, strict=True))
-        return 0.0, sum(w * p.images * p.value for w, p in zip(weights, points, strict=True)) / squares
+        return 0.0, sum(w * n * value for w, n, value in weighted) / sum(w * n**2 for w, n, _ in weighted)
     return y - slope * x, slope
 
 
-def _misfit(points: Sequence[_Point], constant: float, slope: float) -> float:
+def _misfit(points: Sequence[Point], constant: float, slope: float) -> float:
     """Root of the mean squared relative residual, weighted by size."""
-    total = sum(point.images for point in points)
-    squares = (p.images * ((constant + slope * p.images) / p.value - 1) ** 2 for p in points)
-    return math.sqrt(sum(squares) / total)
+    squares = (one.images * ((constant + slope * one.images) / one.value - 1) ** 2 for one in points)
+    return math.sqrt(sum(squares) / sum(one.images for one in points))
 
 
-def _bend(points: Sequence[_Point]) -> float:
+def _bend(points: Sequence[Point]) -> float:
     """By which share the cost of one more image changed between the two last steps, beyond what repeats explain."""
     if len(points) < 3:
         return 0.0
@@ -213,4 +192,4 @@ def _bend(points: Sequence[_Point]) -> float:
     before = (second.value - first.value) / (second.images - first.images)
     after = (third.value - second.value) / (third.images - second.images)
     change = 0.0 if before == after else abs(after / before - 1) if before > 0 and after > 0 else 1.0
-    return max(0.0, change - math.hypot(first.doubt, second.doubt, third.doubt))
+    return max(0.0, change - math.hypot(first.scatter, second.scatter, third.scatter))

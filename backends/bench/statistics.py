@@ -5,27 +5,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 MARGIN = 1.03
-"""Ratios from 1 / MARGIN to MARGIN make no difference to anybody."""
+"""A smaller difference matters to nobody."""
 
-FASTER, SLOWER, TIE, UNSURE = "faster", "slower", "tie", "unsure"
+DIFFERENCE = 1.10
+"""The difference that repeats must be able to show: a tie excludes it."""
+
+FASTER, SLOWER, TIE, UNDECIDED = "faster", "slower", "tie", "undecided"
+SIGNS = {FASTER: ">", TIE: "=", UNDECIDED: "?"}
+"""How an outcome is written between the better one and the other."""
 
 _FEWEST = 3
-"""Fewer values have no interval, fewer pairs no winner."""
-_ROBUST = 9
-"""The fewest values whose least and most can be left out of a 95 % interval of the median."""
+"""Fewer pairs decide nothing."""
 _HUGE = 700.0
-_EXACT = 50
-_LEVEL = 0.025
-_NORMAL = 1.959964
-_STUDENT = {3: 6.965, 4: 4.541, 5: 3.747, 6: 3.365, 7: 3.143, 8: 2.998}
-"""By the number of values, Student's t for an interval of 98 %."""
+_95 = 1.959964
+"""Normal quantile of a two-sided interval of 95 %."""
+_90 = 1.281552
+"""Normal quantile of 90 %: how often a difference is to be found."""
+_MOST_NEEDED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +37,22 @@ class Comparison:
 
     Attributes
     ----------
-    ratio, low, high
-        Typical paired ratio and an interval that covers it in 95 % of cases at least; None with too few pairs.
+    ratio
+        Geometric mean of the paired ratios; None without pairs.
     outcome
-        ``faster`` or ``slower`` where the whole interval lies outside 1 +- 3 %, ``unsure`` where there are fewer than
-        three pairs, else ``tie``.
+        ``faster``, ``slower``, ``tie`` or ``undecided``.
     pairs, dropped
-        How many ratios went in, and how many were none: of durations that were zero, negative, infinite or NaN.
+        How many ratios went in, and how many were left out: of durations that were zero, negative, infinite or NaN.
+    needed
+        How many pairs would show this difference, or one of 10 % if it is smaller, in nine of ten runs; None where too
+        few were measured to say.
     """
 
     ratio: float | None
-    low: float | None
-    high: float | None
     outcome: str
     pairs: int
     dropped: int = 0
+    needed: int | None = None
 
 
 def usable(values: Iterable[float]) -> list[float]:
@@ -62,19 +66,6 @@ def quartiles(values: Sequence[float]) -> tuple[float, float] | None:
         return None
     ordered = sorted(values)
     return _quantile(ordered, 0.25), _quantile(ordered, 0.75)
-
-
-def interval_of_median(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % bootstrap interval of the median; None for fewer than three values.
-
-    The distribution of a resample's median is known (Maritz and Jarrett 1978), so nothing is drawn.  From 5 values on
-    it says something: it covers the median in 94 of 100 cases there, of 3 values (all between least and most) in 75.
-    """
-    if len(values) < _FEWEST:
-        return None
-    ordered = sorted(values)
-    rank = _bootstrap_rank(len(ordered))
-    return ordered[rank], ordered[-1 - rank]
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -91,47 +82,44 @@ def paired_ratios(one: Mapping[int, float], other: Mapping[int, float]) -> list[
 def compare(ratios: Iterable[float]) -> Comparison:
     """Judge paired ratios, one thing's seconds by the other's, each pair of one block.
 
-    Up to eight pairs have Student's t interval of the mean logarithm, at 98 %, since disturbances are not normal: at
-    95 %, one of 23 comparisons of equals on a busy machine had a winner.  (A bootstrap of three ratios finds one in
-    four.)  From nine on it is the sign test's interval of the median, which a disturbed
-    block or two do not widen.
+    The rule is Student's interval of the mean logarithm at 95 %.  One thing is faster where the interval excludes 1 and
+    the mean is more than 3 % away from it; the two tie where the interval excludes a difference of 10 %; all else is
+    undecided.  ``tests.benchmarks.control`` counts how often that is right.
     """
     found = list(ratios)
     logs = [math.log(ratio) for ratio in usable(found)]
     pairs, dropped = len(logs), len(found) - len(logs)
     if pairs < _FEWEST:
-        return Comparison(math.exp(fmean(logs)) if logs else None, None, None, UNSURE, pairs, dropped)
-    if pairs < _ROBUST:
-        centre, half = fmean(logs), _STUDENT[pairs] * stdev(logs) / math.sqrt(pairs)
-        ends = (centre - half, centre + half)
+        return Comparison(math.exp(fmean(logs)) if logs else None, UNDECIDED, pairs, dropped)
+    centre, scatter = fmean(logs), stdev(logs)
+    half = _student(pairs - 1) * scatter / math.sqrt(pairs)
+    if abs(centre) > max(half, math.log(MARGIN)):
+        outcome = FASTER if centre < 0 else SLOWER
     else:
-        centre, rank = median(logs), _sign_rank(pairs)
-        ends = sorted(logs)[rank], sorted(logs)[-1 - rank]
-    low, high = (math.exp(min(end, _HUGE)) for end in ends)
-    outcome = FASTER if high < 1 / MARGIN else SLOWER if low > MARGIN else TIE
-    return Comparison(math.exp(centre), low, high, outcome, pairs, dropped)
+        outcome = TIE if abs(centre) + half < math.log(DIFFERENCE) else UNDECIDED
+    return Comparison(
+        math.exp(min(centre, _HUGE)), outcome, pairs, dropped, _needed(scatter, max(abs(centre), math.log(DIFFERENCE)))
+    )
 
 
-@lru_cache(256)
-def _bootstrap_rank(n: int) -> int:
-    """The place, from 0, of the ordered value at which the bootstrap distribution of the median reaches 2.5 %."""
-    if n > _EXACT:
-        return max(0, math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2))
-    middle = (n + 1) // 2
-    return next(place for place in range(n) if _at_least(middle, n, (place + 1) / n) > _LEVEL)
+def _needed(scatter: float, effect: float) -> int:
+    """How many pairs of logarithms that scatter so show ``effect`` in 90 % of runs; at most 1,000."""
+    pairs = _FEWEST
+    while pairs < _MOST_NEEDED and (_student(pairs - 1) + _90) * scatter / math.sqrt(pairs) > effect:
+        pairs += 1
+    return pairs
 
 
-@lru_cache(256)
-def _sign_rank(n: int) -> int:
-    """The last place, from 0, of the ordered value that the median of all there could be is below in 2.5 % at most."""
-    if n > _EXACT:
-        return math.floor(n / 2 - _NORMAL * math.sqrt(n) / 2) - 1
-    return max(place for place in range(n) if _at_least(n - place, n, 0.5) <= _LEVEL)
-
-
-def _at_least(successes: int, n: int, chance: float) -> float:
-    """Probability of ``successes`` or more in ``n`` tries."""
-    return sum(math.comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(successes, n + 1))
+@lru_cache(_MOST_NEEDED)
+def _student(freedom: int) -> float:
+    """Student's t for a two-sided interval of 95 %, by the expansion of Abramowitz and Stegun 26.7.5; 2 or more."""
+    z = _95
+    return (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -25,8 +25,8 @@ import numpy as np
 
 from backends import units
 from backends.bench.plan import Plan
-from backends.bench.ranking import seconds_by_block
 from backends.bench.statistics import paired_ratios
+from backends.bench.verdict import seconds_by_block
 from backends.images import Layout, Records, offsets_of
 from backends.jobs.job import start_run
 from backends.jobs.result import Result, collect

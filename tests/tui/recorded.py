@@ -160,6 +160,7 @@ def run_events(
             yield events.TrialFailed(now, measure(trial, outcome="failed", message=why, **empty))
         else:
             yield events.TrialFinished(now, found)
+    yield events.Removing(now)
     yield events.RunFinished(now, "finished", now - START)
 
 

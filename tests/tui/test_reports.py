@@ -159,7 +159,7 @@ def test_the_rows_of_the_csv_are_the_samples(finished: Result) -> None:
     assert [row["phases.read"] for row in rows] == [str(one.phases.get("read", "")) for one in shown]
 
 
-def test_markdown_and_html_show_every_figure_with_its_interval(finished: Result) -> None:
+def test_markdown_and_html_show_figures_with_their_range(finished: Result) -> None:
     three = tuple(
         replace(one, repeat=repeat, seconds=(one.seconds or 0.0) * factor)
         for one in finished.measurements if one.shown and one.repeat == 1
@@ -168,10 +168,9 @@ def test_markdown_and_html_show_every_figure_with_its_interval(finished: Result)
     result = replace(finished, measurements=three)
     page, markdown = check_page(render(result, "html")), render(result, "markdown")
     for figure in result.figures:
-        assert figure.interval is not None
-        low, high = map(units.seconds, figure.interval)
-        assert f"{units.seconds(figure.seconds)} ({low} to {high})" in markdown
-        assert f"{units.seconds(figure.seconds)}{low} to {high}" in page.text
+        assert figure.range is not None
+        assert f"{units.seconds(figure.seconds)} ({units.span(figure.range)}" in markdown
+        assert f"{units.seconds(figure.seconds)}{units.span(figure.range)}" in page.text
 
 
 def hostile(finished: Result) -> Result:

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
+import html
+import json
 import re
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 
+from backends import units
 from backends.bench.plan import Plan
 from backends.jobs import events
+from backends.jobs.folder import new_folder
+from backends.jobs.history import list_runs
 from backends.jobs.result import collect, to_json
 from backends.jobs.saved import load_result
 from tests.tui.recorded import plan_of, run_events, through_the_file
 from tui.draft import draft_of
 from tui.numbers import HEAD, number_rows
+from tui.report import result_text
+from tui.reports import render
 from tui.run_state import RunState, fold
 from tui.saved_run import SavedRun
 from tui.series import identify
@@ -85,7 +93,7 @@ def test_the_verdict_says_nothing_that_the_table_does_not() -> None:
     assert "too early to tell" in early
     assert "waiting" in early
     late = "\n".join(row.plain for row in verdict_rows(after(events.RunFinished), KNOWN, 36))
-    assert "median of 3" in late
+    assert "medians of 3 repeats" in late
     assert "waiting" not in late
 
 
@@ -113,20 +121,59 @@ def done(plan: Plan, end: type[events.Event] = events.RunFinished) -> RunState:
     return state
 
 
+def texts(rows: list[Content]) -> str:
+    return "\n".join(row.plain for row in rows)
+
+
 def test_panel_headline_and_full_view_agree_on_who_ties() -> None:
+    """lmdb and hdf5 tie in shuffled reads; hdf5 takes less space, so it is recommended and stands first everywhere."""
     state = done(EVERYTHING)
     line = headline(state, ALL_KNOWN, 120).plain
-    assert re.search(r"shuffled 1,000: ▲ lmdb 2\.42 ms +=  ■ hdf5 1\.0x  ·  ● files", line)
-    rows = [row.plain for row in verdict_rows(state, ALL_KNOWN, 36)]
-    place = next(place for place, row in enumerate(rows) if row.startswith("shuffled  "))
-    assert "▲ lmdb" in rows[place]
-    assert "2.42 ms" in rows[place]
-    assert rows[place + 1].strip() == "=■ hdf5"
-    full = [row.plain for row in full_rows(state, ALL_KNOWN, 76)]
+    assert line == "shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb > ● files 16x  median of 3"
+    assert "shuffled 1k\n   ■ hdf5 2.45 ms\n = ▲ lmdb\n > ● files 16x" in texts(verdict_rows(state, ALL_KNOWN, 36))
+    full = texts(full_rows(state, ALL_KNOWN, 76)).splitlines()
     place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
-    assert full[place + 1].startswith("  ▲ lmdb+raw")
-    assert full[place + 2].startswith("= ■ hdf5+raw")
-    assert any("which tie" in row for row in full)
+    assert [row[:3] for row in full[place + 1 : place + 4]] == ["  ■", "= ▲", "> ●"]
+
+
+def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
+    """Status line, panel, full view, payback, JSON, HTML, Markdown, the text of ``bench`` and the history's list."""
+    plan = plan_of("files", "lmdb", "hdf5", operations=("store", "read", "shuffled"), repeats=5)
+    known, state = identify(draft_of(plan).known), done(plan)
+    result = collect(run_events(plan))
+    assert result is not None
+    best = result.verdict.recommended
+    assert best == "hdf5+raw"
+    first = f"Keep these images in {best}: "
+    assert state.verdict == result.verdict
+    assert headline(state, known, 120).plain.startswith("shuffled 50,000: ■ hdf5 ")
+    for rows in (verdict_rows(state, known, 36), full_rows(state, known, 120)):
+        assert texts(rows).startswith(first)
+    line = f"shuffled 50,000: {best} "
+    assert json.loads(render(result, "json"))["verdict"]["recommended"] == best
+    assert result.verdict.conversion is not None
+    for text in (result_text(result), unescaped(render(result, "html")), unescaped(render(result, "markdown"))):
+        assert first in text
+        assert line in text
+    folder = new_folder(tmp_path, plan)
+    (folder / "events.jsonl").write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+    assert list_runs(tmp_path)[0].headline.startswith(line)
+
+
+def unescaped(text: str) -> str:
+    """HTML and Markdown as they are read."""
+    return html.unescape(re.sub(r"\\\\(.)", r"\\1", text))
+
+
+def test_one_ratio_has_one_value_everywhere() -> None:
+    state = done(EVERYTHING)
+    assert state.verdict is not None
+    places = (headline(state, ALL_KNOWN, 120).plain, texts(verdict_rows(state, ALL_KNOWN, 36)),
+              texts(full_rows(state, ALL_KNOWN, 76)))  # fmt: skip
+    shuffled = state.verdict.ranking("shuffled")
+    rank = shuffled.rank_of("files+png") if shuffled else None
+    assert rank is not None
+    assert all(units.ratio(rank.ratio) in text for text in places)
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -134,20 +181,40 @@ def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
     state = done(replace(EVERYTHING, repeats=repeats))
     early = replace(state, phase="running")
     for one in (early, replace(state, phase="cancelled")):
-        rows = "\n".join(row.plain for row in (*verdict_rows(one, ALL_KNOWN, 36), *full_rows(one, ALL_KNOWN, 76)))
-        assert "Fastest" not in rows
-        assert "=" not in rows
-    assert ("Fastest to read in order: hdf5+raw" in "\n".join(r.plain for r in full_rows(state, ALL_KNOWN, 76))) is (
-        repeats == 3
+        assert one.verdict is not None
+        assert one.verdict.recommended is None
+        assert {rank.outcome for each in one.verdict.rankings for rank in each.ranks} == {"", "undecided"}
+        assert "Keep " not in texts([*verdict_rows(one, ALL_KNOWN, 36), *full_rows(one, ALL_KNOWN, 76)])
+    assert state.verdict is not None
+    assert (state.verdict.recommended is not None) is (repeats == 3)
+
+
+def test_verdict_is_final_while_files_are_removed() -> None:
+    state = done(EVERYTHING, events.Removing)
+    assert state.phase == "removing"
+    assert state.alive
+    assert state.verdict == done(EVERYTHING).verdict
+    assert state.verdict is not None
+    assert state.verdict.recommended == "hdf5+raw"
+    stopped = replace(state, ended=state.trials - 1)
+    assert stopped.verdict is not None
+    assert stopped.verdict.recommended is None, "it was stopped before its last trial"
+
+
+def test_sample_names_the_key_that_opens_a_folder() -> None:
+    state = done(replace(EVERYTHING, dataset="sample"))
+    assert texts(verdict_rows(state, ALL_KNOWN, 36)).startswith(
+        "Demo data: too small to decide. Press o to measure your own images."
     )
+    few = done(replace(EVERYTHING, repeats=1))
+    assert texts(full_rows(few, ALL_KNOWN, 76)).startswith("Too small to decide: add images or repeats (p).")
 
 
 def test_a_ranking_at_a_smaller_size_says_so() -> None:
-    early = "\n".join(row.plain for row in verdict_rows(after(events.TrialFinished, 25), KNOWN, 36))
-    assert re.search(r"store +▲ lmdb +899 µs at 10\n", early)
+    early = texts(verdict_rows(after(events.TrialFinished, 25), KNOWN, 36))
+    assert "store 10\n   ▲ lmdb 899 µs\n ? ■ hdf5 1.3x" in early
     failed = after(events.RunFinished, fails="lmdb+raw store 1000")
-    late = "\n".join(row.plain for row in verdict_rows(failed, KNOWN, 36))
-    assert "waiting" not in late
+    assert "waiting" not in texts(verdict_rows(failed, KNOWN, 36))
 
 
 def test_references_are_in_no_ranking() -> None:

@@ -127,7 +127,7 @@ def _single(run: _Run) -> Iterator[Table]:
 def _time(figure: Figure | None) -> str:
     if figure is None:
         return "·"
-    around = f"\n{units.seconds(figure.interval[0])} to {units.seconds(figure.interval[1])}" if figure.interval else ""
+    around = f"\n{units.span(figure.range)}" if figure.range else ""
     return units.seconds(figure.seconds) + around
 
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from backends import units
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, aspect_of
-from backends.bench.ranking import BEHIND, BEST, TIE
 from backends.bench.schedule import aspects, configurations
-from backends.bench.sentences import limits_sentence
-from backends.bench.verdict import multiple_of_limit
+from backends.bench.summary import limits_sentence, multiple_of_limit
 from backends.bench.warnings import warnings_of
 from tui.draft import command_line
 from tui.reports.article import article_sections
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from backends.bench.measurement import Measurement
     from backends.bench.prediction import Predicted
-    from backends.bench.ranking import Rank, Ranking
     from backends.bench.summary import Figure
     from backends.bench.verdict import Verdict
     from backends.jobs.result import Result
@@ -52,7 +49,7 @@ def make_report(result: Result) -> Report:
         *(one for one in (_OUTCOMES.get(result.outcome), result.message) if one),
     )
     sections = [
-        Section("Verdict", (Sentences(verdict.sentences), *_rankings(verdict, names))),
+        Section("Verdict", (Sentences(verdict.sentences), Sentences(verdict.lines))),
         *(article_sections(result, names) if result.plan.preset == "article" else ()),
         *(_aspect(result, aspect, verdict, names) for aspect in aspects(result.plan)),
         _disk(result, names),
@@ -69,42 +66,13 @@ def _says(section: Section) -> bool:
     return any(not (isinstance(one, Sentences) and not one.lines) for one in section.blocks)
 
 
-def _rankings(verdict: Verdict, names: Names) -> list[Table]:
-    """One row a use, one column a configuration: how many times the best's it takes, with the interval."""
-    ranked = {one.configuration for ranking in verdict.rankings for one in ranking.ranks}
-    shown = [name for name in names if name in ranked]
-    rows: list[Row] = []
-    for ranking in verdict.rankings:
-        ranks = {one.configuration: one for one in ranking.ranks}
-        if ranking.use != "files":
-            rows.append((_use(ranking), *(_rank(ranks.get(name)) for name in shown)))
-    return [Table(("times the best\n95 % interval", *(names[name] for name in shown)), tuple(rows))] if rows else []
-
-
-def _rank(rank: Rank | None) -> str:
-    if rank is None or rank.outcome == BEST:
-        return "best" if rank else "·"
-    word = {BEHIND: "", TIE: " tie"}.get(rank.outcome, " ?")
-    return units.ratio(rank.ratio) + word + _around(rank.ratio_interval, units.ratio)
-
-
-def _use(ranking: Ranking) -> str:
-    best = ranking.ranks[0].predicted
-    ahead = "predicted for " if ranking.use == "disk" and not (best and best.measured) else ""
-    return f"{ranking.use}\n{ahead}{ranking.count:,} image{'s' if ranking.count > 1 else ''}"
-
-
-def _around(interval: tuple[float, float] | None, write: Callable[[float], str]) -> str:
-    return f"\n{write(interval[0])} to {write(interval[1])}" if interval else ""
-
-
 def _aspect(result: Result, aspect: str, verdict: Verdict, names: Names) -> Section:
     cells = figures_at(result, aspect)
     counts = sorted({count for _, count in cells})
     shown = [name for name in configurations(result.plan) if any((name, count) in cells for count in counts)]
     if not shown:
         return Section(aspect, ())
-    head = ("median\n95 % interval", *(f"{count:,}" for count in counts))
+    head = (f"median\nrange of {result.plan.repeats}", *(f"{count:,}" for count in counts))
     missing = {one.cell: one for one in result.failures if one.shown}
     limits = [one for one in cells.values() if is_reference(one.configuration)]
     rows: tuple[Row, ...] = tuple(
@@ -142,7 +110,7 @@ def _cell(figure: Figure | None, missing: Measurement | None, limits: list[Figur
         return (missing.outcome if missing else "·") + (f"\nabout {units.about(about)}" if about else "")
     multiple = multiple_of_limit(figure, limits)
     limit = f"{units.ratio(multiple)} the limit" if multiple else ""
-    around = _around(figure.interval, units.seconds)
+    around = f"\n{units.span(figure.range)}" if figure.range else ""
     return units.seconds(figure.seconds) + around + (", " if around and limit else "\n" if limit else "") + limit
 
 

@@ -38,7 +38,7 @@ def figures_at(result: Result, aspect: str) -> Cells:
 def curve(name: Name, figures: Iterable[Figure], predicted: Predicted | None = None, images: int = 0) -> Curve:
     """The medians with their intervals, and what is predicted for ``images``."""
     points = [
-        Point(one.count, one.seconds, *(one.interval or (one.seconds_low, one.seconds_high)))
+        Point(one.count, one.seconds, one.seconds_low, one.seconds_high)
         for one in sorted(figures, key=lambda one: one.count) if one.seconds
     ]  # fmt: skip
     ahead = predicted is not None and points and images > points[-1].x and not predicted.unsure

@@ -24,7 +24,7 @@ Row = tuple[str | Name, ...]
 class Table:
     """Rows of texts, the first ``left`` columns of words, the others of figures.
 
-    A figure's second line is what surrounds it: its interval.
+    A figure's second line is what surrounds it: the range of its repeats.
     """
 
     head: Row
@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value with its interval."""
+    """A value with the range of its repeats."""
 
     x: float
     y: float

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends import units
-from backends.bench.verdict import multiple_of_limit
+from backends.bench.summary import multiple_of_limit
 from tui.aspects import cache_words, cells_of, counts, title
 from tui.draft import Draft, Row, first_draft
 from tui.keys import MOVES, SIDEWAYS

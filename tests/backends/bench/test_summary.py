@@ -18,7 +18,7 @@ def test_a_figure_has_its_samples_and_how_sure_it_is() -> None:
     found[1] = replace(found[1], resident=0.07)
     (figure,) = summarise(found)
     assert (figure.seconds, figure.repeats, figure.samples) == (3.0, 5, (3.0, 1.0, 2.0, 5.0, 4.0))
-    assert (figure.quartiles, figure.interval, figure.cpu_seconds) == ((2.0, 4.0), (1.0, 5.0), 0.5)
+    assert (figure.quartiles, figure.range, figure.cpu_seconds) == ((2.0, 4.0), (1.0, 5.0), 0.5)
     assert figure.spread == pytest.approx(math.sqrt(2.5) / 3)
     assert figure.resident == 0.07
 
@@ -30,7 +30,7 @@ def test_what_is_no_duration_is_dropped_and_counted() -> None:
 
 def test_a_figure_without_repeats_has_nothing() -> None:
     (figure,) = summarise(measured("lmdb+raw", "read", 10, [0.0]))
-    assert (figure.seconds, figure.quartiles, figure.interval, figure.spread) == (None, None, None, None)
+    assert (figure.seconds, figure.quartiles, figure.range, figure.spread) == (None, None, None, None)
 
 
 def test_numpy_is_not_needed() -> None:

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
-from backends.bench.ranking import BEHIND, BEST, TIE, Ranking
-from backends.bench.sentences import EARLY
-from backends.bench.statistics import UNSURE
-from backends.bench.summary import summarise
-from backends.bench.verdict import Verdict, decide, multiple_of_limit
+from backends.bench.statistics import FASTER, TIE, UNDECIDED
+from backends.bench.summary import multiple_of_limit, summarise
+from backends.bench.verdict import DECIDED, DEMO, EARLY, NOTHING, SMALL, Ranking, Verdict, decide, ranking_line
 from backends.datasets.facts import DatasetFacts
 from backends.jobs.job import start_run
 from backends.jobs.result import collect
 from tests.backends.bench.measured import measured, noisy
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from backends.bench.measurement import Measurement
-
 GB = 10**9
 IMAGES = 1_000_000
-FACTS = DatasetFacts(
+PICTURES = DatasetFacts(
     path="/data/flowers",
     kind="folder of pictures",
     split="train",
@@ -40,8 +35,9 @@ FACTS = DatasetFacts(
     fingerprint="",
     source_bytes=100 * GB,
 )
+CIFAR = replace(PICTURES, path="/data/cifar", kind="CIFAR-10", source_bytes=None)
 SIZES = (1_000, 10_000, 100_000)
-PLAN = Plan("/data/flowers", ("lmdb+raw", "hdf5+raw"), SIZES, operations=("store", "shuffled"), repeats=5)
+PLAN = Plan("/data/flowers", ("lmdb+raw", "hdf5+raw"), SIZES, operations=("store", "shuffled"))
 
 
 def runs(
@@ -67,13 +63,16 @@ def runs(
 
 LMDB = runs("lmdb+raw", store=1_000, shuffled=100)
 HDF5 = runs("hdf5+raw", store=800, shuffled=200)
-TODAY = runs("files+source", store=50, shuffled=500, image_bytes=100_000)
+KEPT = runs("files+source", store=50, shuffled=500, image_bytes=100_000)
+PNG = runs("files+png", store=2_000, shuffled=700, image_bytes=100_000)
 
 
-def verdict(measurements: list[Measurement], plan: Plan = PLAN, complete: bool = True) -> Verdict:
+def verdict(
+    measurements: list[Measurement], plan: Plan = PLAN, complete: bool = True, facts: DatasetFacts = PICTURES
+) -> Verdict:
     return decide(
         plan,
-        FACTS,
+        facts,
         measurements,
         complete=complete,
         source_seconds=60.0,
@@ -83,74 +82,130 @@ def verdict(measurements: list[Measurement], plan: Plan = PLAN, complete: bool =
 
 
 def ranking(found: Verdict, use: str) -> Ranking:
-    (one,) = (one for one in found.rankings if one.use == use)
+    one = found.ranking(use)
+    assert one is not None
     return one
 
 
-def sentence(found: Verdict, title: str) -> str:
-    (one,) = (one for one in found.sentences if one.startswith(title))
-    return one
+def outcomes(found: Verdict, use: str) -> dict[str, str]:
+    return {one.configuration: one.outcome for one in ranking(found, use).ranks}
 
 
-def test_what_reads_an_epoch_fastest_is_recommended() -> None:
-    found = verdict([*LMDB, *HDF5])
-    assert found.recommended == "lmdb+raw"
-    first, second = ranking(found, "shuffled").ranks
-    assert (first.configuration, first.outcome, second.outcome) == ("lmdb+raw", BEST, BEHIND)
-    assert second.ratio == pytest.approx(2, rel=0.05)
-    assert second.ratio_interval is not None
-    assert 1.8 < second.ratio_interval[0] < second.ratio < second.ratio_interval[1] < 2.2
-    assert sentence(found, "Fastest to read shuffled: lmdb+raw; hdf5+raw follows at 2.0x; about 1.7 min for 1,000,000")
-    assert ranking(found, "store").leaders == ("hdf5+raw",)
-    assert ranking(found, "store durable").leaders == ("hdf5+raw",)
+def test_fastest_epoch_is_recommended_with_figures() -> None:
+    found = verdict([*LMDB, *HDF5, *KEPT])
+    assert (found.outcome, found.recommended, found.today) == (DECIDED, "lmdb+raw", "files+source")
+    reason, exception, cost = found.sentences
+    assert re.fullmatch(
+        r"Keep these images in lmdb\+raw: a shuffled read of 100,000 images takes 10\.\d s instead of 49\.\d s "
+        r"\(files\+source\), in 1\.50x of the space\.",
+        reason,
+    )
+    assert exception == "Keep files+source if other programs must open single images."
+    assert cost == "Converting takes about 27 min, needs 150 GB (310 GB free) and pays back after 4 epochs."
 
 
-def test_what_cannot_be_told_from_the_best_is_named() -> None:
-    times = (7e-4, 9e-3, 6e-4, 2e-3, 1.8e-3)
-    wild = [one for size in SIZES for one in measured("npy+raw", "store", size, [size * each for each in times])]
-    said = sentence(verdict([*LMDB, *HDF5, *wild]), "Fastest to store: hdf5+raw")
-    assert "; lmdb+raw follows at 1.2x; not decided for npy+raw (" in said
+def test_ranking_says_what_first_is_to_others() -> None:
+    found = verdict([*LMDB, *HDF5, *KEPT])
+    assert outcomes(found, "shuffled") == {"lmdb+raw": "", "hdf5+raw": FASTER, "files+source": FASTER}
+    assert ranking_line(ranking(found, "shuffled")) == (
+        "shuffled 100,000: lmdb+raw 10.0 s > hdf5+raw 2.0x > files+source 5.0x"
+    )
+    assert ranking(found, "store durable").ranks[0].configuration == "files+source"
 
 
-def test_equals_tie_and_are_both_named() -> None:
-    found = verdict([*HDF5, *runs("npy+raw", store=800, shuffled=201)])
-    assert {one.outcome for one in ranking(found, "shuffled").ranks} == {BEST, TIE}
-    assert "hdf5+raw and npy+raw, which tie" in sentence(found, "Fastest to read shuffled")
-    assert "hdf5+raw and npy+raw, which tie" in sentence(found, "Smallest on disk")
+def test_no_ratio_is_below_one() -> None:
+    tied = runs("npy+raw", store=1_000, shuffled=100.3, noise=0.02)
+    found = verdict([*LMDB, *HDF5, *tied])
+    assert all(one.ratio >= 1 for each in found.rankings for one in each.ranks)
 
 
-def test_references_are_never_ranked() -> None:
+def test_a_read_of_all_images_is_an_epoch() -> None:
+    found = verdict([*LMDB, *HDF5], replace(PLAN, predict=100_000))
+    assert re.search(r": a shuffled epoch takes 10\.\d s instead of 20\.\d s \(hdf5\+raw\)", found.sentences[0])
+
+
+def test_tie_is_decided_by_space() -> None:
+    small = runs("npy+raw", store=800, shuffled=101, image_bytes=120_000)
+    found = verdict([*LMDB, *small, *HDF5])
+    assert found.recommended == "npy+raw"
+    assert outcomes(found, "shuffled") == {"npy+raw": "", "lmdb+raw": TIE, "hdf5+raw": FASTER}
+    assert found.headline == ranking(found, "shuffled")
+    assert ranking(found, "shuffled").ranks[0].configuration == "npy+raw"
+    assert "takes 10.1 s, as in lmdb+raw, in 0.80x of the space." in found.sentences[0]
+    assert " = lmdb+raw > hdf5+raw 2.0x" in ranking_line(ranking(found, "shuffled"))
+
+
+def test_tie_with_what_there_is_needs_no_conversion() -> None:
+    kept = runs("files+source@/data", store=50, shuffled=101, image_bytes=200_000)
+    found = verdict([*LMDB, *kept])
+    assert found.recommended == "files+source@/data"
+    assert found.conversion is None
+    assert found.sentences[0].startswith("Keep the pictures as they are (files+source@/data): ")
+    assert found.sentences[-1] == "There is nothing to convert."
+
+
+def test_arrays_are_compared_with_files_that_programs_open() -> None:
+    found = verdict([*LMDB, *HDF5, *PNG], facts=CIFAR)
+    assert found.today == "the CIFAR-10 files"
+    assert "instead of 1:10 (files+png)" in found.sentences[0]
+    assert found.sentences[1] == "Keep files+png if other programs must open single images."
+
+
+def test_what_there_is_has_a_name_where_it_was_not_measured() -> None:
+    assert verdict([*LMDB, *HDF5], facts=CIFAR).sentences[1] == (
+        "Keep the CIFAR-10 files if other programs must open single images."
+    )
+    assert verdict([*LMDB, *HDF5]).today == "the picture files"
+
+
+def test_references_are_never_recommended_nor_ranked() -> None:
     limit = runs("limit+raw", store=1, shuffled=1, copy=1) + runs("article-lmdb+raw", store=1, read=1)
     assert verdict([*limit, *LMDB, *HDF5]) == verdict([*LMDB, *HDF5])
+    assert verdict(limit).outcome == NOTHING
 
 
-def test_before_all_blocks_are_in_there_are_ranks_and_no_winner() -> None:
+def test_before_all_repeats_are_in_nothing_is_recommended() -> None:
     found = verdict([*LMDB, *HDF5], complete=False)
-    assert [one.configuration for one in ranking(found, "shuffled").ranks] == ["lmdb+raw", "hdf5+raw"]
-    assert not any(one.leaders for one in found.rankings)
-    assert (found.sentences, found.recommended, found.payback, found.front) == ((EARLY,), None, None, ())
+    assert (found.outcome, found.recommended, found.conversion, found.front) == (EARLY, None, None, ())
+    assert outcomes(found, "shuffled") == {"lmdb+raw": "", "hdf5+raw": UNDECIDED}
+    assert found.sentences == ("Too early to tell.",)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_too_few_repeats_decide_nothing(repeats: int) -> None:
-    few = [one for one in [*LMDB, *HDF5] if one.repeat <= repeats]
-    assert sentence(verdict(few), "Fastest to read shuffled") == (
-        "Fastest to read shuffled: not decided, for want of three repeats."
-    )
+    found = verdict([one for one in [*LMDB, *HDF5] if one.repeat <= repeats])
+    assert (found.outcome, found.recommended) == (SMALL, None)
+    assert found.sentences == ("Too small to decide: add images (--sizes) or repeats (--repeats).",)
 
 
-def test_what_is_far_behind_but_scatters_is_no_tie() -> None:
-    wild = [
-        one for size in SIZES for one in measured("npy+raw", "shuffled", size, [size * m for m in (1e-4, 9e-3, 2e-4)])
+def test_reads_too_short_to_measure_decide_nothing() -> None:
+    short = [
+        replace(one, seconds=one.seconds / 1e5)
+        for one in [*LMDB, *HDF5]
+        if one.count == 1_000 and one.seconds is not None
     ]
-    three = [one for one in LMDB if one.repeat <= 3]
-    first, second = ranking(verdict([*three, *wild]), "shuffled").ranks
-    assert (first.outcome, second.outcome) == (BEST, UNSURE)
-    assert second.ratio > 2
-    assert "not decided, the repeats scatter too much" in sentence(verdict([*three, *wild]), "Fastest to read shuffled")
+    assert verdict(short).outcome == SMALL
 
 
-def test_what_failed_once_does_not_keep_the_others_from_being_ranked() -> None:
+def test_sample_is_never_decided() -> None:
+    found = verdict([*LMDB, *HDF5], replace(PLAN, dataset="sample"))
+    assert (found.outcome, found.recommended) == (DEMO, None)
+    assert found.sentences == ("Demo data: too small to decide. Name your own folder: imgstore-tui bench DATASET.",)
+    assert outcomes(found, "shuffled") == {"lmdb+raw": "", "hdf5+raw": FASTER}
+
+
+def test_undecided_rival_is_named_with_repeats_that_would_tell() -> None:
+    wild = runs("npy+raw", store=900, shuffled=120, noise=0.4)
+    found = verdict([*LMDB, *HDF5, *wild])
+    assert outcomes(found, "shuffled")["npy+raw"] == UNDECIDED
+    assert found.recommended in ("lmdb+raw", "npy+raw")
+    rank = ranking(found, "shuffled").rank_of("npy+raw") or ranking(found, "shuffled").ranks[0]
+    assert rank.needed is not None
+    assert rank.needed > 5
+    assert f"about {rank.needed:,} repeats would tell." in found.sentences[-1]
+
+
+def test_failed_configuration_does_not_stop_others() -> None:
     failing = [
         replace(one, outcome="failed", seconds=None) if one.repeat > 1 else one
         for one in runs("npy+raw", store=900, shuffled=300)
@@ -158,76 +213,54 @@ def test_what_failed_once_does_not_keep_the_others_from_being_ranked() -> None:
     assert verdict([*LMDB, *HDF5, *failing]).recommended == "lmdb+raw"
 
 
-def test_only_a_size_that_all_were_measured_at_is_ranked() -> None:
+def test_only_a_size_that_all_have_is_ranked() -> None:
     found = verdict([*LMDB, *(one for one in HDF5 if one.count < 100_000)])
     assert ranking(found, "shuffled").count == 10_000
 
 
-def test_cold_reads_have_a_line_of_their_own() -> None:
+def test_warm_shuffled_reads_decide_before_cold() -> None:
     cold = runs("lmdb+raw", shuffled_cold=900) + runs("hdf5+raw", shuffled_cold=300)
-    found = verdict([*LMDB, *HDF5, *cold])
-    assert sentence(found, "Fastest to read shuffled, from disk: hdf5+raw")
-    assert sentence(found, "Fastest to read shuffled: lmdb+raw")
+    assert verdict([*LMDB, *HDF5, *cold]).recommended == "lmdb+raw"
+    found = verdict([*cold, *(one for one in [*LMDB, *HDF5] if one.operation == "store")])
+    assert (found.recommended, found.deciding) == ("hdf5+raw", "shuffled cold")
+    assert "a shuffled read from disk of 100,000 images" in found.sentences[0]
 
 
-def test_the_front_leaves_out_what_another_one_beats_in_both() -> None:
+def test_front_leaves_out_what_another_beats_in_both() -> None:
     small = runs("tar+png", store=1_000, shuffled=150, image_bytes=50_000)
-    found = verdict([*LMDB, *HDF5, *small])
-    assert found.front == ("lmdb+raw", "tar+png")
+    assert verdict([*LMDB, *HDF5, *small]).front == ("lmdb+raw", "tar+png")
 
 
-def test_a_lossy_leader_is_said_to_be_lossy() -> None:
-    found = verdict([*HDF5, *runs("lmdb+jpeg", store=900, shuffled=100, image_bytes=20_000)])
-    assert "lmdb+jpeg (lossy)" in sentence(found, "Smallest on disk")
+def test_lossy_recommendation_is_said_to_be_lossy() -> None:
+    lossy = runs("lmdb+jpeg", store=900, shuffled=50, image_bytes=20_000)
+    assert verdict([*HDF5, *lossy]).sentences[0].startswith("Keep these images in lmdb+jpeg (lossy): ")
 
 
-def test_a_conversion_pays_back_after_what_it_saves() -> None:
+def test_conversion_pays_back_after_what_it_saves() -> None:
     """Reading the source takes 600 s, storing 1,000 s; an epoch takes 600 s from the source, 100 s from LMDB."""
-    found = verdict([*LMDB, *HDF5]).payback
+    found = verdict([*LMDB, *HDF5]).conversion
     assert found is not None
-    assert found.convert_seconds == pytest.approx(1_600, rel=0.05)
+    assert found.seconds == pytest.approx(1_600, rel=0.05)
     assert found.epoch_now == 600
     assert found.epoch_then == pytest.approx(100, rel=0.05)
     assert found.epochs == 4
-    assert found.source_bytes == 100 * GB
-    assert found.copy_bytes == pytest.approx(150 * GB)
-    assert verdict([*LMDB, *HDF5]).sentences[-2:] == (
-        "Converting to lmdb+raw takes about 27 min and saves 8.3 min an epoch (10 min today, 1.7 min after): "
-        "it pays back after 4 epochs.",
-        "Source and copy need 250 GB, 150 GB of them the copy; 310 GB are free.",
-    )
+    assert found.bytes == pytest.approx(150 * GB)
 
 
-def test_today_s_epoch_is_that_of_the_files_where_they_were_measured() -> None:
-    found = verdict([*LMDB, *HDF5, *TODAY]).payback
-    assert found is not None
-    assert found.epoch_now - found.epoch_then == pytest.approx(400, rel=0.05)
-
-
-def test_a_conversion_that_saves_nothing_says_so() -> None:
+def test_conversion_that_saves_nothing_says_so() -> None:
     slow = runs("lmdb+raw", store=1_000, shuffled=700)
-    found = verdict(slow)
-    assert found.payback is not None
-    assert found.payback.epochs is None
-    assert " and saves nothing: an epoch takes 10 min today and 12 min after." in found.sentences[-2]
+    slower = runs("hdf5+raw", store=1_000, shuffled=900)
+    found = verdict([*slow, *slower], facts=CIFAR)
+    assert found.conversion is not None
+    assert found.conversion.epochs is None
+    assert "and saves no time: an epoch of the CIFAR-10 files takes 10 min." in found.sentences[-1]
 
 
-def test_files_that_do_best_need_no_conversion() -> None:
-    best = runs("files+source@/data", store=50, shuffled=50, image_bytes=100_000)
-    assert verdict([*best, *HDF5]).sentences[-1] == (
-        "The picture files as they are do best: there is nothing to convert."
+def test_copy_that_does_not_fit_is_said() -> None:
+    found = decide(
+        PLAN, PICTURES, [*LMDB, *HDF5], complete=True, source_seconds=9.0, source_images=10, free_bytes=9 * GB
     )
-
-
-def test_a_copy_that_does_not_fit_is_said_not_to() -> None:
-    found = decide(PLAN, FACTS, [*LMDB, *HDF5], complete=True, source_seconds=1.0, source_images=1, free_bytes=9 * GB)
-    assert found.sentences[-1].endswith("; 9.0 GB are free: the copy does not fit.")
-
-
-def test_the_plan_s_number_of_images_is_predicted() -> None:
-    found = verdict([*LMDB, *HDF5], replace(PLAN, predict=50_000))
-    assert found.images == 50_000
-    assert "for 50,000 images" in sentence(found, "Smallest on disk: ")
+    assert "needs 150 GB (9.0 GB free: it does not fit)" in found.sentences[-1]
 
 
 def test_durations_that_are_none_break_nothing() -> None:
@@ -235,9 +268,13 @@ def test_durations_that_are_none_break_nothing() -> None:
     assert ranking(verdict([*odd, *HDF5]), "shuffled").leaders == ("hdf5+raw",)
 
 
+def test_single_configuration_has_nothing_beside_it() -> None:
+    assert verdict(LMDB).sentences[0].endswith("takes 10.0 s; nothing else was measured.")
+
+
 def test_nothing_measured_decides_nothing() -> None:
     found = verdict([])
-    assert (found.rankings, found.sentences, found.recommended) == ((), (), None)
+    assert (found.rankings, found.outcome, found.recommended) == ((), NOTHING, None)
 
 
 def test_multiple_of_the_limit() -> None:
@@ -248,10 +285,9 @@ def test_multiple_of_the_limit() -> None:
     assert multiple_of_limit(store, figures) is None
 
 
-def test_a_real_run_is_decided(tmp_path: Path) -> None:
+def test_real_run_is_ranked(tmp_path: Path) -> None:
     plan = Plan("sample", ("lmdb+raw", "files+png"), (200,), operations=("store",), work_dir=str(tmp_path))
     result = collect(start_run(plan, tmp_path / "jobs").follow())
     assert result is not None
-    found = decide(result.plan, result.dataset, result.measurements, complete=True)
-    assert {one.configuration for one in ranking(found, "store").ranks} == {"lmdb+raw", "files+png"}
-    assert found.predictions[0].images == 2_000
+    assert set(outcomes(result.verdict, "store")) == {"lmdb+raw", "files+png"}
+    assert (result.verdict.outcome, result.verdict.predictions[0].images) == (NOTHING, 2_000)
