@@ -96,7 +96,8 @@ def _entries(ranking: Ranking, series: Known, marks: bool = True) -> list[Conten
 
 def sentences(verdict: Verdict) -> tuple[str, ...]:
     """The verdict's sentences, with keys instead of options."""
-    return (_KEYS[verdict.outcome],) if verdict.outcome in _KEYS else verdict.sentences
+    first, *others = verdict.sentences
+    return (_KEYS.get(verdict.outcome, first), *others)
 
 
 def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:

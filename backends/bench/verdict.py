@@ -224,7 +224,8 @@ def decide(
         return replace(found, sentences=("Too early to tell.",))
     found = replace(found, front=_front(found))
     if found.outcome != DECIDED:
-        return replace(found, sentences=_SAID[found.outcome])
+        more = _open(rankings[deciding]) if found.outcome == SMALL else ()
+        return replace(found, sentences=(*_SAID[found.outcome], *more))
     best = rankings[deciding].ranks[0].configuration
     source = source_seconds / source_images * images if source_seconds is not None and source_images else None
     found = replace(

@@ -175,7 +175,10 @@ def test_before_all_repeats_are_in_nothing_is_recommended() -> None:
 def test_too_few_repeats_decide_nothing(repeats: int) -> None:
     found = verdict([one for one in [*LMDB, *HDF5] if one.repeat <= repeats])
     assert (found.outcome, found.recommended) == (SMALL, None)
-    assert found.sentences == ("Too small to decide: add images (--sizes) or repeats (--repeats).",)
+    assert found.sentences == (
+        "Too small to decide: add images (--sizes) or repeats (--repeats).",
+        "Undecided beside hdf5+raw (2.0x).",
+    )
 
 
 def test_reads_too_short_to_measure_decide_nothing() -> None:
