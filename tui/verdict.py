@@ -1,4 +1,4 @@
-"""The verdict in rows: the headline, the panel, and the full view with the range of the repeats."""
+"""The verdict in rows: one ranking, the panel, and the full view with the range of the repeats."""
 
 from __future__ import annotations
 
@@ -58,30 +58,11 @@ def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | No
     return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
-def headline(run: RunState, series: Known, room: int) -> Content:
-    """The result in one row: ``shuffled 2,000: hdf5 1.1 ms = lmdb > files 48x  median of 5``."""
-    stopped = "stopped  " if run.phase == "cancelled" else ""
-    ranking = run.verdict.headline if run.verdict else None
-    if ranking is None:
-        why = f": {safe_text(run.message, 300)}" if run.message else ""
-        return Content.styled(f"{stopped}no figures{why}", "$dim")
-    tail = f"  {_repeats(run, ranking)}"
-    head = Content.assemble((stopped, "bold"), (f"{ranking.use} {ranking.count:,}: ", "$dim"))
-    for marks, end in ((True, tail), (False, tail), (False, "")):
-        line = Content.assemble(head, *_entries(ranking, series, marks), (end, "$dim"))
-        if line.cell_length <= room:
-            return line
-    return line.truncate(room, ellipsis=True)
+def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool = False) -> list[Content]:
+    """``■ hdf5 27.4 ms``, `` > ▲ lmdb 2.4x``, ...: each sign says how the first is to what follows.
 
-
-def _repeats(run: RunState, ranking: Ranking) -> str:
-    cells = [(one.configuration, ranking.use, ranking.count) for one in ranking.ranks]
-    repeats = min((run.figures[cell].repeats for cell in cells if cell in run.figures), default=0)
-    return f"median of {repeats}" if repeats > 1 else "measured once"
-
-
-def _entries(ranking: Ranking, series: Known, marks: bool = True) -> list[Content]:
-    """``■ hdf5 27.4 ms``, `` > ▲ lmdb 2.4x``, ...: each sign says how the first is to what follows."""
+    With ``values`` each has its own: `` > ▲ lmdb 66 ms (2.4x)``.
+    """
     found = []
     for one in ranking.ranks:
         if one.configuration in series:
@@ -89,8 +70,11 @@ def _entries(ranking: Ranking, series: Known, marks: bool = True) -> list[Conten
             sign = (f" {SIGNS[one.outcome]} ", "$dim") if one.outcome else ""
             mark = (f"{known.mark} ", known.role) if marks else ""
             name = (safe_text(known.name, 24), "" if marks else known.role)
-            value = ratio_text(one) if one.outcome else f" {amount(ranking.use, one)}"
-            found.append(Content.assemble(sign, mark, name, (value, "bold")))
+            ratio = ratio_text(one) if one.outcome else ""
+            value = f" {amount(ranking.use, one)}" if values or not one.outcome else ""
+            if value and ratio:
+                ratio = f" ({ratio.strip()})"
+            found.append(Content.assemble(sign, mark, name, (value + ratio, "bold")))
     return found
 
 
@@ -109,7 +93,7 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     rows.append(Content(""))
     for use in (*run.aspects, "disk"):
         ranking = verdict.ranking(use) if verdict else None
-        if ranking is None or not _entries(ranking, series):
+        if ranking is None or not entries(ranking, series):
             missing = "waiting" if run.alive else "not measured"
             rows.append(Content.assemble((fit(use, _TITLE), "$dim"), (f" {missing}", "$dim")))
         else:
@@ -136,11 +120,11 @@ def _state(run: RunState) -> str:
 def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
     """A ranking: in one row where it fits, else a row for each configuration."""
     head = f"{ranking.use} {units.count(ranking.count)}" if ranking.count > 1 else ranking.use
-    entries = _entries(ranking, series)
-    line = Content.assemble((fit(head, max(_TITLE, cell_len(head))), "$dim"), "  ", *entries)
+    named = entries(ranking, series)
+    line = Content.assemble((fit(head, max(_TITLE, cell_len(head))), "$dim"), "  ", *named)
     if line.cell_length <= width:
         return [line]
-    rows = [Content.assemble("   ", entries[0]), *entries[1:]]
+    rows = [Content.assemble("   ", named[0]), *named[1:]]
     return [Content.styled(head, "$dim"), *(row.truncate(width, ellipsis=True) for row in rows)]
 
 

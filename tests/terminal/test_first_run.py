@@ -79,7 +79,7 @@ def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) ->
     compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
     compare(
-        terminal, "2-plan", "writes to", "CIFAR-10", "Enter starts", "which is not timed", "117 trials", "Enter run"
+        terminal, "2-plan", "writes to", "CIFAR-10", "Enter starts", "which is not timed", "189 trials", "Enter run"
     )
     terminal.press(ENTER)
     terminal.wait_for_text("elapsed")

@@ -19,13 +19,15 @@ from backends.jobs.result import collect, to_json
 from backends.jobs.saved import load_result
 from tests.tui.recorded import plan_of, run_events, through_the_file
 from tui.draft import draft_of
+from tui.keys import View
 from tui.numbers import HEAD, number_rows
 from tui.report import result_text
 from tui.reports import render
 from tui.run_state import RunState, fold
 from tui.saved_run import SavedRun
-from tui.series import identify
-from tui.verdict import disk_standings, full_rows, headline, standings, verdict_rows
+from tui.series import Known, identify
+from tui.verdict import disk_standings, full_rows, standings, verdict_rows
+from tui.widgets.run_panel import chart_in_words
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)
@@ -78,7 +80,6 @@ def test_a_job_that_dies_keeps_its_figures_and_says_why() -> None:
 def test_cancelling_is_not_finishing() -> None:
     state = fold(after(events.TrialFinished, 20), events.RunFinished(0.0, "cancelled", 1.0))
     assert state.phase == "cancelled"
-    assert headline(state, KNOWN, 100).plain.startswith("stopped")
 
 
 def test_standings_are_ordered_medians_with_ratios_to_the_least() -> None:
@@ -97,11 +98,16 @@ def test_the_verdict_says_nothing_that_the_table_does_not() -> None:
     assert "waiting" not in late
 
 
-def test_the_headline_fits_and_names_every_configuration_where_it_can() -> None:
+def in_words(state: RunState, known: Known, aspect: str, room: int) -> str:
+    """The status line beside the chart of an aspect."""
+    return chart_in_words(state, known, View.CHART, aspect, room).plain
+
+
+def test_the_status_line_fits_and_names_all_where_it_can() -> None:
     state = after(events.RunFinished)
     for room in (20, 50, 77, 120):
-        assert headline(state, KNOWN, room).cell_length <= room
-    assert all(name in headline(state, KNOWN, 77).plain for name in ("files", "lmdb", "hdf5", "median of 3"))
+        assert len(in_words(state, KNOWN, "read", room)) <= room
+    assert all(name in in_words(state, KNOWN, "read", 77) for name in ("files", "lmdb", "hdf5"))
 
 
 EVERYTHING = plan_of(
@@ -125,11 +131,11 @@ def texts(rows: list[Content]) -> str:
     return "\n".join(row.plain for row in rows)
 
 
-def test_panel_headline_and_full_view_agree_on_who_ties() -> None:
+def test_panel_status_line_and_full_view_agree_on_who_ties() -> None:
     """lmdb and hdf5 tie in shuffled reads; hdf5 takes less space, so it is recommended and stands first everywhere."""
     state = done(EVERYTHING)
-    line = headline(state, ALL_KNOWN, 120).plain
-    assert line == "shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb > ● files 16x  median of 3"
+    line = in_words(state, ALL_KNOWN, "shuffled", 120)
+    assert line == "Shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb 2.42 ms > ● files 37.7 ms (16x)"
     assert "shuffled 1k\n   ■ hdf5 2.45 ms\n = ▲ lmdb\n > ● files 16x" in texts(verdict_rows(state, ALL_KNOWN, 36))
     full = texts(full_rows(state, ALL_KNOWN, 76)).splitlines()
     place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
@@ -146,7 +152,7 @@ def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
     assert best == "hdf5+raw"
     first = f"Keep these images in {best}: "
     assert state.verdict == result.verdict
-    assert headline(state, known, 120).plain.startswith("shuffled 50,000: ■ hdf5 ")
+    assert in_words(state, known, "shuffled", 120).startswith("Shuffled 50,000: ■ hdf5 ")
     for rows in (verdict_rows(state, known, 36), full_rows(state, known, 120)):
         assert texts(rows).startswith(first)
     line = f"shuffled 50,000: {best} "
@@ -168,7 +174,7 @@ def unescaped(text: str) -> str:
 def test_one_ratio_has_one_value_everywhere() -> None:
     state = done(EVERYTHING)
     assert state.verdict is not None
-    places = (headline(state, ALL_KNOWN, 120).plain, texts(verdict_rows(state, ALL_KNOWN, 36)),
+    places = (in_words(state, ALL_KNOWN, "shuffled", 120), texts(verdict_rows(state, ALL_KNOWN, 36)),
               texts(full_rows(state, ALL_KNOWN, 76)))  # fmt: skip
     shuffled = state.verdict.ranking("shuffled")
     rank = shuffled.rank_of("files+png") if shuffled else None

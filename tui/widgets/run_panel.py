@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -14,8 +15,11 @@ from tui.keys import View
 from tui.run_state import RunState
 from tui.series import Known, Series
 from tui.text import fit, safe_text
-from tui.verdict import disk_standings, standings
+from tui.verdict import disk_standings, entries, standings
 from tui.widgets.edges import label_top
+
+if TYPE_CHECKING:
+    from backends.bench.verdict import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def edge_words(run: RunState) -> str:
 def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: int) -> Content:
     """The figures of the chart on show, the best first, each with how many times the best one's it is; no references.
 
-    ``Shuffled 50,000: ■ hdf5 27.4 ms · ▲ lmdb 66 ms (2.4x) · ● files 1.27 s (46x)``
+    ``Shuffled 50,000: ■ hdf5 27.4 ms > ▲ lmdb 66 ms (2.4x) > ● files 1.27 s (46x)``: the verdict's ranking, where all
+    configurations have figures at the largest size.
     """
     if view is View.TRADE_OFF:
         return _trade_off_in_words(run, series, room)
@@ -94,6 +99,9 @@ def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: 
         measured = ((size, standings(run, series, aspect, size)) for size in reversed(sizes))
         count, found = next(((size, one) for size, one in measured if one), (sizes[-1], []))
         head, unit = title(aspect) + (f" {count:,}" if count > 1 else ""), units.seconds
+        ranking = run.verdict.ranking(aspect) if run.verdict else None
+        if ranking is not None and ranking.count == count:
+            return _ranked(head, ranking, series, room)
     found = [one for one in found if not one.series.reference] or found
     if not found:
         why = f": {safe_text(run.message, 300)}" if run.message else ""
@@ -105,6 +113,15 @@ def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: 
     names = [_named(one.series) for one in found]
     bare = [Content.styled(safe_text(one.series.name, 24), one.series.role) for one in found]
     return _fitting(head, [(names, long), (names, brief), (bare, brief)], room)
+
+
+def _ranked(head: str, ranking: Ranking, series: Known, room: int) -> Content:
+    """The first version of a ranking that fits, else the last one cut."""
+    for marks, values in ((True, True), (True, False), (False, False)):
+        line = Content.assemble((f"{head}: ", "$dim"), *entries(ranking, series, marks=marks, values=values))
+        if line.cell_length <= room:
+            return line
+    return line.truncate(room, ellipsis=True)
 
 
 def _trade_off_in_words(run: RunState, series: Known, room: int) -> Content:
