@@ -553,7 +553,7 @@ async def test_a_result_of_another_machine_is_opened_to_look_at(tmp_path: Path) 
         shown = frame(pilot)
         assert "measured on login3" in shown
         assert "2.17 s" in shown
-        assert "median of 3" in shown
+        assert "medians of 3 repeats" in shown
         assert not [word for word in ("r run", "space pick", "p plan") if word in shown]
         before = app.workbench.draft
         await pilot.press("space", "minus", "r", "p")

@@ -135,7 +135,7 @@ def test_panel_status_line_and_full_view_agree_on_who_ties() -> None:
     """lmdb and hdf5 tie in shuffled reads; hdf5 takes less space, so it is recommended and stands first everywhere."""
     state = done(EVERYTHING)
     line = in_words(state, ALL_KNOWN, "shuffled", 120)
-    assert line == "Shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb 2.42 ms > ● files 37.7 ms (16x)"
+    assert line == "Shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb 2.42 ms > ● files 37.5 ms (16x)"
     assert "shuffled 1k\n   ■ hdf5 2.45 ms\n = ▲ lmdb\n > ● files 16x" in texts(verdict_rows(state, ALL_KNOWN, 36))
     full = texts(full_rows(state, ALL_KNOWN, 76)).splitlines()
     place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
