@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,6 @@ from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, S
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from backends.datasets.facts import DatasetFacts
 
 MOST_IMAGES = 10**12
@@ -92,9 +91,11 @@ def without_unknown_operations(found: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
-        None is left.
+    ValueError, TypeError
+        None is left; these are no fields.
     """
+    if not isinstance(found, Mapping):
+        raise TypeError("expected an object for Plan")
     known = [name for name in found["operations"] if name in OPERATIONS]
     if not known:
         raise ValueError(f"this version measures none of its operations ({', '.join(map(str, found['operations']))})")
