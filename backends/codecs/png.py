@@ -1,34 +1,27 @@
-"""PNG, lossless: a batch at a time for files as we write them, Pillow for all others.
+"""PNG, lossless: a batch at a time for files as written here, by Pillow for all others.
 
-What makes it fast: the rows of all images of a batch are filtered at once, each minus the row above it ("up"), and
-deflated by ISA-L.  Reading back is inflating by libdeflate, then one cumulative sum over the batch.  "Sub" makes
-records 2 % smaller, but its sums take five times as long for small images.
+Fast because the rows of all images of a batch are filtered at once, each minus the row above it ("up"), and deflated by
+ISA-L; reading inflates by libdeflate, then takes one cumulative sum over the batch.  The filter "sub" makes records 2 %
+smaller, but its sums take five times as long for small images.  The format: W3C PNG, third edition.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import struct
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
+import deflate
 import numpy as np
+from isal import isal_zlib
 from PIL import Image
 
 from backends.base import Codec
-from backends.codecs.png_format import (
-    AFTER_STREAM,
-    BEFORE_STREAM,
-    DEPTH_BYTE,
-    check_chunks,
-    compress,
-    find_plain,
-    head_of,
-    inflate,
-    shape_of,
-    wrap,
-)
 from backends.errors import ContainerDamaged
-from backends.images import Images, Records
+from backends.images import Images, Records, offsets_of
 from backends.options import PngOptions
 
 if TYPE_CHECKING:
@@ -38,16 +31,37 @@ if TYPE_CHECKING:
 
     from backends.images import Layout
 
-Kind = TypeVar("Kind")
+T = TypeVar("T")
+
+MAX_PIXELS = 89_478_485
+"""The limit of Pillow, which takes larger images for decompression bombs."""
 
 PIECE_BYTES = 1 << 20
-"""Pixels that are filtered at once: what fits a processor's cache, and bounds the memory for large images."""
-_UP = 2
+"""Pixels that are filtered at once: they fit a processor's cache, and need little memory."""
+
 LONG_ROW_BYTES = 192
-"""From here on, adding row by row is faster than accumulating."""
+"""From this size on, adding row by row is faster than ``np.add.accumulate``."""
+
+FAST_LEVEL = 1
+"""The level at which ISA-L deflates photographs in half the time of libdeflate, which is better at all others."""
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEAD_BYTES = 33
+"""Signature and IHDR."""
+DEPTH_BYTE = 24
+"""Position of the bits per channel in IHDR."""
+END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
+BEFORE_STREAM, AFTER_STREAM = HEAD_BYTES + 8, 4 + len(END)
+"""Bytes of a record before and after the deflated rows, its only IDAT."""
+_BEFORE, _AFTER = struct.Struct(f">{HEAD_BYTES}sI4s"), struct.Struct(f">I{len(END)}s")
+_IDAT = b"IDAT"
+_CRC_OF_IDAT = isal_zlib.crc32(_IDAT)
+_UP = 2
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+"""IHDR's colour type by the number of channels."""
+_CHANNELS = {colour: channels for channels, colour in _COLOUR_TYPES.items()}
 _MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
 """Modes of Pillow, and those to which they convert without loss."""
-_NO_PIXELS = np.empty((0, 0, 1), np.uint8)
 
 
 class Png(Codec):
@@ -56,28 +70,36 @@ class Png(Codec):
     name, suffix = "png", ".png"
 
     def encode(self, images: Images) -> Records:
+        """Raises ValueError for images of other channels, or of more than ``MAX_PIXELS``."""
         level = self.options.level if isinstance(self.options, PngOptions) else PngOptions().level
+        compress = isal_zlib.compress if level == FAST_LEVEL else deflate.zlib_compress
         pixels = images.pixels
-        heads: list[bytes] = [b""] * len(images)
-        streams: list[bytes | bytearray] = [b""] * len(images)
-        for shape, indices in _by_shape(pixels):
+        array = pixels if isinstance(pixels, np.ndarray) else None
+        shapes = [image.shape for image in pixels] if array is None else [array.shape[1:]] * len(array)
+        parts: list[bytes | bytearray] = [b""] * (3 * len(images))
+        for shape, indices in _grouped(shapes):
             head = head_of(*shape)
             for piece in _pieces(indices, shape):
-                rows = _filtered(_stack(pixels, piece))
+                rows = _filtered(
+                    np.stack([pixels[i] for i in piece]) if array is None else array[piece[0] : piece[-1] + 1]
+                )
                 size, view = rows.shape[1], rows.reshape(-1).data
                 for number, index in enumerate(piece):
-                    heads[index] = head
-                    streams[index] = compress(view[number * size : number * size + size], level)
-        return Records(*wrap(heads, streams), images.labels)
+                    stream = compress(view[number * size : number * size + size], level)
+                    crc = isal_zlib.crc32(stream, _CRC_OF_IDAT)
+                    before = _BEFORE.pack(head, len(stream), _IDAT)
+                    parts[3 * index : 3 * index + 3] = before, stream, _AFTER.pack(crc, END)
+        lengths = [BEFORE_STREAM + len(stream) + AFTER_STREAM for stream in parts[1::3]]
+        return Records(np.frombuffer(b"".join(parts), np.uint8), offsets_of(lengths), images.labels)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
         images: NDArray[np.uint8] | list[NDArray[np.uint8]]
         if layout.image_shape is None:
-            images = [_NO_PIXELS] * len(records)
+            images = [np.empty((0, 0, 1), np.uint8)] * len(records)
         else:
             images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        data, ends = records.data.data, records.offsets.tolist()
-        heads, crcs = find_plain(data, ends)
+        data, offsets = records.data.data, records.offsets.tolist()
+        heads, crcs = _find_plain(data, offsets)
         others: list[int] = []
         for head, indices in _grouped(heads):
             shape = shape_of(head) if head else None
@@ -86,7 +108,7 @@ class Png(Codec):
                 continue
             _check_shape(shape, layout, indices[0])
             for piece in _pieces(indices, shape):
-                others += _decode_plain(data, ends, crcs, piece, shape, images)
+                others += _decode_plain(data, offsets, crcs, piece, shape, images)
         for index in sorted(others):
             pixels = _decode_any(records.record(index).tobytes(), index)
             _check_shape(pixels.shape, layout, index)
@@ -94,8 +116,34 @@ class Png(Codec):
         return Images(images, records.labels)
 
 
+@lru_cache(maxsize=64)
+def head_of(height: int, width: int, channels: int) -> bytes:
+    """Signature and IHDR of an image with 8 bits a channel, not interlaced.
+
+    Raises
+    ------
+    ValueError
+        PNG has no such image, or no reader would accept it.
+    """
+    if channels not in _COLOUR_TYPES or not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(
+            f"png keeps images of 1, 3 or 4 channels and up to {MAX_PIXELS:,} pixels, not {(height, width, channels)}."
+        )
+    fields = struct.pack(">4sIIBBBBB", b"IHDR", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    return SIGNATURE + struct.pack(">I", 13) + fields + struct.pack(">I", isal_zlib.crc32(fields))
+
+
+def shape_of(head: bytes) -> tuple[int, int, int] | None:
+    """The shape for which ``head_of`` returns ``head``; None if there is none."""
+    width, height, _, colour = struct.unpack_from(">IIBB", head, 16)
+    channels = _CHANNELS.get(colour, 0)
+    if not channels or not 0 < height * width <= MAX_PIXELS or head != head_of(height, width, channels):
+        return None
+    return height, width, channels
+
+
 def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The rows of ``(n, ...)`` pixels as "up" filters them, each behind its filter type: ``(n, bytes of rows)``."""
+    """The rows of ``(n, height, width, channels)`` pixels by the filter "up", each after its type: ``(n, bytes)``."""
     count, height, width, channels = pixels.shape
     flat = pixels.reshape(count, height, width * channels)
     rows = np.empty((count, height, 1 + width * channels), np.uint8)
@@ -105,26 +153,40 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rows.reshape(count, -1)
 
 
+def _find_plain(data: memoryview, offsets: list[int]) -> tuple[list[bytes], list[int]]:
+    """For each record its head and the CRC of its IDAT; an empty head unless it is a head, one IDAT and IEND only."""
+    heads, crcs = [b""] * (len(offsets) - 1), [0] * (len(offsets) - 1)
+    for index, (start, stop) in enumerate(pairwise(offsets)):
+        size = stop - start - BEFORE_STREAM - AFTER_STREAM
+        if size >= 0:
+            head, length, kind = _BEFORE.unpack_from(data, start)
+            crcs[index], end = _AFTER.unpack_from(data, stop - AFTER_STREAM)
+            if length == size and kind == _IDAT and end == END:
+                heads[index] = head
+    return heads, crcs
+
+
 def _decode_plain(
     data: memoryview,
-    ends: list[int],
+    offsets: list[int],
     crcs: list[int],
     indices: Sequence[int],
     shape: tuple[int, int, int],
     images: NDArray[np.uint8] | list[NDArray[np.uint8]],
 ) -> list[int]:
-    """Decode plain records of one shape into ``images``; return the indices of those whose rows need other filters."""
+    """Decode plain records of one shape into ``images``; return the indices of those with other filters than "up"."""
     height, width, channels = shape
     size = height * (1 + width * channels)
-    found = []
+    streams = []
     for index in indices:
+        stream = data[offsets[index] + BEFORE_STREAM : offsets[index + 1] - AFTER_STREAM]
         try:
-            found.append(inflate(data[ends[index] + BEFORE_STREAM : ends[index + 1] - AFTER_STREAM], crcs[index], size))
+            streams.append(_inflate(stream, crcs[index], size))
         except ValueError as error:
             raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
-    joined = b"".join(found)
-    lines = np.frombuffer(joined, np.uint8).reshape(-1, height, 1 + width * channels)
-    differences = lines[:, :, 1:].reshape(-1, *shape)
+    joined = b"".join(streams)
+    rows = np.frombuffer(joined, np.uint8).reshape(-1, height, 1 + width * channels)
+    differences = rows[:, :, 1:].reshape(-1, *shape)
     first, last = indices[0], indices[-1]
     if isinstance(images, np.ndarray) and last - first + 1 == len(indices):
         _sum_rows(differences, images[first : last + 1])
@@ -135,7 +197,20 @@ def _decode_plain(
             images[index] = image
     if joined[:: 1 + width * channels].count(_UP) == height * len(indices):
         return []
-    return [indices[number] for number in np.flatnonzero((lines[:, :, 0] != _UP).any(axis=1)).tolist()]
+    return [indices[number] for number in np.flatnonzero((rows[:, :, 0] != _UP).any(axis=1)).tolist()]
+
+
+def _inflate(stream: memoryview, crc: int, size: int) -> bytearray:
+    """Inflate an IDAT.  Raises ValueError for a wrong CRC, a damaged stream, and other than ``size`` bytes."""
+    if isal_zlib.crc32(stream, _CRC_OF_IDAT) != crc:
+        raise ValueError("its CRC is wrong")
+    try:
+        rows = deflate.zlib_decompress(stream, size)
+    except deflate.DeflateError as error:
+        raise ValueError(f"it does not inflate to {size:,} bytes ({error})") from error
+    if len(rows) != size:
+        raise ValueError(f"it does not inflate to {size:,} bytes")
+    return rows
 
 
 def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
@@ -149,9 +224,9 @@ def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None
 
 
 def _decode_any(record: bytes, index: int) -> NDArray[np.uint8]:
-    """Decode any PNG of at most 8 bits a channel: palettes become RGB, transparency becomes a channel."""
+    """Decode any PNG of at most 8 bits a channel: a palette becomes RGB, transparency a channel."""
     try:
-        check_chunks(record)
+        _check_chunks(record)
         with Image.open(io.BytesIO(record), formats=("PNG",)) as image:
             mode = "RGBA" if "transparency" in image.info else _MODES.get(image.mode)
             if mode is None or record[DEPTH_BYTE] > 8:
@@ -162,36 +237,38 @@ def _decode_any(record: bytes, index: int) -> NDArray[np.uint8]:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
+def _check_chunks(record: bytes) -> None:
+    """Raise ValueError unless a record is a whole PNG of at most ``MAX_PIXELS``: Pillow does not check all CRCs."""
+    if record[:16] != SIGNATURE + b"\x00\x00\x00\rIHDR":
+        raise ValueError("it does not begin as a PNG")
+    width, height = struct.unpack_from(">II", record.ljust(24), 16)
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    position, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        (length,) = struct.unpack(">I", record[position : position + 4].rjust(4))
+        kind, stop = record[position + 4 : position + 8], position + 8 + length
+        if stop + 4 > len(record):
+            raise ValueError("it is cut")
+        if isal_zlib.crc32(record[position + 4 : stop]) != int.from_bytes(record[stop : stop + 4], "big"):
+            raise ValueError(f"the CRC of its chunk {kind!r} is wrong")
+        position = stop + 4
+
+
 def _check_shape(shape: tuple[int, ...], layout: Layout, index: int) -> None:
     if layout.image_shape not in (None, shape):
         raise ContainerDamaged(f"record {index} is an image of {shape}, not of {layout.image_shape}.")
 
 
-def _by_shape(
-    pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
-) -> Iterator[tuple[tuple[int, ...], Sequence[int]]]:
-    """The shapes that there are, each with the indices of its images."""
-    if isinstance(pixels, np.ndarray):
-        yield pixels.shape[1:], range(len(pixels))
-        return
-    yield from _grouped(image.shape for image in pixels)
-
-
-def _grouped(kinds: Iterable[Kind]) -> Iterable[tuple[Kind, list[int]]]:
-    """The kinds that there are, each with the indices at which it is."""
-    groups: dict[Kind, list[int]] = {}
-    for index, kind in enumerate(kinds):
-        groups.setdefault(kind, []).append(index)
+def _grouped(keys: Iterable[T]) -> Iterable[tuple[T, list[int]]]:
+    """The different keys, each with the indices at which it is."""
+    groups: dict[T, list[int]] = {}
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
     return groups.items()
 
 
 def _pieces(indices: Sequence[int], shape: tuple[int, ...]) -> Iterator[Sequence[int]]:
     """Cut ``indices`` so that the images of a piece have about ``PIECE_BYTES``."""
-    some = max(1, PIECE_BYTES // math.prod(shape))
-    yield from (indices[start : start + some] for start in range(0, len(indices), some))
-
-
-def _stack(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], indices: Sequence[int]) -> NDArray[np.uint8]:
-    if isinstance(pixels, np.ndarray):
-        return pixels[indices[0] : indices[-1] + 1]
-    return np.stack([pixels[index] for index in indices])
+    count = max(1, PIECE_BYTES // math.prod(shape))
+    yield from (indices[start : start + count] for start in range(0, len(indices), count))
