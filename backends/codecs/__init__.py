@@ -1,1 +1,1 @@
-"""How one image becomes bytes and back, a batch at a time."""
+"""Codecs: how images become records and back, a codec a module."""

@@ -1,4 +1,4 @@
-"""JPEG, lossy: grey or RGB in 4:2:0, by libjpeg-turbo."""
+"""JPEG, lossy: grey, or RGB in 4:2:0, by libjpeg-turbo."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SPACES = {1: "GRAY", 3: "RGB"}
 
 
 class Jpeg(Codec):
-    """JPEG as cameras write it, 8 bits a channel."""
+    """JPEG with 8 bits a channel: grey or RGB."""
 
     name, lossless, suffix, fills_room = "jpeg", False, ".jpg", True
 
     def encode(self, images: Images) -> Records:
-        """Raises UsageError for other channels than grey and RGB, and for sides that JPEG does not have."""
+        """Raises UsageError for images that are not grey or RGB, or have a side that JPEG does not allow."""
         quality = self.options.quality if isinstance(self.options, JpegOptions) else JpegOptions().quality
         files = [_encode(image, quality) for image in images.pixels]
         return Records(
@@ -46,7 +46,7 @@ def _encode(image: NDArray[np.uint8], quality: int) -> bytes:
         raise UsageError(
             f"jpeg keeps grey and RGB images of up to {MAX_SIDE:,} pixels a side, not {image.shape}: choose png or raw."
         )
-    found: bytes = simplejpeg.encode_jpeg(
+    file: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(image), quality, _SPACES[channels], colorsubsampling="420" if channels == 3 else "Gray"
     )
-    return found
+    return file

@@ -1,7 +1,7 @@
-"""The one rule by which a picture file becomes pixels: upright, 8 bits a channel, of 1, 3 or 4 channels.
+"""Decodes picture files to pixels: upright, 8 bits a channel, 1, 3 or 4 channels.
 
 ==================  ===========  ==================================================
-in the file         channels     said as ``converted``
+in the file         channels     ``converted``
 ==================  ===========  ==================================================
 grey                1
 RGB                 3
@@ -14,9 +14,10 @@ CMYK, YCCK          3            CMYK: as Pillow converts it
 turned by EXIF      as above     EXIF orientation: turned upright
 ==================  ===========  ==================================================
 
-Ignored are colour profiles, one transparent colour of a grey or RGB picture, and all frames but the first.  Formats are
-told by their first bytes, never by a suffix.  JPEGs in grey or YCbCr are decoded by libjpeg-turbo directly, which is
-several times as fast for small ones and gives the same pixels; Pillow decodes, and judges, everything else.
+Colour profiles, a single transparent colour of a grey or RGB picture, and all frames but the first are ignored.  The
+first bytes tell the format, never a suffix.  JPEGs in grey or YCbCr are decoded by libjpeg-turbo directly, which is
+several times as fast for small ones and gives the same pixels.  Pillow decodes everything else, and decides what is
+damaged.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEAD_BYTES = 32
-"""Enough of a file to tell its format."""
+"""The first bytes of a file, which tell its format."""
 
 MAX_SIDE = 65_535
 MAX_PIXELS = 89_478_485
-"""Beyond it Pillow takes a picture for a decompression bomb."""
+"""The limit of Pillow, which takes larger pictures for decompression bombs."""
 
 _JPEG, _EXIF = b"\xff\xd8\xff", b"Exif\0\0"
 _READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
@@ -62,7 +63,7 @@ _READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
 _BMP_HEADERS = frozenset((12, 40, 52, 56, 64, 108, 124))
 _PNG_DEPTH, _PNG_COLOUR, _PNG_GREY_ALPHA = 24, 25, 4
 
-_RULE = {
+_CONVERSIONS = {
     "L": ("L", ""),
     "RGB": ("RGB", ""),
     "RGBA": ("RGBA", ""),
@@ -72,7 +73,7 @@ _RULE = {
     "I;16": ("I;16", ""),
     "CMYK": ("RGB", "CMYK"),
 }
-"""Modes of Pillow: those that they become, and how that is said."""
+"""Modes of Pillow: the mode that each is converted to, and its ``converted``."""
 
 _CHANNELS = {"L": 1, "I;16": 1, "RGB": 3, "RGBA": 4}
 _TURNED = "EXIF orientation"
@@ -81,12 +82,14 @@ _ORIENTATION_TAG, _SHORT = 0x0112, 3
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Attributes
+    """A decoded picture.
+
+    Attributes
     ----------
     pixels
         ``(height, width, channels)`` uint8, C-contiguous.
     converted
-        What was done to them, in the words of the rule, joined by "and"; empty for nothing.
+        The conversions of the table above, joined by "and"; empty if there were none.
     """
 
     pixels: NDArray[np.uint8]
@@ -95,7 +98,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a header promises: ``format`` (JPEG, PNG, BMP, WebP), and ``shape`` and ``converted`` as of a Picture."""
+    """What the header of a picture says: its format (JPEG, PNG, BMP, WebP), shape, and ``converted`` as of Picture."""
 
     format: str
     shape: tuple[int, int, int]
@@ -103,7 +106,7 @@ class Probe:
 
 
 def format_of(head: bytes) -> str | None:
-    """JPEG, PNG, BMP or WebP, by the first ``HEAD_BYTES`` of a file; None for everything else."""
+    """JPEG, PNG, BMP or WebP by the first ``HEAD_BYTES`` of a file; None for any other format."""
     if head.startswith(_JPEG):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -116,7 +119,7 @@ def format_of(head: bytes) -> str | None:
 
 
 def jpeg_bytes(data: NDArray[np.uint8]) -> int:
-    """Bytes of the pixels that ``decode_picture`` can put into a place that it is given; 0 where it can not."""
+    """Bytes of the buffer that ``decode_picture`` can use for a JPEG; 0 for other files."""
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -124,27 +127,27 @@ def jpeg_bytes(data: NDArray[np.uint8]) -> int:
     return int(height * width * (1 if space == "Gray" else 3))
 
 
-def decode_picture(data: bytes | memoryview | NDArray[np.uint8], place: NDArray[np.uint8] | None = None) -> Picture:
-    """Decode a whole file.  Pillow may warn, of broken Exif blocks for example.
+def decode_picture(data: bytes | memoryview | NDArray[np.uint8], buffer: NDArray[np.uint8] | None = None) -> Picture:
+    """Decode a whole file.  Pillow may warn, for example about broken Exif blocks.
 
     Parameters
     ----------
-    place
-        ``(jpeg_bytes,)`` uint8 or longer, where the pixels of a plain JPEG are put.
+    buffer
+        ``(n,)`` uint8 of at least ``jpeg_bytes``, into which the pixels of a grey or YCbCr JPEG are written.
 
     Raises
     ------
     PictureDamaged
-        It is no picture of the four formats, is damaged or cut short, or claims too many pixels.
+        It is not of the four formats, is damaged or truncated, or has too many pixels by its header.
     """
     view = data.data if isinstance(data, np.ndarray) else memoryview(data)
     words: list[str] = []
-    found = _decode_plain_jpeg(view, place) if bytes(view[:3]) == _JPEG else None
-    if found is not None:
-        pixels, orientation = found
+    plain = _decode_plain_jpeg(view, buffer) if bytes(view[:3]) == _JPEG else None
+    if plain is not None:
+        pixels, orientation = plain
     else:
-        with _judged():
-            _, image, mode, words = _opened(io.BytesIO(view))
+        with _pillow_errors():
+            _, image, mode, words = _open(io.BytesIO(view))
             image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         if pixels.dtype != np.uint8:
@@ -157,15 +160,15 @@ def decode_picture(data: bytes | memoryview | NDArray[np.uint8], place: NDArray[
 
 
 def probe_picture(file: BinaryIO) -> Probe:
-    """Read the header of a picture, and for WebP all of it.
+    """Read the header of a picture, for WebP the whole file.
 
     Raises
     ------
     PictureDamaged
-        It is no picture of the four formats, its header is damaged, or it claims too many pixels.
+        It is not of the four formats, its header is damaged, or says too many pixels.
     """
-    with _judged():
-        format_, image, mode, words = _opened(file)
+    with _pillow_errors():
+        format_, image, mode, words = _open(file)
     width, height = image.size
     orientation = _orientation(image.info.get("exif", b""))
     if orientation > 1:
@@ -175,8 +178,8 @@ def probe_picture(file: BinaryIO) -> Probe:
     return Probe(format_, (height, width, _CHANNELS[mode]), " and ".join(words))
 
 
-def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
-    """The format, the picture with its pixels unread, the mode to convert it to, and words for that."""
+def _open(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
+    """Format, picture with its pixels unread, mode to convert it to, and ``converted`` as a list."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     format_ = format_of(head)
@@ -184,9 +187,9 @@ def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
         raise PictureDamaged("it is no JPEG, PNG, BMP or WebP picture" if head else "it is empty")
     image = _READERS[format_](file)
     _check_size(*image.size)
-    if image.mode not in _RULE:
+    if image.mode not in _CONVERSIONS:
         raise PictureDamaged(f"it is a {format_} in {image.mode}, which has no rule")
-    mode, word = _RULE[image.mode]
+    mode, word = _CONVERSIONS[image.mode]
     words = [word] if word else []
     if format_ == "PNG" and head[_PNG_COLOUR] == _PNG_GREY_ALPHA:
         words.append("grey+alpha")
@@ -198,8 +201,8 @@ def _opened(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
 
 
 @contextmanager
-def _judged() -> Iterator[None]:
-    """Turn whatever Pillow raises on bytes that are no whole picture into one error."""
+def _pillow_errors() -> Iterator[None]:
+    """Turn all that Pillow raises for damaged pictures into PictureDamaged."""
     try:
         yield
     except PictureDamaged:
@@ -208,8 +211,8 @@ def _judged() -> Iterator[None]:
         raise PictureDamaged(f"it is damaged ({error})") from error
 
 
-def _decode_plain_jpeg(data: memoryview, place: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], int] | None:
-    """Pixels and orientation of a JPEG in grey or YCbCr; None for others, and where anything is odd."""
+def _decode_plain_jpeg(data: memoryview, buffer: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], int] | None:
+    """Pixels and orientation of a JPEG in grey or YCbCr; None for others, and if anything is unusual."""
     exif = _exif_of_jpeg(data)
     if exif is None:
         return None
@@ -218,8 +221,8 @@ def _decode_plain_jpeg(data: memoryview, place: NDArray[np.uint8] | None) -> tup
         if space not in ("Gray", "YCbCr"):
             return None
         _check_size(width, height)
-        fits = place is not None and place.size >= height * width * (1 if space == "Gray" else 3)
-        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB", buffer=place if fits else None)
+        fits = buffer is not None and buffer.size >= height * width * (1 if space == "Gray" else 3)
+        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB", buffer=buffer if fits else None)
     except PictureDamaged:
         raise
     except ValueError:
@@ -233,7 +236,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _exif_of_jpeg(data: memoryview) -> bytes | None:
-    """The first Exif segment before the pixels, empty where there is none; None where the segments make no sense."""
+    """The first Exif segment before the pixels, empty if there is none; None if the segments are malformed."""
     at = 2
     while at + 4 <= len(data):
         marker, length = struct.unpack_from(">HH", data, at)
@@ -248,7 +251,7 @@ def _exif_of_jpeg(data: memoryview) -> bytes | None:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation of an Exif block, 1 to 8; 1, upright, where it has none (Exif 2.3, 4.6.4; TIFF 6.0)."""
+    """Orientation of an Exif block, 1 to 8; 1, upright, if it has none (Exif 2.3, section 4.6.4; TIFF 6.0)."""
     tiff = exif.removeprefix(_EXIF)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:

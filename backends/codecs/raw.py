@@ -1,4 +1,4 @@
-"""Pixels as they are: for images of one size, encoding and decoding are views."""
+"""Pixels as they are; for images of one size, encoding and decoding copy nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Raw(Codec):
-    """Rows of pixels, channels interleaved, one byte each."""
+    """Rows of pixels, channels interleaved, a byte each."""
 
     name, suffix = "raw", ".raw"
 
@@ -50,11 +50,11 @@ class Raw(Codec):
 
 def _mixed(records: Records) -> Sequence[NDArray[np.uint8]]:
     if records.shapes is None:
-        raise ContainerDamaged("raw images of mixed size came without their shapes.")
-    right = records.shapes.prod(axis=1, dtype=np.int64) == np.diff(records.offsets)
-    right &= (records.shapes >= 0).all(axis=1)
-    if not right.all():
-        index = int(right.argmin())
+        raise ContainerDamaged("raw images of mixed size have no shapes.")
+    matches = records.shapes.prod(axis=1, dtype=np.int64) == np.diff(records.offsets)
+    matches &= (records.shapes >= 0).all(axis=1)
+    if not matches.all():
+        index = int(matches.argmin())
         shape = tuple(int(side) for side in records.shapes[index])
         raise ContainerDamaged(f"record {index} has {records.record(index).size:,} bytes, too few or many for {shape}.")
     return [records.record(i).reshape(shape) for i, shape in enumerate(records.shapes.tolist())]

@@ -1,4 +1,4 @@
-"""The bytes of picture files as they are: nothing is encoded, and every format that datasets may have is decoded."""
+"""Picture files as they are: JPEG, PNG, BMP and WebP are decoded, and nothing is encoded."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     from backends.images import Layout, Records
 
-MAX_SPACE_BYTES = 1 << 30
-"""More is not believed to be in a batch before it is decoded."""
+MAX_BUFFER_BYTES = 1 << 30
+"""Headers of a batch that promise more pixels than this are not trusted with a buffer."""
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WebP": ".webp"}
 
 
 class Source(Codec):
-    """Picture files; the first bytes of each say its format."""
+    """The bytes of picture files, whose formats are told by their first bytes."""
 
     name, suffix, fills_room = "source", "", True
 
     def suffix_of(self, record: NDArray[np.uint8]) -> str:
-        """Raises ValueError where the record is no picture."""
+        """Ending of a file for this record.  Raises ValueError if it is not a picture."""
         format_ = format_of(record[:HEAD_BYTES].tobytes())
         if format_ is None:
-            raise ValueError("source keeps JPEG, PNG, BMP and WebP files; a record is none of them.")
+            raise ValueError("source keeps JPEG, PNG, BMP and WebP files, and this record is none of them.")
         return _SUFFIXES[format_]
 
     def encode(self, images: Images) -> Records:
@@ -47,28 +47,28 @@ class Source(Codec):
 def decode_pictures(records: Records, layout: Layout, out: NDArray[np.uint8] | None) -> Images:
     """Decode records that are picture files, as ``Codec.decode`` does.
 
-    JPEGs of mixed size go into one array, ``out`` where it has room: to get memory for each alone can take as long
-    as decoding it.
+    JPEGs of mixed size are decoded into one buffer, ``out`` if it is large enough, as allocating memory for each image
+    can take as long as decoding it.
     """
     pixels: NDArray[np.uint8] | list[NDArray[np.uint8]]
-    places: Iterable[NDArray[np.uint8] | None] = repeat(None)
+    buffers: Iterable[NDArray[np.uint8] | None] = repeat(None)
     if layout.image_shape is None:
         pixels = [np.empty((0, 0, 1), np.uint8)] * len(records)
         ends = offsets_of([jpeg_bytes(records.record(index)) for index in range(len(records))])
-        if ends[-1] <= MAX_SPACE_BYTES:
-            room = np.empty(ends[-1], np.uint8) if out is None or len(out) < ends[-1] else out
-            places = np.split(room[: ends[-1]], ends[1:-1])
+        if ends[-1] <= MAX_BUFFER_BYTES:
+            buffer = np.empty(ends[-1], np.uint8) if out is None or len(out) < ends[-1] else out
+            buffers = np.split(buffer[: ends[-1]], ends[1:-1])
     else:
         pixels = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
         if pixels.flags.c_contiguous:
-            places = pixels.reshape(len(records), math.prod(layout.image_shape))
-    for index, place in zip(range(len(records)), places, strict=False):
+            buffers = pixels.reshape(len(records), math.prod(layout.image_shape))
+    for index, image_buffer in zip(range(len(records)), buffers, strict=False):
         try:
-            found = decode_picture(records.record(index), place).pixels
+            image = decode_picture(records.record(index), image_buffer).pixels
         except PictureDamaged as error:
             raise ContainerDamaged(f"record {index} is not the picture that was stored: {error}.") from error
-        if layout.image_shape not in (None, found.shape):
-            raise ContainerDamaged(f"record {index} is an image of {found.shape}, not of {layout.image_shape}.")
-        if isinstance(pixels, list) or place is None or not np.may_share_memory(found, place):
-            pixels[index] = found
+        if layout.image_shape not in (None, image.shape):
+            raise ContainerDamaged(f"record {index} is an image of {image.shape}, not of {layout.image_shape}.")
+        if isinstance(pixels, list) or image_buffer is None or not np.may_share_memory(image, image_buffer):
+            pixels[index] = image
     return Images(pixels, records.labels)
