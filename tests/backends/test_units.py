@@ -1,4 +1,4 @@
-"""Durations as one says them."""
+"""Units: numbers as text for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backends import units
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (0.0032, "3.20 ms"),
         (0.99996, "1.0 s"),
@@ -21,5 +21,5 @@ from backends import units
         (181_440, "2.1 days"),
     ],
 )
-def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
-    assert units.spoken(seconds) == said
+def test_duration_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert units.spoken(seconds) == text
