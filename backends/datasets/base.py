@@ -1,4 +1,4 @@
-"""The contract of a dataset: what a user has, read in batches."""
+"""The contract of a dataset: a user's images and labels, read in batches, and what is known of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,60 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from backends.datasets.facts import DatasetFacts
     from backends.images import Images, Records
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """A description of one split of a dataset, as plain data: for the screen, ``info`` and the record of a run.
+
+    Attributes
+    ----------
+    path
+        As the user wrote it: a path, or ``sample``.
+    kind
+        For example ``CIFAR-10`` or ``picture folder``.
+    split, splits
+        The split that is described, and the number of images of each split.
+    count
+        Images of this split.
+    image_shape
+        ``(height, width, channels)`` if all images have the same, else None.
+    raw_bytes
+        Bytes of all pixels of the split as uint8; None while no picture has been looked into.
+    classes, class_counts
+        Names of the classes by label, and the images of each; empty if there are no classes.
+    fingerprint
+        Hexadecimal digest that is the same for equal datasets.
+    source
+        Absolute path of the folder or archive, or where the sample is from.
+    source_bytes
+        Bytes of the split's picture files; None for datasets that keep arrays, which have no ``source`` codec.
+    estimated
+        Whether shape and raw bytes are estimated from the headers of some pictures.
+    notes
+        Sentences on links followed, files skipped and pictures converted.
+    """
+
+    path: str
+    kind: str
+    split: str
+    splits: dict[str, int]
+    count: int
+    image_shape: tuple[int, int, int] | None
+    raw_bytes: int | None
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    fingerprint: str
+    source: str = ""
+    source_bytes: int | None = None
+    estimated: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that does not decode: its id, its name, and why."""
+    """A picture that does not decode: its id, its file's name, and why."""
 
     id: int
     name: str
@@ -29,18 +76,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of the ids that were asked for.
+    """The result of decoding a batch of ids.
 
     Attributes
     ----------
     ids
-        ``(n,)`` int64: those that decoded, in the order asked.
+        ``(n,)`` int64: those that decoded, in the order asked for.
     images
         Their pixels and labels.
     source
-        Their files' bytes where asked for, else None.
+        The bytes of their files if asked for, else None.
     failures
-        The others.
+        The pictures that did not decode.
     """
 
     ids: NDArray[np.int64]
@@ -58,23 +105,28 @@ class Dataset(ABC):
         self.image_shape = facts.image_shape
         self.classes = facts.classes
         self.labels = labels
-        """``(count,)`` int64; -1 where an image has none."""
+        """``(count,)`` int64; -1 for an image without a label."""
 
     def facts(self) -> DatasetFacts:
-        """What this dataset is, as plain data."""
+        """What is known without looking into pictures."""
         return self._facts
 
     def survey(self) -> DatasetFacts:
-        """The facts with shapes and raw bytes, for which a folder looks into pictures drawn at random."""
+        """The facts with shape and raw bytes, for which a folder reads the headers of some pictures."""
         return self.facts()
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
-        """Decode as ``read`` does; a picture that does not decode is a failure, not an error.
+        """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.
 
         Parameters
         ----------
         source
-            Give the bytes of the files too, which only datasets with ``source_bytes`` have.
+            Return the bytes of the files too, which only datasets with ``source_bytes`` have.
+
+        Raises
+        ------
+        DatasetDamaged
+            As ``read``; also if ``source`` is asked of a dataset of arrays.
         """
         if source:
             raise DatasetDamaged("this dataset keeps arrays, not picture files: there are no bytes to pass through.")
@@ -82,18 +134,18 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self, ids: NDArray[np.int64]) -> Images:
-        """Decode the images of ``ids``, each in ``0 .. count - 1``, in that order.
+        """Decode the images of ``ids``, ``(n,)`` int64 from 0 to ``count - 1``, in that order.
 
-        Ascending ids are the fast way; memory is bounded by the batch and by one source file.
+        Ascending ids are the fastest; memory is limited to the batch and one source file.
 
         Raises
         ------
         DatasetDamaged
-            A source file is not what it was when the dataset was opened.
+            A file has changed since the dataset was opened, or does not decode.
         """
 
     def close(self) -> None:
-        """Release what is open.  May be called twice."""
+        """Close open files.  May be called twice."""
         return
 
     def __enter__(self) -> Self:

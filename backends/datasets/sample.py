@@ -1,4 +1,4 @@
-"""The sample that ships with the package: 2,000 real images of CIFAR-10, on one sheet."""
+"""The sample dataset that comes with the package: 2,000 real images of CIFAR-10 in one PNG sheet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import xxhash
 from PIL import Image
 
-from backends.datasets.base import Dataset
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import Dataset, DatasetFacts
 from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images
 
@@ -27,7 +26,7 @@ _CHECKOUT = Path(__file__).parents[2] / "assets" / "sample"
 
 
 class Sample(Dataset):
-    """200 images of each class of CIFAR-10 in rounds of one of each, so that the first N are balanced too.
+    """200 images of each class of CIFAR-10, one of each class after another, so that the first N are balanced too.
 
     Raises
     ------
@@ -42,7 +41,7 @@ class Sample(Dataset):
             raise UsageError(f"the sample has no split {split!r}: it has train only.")
         folder = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
         try:
-            self._pixels = _cut(folder / "sheet.png")
+            self._pixels = _read_sheet(folder / "sheet.png")
             labels, classes = _read_labels(folder / "labels.csv")
         except (OSError, ValueError, KeyError) as error:
             raise DatasetDamaged(
@@ -69,8 +68,8 @@ class Sample(Dataset):
         return Images(self._pixels[ids], self.labels[ids])
 
 
-def _cut(sheet: Path) -> NDArray[np.uint8]:
-    with Image.open(sheet, formats=("PNG",)) as image:
+def _read_sheet(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path, formats=("PNG",)) as image:
         pixels = np.asarray(image)
     rows, columns = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
     tiles = pixels.reshape(rows, SIDE, columns, SIDE, 3).swapaxes(1, 2)
