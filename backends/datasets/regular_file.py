@@ -1,4 +1,4 @@
-"""Files that someone else names: opened without blocking, named by their first bytes, every refusal a sentence."""
+"""Files and folders of users, opened without blocking, and sentences for what cannot be read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_BYTES = 256 << 20
-"""No file of a dataset may be larger; CIFAR-100's one training file has 155 MB."""
+"""The largest file of a dataset that is read; CIFAR-100's training file has 155 MB."""
 
 LISTED = 10_000
-"""Entries of a folder that are looked at to tell what it is."""
+"""Entries of a folder that are listed to tell what it is."""
 
 _SPECIAL = {
     stat.S_IFIFO: "a FIFO",
@@ -50,7 +50,7 @@ _MAGIC = (
 
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
-    """Turn what the operating system refuses into a sentence about ``path``.
+    """Turn errors of the operating system into errors of this package that name ``path``.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one; False for a link that leads nowhere or in circles."""
+    """Whether an entry is a folder or a link to one; False for a broken or circular link."""
     try:
         return entry.is_dir()
     except OSError:
@@ -97,7 +97,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the first entries, sorted: all that is not a folder, and the folders.  Raises as ``reading`` does."""
+    """Sorted names of the files and the folders in a folder, of its first entries only.  Raises as ``reading``."""
     files: list[str] = []
     folders: list[str] = []
     with reading(folder), os.scandir(folder) as entries:
@@ -107,12 +107,12 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def special(mode: int) -> str:
-    """What is there instead of a regular file, of ``st_mode``."""
+    """The kind of a file that is not a regular one, by its ``st_mode``, in words."""
     return _SPECIAL.get(stat.S_IFMT(mode), "something special")
 
 
 def kind_of(head: bytes) -> str | None:
-    """What a file is by its first bytes, in words; None where they say nothing."""
+    """The kind of a file by its first 512 bytes, in words; None if it is not known."""
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
@@ -126,3 +126,8 @@ def kind_of(head: bytes) -> str | None:
 
 
 _TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f")
+
+
+def printable(name: str) -> str:
+    """A name from a stranger's file as ASCII without control characters, 60 characters at most."""
+    return ascii(name[:60])[1:-1][:60]

@@ -1,4 +1,4 @@
-"""Archives that are broken, hostile or of something else."""
+"""Archives that are truncated, damaged, hostile, or of something else."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def refusal(path: Path, content: bytes) -> str:
 
 @pytest.mark.parametrize("gzipped", [True, False])
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
-def test_a_truncated_archive_is_refused(packed: Path, tmp_path: Path, share: float, gzipped: bool) -> None:
+def test_truncated_archive_is_refused(packed: Path, tmp_path: Path, share: float, gzipped: bool) -> None:
     content = packed.read_bytes() if gzipped else gzip.decompress(packed.read_bytes()).rstrip(b"\0")
     assert "is truncated" in refusal(tmp_path / "cut.tar.gz", content[: int(len(content) * share)])
 
 
-def test_a_flipped_bit_is_found_by_the_checksum(packed: Path, tmp_path: Path) -> None:
+def test_flipped_bit_fails_the_checksum(packed: Path, tmp_path: Path) -> None:
     content = bytearray(packed.read_bytes())
     for at in np.random.default_rng(0).integers(100, len(content), 20):
         content[at] ^= 1
@@ -60,7 +60,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(packed: Path, tmp_path: Path) ->
         content[at] ^= 1
 
 
-def test_an_archive_that_changes_while_open_is_refused(packed: Path, tmp_path: Path) -> None:
+def test_archive_changed_while_open_is_refused(packed: Path, tmp_path: Path) -> None:
     path = tmp_path / packed.name
     shutil.copy(packed, path)
     content = bytearray(path.read_bytes())
@@ -76,7 +76,7 @@ def test_an_archive_that_changes_while_open_is_refused(packed: Path, tmp_path: P
     [
         (member("d/data_batch_1", size=10 << 30), "unpacks to more than 512 MiB"),
         (member("d/data_batch_1", size=300 << 20), "data_batch_1 of 314,572,800 bytes"),
-        (member("d/data_batch_1", size=-5), "fewer than no bytes"),
+        (member("d/data_batch_1", size=-5), "a negative size"),
         (member("d/any", b"x" * 600) * 1001, "more than 1,000 files"),
         (member("d/batches.meta", b"x") + member("e/batches.meta", b"x"), "found text"),
         (member("../data_batch_1", b"x") + bytes(1024), "holds no known dataset (it has nothing)"),
@@ -88,30 +88,29 @@ def test_an_archive_that_changes_while_open_is_refused(packed: Path, tmp_path: P
         (member("d/data_batch_1", type=tarfile.GNUTYPE_SPARSE) + bytes(1024), "no known dataset"),
         (member("a\x1b]0;x") + bytes(1024), "(it has a\\x1b]0;x)"),
         (member("cat.png", b"x") + b"x" * 512, "no tar header at byte 1,024"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(600), "is a PNG picture in gzip, no archive"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(600), "is a PNG picture in gzip, not an archive"),
         (b"", "is truncated"),
         (bytes(4 << 20), "holds no known dataset (it has nothing)"),
     ],
 )
-def test_a_foreign_or_hostile_archive_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
-    sentence = refusal(tmp_path / "x.tar.gz", gzip.compress(content, 1))
-    assert reason in sentence
+def test_foreign_or_hostile_archive_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    assert reason in refusal(tmp_path / "x.tar.gz", gzip.compress(content, 1))
 
 
-def test_the_same_file_twice_is_refused(cifar10_folder: Path, tmp_path: Path) -> None:
-    one = member("a/batches.meta", (cifar10_folder / "batches.meta").read_bytes())
-    two = member("b/batches.meta", (cifar10_folder / "batches.meta").read_bytes())
-    assert "has batches.meta twice" in refusal(tmp_path / "x.tar", one + two + bytes(1024))
+def test_same_file_twice_is_refused(cifar10_folder: Path, tmp_path: Path) -> None:
+    meta = (cifar10_folder / "batches.meta").read_bytes()
+    content = member("a/batches.meta", meta) + member("b/batches.meta", meta) + bytes(1024)
+    assert "has batches.meta twice" in refusal(tmp_path / "x.tar", content)
 
 
-def test_zeros_behind_the_end_do_not_unpack_for_ever(packed: Path, tmp_path: Path) -> None:
+def test_bomb_behind_the_end_is_refused(packed: Path, tmp_path: Path) -> None:
     squeezed = zlib.compressobj(9, wbits=31)
     zeros = b"".join(squeezed.compress(bytes(1 << 20)) for _ in range(64)) + squeezed.flush()
     assert len(zeros) < 1 << 17
     assert "more data behind its end" in refusal(tmp_path / "x.tar.gz", packed.read_bytes() + zeros)
 
 
-def test_garbage_after_gzip_is_ignored_as_gzip_does(packed: Path, tmp_path: Path) -> None:
+def test_garbage_after_gzip_is_ignored(packed: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(packed.read_bytes() + bytes(512))
     assert open_dataset(path).count == 200
