@@ -6,7 +6,8 @@ The format: https://www.cs.toronto.edu/~kriz/cifar.html
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, closing, contextmanager
+import os
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -15,11 +16,10 @@ import numpy as np
 import xxhash
 
 from backends.datasets.archive import TarFiles
-from backends.datasets.base import Dataset
-from backends.datasets.cifar_batch import PIXELS, SIDE, Batch, read_batch, read_class_names
-from backends.datasets.facts import DatasetFacts
-from backends.datasets.pickled_array import Refused
-from backends.errors import DatasetDamaged, UsageError
+from backends.datasets.base import Dataset, DatasetFacts
+from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
+from backends.datasets.unpickler import BadPickle, PickledArray, unpickle
+from backends.errors import DatasetDamaged, DatasetNotFound, UsageError
 from backends.images import Images
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.datasets.batch_files import FolderFiles
-
 HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
+SIDE = 32
+IMAGE_BYTES = 3 * SIDE * SIDE
+"""A plane of red, one of green, one of blue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """CIFAR-10 or CIFAR-100: what its files are called and what is in them."""
+    """CIFAR-10 or CIFAR-100: the names of its files, and of what is in them."""
 
     kind: str
     folder: str
@@ -71,9 +72,44 @@ CIFAR100 = Edition(
 EDITIONS = (CIFAR10, CIFAR100)
 
 
+class FolderFiles:
+    """The files of one folder, read whole, one at a time; nothing stays open.  ``TarFiles`` has the same methods."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def where(self, name: str) -> str:
+        """The file of this name, for an error message."""
+        return str(self.path / name)
+
+    def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each of these files that is there."""
+        for name in names:
+            with suppress(DatasetNotFound):
+                yield name, self._read(name)
+
+    def load(self, name: str) -> bytes:
+        """The content of a file that ``scan`` gave."""
+        try:
+            return self._read(name)
+        except DatasetNotFound as error:
+            raise DatasetDamaged(f"{self.where(name)} is gone since it was opened: put it back.") from error
+
+    def close(self) -> None:
+        return
+
+    def _read(self, name: str) -> bytes:
+        path = self.path / name
+        with open_regular(path) as file, reading(path):
+            size = os.fstat(file.fileno()).st_size
+            if size > FILE_BYTES:
+                raise DatasetDamaged(f"{path} is no CIFAR batch (it has more than {FILE_BYTES >> 20} MiB): replace it.")
+            return file.read(size)
+
+
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What was seen of one file when the dataset was opened; the pixels are read again when they are wanted."""
+class _Batch:
+    """What is kept of a batch file: its labels, and a digest of its pixels, which are read again when needed."""
 
     name: str
     labels: NDArray[np.int64]
@@ -81,16 +117,16 @@ class _Part:
 
 
 class CIFAR(Dataset):
-    """One split of CIFAR; ``train`` where ``split`` is None.
+    """One split of CIFAR; ``train`` if ``split`` is None.
 
-    Opening looks at every batch once and keeps the labels.  Reading holds the pixels of one source file at most.
+    Opening reads every batch once and keeps the labels.  Reading holds the pixels of one batch at a time.
 
     Raises
     ------
     UsageError
         There is no such split.
-    DatasetDamaged
-        A file is missing, truncated, foreign or broken.
+    NotAllowed, DatasetDamaged
+        A file cannot be read, or is missing, truncated, foreign or broken.
     """
 
     def __init__(self, files: FolderFiles | TarFiles, edition: Edition, path: str, split: str | None) -> None:
@@ -100,94 +136,144 @@ class CIFAR(Dataset):
         self._files = files
         self._edition = edition
         classes: tuple[str, ...] = ()
-        parts: dict[str, _Part] = {}
+        batches: dict[str, _Batch] = {}
         for name, data in files.scan(edition.files):
-            with self._sentence(name):
+            with self._errors(name):
                 if name == edition.meta:
                     classes = read_class_names(data, edition.names_key, edition.classes)
                 else:
-                    parts[name] = _part(name, read_batch(data, edition.label_key, edition.classes))
-            del data  # before the next one is read
-        missing = [name for name in edition.splits[split] if name not in parts] + [edition.meta] * (not classes)
+                    labels, planes = read_batch(data, edition.label_key, edition.classes)
+                    batches[name] = _Batch(name, labels, xxhash.xxh3_128_digest(planes.data))
+                    del planes
+            del data  # before the next file is read
+        missing = [name for name in edition.splits[split] if name not in batches] + [edition.meta] * (not classes)
         if missing:
             raise DatasetDamaged(f"{files.path} lacks {', '.join(missing)}: get {edition.kind} again from {HOME}.")
-        self._parts = [parts[name] for name in edition.splits[split]]
-        self._ends = np.cumsum([len(part.labels) for part in self._parts])
-        self._loaded: tuple[_Part, NDArray[np.uint8]] | None = None
-        labels = np.concatenate([part.labels for part in self._parts])
+        self._batches = [batches[name] for name in edition.splits[split]]
+        self._ends = np.cumsum([len(batch.labels) for batch in self._batches])
+        self._loaded: tuple[_Batch, NDArray[np.uint8]] | None = None
+        labels = np.concatenate([batch.labels for batch in self._batches])
+        digest = xxhash.xxh3_128(json.dumps([edition.kind, classes]).encode())
+        for batch in self._batches:
+            digest.update(batch.digest)
+        digest.update(labels.astype("<i8").tobytes())
         facts = DatasetFacts(
             path=path,
             kind=edition.kind,
             split=split,
             splits={
-                split: sum(len(parts[name].labels) for name in names)
+                split: sum(len(batches[name].labels) for name in names)
                 for split, names in edition.splits.items()
-                if parts.keys() >= set(names)
+                if batches.keys() >= set(names)
             },
             count=len(labels),
             image_shape=(SIDE, SIDE, 3),
-            raw_bytes=len(labels) * PIXELS,
+            raw_bytes=len(labels) * IMAGE_BYTES,
             classes=classes,
             class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()),
-            fingerprint=_fingerprint(edition, classes, self._parts, labels),
+            fingerprint=digest.hexdigest(),
             source=str(files.path),
         )
         super().__init__(facts, labels)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
         pixels = np.empty((len(ids), SIDE, SIDE, 3), dtype=np.uint8)
-        colours = pixels.reshape(len(ids), SIDE * SIDE, 3)
+        flat = pixels.reshape(len(ids), SIDE * SIDE, 3)
         owners = np.searchsorted(self._ends, ids, side="right")
-        for number in np.unique(owners):
-            part = self._parts[number]
-            first = self._ends[number] - len(part.labels)
-            places = np.flatnonzero(owners == number)
-            planes = self._planes(part)[ids[places] - first].reshape(-1, 3, SIDE * SIDE)
+        for owner in np.unique(owners):
+            batch = self._batches[owner]
+            first = self._ends[owner] - len(batch.labels)
+            rows = np.flatnonzero(owners == owner)
+            planes = self._planes(batch)[ids[rows] - first].reshape(-1, 3, SIDE * SIDE)
             for colour in range(3):  # three strided copies take a third of the time of one transposition
-                colours[places, :, colour] = planes[:, colour]
+                flat[rows, :, colour] = planes[:, colour]
         return Images(pixels, self.labels[ids])
 
     def close(self) -> None:
         self._loaded = None
         self._files.close()
 
-    def _planes(self, part: _Part) -> NDArray[np.uint8]:
-        if self._loaded is None or self._loaded[0] is not part:
+    def _planes(self, batch: _Batch) -> NDArray[np.uint8]:
+        """The pixels of a batch, ``(n, 3072)`` uint8; those of the last one are kept."""
+        if self._loaded is None or self._loaded[0] is not batch:
             self._loaded = None  # before the next one is read, so that there is only one
-            data = self._files.load(part.name)
-            with self._sentence(part.name):
-                planes = read_batch(data, self._edition.label_key, self._edition.classes).planes
-            if len(planes) != len(part.labels) or xxhash.xxh3_128_digest(planes.data) != part.digest:
-                raise DatasetDamaged(
-                    f"{self._files.where(part.name)} has changed since it was opened: open the dataset again."
-                )
-            self._loaded = part, planes
+            data = self._files.load(batch.name)
+            with self._errors(batch.name):
+                _, planes = read_batch(data, self._edition.label_key, self._edition.classes)
+            if len(planes) != len(batch.labels) or xxhash.xxh3_128_digest(planes.data) != batch.digest:
+                where = self._files.where(batch.name)
+                raise DatasetDamaged(f"{where} has changed since it was opened: open the dataset again.")
+            self._loaded = batch, planes
         return self._loaded[1]
 
     @contextmanager
-    def _sentence(self, name: str) -> Iterator[None]:
-        """Say of which file a refusal speaks, and what to do."""
+    def _errors(self, name: str) -> Iterator[None]:
+        """Name the file in errors of the unpickler, and say what to do."""
         try:
             yield
-        except Refused as reason:
-            what = f"{self._files.where(name)} {reason}"
-            raise DatasetDamaged(f"{what}; get {self._edition.kind} again from {HOME}.") from None
+        except BadPickle as reason:
+            where = self._files.where(name)
+            raise DatasetDamaged(f"{where} {reason}; get {self._edition.kind} again from {HOME}.") from None
 
 
-def _part(name: str, batch: Batch) -> _Part:
-    return _Part(name, batch.labels, xxhash.xxh3_128_digest(batch.planes.data))
+def read_batch(data: bytes, label_key: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Labels, from 0 to ``classes - 1``, and pixels of a batch file with this content.
+
+    Returns
+    -------
+    labels
+        ``(n,)`` int64, ``n`` > 0.
+    planes
+        ``(n, 3072)`` uint8: the red, green and blue planes of each image, a view of ``data`` if possible.
+
+    Raises
+    ------
+    BadPickle
+        It is not such a batch.
+    """
+    batch = _unpickle_dict(data)
+    array, labels = batch.get("data"), batch.get(label_key)
+    if not isinstance(array, PickledArray) or not isinstance(labels, list):
+        raise BadPickle(f"is not a CIFAR batch (it has no {'data' if isinstance(labels, list) else label_key})")
+    planes = array.rows(IMAGE_BYTES)
+    if len(planes) == 0:
+        raise BadPickle("holds no images")
+    if len(labels) != len(planes):
+        raise BadPickle(f"has {len(planes):,} images and {len(labels):,} labels")
+    if not all(type(label) is int and 0 <= label < classes for label in labels):
+        raise BadPickle(f"has a label that is not one of the {classes} classes (0 to {classes - 1})")
+    return np.array(labels, dtype=np.int64), planes
 
 
-def _fingerprint(edition: Edition, classes: tuple[str, ...], parts: list[_Part], labels: NDArray[np.int64]) -> str:
-    digest = xxhash.xxh3_128(json.dumps([edition.kind, classes]).encode())
-    for part in parts:
-        digest.update(part.digest)
-    digest.update(labels.astype("<i8").tobytes())
-    return digest.hexdigest()
+def read_class_names(data: bytes, names_key: str, classes: int) -> tuple[str, ...]:
+    """Names of the classes in a meta file, ``classes`` many.
+
+    Raises
+    ------
+    BadPickle
+        It has no such list of names.
+    """
+    names = _unpickle_dict(data).get(names_key)
+    if not isinstance(names, list) or len(names) != classes:
+        raise BadPickle(f"is not a CIFAR meta file (it has no {classes} names in {names_key})")
+    texts = tuple(name.decode("latin-1") if isinstance(name, bytes) else name for name in names)
+    if not all(isinstance(name, str) and 0 < len(name) <= 100 for name in texts):
+        raise BadPickle("is not a CIFAR meta file (a class has no name, or one of more than 100 characters)")
+    return texts
+
+
+def _unpickle_dict(data: bytes) -> dict[str, object]:
+    kind = kind_of(data[:512])
+    if not data or (kind is not None and data[:1] != b"("):  # a pickle of protocol 0 is text, and begins with a mark
+        raise BadPickle(f"is not a CIFAR batch (found {kind})" if data else "is empty")
+    value = unpickle(data)
+    if not isinstance(value, dict):
+        raise BadPickle(f"is not a CIFAR batch (a pickled {type(value).__name__}, not a dictionary)")
+    return {key.decode("latin-1") if isinstance(key, bytes) else key: item for key, item in value.items()}
 
 
 def find_editions(folder: Path, files: Collection[str], folders: Collection[str]) -> list[tuple[Edition, Path]]:
-    """CIFAR in this folder, by some of its files, or in folders below it that have the official names."""
+    """CIFAR datasets in a folder (told by its files or its name) or in folders of the official names in it."""
     for edition in EDITIONS:
         present = sum(name in files for name in edition.files)
         enough = 1 if edition is CIFAR10 else 2  # CIFAR-100's ``train`` alone could be anything
@@ -197,7 +283,7 @@ def find_editions(folder: Path, files: Collection[str], folders: Collection[str]
 
 
 def open_archive(archive: Path, path: str, split: str | None) -> CIFAR:
-    """CIFAR in a tar archive, told by the first of its files.  Raises as ``open_dataset`` does."""
+    """Open a tar archive as CIFAR-10 or CIFAR-100, told by the first of its files.  Raises as ``open_dataset``."""
     with ExitStack() as undo:
         files = undo.enter_context(closing(TarFiles(archive)))
         first = files.first_of([name for edition in EDITIONS for name in edition.files])
@@ -208,5 +294,5 @@ def open_archive(archive: Path, path: str, split: str | None) -> CIFAR:
 
 
 def is_batch_name(name: str) -> bool:
-    """Whether a file of this name belongs into a folder of CIFAR."""
+    """Whether CIFAR has a file of this name."""
     return any(name in edition.files for edition in EDITIONS)

@@ -1,4 +1,4 @@
-"""Finds what lies at a path and opens it with the right reader."""
+"""Opens the dataset at a path, of whatever kind it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from backends.datasets import cifar, folder, sample
 from backends.datasets.archive import is_archive
-from backends.datasets.batch_files import FolderFiles
 from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
 from backends.errors import DatasetNotFound, UsageError
 
@@ -25,7 +24,7 @@ KNOWN = (
 
 
 def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable[[], bool] = lambda: False) -> Dataset:
-    """Open the dataset at ``path``; the text ``sample`` is the one that ships with the package.
+    """Open the dataset at ``path``; the string ``sample`` means the one that comes with the package.
 
     Parameters
     ----------
@@ -34,31 +33,31 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
     split
         None for the dataset's first.
     cancelled
-        Asked now and then while a folder is listed.
+        Called now and then while a folder is listed; True stops it.
 
     Raises
     ------
     Cancelled
-        ``cancelled`` said so.
+        ``cancelled`` returned True.
     UsageError
         The dataset has no such split, or the path holds more than one dataset.
     DatasetNotFound
-        Nothing is there, or nothing that is known.
+        There is nothing at this path, or no dataset of a known kind.
     NotAllowed
-        The operating system refuses to read it.
+        It must not be read.
     DatasetDamaged
         A file of the dataset is missing, truncated, foreign or broken.
     """
     if path == sample.NAME:
         return sample.Sample(split)
-    place = _absolute(path)
-    with reading(place):
-        mode = place.stat().st_mode
+    absolute = _absolute(path)
+    with reading(absolute):
+        mode = absolute.stat().st_mode
     if stat.S_ISDIR(mode):
-        return _open_folder(place, str(path), split, cancelled)
+        return _open_folder(absolute, str(path), split, cancelled)
     if stat.S_ISREG(mode):
-        return _open_file(place, str(path), split)
-    raise DatasetNotFound(f"{place} is {special(mode)}, not a folder or a file: name {KNOWN}.")
+        return _open_file(absolute, str(path), split)
+    raise DatasetNotFound(f"{absolute} is {special(mode)}, not a folder or a file: name {KNOWN}.")
 
 
 def _absolute(path: str | Path) -> Path:
@@ -68,28 +67,29 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - neither raises nor follows links
 
 
-def _open_folder(place: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
-    files, folders = list_folder(place)
-    found = cifar.find_editions(place, files, folders)
-    if len(found) == 1:
-        ((edition, batches),) = found
-        return cifar.CIFAR(FolderFiles(batches), edition, path, split)
-    if found:
-        choices = " or ".join(str(batches) for _, batches in found)
-        raise UsageError(f"{place} holds {len(found)} datasets: name {choices}.")
-    if folder.holds_picture(place):
-        return folder.Pictures(place, path, split, cancelled)
+def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
+    files, folders = list_folder(top)
+    editions = cifar.find_editions(top, files, folders)
+    if len(editions) == 1:
+        ((edition, batches),) = editions
+        return cifar.CIFAR(cifar.FolderFiles(batches), edition, path, split)
+    if editions:
+        choices = " or ".join(str(batches) for _, batches in editions)
+        raise UsageError(f"{top} holds {len(editions)} datasets: name {choices}.")
+    if folder.holds_picture(top):
+        return folder.Pictures(top, path, split, cancelled)
     names = [*(f"{name}/" for name in folders), *files]
     more = ", ..." if len(names) > 3 else ""
-    brief = f"it has {', '.join(name[:40] for name in names[:3])}{more}" if names else "it is empty"
-    raise DatasetNotFound(f"{place} holds no known dataset ({brief}): name {KNOWN}.")
+    content = f"it has {', '.join(name[:40] for name in names[:3])}{more}" if names else "it is empty"
+    raise DatasetNotFound(f"{top} holds no known dataset ({content}): name {KNOWN}.")
 
 
-def _open_file(place: Path, path: str, split: str | None) -> Dataset:
-    with open_regular(place) as file, reading(place):
+def _open_file(file_path: Path, path: str, split: str | None) -> Dataset:
+    with open_regular(file_path) as file, reading(file_path):
         head = file.read(512)
     if is_archive(head):
-        return cifar.open_archive(place, path, split)
+        return cifar.open_archive(file_path, path, split)
     kind = "empty" if not head else kind_of(head) or "of an unknown kind"
-    hint = f"name the folder {place.parent} instead" if cifar.is_batch_name(place.name) else f"name {KNOWN}"
-    raise DatasetNotFound(f"{place} is no dataset (it is {kind}): {hint}.")
+    is_batch = cifar.is_batch_name(file_path.name)
+    hint = f"name the folder {file_path.parent} instead" if is_batch else f"name {KNOWN}"
+    raise DatasetNotFound(f"{file_path} is no dataset (it is {kind}): {hint}.")

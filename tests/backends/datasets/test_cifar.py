@@ -1,8 +1,9 @@
-"""CIFAR-10 and CIFAR-100, as folders and as archives."""
+"""CIFAR-10 and CIFAR-100 in folders and archives."""
 
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -20,12 +21,12 @@ def part(images: Images, start: int, stop: int) -> Images:
     return Images(images.pixels[start:stop], images.labels[start:stop])
 
 
-def assert_equal(found: Images, expected: Images) -> None:
-    pixels = np.asarray(found.pixels)
+def assert_equal(images: Images, expected: Images) -> None:
+    pixels = np.asarray(images.pixels)
     np.testing.assert_array_equal(pixels, np.asarray(expected.pixels))
-    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(images.labels, expected.labels)
     assert pixels.flags.c_contiguous
-    assert (str(pixels.dtype), str(found.labels.dtype)) == ("uint8", "int64")
+    assert (str(pixels.dtype), str(images.labels.dtype)) == ("uint8", "int64")
 
 
 @pytest.fixture
@@ -46,22 +47,17 @@ def cifar100_folder(tmp_path_factory: pytest.TempPathFactory, sample_images: Ima
     return folder
 
 
-def archive(folder: Path, path: Path, names: list[str], form: int = tarfile.GNU_FORMAT) -> Path:
-    """The folder's ``names``, in that order."""
+def archive(folder: Path, path: Path, form: int = tarfile.GNU_FORMAT) -> Path:
+    """The folder in the order of the official archive, where the first batch comes last."""
     with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w", format=form) as tar:
         tar.add(folder, folder.name, recursive=False)
-        for name in names:
-            tar.add(folder / name, f"{folder.name}/{name}")
+        for file in sorted(folder.iterdir(), reverse=True):
+            tar.add(file, f"{folder.name}/{file.name}")
     return path
 
 
-def files_of(folder: Path) -> list[str]:
-    """In the order of the official archive, where the first batch comes last."""
-    return sorted((path.name for path in folder.iterdir()), reverse=True)
-
-
 @pytest.mark.parametrize(("split", "start", "stop"), [(None, 0, 200), ("train", 0, 200), ("test", 200, 240)])
-def test_a_split_has_its_images_in_order(
+def test_split_has_its_images_and_facts(
     cifar10_folder: Path, sample_images: Images, split: str | None, start: int, stop: int
 ) -> None:
     with open_dataset(cifar10_folder, split) as dataset:
@@ -75,36 +71,36 @@ def test_a_split_has_its_images_in_order(
     assert facts.class_counts == tuple(np.bincount(expected.labels, minlength=10))
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_any_ids_come_in_the_order_asked_for(
-    cifar10_folder: Path, sample_images: Images, tmp_path: Path, packed: bool
-) -> None:
-    path = archive(cifar10_folder, tmp_path / "c.tar.gz", files_of(cifar10_folder)) if packed else cifar10_folder
-    ids = np.array([199, 0, 40, 39, 40, 120, 0])
-    with open_dataset(path) as dataset:
-        for wanted in (ids, ids[::-1], ids[:0]):
-            assert_equal(
-                dataset.read(wanted), Images(np.asarray(sample_images.pixels)[wanted], sample_images.labels[wanted])
-            )
-
-
-def test_cifar_100_has_its_fine_labels(cifar100_folder: Path, sample_images: Images) -> None:
+def test_cifar_100_has_fine_labels(cifar100_folder: Path, sample_images: Images) -> None:
     dataset = open_dataset(cifar100_folder)
     expected = part(sample_images, 0, 100)
     assert_equal(dataset.read(np.arange(100)), Images(expected.pixels, expected.labels * 10 + 9))
     assert (dataset.facts().kind, dataset.facts().splits) == ("CIFAR-100", {"train": 100, "test": 20})
     assert dataset.classes[19] == "kind 19"
-    assert open_dataset(cifar100_folder, "test").count == 20
 
 
-@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_ids_are_read_in_the_order_asked_for(
+    cifar10_folder: Path, sample_images: Images, tmp_path: Path, packed: bool
+) -> None:
+    ids = np.array([199, 0, 40, 39, 40, 120, 0])
+    with open_dataset(archive(cifar10_folder, tmp_path / "c.tar.gz") if packed else cifar10_folder) as dataset:
+        for wanted in (ids, ids[::-1], ids[:0]):
+            expected = Images(np.asarray(sample_images.pixels)[wanted], sample_images.labels[wanted])
+            assert_equal(dataset.read(wanted), expected)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", "several.tar.gz"])
 @pytest.mark.parametrize("edition", ["cifar10_folder", "cifar100_folder"])
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
-def test_an_archive_is_equal_to_its_folder_and_nothing_is_extracted(
+def test_archive_equals_its_folder_and_extracts_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, ending: str, edition: str, form: int
 ) -> None:
     folder: Path = request.getfixturevalue(edition)
-    path = archive(folder, tmp_path / f"any name{ending}", files_of(folder), form)
+    path = archive(folder, tmp_path / f"any name{ending}", form)
+    if ending.startswith("several"):  # gzip streams in a row, as parallel compressors write them
+        plain = gzip.decompress(path.read_bytes())
+        path.write_bytes(b"".join(gzip.compress(plain[at : at + 100_000]) for at in range(0, len(plain), 100_000)))
     for split in ("train", "test"):
         with open_dataset(folder, split) as unpacked, open_dataset(path, split) as packed:
             everything = np.arange(unpacked.count)
@@ -114,15 +110,7 @@ def test_an_archive_is_equal_to_its_folder_and_nothing_is_extracted(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_gzip_file_of_several_streams_is_one_archive(cifar10_folder: Path, tmp_path: Path) -> None:
-    plain = archive(cifar10_folder, tmp_path / "c.tar", files_of(cifar10_folder)).read_bytes()
-    path = tmp_path / "c.tar.gz"
-    path.write_bytes(b"".join(gzip.compress(plain[at : at + 100_000]) for at in range(0, len(plain), 100_000)))
-    with open_dataset(cifar10_folder) as unpacked, open_dataset(path) as packed:
-        assert_equal(packed.read(np.arange(200)), unpacked.read(np.arange(200)))
-
-
-def test_the_fingerprint_tells_datasets_apart(folder: Path, cifar10_folder: Path, sample_images: Images) -> None:
+def test_changed_pixel_changes_the_fingerprint(folder: Path, cifar10_folder: Path, sample_images: Images) -> None:
     before = open_dataset(folder).facts().fingerprint
     assert before == open_dataset(cifar10_folder).facts().fingerprint
     changed = np.array(part(sample_images, 0, 40).pixels)
@@ -147,12 +135,12 @@ def test_missing_files_are_named(folder: Path, missing: list[str], split: str | 
         open_dataset(folder, split)
 
 
-def test_training_needs_no_test_batch(folder: Path) -> None:
+def test_train_split_opens_without_test_batch(folder: Path) -> None:
     (folder / "test_batch").unlink()
     assert open_dataset(folder).facts().splits == {"train": 200}
 
 
-def test_an_unknown_split_is_answered_with_the_known_ones(cifar10_folder: Path) -> None:
+def test_unknown_split_lists_the_known_ones(cifar10_folder: Path) -> None:
     with pytest.raises(UsageError, match=r"has no split 'validation': choose of train, test\."):
         open_dataset(cifar10_folder, "validation")
 
@@ -161,21 +149,15 @@ def test_an_unknown_split_is_answered_with_the_known_ones(cifar10_folder: Path) 
     ("name", "content", "sentence"),
     [
         ("data_batch_2", b"", "data_batch_2 is empty"),
-        (
-            "data_batch_2",
-            b"\x89PNG\r\n\x1a\n" + bytes(99),
-            r"data_batch_2 is not a CIFAR batch \(found a PNG picture\)",
-        ),
-        ("test_batch", b"PK\x03\x04" + bytes(99), r"found a zip archive"),
+        ("data_batch_2", b"\x89PNG\r\n\x1a\n" + bytes(99), r"is not a CIFAR batch \(found a PNG picture\)"),
         ("test_batch", b"<html>404</html>", r"found text"),
-        ("test_batch", b"cos\nsystem\n(S'true'\ntR.", "found text"),
-        ("test_batch", b"\x80\x02cos\nsystem\n.", "asks for os.system, which a CIFAR batch has no need of"),
+        ("test_batch", b"\x80\x02cos\nsystem\n.", "asks for os.system, which no CIFAR batch needs"),
         ("batches.meta", pickles.meta("label_names", ["cat"]), "it has no 10 names in label_names"),
         ("batches.meta", pickles.dictionary({"label_names": b"](" + b"N" * 10 + b"e"}), "a class has no name"),
         ("batches.meta", b"\x80\x02].", "a pickled list, not a dictionary"),
     ],
 )
-def test_a_foreign_file_is_named_with_what_was_found(folder: Path, name: str, content: bytes, sentence: str) -> None:
+def test_foreign_file_is_named_with_its_kind(folder: Path, name: str, content: bytes, sentence: str) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(DatasetDamaged, match=sentence) as refused:
         open_dataset(folder)
@@ -183,15 +165,15 @@ def test_a_foreign_file_is_named_with_what_was_found(folder: Path, name: str, co
     assert str(refused.value).endswith("; get CIFAR-10 again from https://www.cs.toronto.edu/~kriz/cifar.html.")
 
 
-def test_a_file_too_large_for_a_batch_is_not_read(folder: Path) -> None:
+def test_oversized_batch_is_not_read(folder: Path) -> None:
     with (folder / "data_batch_1").open("r+b") as file:
         file.truncate(1 << 40)
     with pytest.raises(DatasetDamaged, match="more than 256 MiB"):
         open_dataset(folder)
 
 
-@pytest.mark.parametrize("change", ["other images", "fewer images", "gone", "truncated"])
-def test_a_file_that_changed_since_it_was_opened_is_refused(folder: Path, sample_images: Images, change: str) -> None:
+@pytest.mark.parametrize("change", ["other images", "fewer images", "gone", "fifo", "truncated"])
+def test_batch_changed_while_open_is_refused(folder: Path, sample_images: Images, change: str) -> None:
     path = folder / "data_batch_2"
     dataset = open_dataset(folder)
     dataset.read(np.arange(40))
@@ -202,6 +184,9 @@ def test_a_file_that_changed_since_it_was_opened_is_refused(folder: Path, sample
             path.write_bytes(pickles.batch(part(sample_images, 40, 79)))
         case "gone":
             path.unlink()
+        case "fifo":  # opening it without care waits for a writer
+            path.unlink()
+            os.mkfifo(path)
         case _:
             path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DatasetDamaged, match="data_batch_2"):
