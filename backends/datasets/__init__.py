@@ -1,4 +1,4 @@
-"""What users have: CIFAR folders and archives, the sample.  ``open_dataset`` finds the right reader."""
+"""The datasets of users, a kind a module: picture folders, CIFAR, the sample.  ``open_dataset`` opens any of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "open_dataset"]
 
-_HOMES = {
+_MODULES = {
     "Dataset": "backends.datasets.base",
     "open_dataset": "backends.datasets.discover",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'backends.datasets' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""A folder of pictures: class folders as torchvision's ``ImageFolder`` has them, or flat; with or without splits."""
+"""A folder of pictures as a dataset: flat or with a folder for each class, and with or without splits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import numpy as np
 
 from backends.codecs.pictures import Probe, decode_picture, probe_picture
-from backends.datasets.base import Dataset, Decoded, Failure
-from backends.datasets.facts import DatasetFacts
-from backends.datasets.folder_scan import is_picture, is_picture_name, scan
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure
 from backends.datasets.regular_file import FILE_BYTES, is_folder, list_folder, open_regular, reading
+from backends.datasets.scan import is_picture, is_picture_name, scan
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
 from backends.images import Images, Records, offsets_of
 
@@ -35,22 +34,22 @@ WHOLE = "all"
 """The one split of a folder without such folders."""
 
 PROBED = 1000
-"""Headers that a survey looks at."""
+"""Headers that a survey reads."""
 
 THREADS = 2
 THREADED_BYTES = 16 << 10
-"""Files of this size on average are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
+"""Files of this average size are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
 
 _SNIFFED = 10
-"""Files without a known suffix that are looked into to recognise a folder of pictures."""
+"""Files without a known suffix that are opened to recognise a folder of pictures."""
 
-_Seen = TypeVar("_Seen")
+_Result = TypeVar("_Result")
 
 
 class Pictures(Dataset):
-    """One split of a folder of pictures, of any formats and sizes; the first where ``split`` is None.
+    """One split of a folder of pictures of any formats and sizes; the first if ``split`` is None.
 
-    Opening lists all splits, without looking into pictures, and asks ``cancelled`` now and then.  Nothing stays open.
+    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then.  No file stays open.
 
     Raises
     ------
@@ -61,26 +60,26 @@ class Pictures(Dataset):
     NotAllowed, DatasetDamaged
         A folder cannot be listed.
     Cancelled
-        ``cancelled`` said so.
+        ``cancelled`` returned True.
     """
 
     def __init__(self, folder: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> None:
-        places, beside = _splits(folder)
-        found = {name: scan(place, cancelled) for name, place in places.items()}
-        found = {name: files for name, files in found.items() if len(files.sizes)}
-        if not found:
+        folders, skipped = _splits(folder)
+        splits = {name: scan(path, cancelled) for name, path in folders.items()}
+        splits = {name: files for name, files in splits.items() if len(files.sizes)}
+        if not splits:
             raise DatasetNotFound(f"{folder} holds no pictures: name a folder of JPEG, PNG, BMP or WebP files.")
-        split = next(iter(found)) if split is None else split
-        if split not in found:
-            raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(found)}.")
-        self._folder, self._files = places[split], found[split]
+        split = next(iter(splits)) if split is None else split
+        if split not in splits:
+            raise UsageError(f"{folder} has no split {split!r}: choose of {', '.join(splits)}.")
+        self._folder, self._files = folders[split], splits[split]
         self._survey: DatasetFacts | None = None
         classes, labels = self._files.classes, self._files.labels
         facts = DatasetFacts(
             path=path,
             kind=KIND,
             split=split,
-            splits={name: len(files.sizes) for name, files in found.items()},
+            splits={name: len(files.sizes) for name, files in splits.items()},
             count=len(labels),
             image_shape=None,
             raw_bytes=None,
@@ -89,43 +88,43 @@ class Pictures(Dataset):
             fingerprint=self._files.fingerprint(),
             source=str(self._folder),
             source_bytes=int(self._files.sizes.sum()),
-            notes=(*self._files.notes, *beside),
+            notes=(*self._files.notes, *skipped),
         )
         super().__init__(facts, labels)
 
     def name(self, id_: int) -> str:
-        """The file of an image, relative to the folder of the split; undecodable bytes as surrogates."""
+        """The file of an image, relative to the folder of the split; undecodable bytes become surrogates."""
         return self._files.name(id_)
 
     def survey(self) -> DatasetFacts:
         if self._survey is None:
             chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, PROBED), replace=False)
             with warnings.catch_warnings(action="ignore"):
-                looks = [self._look(id_, probe_picture) for id_ in np.sort(chosen).tolist()]
-            self._survey = _surveyed(self._facts, looks)
+                probes = [self._open(id_, probe_picture) for id_ in np.sort(chosen).tolist()]
+            self._survey = _surveyed(self._facts, probes)
         return self._survey
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
         with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(THREADS) as pool:
-            each = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
-            looks = list(each(partial(self._decode, keep=source), ids.tolist()))
-        done = [look for look in looks if not isinstance(look, Failure)]
-        failures = tuple(look for look in looks if isinstance(look, Failure))
-        read = np.array([id_ for id_, _, _ in done], np.int64)
-        labels = self.labels[read]
+            map_ids = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
+            results = list(map_ids(partial(self._decode, keep=source), ids.tolist()))
+        decoded = [result for result in results if not isinstance(result, Failure)]
+        failures = tuple(result for result in results if isinstance(result, Failure))
+        decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
+        labels = self.labels[decoded_ids]
         records = None
         if source:
-            data = np.frombuffer(b"".join([data for _, _, data in done]), np.uint8)
-            records = Records(data, offsets_of([len(data) for _, _, data in done]), labels)
-        return Decoded(read, Images([pixels for _, pixels, _ in done], labels), records, failures)
+            data = np.frombuffer(b"".join([data for _, _, data in decoded]), np.uint8)
+            records = Records(data, offsets_of([len(data) for _, _, data in decoded]), labels)
+        return Decoded(decoded_ids, Images([pixels for _, pixels, _ in decoded], labels), records, failures)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
-        found = self.decode(ids)
-        for failure in found.failures:
+        decoded = self.decode(ids)
+        for failure in decoded.failures:
             raise DatasetDamaged(
                 f"{self._folder / failure.name} does not decode ({failure.why}): replace or remove it."
             )
-        return found.images
+        return decoded.images
 
     def _decode(self, id_: int, keep: bool) -> tuple[int, NDArray[np.uint8], bytes] | Failure:
         def read(file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
@@ -137,15 +136,15 @@ class Pictures(Dataset):
             data = file.read(size)
             return id_, decode_picture(data).pixels, data if keep else b""
 
-        return self._look(id_, read)
+        return self._open(id_, read)
 
-    def _look(self, id_: int, look: Callable[[BinaryIO], _Seen]) -> _Seen | Failure:
-        """What ``look`` makes of the open file, or why it cannot."""
+    def _open(self, id_: int, read: Callable[[BinaryIO], _Result]) -> _Result | Failure:
+        """What ``read`` returns for the open file of an image, or why it could not."""
         name = self.name(id_)
         path = self._folder / name
         try:
             with open_regular(path) as file, reading(path):
-                return look(file)
+                return read(file)
         except DatasetNotFound:
             return Failure(id_, name, "it is gone since the folder was opened")
         except ImgstoreError as error:
@@ -153,7 +152,7 @@ class Pictures(Dataset):
 
 
 def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The folders of the splits, the default first, and a note on the other folders."""
+    """The folders of the splits, the default first, and a note on the folders beside them."""
     with reading(folder), os.scandir(folder) as entries:
         names = {entry.name for entry in entries if is_folder(entry) and not entry.name.startswith(".")}
     splits = {name: folder / name for name in SPLITS if name in names}
@@ -161,34 +160,34 @@ def _splits(folder: Path) -> tuple[dict[str, Path], list[str]]:
     if not splits or not beside:
         return splits or {WHOLE: folder}, []
     more = ", ..." if len(beside) > 3 else ""
-    return splits, [f"Passed over: folders beside the splits ({', '.join(beside[:3])}{more})."]
+    return splits, [f"Skipped: folders beside the splits ({', '.join(beside[:3])}{more})."]
 
 
-def _surveyed(facts: DatasetFacts, looks: list[Probe | Failure]) -> DatasetFacts:
-    """The facts with what the headers say of shapes, raw bytes and conversions."""
-    probes = [look for look in looks if isinstance(look, Probe)]
-    failures = [look for look in looks if isinstance(look, Failure)]
+def _surveyed(facts: DatasetFacts, results: list[Probe | Failure]) -> DatasetFacts:
+    """The facts with the shapes, raw bytes and conversions that the headers say."""
+    probes = [result for result in results if isinstance(result, Probe)]
+    failures = [result for result in results if isinstance(result, Failure)]
     shapes = {probe.shape for probe in probes}
-    raw = sum(prod(probe.shape) for probe in probes)
+    raw_bytes = sum(prod(probe.shape) for probe in probes)
     converted = Counter(probe.converted for probe in probes if probe.converted)
     notes = list(facts.notes)
     if converted:
         kinds = ", ".join(f"{number:,} {words}" for words, number in converted.most_common())
-        notes.append(f"{converted.total():,} of {len(looks):,} looked at are converted: {kinds}.")
+        notes.append(f"{converted.total():,} of {len(results):,} looked at are converted: {kinds}.")
     if failures:
         first = f"{failures[0].name}: {failures[0].why}"
-        notes.append(f"{len(failures):,} of {len(looks):,} looked at do not decode, first {first}.")
+        notes.append(f"{len(failures):,} of {len(results):,} looked at do not decode, first {first}.")
     return replace(
         facts,
         image_shape=shapes.pop() if len(shapes) == 1 else None,
-        raw_bytes=round(raw * facts.count / len(looks)) if probes else None,
-        estimated=len(looks) < facts.count,
+        raw_bytes=round(raw_bytes * facts.count / len(results)) if probes else None,
+        estimated=len(results) < facts.count,
         notes=tuple(notes),
     )
 
 
 def holds_picture(folder: Path, depth: int = 2) -> bool:
-    """Whether a folder has a picture, or one ``depth`` levels down: by suffixes, and by the first bytes of a few."""
+    """Whether a folder has a picture at most ``depth`` levels down, by suffixes and the first bytes of a few files."""
     try:
         files, folders = list_folder(folder)
     except ImgstoreError:

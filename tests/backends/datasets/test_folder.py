@@ -1,4 +1,4 @@
-"""Folders of pictures: which files are found, in which classes and order, and what they decode to."""
+"""Picture folders: which files they list, in which classes and order, and what these decode to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 
 from backends.codecs.pictures import decode_picture
 from backends.datasets import folder as folder_module
-from backends.datasets import folder_scan, open_dataset
+from backends.datasets import open_dataset, scan
 from backends.datasets.folder import Pictures
 from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
 from backends.images import Images, Layout
@@ -57,14 +56,13 @@ def image_folder(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
     return classes, samples
 
 
-def test_classes_ids_and_order_are_those_of_image_folder(tmp_path: Path) -> None:
+def test_classes_and_order_are_those_of_image_folder(tmp_path: Path) -> None:
     names = ("b", "a-b", "a", "a/z", "B", "10", "9", "ä", "a b", "a/z/z", "a/z-", "\U0001f600", "\udcff", "\ue000")
     for folder in names:
         plant(tmp_path, *(f"{folder}/{name}" for name in ("2.png", "10.PNG", "1.JPEG", "é.png", "e.png", "A.bmp")))
     plant(tmp_path, "a/notes.txt", "9/list.csv", content=b"words")
     classes, samples = image_folder(tmp_path)
-    assert list(opened(tmp_path).classes) == classes
-    assert listed(tmp_path) == samples
+    assert (list(opened(tmp_path).classes), listed(tmp_path)) == (classes, samples)
     assert len(samples) == 6 * len(names)
 
 
@@ -78,7 +76,9 @@ def test_classes_ids_and_order_are_those_of_image_folder(tmp_path: Path) -> None
         (("train/labels.csv", "test/a.png"), {"test": 1}),
     ],
 )
-def test_top_folders_are_splits_by_name(tmp_path: Path, names: tuple[str, ...], expected: dict[str, int]) -> None:
+def test_top_folders_with_names_of_splits_are_splits(
+    tmp_path: Path, names: tuple[str, ...], expected: dict[str, int]
+) -> None:
     plant(tmp_path, *names)
     (tmp_path / names[0]).write_bytes(PICTURE if not names[0].endswith("csv") else b"label")
     facts = opened(tmp_path).facts()
@@ -89,7 +89,7 @@ def test_top_folders_are_splits_by_name(tmp_path: Path, names: tuple[str, ...], 
         open_dataset(tmp_path, "nope")
 
 
-def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
+def test_flat_folder_has_no_classes(tmp_path: Path) -> None:
     plant(tmp_path, "b.png", "a.png")
     plant(tmp_path, "words/readme.txt", content=b"words")
     dataset = opened(tmp_path)
@@ -98,7 +98,7 @@ def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
     assert dataset.read(np.array([1, 0])).labels.tolist() == [-1, -1]
 
 
-def test_the_facts_say_what_there_is(tmp_path: Path) -> None:
+def test_facts_count_classes_bytes_and_skipped_files(tmp_path: Path) -> None:
     plant(tmp_path, "train/cat/a.png", "train/cat/b.png", "train/dog/c.png", "train/beside.png", "docs/d.png")
     (tmp_path / "train" / "bird").mkdir()
     facts = opened(tmp_path).facts()
@@ -106,35 +106,25 @@ def test_the_facts_say_what_there_is(tmp_path: Path) -> None:
     assert (facts.source, facts.source_bytes) == (str(tmp_path / "train"), 3 * len(PICTURE))
     assert (facts.image_shape, facts.raw_bytes) == (None, None)
     assert facts.notes == (
-        "Passed over: pictures beside the classes (1).",
+        "Skipped: pictures beside the classes (1).",
         "Classes without pictures: bird.",
-        "Passed over: folders beside the splits (docs).",
+        "Skipped: folders beside the splits (docs).",
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "new\nline.png",
-        "\x1b]52;c;x\x07.png",
-        "\udcff\udc80.png",
-        "[@click=app.quit]x[].png",
-        "-rf.png",
-        "e\u0301.png",
-        "é" * 120 + ".png",
-    ],
-)
-def test_any_name_is_found_and_decodes(tmp_path: Path, name: str) -> None:
-    folder = name.removesuffix(".png")
-    plant(tmp_path, f"{folder}/{name}")
-    dataset = opened(tmp_path)
-    assert (dataset.name(0), dataset.classes) == (f"{folder}/{name}", (folder,))
+NAMES = ("new\nline", "\x1b]52;c;x\x07", "\udcff\udc80", "[@click=app.quit]x[]", "-rf", "e\u0301", "é" * 120)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_picture_of_any_name_decodes(tmp_path: Path, name: str) -> None:
+    dataset = opened(plant(tmp_path, f"{name}/{name}.png"))
+    assert (dataset.name(0), dataset.classes) == (f"{name}/{name}.png", (name,))
     layout = Layout(1, "png", None, dataset.classes)
     assert Layout.from_json(layout.to_json().encode()) == layout
     assert len(dataset.read(np.array([0]))) == 1
 
 
-def test_links_are_followed_and_said(tmp_path: Path) -> None:
+def test_links_are_followed_and_counted(tmp_path: Path) -> None:
     elsewhere = plant(tmp_path / "elsewhere", "x.png", "y.png")
     root = plant(tmp_path / "it", "a/1.png")
     (root / "a" / "2.png").symlink_to(elsewhere / "x.png")
@@ -144,7 +134,7 @@ def test_links_are_followed_and_said(tmp_path: Path) -> None:
     assert len(opened(root).read(np.arange(4))) == 4
 
 
-def test_links_in_circles_end(tmp_path: Path) -> None:
+def test_circular_links_are_followed_once(tmp_path: Path) -> None:
     plant(tmp_path, "a/1.png", "a/deep/2.png", "b/3.png")
     for link, target in (("a/up", ".."), ("a/deep/self", "."), ("b/other", "../a")):
         (tmp_path / link).symlink_to(target)
@@ -155,7 +145,7 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
     assert "folders that links lead to again (4)" in opened(tmp_path).facts().notes[1]
 
 
-def test_what_is_no_file_is_passed_over_without_blocking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_and_hidden_files_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path, "a/1.png", "a/.hidden.png", ".thumbnails/1.png")
     monkeypatch.chdir(tmp_path)  # the address of a socket has 107 bytes at most
     os.mkfifo("a/2.png")
@@ -167,34 +157,22 @@ def test_what_is_no_file_is_passed_over_without_blocking(tmp_path: Path, monkeyp
     Path("a/6.png").symlink_to("/dev/zero")
     dataset = opened(tmp_path)
     assert dataset.count == 1
-    counted = dataset.facts().notes[0].removeprefix("Passed over: ").removesuffix(".").split(", ")
+    counted = dataset.facts().notes[0].removeprefix("Skipped: ").removesuffix(".").split(", ")
     assert sorted(counted) == ["hidden files and folders (2)", "links that lead nowhere (2)", "special files (4)"]
 
 
-def test_a_fifo_that_takes_the_place_of_a_picture_does_not_block(tmp_path: Path) -> None:
-    dataset = opened(plant(tmp_path, "1.png", "2.png"))
-    (tmp_path / "1.png").unlink()
-    os.mkfifo(tmp_path / "1.png")
-    found = dataset.decode(np.array([0, 1]))
-    assert found.ids.tolist() == [1]
-    assert "is a FIFO, not a file" in found.failures[0].why
-    plainly = [sys.executable, "-c", f"open({str(tmp_path / '1.png')!r}, 'rb')"]
-    with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run(plainly, timeout=0.5, check=False)
-
-
 @pytest.mark.parametrize(("limit", "names"), [(3, ["a/1.png", "a/2", "a/3.txt"]), (2, ["a/1.png"])])
-def test_few_files_without_a_known_suffix_are_looked_into(
+def test_few_files_without_known_suffix_are_opened(
     tmp_path: Path, limit: int, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_scan, "SNIFFED", limit)
+    monkeypatch.setattr(scan, "SNIFFED", limit)
     plant(tmp_path, "a/1.png", "a/2", "a/3.txt")
     plant(tmp_path, "a/words", content=b"words")
     assert [name for name, _ in listed(tmp_path)] == names
-    assert opened(tmp_path).facts().notes == (f"Passed over: files of other kinds ({4 - len(names)}).",)
+    assert opened(tmp_path).facts().notes == (f"Skipped: files of other kinds ({4 - len(names)}).",)
 
 
-def test_a_suffix_does_not_have_to_be_right(tmp_path: Path, sample_images: Images) -> None:
+def test_picture_with_wrong_suffix_decodes(tmp_path: Path, sample_images: Images) -> None:
     pixels = sample_images.pixels[0]
     for name, form in (("png named.jpg", "PNG"), ("webp named.PNG", "WEBP"), ("bmp", "BMP")):
         plant(tmp_path, name, content=encoded(pixels, form, **({"lossless": True} if form == "WEBP" else {})))
@@ -214,7 +192,7 @@ def mixed(tmp_path: Path, sample_images: Images) -> Path:
     return plant(tmp_path / "it", "b/words.jpg", content=b"words")
 
 
-def test_a_survey_of_all_headers_is_exact(mixed: Path) -> None:
+def test_survey_of_all_headers_is_exact(mixed: Path) -> None:
     dataset = opened(mixed)
     facts = dataset.survey()
     assert (facts.image_shape, facts.raw_bytes, facts.estimated) == (None, 15 * 3 * 32 * (32 + 20), False)
@@ -229,7 +207,7 @@ def test_a_survey_of_all_headers_is_exact(mixed: Path) -> None:
     assert opened(mixed).survey().image_shape == (32, 32, 3)
 
 
-def test_a_survey_of_many_draws_the_same_headers_each_time(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_survey_of_many_draws_the_same_headers(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
     name = Pictures.name
 
@@ -248,74 +226,81 @@ def test_a_survey_of_many_draws_the_same_headers_each_time(mixed: Path, monkeypa
     assert 31 * 3 * 32 * 15 < first.raw_bytes < 31 * 3 * 32 * 32
 
 
-def test_equal_folders_share_a_fingerprint(mixed: Path, tmp_path: Path) -> None:
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "name": lambda root: (root / "a" / "00.png").rename(root / "a" / "00.PNG"),
+    "class": lambda root: (root / "a" / "00.png").rename(root / "b" / "00.png"),
+    "removed": lambda root: (root / "a" / "00.png").unlink(),
+    "content": lambda root: (root / "a" / "00.png").write_bytes(PICTURE),
+    "class name": lambda root: (root / "a").rename(root / "c"),
+    "new class": lambda root: (root / "c").mkdir(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_equal_folders_only_share_a_fingerprint(mixed: Path, tmp_path: Path, change: str) -> None:
     shutil.copytree(mixed, tmp_path / "splits" / "train")
     fingerprint = opened(mixed).facts().fingerprint
     assert opened(tmp_path / "splits").facts().fingerprint == fingerprint
     assert opened(tmp_path / "splits" / "train").facts().fingerprint == fingerprint
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda root: (root / "a" / "00.png").rename(root / "a" / "00.PNG"),
-        lambda root: (root / "a" / "00.png").rename(root / "b" / "00.png"),
-        lambda root: (root / "a" / "00.png").unlink(),
-        lambda root: (root / "a" / "00.png").write_bytes(PICTURE),
-        lambda root: (root / "a").rename(root / "c"),
-        lambda root: (root / "c").mkdir(),
-    ],
-)
-def test_the_fingerprint_tells_folders_apart(mixed: Path, change: Callable[[Path], object]) -> None:
-    before = opened(mixed).facts().fingerprint
-    change(mixed)
-    assert opened(mixed).facts().fingerprint != before
+    CHANGES[change](mixed)
+    assert opened(mixed).facts().fingerprint != fingerprint
 
 
 @pytest.mark.parametrize("threaded_bytes", [0, 1 << 30])
-def test_pictures_come_in_the_order_asked_for_with_the_bytes_of_their_files(
+def test_decode_gives_pictures_and_bytes_in_order(
     mixed: Path, threaded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_module, "THREADED_BYTES", threaded_bytes)
     dataset = opened(mixed)
     ids = np.array([29, 0, 15, 0, 3])
-    found = dataset.decode(ids, source=True)
-    assert found.ids.tolist() == ids.tolist()
-    assert found.images.labels.tolist() == dataset.labels[ids].tolist() == [1, 0, 1, 0, 0]
-    assert found.source is not None
-    for place, id_ in enumerate(ids.tolist()):
+    decoded = dataset.decode(ids, source=True)
+    assert decoded.ids.tolist() == ids.tolist()
+    assert decoded.images.labels.tolist() == dataset.labels[ids].tolist() == [1, 0, 1, 0, 0]
+    assert decoded.source is not None
+    for position, id_ in enumerate(ids.tolist()):
         data = (mixed / dataset.name(id_)).read_bytes()
-        assert found.source.record(place).tobytes() == data
-        np.testing.assert_array_equal(found.images.pixels[place], dataset.read(np.array([id_])).pixels[0])
+        assert decoded.source.record(position).tobytes() == data
+        np.testing.assert_array_equal(decoded.images.pixels[position], dataset.read(np.array([id_])).pixels[0])
     nothing = dataset.decode(ids[:0], source=True)
     assert nothing.source is not None
     assert len(nothing.source) == len(nothing.images) == 0
 
 
+def replace_by_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(subprocess.TimeoutExpired):  # opening it without care waits for a writer
+        subprocess.run(["cat", path], timeout=0.5, check=False)
+
+
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
+        (replace_by_fifo, "2.png is a FIFO, not a file"),
         (lambda path: path.write_bytes(PICTURE[:-50]), "it is damaged ("),
         (lambda path: path.write_bytes(b""), "it is empty"),
         (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
         (lambda path: os.truncate(path, 300 << 20), "it has more than 256 MiB"),
+        (Path.unlink, "it is gone since the folder was opened"),
+        (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the folder was opened"),
     ],
 )
-def test_a_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Callable[[Path], object], why: str) -> None:
+def test_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Callable[[Path], object], why: str) -> None:
     plant(tmp_path, "a/1.png", "a/2.png", "a/3.png")
+    before = opened(tmp_path)
     harm(tmp_path / "a" / "2.png")
-    dataset = opened(tmp_path)
-    found = dataset.decode(np.array([2, 1, 0]), source=True)
-    assert found.ids.tolist() == [2, 0]
-    assert found.source is not None
-    assert len(found.source) == len(found.images) == 2
-    assert [(failure.id, failure.name) for failure in found.failures] == [(1, "a/2.png")]
-    assert found.failures[0].why.startswith(why)
-    with pytest.raises(DatasetDamaged, match=r"/a/2\.png does not decode \(it .*\): replace or remove it\.$"):
+    dataset = before if "since" in why or "FIFO" in why else opened(tmp_path)
+    decoded = dataset.decode(np.array([2, 1, 0]), source=True)
+    assert decoded.ids.tolist() == [2, 0]
+    assert decoded.source is not None
+    assert len(decoded.source) == len(decoded.images) == 2
+    assert [(failure.id, failure.name) for failure in decoded.failures] == [(1, "a/2.png")]
+    assert why in decoded.failures[0].why
+    with pytest.raises(DatasetDamaged, match=r"/a/2\.png does not decode \(.*\): replace or remove it\.$"):
         dataset.read(np.arange(3))
 
 
-def test_pillow_warns_nobody(tmp_path: Path) -> None:
+def test_warnings_of_pillow_are_not_shown(tmp_path: Path) -> None:
     cmyk = Image.new("CMYK", (8, 8))
     data = encoded(cmyk, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01")
     dataset = opened(plant(tmp_path, "1.jpg", content=data))
@@ -325,23 +310,7 @@ def test_pillow_warns_nobody(tmp_path: Path) -> None:
         decode_picture(data)
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (Path.unlink, "it is gone since the folder was opened"),
-        (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the folder was opened"),
-    ],
-)
-def test_a_picture_that_is_no_longer_what_it_was_is_a_failure(
-    tmp_path: Path, change: Callable[[Path], object], why: str
-) -> None:
-    dataset = opened(plant(tmp_path, "1.png", "2.png"))
-    change(tmp_path / "1.png")
-    found = dataset.decode(np.array([0, 1]))
-    assert (found.ids.tolist(), [failure.why for failure in found.failures]) == ([1], [why])
-
-
-def test_a_listing_can_be_stopped(tmp_path: Path) -> None:
+def test_listing_can_be_cancelled(tmp_path: Path) -> None:
     plant(tmp_path, "a/1.png", "b/2.png")
     answers = iter((False, True))
     with pytest.raises(Cancelled, match=f"{tmp_path} was not opened: it was stopped"):
@@ -350,13 +319,13 @@ def test_a_listing_can_be_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/no suffix"])
-def test_a_folder_with_a_picture_at_most_two_levels_down_is_a_dataset(tmp_path: Path, name: str) -> None:
+def test_picture_two_levels_down_makes_a_dataset(tmp_path: Path, name: str) -> None:
     plant(tmp_path, name)
     assert opened(tmp_path).count == 1
 
 
 @pytest.mark.parametrize("name", ["a/b/c/1.png", ".hidden.png", ".git/1.png", "a/words"])
-def test_others_are_none(tmp_path: Path, name: str) -> None:
+def test_folder_without_such_a_picture_is_none(tmp_path: Path, name: str) -> None:
     plant(tmp_path, name, content=b"words" if name == "a/words" else PICTURE)
     with pytest.raises(DatasetNotFound, match="name a folder of JPEG, PNG, BMP or WebP pictures"):
         open_dataset(tmp_path)

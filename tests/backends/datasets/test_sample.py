@@ -1,4 +1,4 @@
-"""The sample: what ships, and that anyone can draw it again."""
+"""The sample dataset, and the script that makes it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,11 @@ def sample() -> Dataset:
     return open_dataset("sample")
 
 
-def test_the_facts_of_the_sample_are_those_of_its_images(sample: Dataset) -> None:
+def test_facts_are_those_of_the_images(sample: Dataset) -> None:
     facts = sample.facts()
     everything = sample.read(np.arange(sample.count))
     pixels = np.asarray(everything.pixels)
-    assert (facts.path, facts.kind, facts.split, facts.splits) == (
-        "sample",
-        "CIFAR-10 sample",
-        "train",
-        {"train": 2000},
-    )
+    assert (facts.path, facts.kind, facts.splits) == ("sample", "CIFAR-10 sample", {"train": 2000})
     assert pixels.shape == (facts.count, *(facts.image_shape or ())) == (2000, 32, 32, 3)
     assert pixels.dtype == np.uint8
     assert pixels.nbytes == facts.raw_bytes
@@ -45,13 +40,13 @@ def test_the_facts_of_the_sample_are_those_of_its_images(sample: Dataset) -> Non
 
 
 @pytest.mark.parametrize("count", [10, 100, 1000, 2000])
-def test_the_first_images_are_balanced_and_mixed(sample: Dataset, count: int) -> None:
+def test_first_images_are_balanced_and_mixed(sample: Dataset, count: int) -> None:
     first = sample.labels[:count]
     assert np.bincount(first, minlength=10).tolist() == [count // 10] * 10
     assert first.tolist() != sorted(first.tolist())
 
 
-def test_an_image_lies_on_the_sheet_where_its_line_is(sample: Dataset) -> None:
+def test_image_lies_in_the_sheet_where_its_row_says(sample: Dataset) -> None:
     with Image.open(ASSETS / "sample" / "sheet.png") as sheet:
         tile = np.asarray(sheet.crop((7 * 32, 3 * 32, 8 * 32, 4 * 32)))
     rows = list(csv.DictReader((ASSETS / "sample" / "labels.csv").read_text().splitlines()))
@@ -60,12 +55,12 @@ def test_an_image_lies_on_the_sheet_where_its_line_is(sample: Dataset) -> None:
     assert sample.classes[found.labels[0]] == rows[3 * 50 + 7]["class"]
 
 
-def test_the_sample_has_one_split() -> None:
+def test_sample_has_one_split() -> None:
     with pytest.raises(UsageError, match=r"no split 'test': it has train only"):
         open_dataset("sample", "test")
 
 
-def test_drawing_twice_gives_the_same_balanced_sheet(cifar10_folder: Path, tmp_path: Path) -> None:
+def test_making_the_sample_twice_gives_equal_files(cifar10_folder: Path, tmp_path: Path) -> None:
     make_sample = runpy.run_path(str(ASSETS / "make_sample.py"))["make_sample"]
     for name in ("first", "second"):
         make_sample(cifar10_folder, tmp_path / name, each=5)

@@ -1,8 +1,8 @@
-"""Which picture files a folder has and in which classes, by names and sizes alone.
+"""Lists the picture files below a folder, with their classes and sizes.
 
-The rule is that of torchvision's ``ImageFolder``: a class is a sub-folder, the classes are sorted by name, and all
-pictures at any depth below a class belong to it, sorted by folder and name.  Beyond it, a folder without sub-folders of
-pictures is flat, suffixes may be missing or wrong, and what is passed over is counted.
+Classes, ids and order are those of torchvision's ``ImageFolder``: each sub-folder is a class, classes are sorted by
+name, and a class has all pictures at any depth below it, sorted by folder and name.  In addition, a folder without
+sub-folders of pictures is flat, suffixes may be missing or wrong, and skipped files are counted.
 """
 
 from __future__ import annotations
@@ -29,33 +29,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp")
-"""Of pictures, in any case."""
+"""Suffixes of pictures, in lower case."""
 
 SNIFFED = 1000
-"""Files with other suffixes are looked into where there are no more than these."""
+"""Files with other suffixes are opened to see whether they are pictures, unless there are more than these."""
 
-_ASK_EVERY = 1000
+_CHECK_EVERY = 1000
+"""Files between two checks whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFiles:
-    """The files, with their names in two pieces of memory, so that there may be many.
+    """The files of one split, with all names in one string, as there may be millions.
 
     Attributes
     ----------
-    text
-        The paths relative to the scanned folder, with slashes, end to end, as the filesystem has them.
+    names
+        The paths relative to the scanned folder, encoded as on the filesystem, end to end.
     ends
-        ``(count,)`` int64: where each ends.
+        ``(count,)`` int64: where each path ends in ``names``.
     classes
-        Sorted; empty for a flat folder.
+        Names of the classes, sorted; empty for a flat folder.
     labels, sizes
-        ``(count,)`` int64: the class (-1 in a flat folder) and the bytes of each file, in the order of ``text``.
+        ``(count,)`` int64: class (-1 in a flat folder) and size in bytes of each file.
     notes
-        Sentences on links, on what was passed over, and on empty classes.
+        Sentences on links, skipped files, and empty classes.
     """
 
-    text: bytes
+    names: bytes
     ends: NDArray[np.int64]
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -63,33 +64,33 @@ class PictureFiles:
     notes: tuple[str, ...]
 
     def name(self, index: int) -> str:
-        """The path of one file; undecodable bytes as surrogates."""
+        """The path of a file relative to the scanned folder; undecodable bytes become surrogates."""
         start = self.ends[index - 1] if index else 0
-        return os.fsdecode(self.text[start : self.ends[index]])
+        return os.fsdecode(self.names[start : self.ends[index]])
 
     def fingerprint(self) -> str:
-        """A digest of classes, names, sizes and labels; no picture is read."""
+        """Hexadecimal digest of classes, names, sizes and labels; no picture is read."""
         digest = xxhash.xxh3_128(json.dumps(self.classes).encode())
-        digest.update(self.text)
+        digest.update(self.names)
         for column in (self.ends, self.sizes, self.labels):
             digest.update(column.astype("<i8").tobytes())
         return digest.hexdigest()
 
 
 def scan(top: Path, cancelled: Callable[[], bool]) -> PictureFiles:
-    """List the pictures below ``top``; no file is opened but some of those without a known suffix.
+    """List the pictures below ``top``.  Only files without a known suffix are opened, if they are few.
 
-    ``cancelled`` is asked at every folder and every thousand files.  Raises as ``Pictures`` does.
+    ``cancelled`` is called for every folder and every thousand files.  Raises as ``Pictures`` does.
     """
     walk = _Walk(top, cancelled)
     flat: list[str] = []
     classes = walk.list_folder("", flat)
-    found = [walk.list_tree(name) for name in classes]
+    by_class = [walk.list_tree(name) for name in classes]
     walk.sniff_others()
-    if not any(found):
+    if not any(by_class):
         return _packed(walk, (), [flat])
-    walk.passed_over["pictures beside the classes"] += len(flat)
-    return _packed(walk, tuple(classes), found)
+    walk.skipped["pictures beside the classes"] += len(flat)
+    return _packed(walk, tuple(classes), by_class)
 
 
 def is_picture_name(name: str) -> bool:
@@ -107,15 +108,15 @@ def is_picture(path: Path) -> bool:
 
 
 class _Walk:
-    """One walk over a folder.
+    """A walk over a folder and those below it, and counts of the links followed and files skipped.
 
-    A found file is the text ``folder NUL name NUL size``: a list of such texts needs half the memory of tuples, and
+    A file is the string ``folder NUL name NUL size``.  A list of such strings needs half the memory of tuples, and
     sorts by folder, then by name, since NUL is in no name and comes before all other characters.
     """
 
     def __init__(self, top: Path, cancelled: Callable[[], bool]) -> None:
         self.followed: Counter[str] = Counter()
-        self.passed_over: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
         self._top = os.fspath(top)
         self._cancelled = cancelled
         self._others: list[tuple[list[str], str]] = []
@@ -124,36 +125,36 @@ class _Walk:
         self._entered = {self._above}
 
     def list_tree(self, name: str) -> list[str]:
-        """The files at any depth below a folder; each folder is entered once, so that no link leads in circles."""
+        """The files at any depth below a folder.  Each folder is entered once, so that circular links do no harm."""
         self._entered = {self._above}
-        found: list[str] = []
+        files: list[str] = []
         waiting = [name]
         while waiting:
             folder = waiting.pop()
-            waiting += [f"{folder}/{below}" for below in reversed(self.list_folder(folder, found))]
-        return found
+            waiting += [f"{folder}/{below}" for below in reversed(self.list_folder(folder, files))]
+        return files
 
-    def list_folder(self, folder: str, found: list[str]) -> list[str]:
-        """Add the files of one folder to ``found``; return the names of the folders in it, sorted."""
+    def list_folder(self, folder: str, files: list[str]) -> list[str]:
+        """Append the files of one folder to ``files``, and return the names of its folders, sorted."""
         path = os.path.join(self._top, folder)  # noqa: PTH118 - a Path takes three times as long
-        below: list[str] = []
+        folders: list[str] = []
         with reading(path), os.scandir(path) as entries:
             if folder:
                 identity = _identity(os.stat(path))  # noqa: PTH116
                 if identity in self._entered:
-                    self.passed_over["folders that links lead to again"] += 1
-                    return below
+                    self.skipped["folders that links lead to again"] += 1
+                    return folders
                 self._entered.add(identity)
             for number, entry in enumerate(entries):
-                if number % _ASK_EVERY == 0 and self._cancelled():
+                if number % _CHECK_EVERY == 0 and self._cancelled():
                     raise Cancelled(f"{self._top} was not opened: it was stopped.")
-                self._look_at(entry, folder, found, below)
-        return sorted(below)
+                self._add(entry, folder, files, folders)
+        return sorted(folders)
 
-    def _look_at(self, entry: os.DirEntry[str], folder: str, found: list[str], below: list[str]) -> None:
+    def _add(self, entry: os.DirEntry[str], folder: str, files: list[str], folders: list[str]) -> None:
         name = entry.name
         if name.startswith("."):
-            self.passed_over["hidden files and folders"] += 1
+            self.skipped["hidden files and folders"] += 1
             return
         linked = entry.is_symlink()
         try:
@@ -161,52 +162,52 @@ class _Walk:
         except OSError:
             if not linked:
                 raise
-            self.passed_over["links that lead nowhere"] += 1
+            self.skipped["links that lead nowhere"] += 1
             return
         if stat.S_ISDIR(status.st_mode):
             self.followed["links to folders"] += linked
-            below.append(name)
+            folders.append(name)
         elif not stat.S_ISREG(status.st_mode):
-            self.passed_over["special files"] += 1
+            self.skipped["special files"] += 1
         else:
             line = f"{folder}\0{name}\0{status.st_size}"
             if is_picture_name(name):
                 self.followed["links to files"] += linked
-                found.append(line)
+                files.append(line)
             else:
-                self.passed_over["files of other kinds"] += 1
+                self.skipped["files of other kinds"] += 1
                 if len(self._others) <= SNIFFED:
-                    self._others.append((found, line))
+                    self._others.append((files, line))
 
     def sniff_others(self) -> None:
-        """Look into files without a known suffix, if they are few."""
+        """Add the pictures among the files without a known suffix, if these are few."""
         if len(self._others) > SNIFFED:
             return
-        for found, line in self._others:
+        for files, line in self._others:
             folder, name, _ = line.split("\0")
             if is_picture(Path(self._top, folder, name)):
-                found.append(line)
-                self.passed_over["files of other kinds"] -= 1
+                files.append(line)
+                self.skipped["files of other kinds"] -= 1
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _packed(walk: _Walk, classes: tuple[str, ...], found: Sequence[list[str]]) -> PictureFiles:
-    """Sort and pack what was found, a class at a time; the lists are emptied."""
-    counts = [len(lines) for lines in found]
-    text, ends, sizes = bytearray(), array("q"), array("q")
-    for lines in found:
+def _packed(walk: _Walk, classes: tuple[str, ...], by_class: Sequence[list[str]]) -> PictureFiles:
+    """Sort and pack the files, a class at a time; the lists are emptied to save memory."""
+    counts = [len(lines) for lines in by_class]
+    names, ends, sizes = bytearray(), array("q"), array("q")
+    for lines in by_class:
         lines.sort()
         for line in lines:
             folder, name, size = line.split("\0")
-            text += os.fsencode(f"{folder}/{name}" if folder else name)
-            ends.append(len(text))
+            names += os.fsencode(f"{folder}/{name}" if folder else name)
+            ends.append(len(names))
             sizes.append(int(size))
         lines.clear()
     return PictureFiles(
-        text=bytes(text),
+        names=bytes(names),
         ends=np.frombuffer(ends, np.int64),
         classes=classes,
         labels=np.repeat(np.arange(len(classes)) if classes else np.array([-1]), counts),
@@ -217,7 +218,7 @@ def _packed(walk: _Walk, classes: tuple[str, ...], found: Sequence[list[str]]) -
 
 def _notes(walk: _Walk, empty: list[str]) -> list[str]:
     notes = []
-    for verb, counter in (("Followed", walk.followed), ("Passed over", walk.passed_over)):
+    for verb, counter in (("Followed", walk.followed), ("Skipped", walk.skipped)):
         counted = [f"{what} ({number:,})" for what, number in sorted(counter.items()) if number]
         if counted:
             notes.append(f"{verb}: {', '.join(counted)}.")
