@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose: what happened, where, and what to do next, in one sentence."""
+"""The errors of this package.  Each says in one sentence what happened, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import errno
 
 
 class ImgstoreError(Exception):
-    """Base of all errors meant for a user; ``str(error)`` can be shown as it is."""
+    """Base of all errors for users; ``str(error)`` can be shown as it is."""
 
     exit_code = 1
 
 
 class UsageError(ImgstoreError, ValueError):
-    """What was asked for cannot be meant: an unknown name, a size of zero."""
+    """Wrong use: an unknown name, a size of zero."""
 
     exit_code = 2
 
@@ -22,15 +22,15 @@ class DatasetNotFound(ImgstoreError, FileNotFoundError):
 
 
 class DatasetDamaged(ImgstoreError, ValueError):
-    """There is a dataset, but a file of it is truncated, foreign or broken."""
+    """A file of a dataset is missing, truncated, foreign or broken."""
 
 
 class PictureDamaged(ImgstoreError, ValueError):
-    """A picture does not decode.  The text says why, not which: ``it is empty``."""
+    """A picture does not decode.  The text says why, but not which picture: ``it is empty``."""
 
 
 class ContainerDamaged(ImgstoreError, ValueError):
-    """A container's bytes are not what its writer wrote."""
+    """A container is incomplete or broken, or not of this backend."""
 
 
 class NotAllowed(ImgstoreError, PermissionError):
@@ -58,11 +58,11 @@ class BackendUnavailable(ImgstoreError, ImportError):
 
 
 class Cancelled(ImgstoreError):
-    """Somebody asked to stop, and it stopped."""
+    """The work was stopped on request."""
 
 
 def refusal(error: OSError, path: object) -> ImgstoreError | None:
-    """What to say where the operating system refuses to open ``path``, which may be whole; None for other errors."""
+    """The error to raise if ``path`` could not be opened but may be intact; None for all other errors."""
     if isinstance(error, PermissionError):
         return NotAllowed(f"{path} may not be read: change its permissions.")
     if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -1,4 +1,4 @@
-"""What flows through everything: batches of images, of encoded records, and what a container holds."""
+"""The types that all parts share: a batch of images, a batch of records, and the layout of a container."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Images:
     Attributes
     ----------
     pixels
-        ``(n, height, width, channels)`` uint8 where all images have one size; a sequence of
-        ``(height, width, channels)`` uint8 arrays where they do not.
+        ``(n, height, width, channels)`` uint8 if all images have the same size, else a sequence of
+        ``(height, width, channels)`` uint8 arrays; 1, 3 or 4 channels.
     labels
-        ``(n,)`` int64; -1 where an image has none.
+        ``(n,)`` int64; -1 for an image without a label.
     """
 
     pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
@@ -34,7 +34,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A batch of encoded images, end to end.
+    """A batch of encoded images, joined end to end.
 
     Attributes
     ----------
@@ -43,9 +43,10 @@ class Records:
     offsets
         ``(n + 1,)`` int64: record ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
     labels
-        ``(n,)`` int64.
+        ``(n,)`` int64; -1 for an image without a label.
     shapes
-        ``(n, 3)`` int32 for raw images of mixed size; None where the layout or the codec carries the shape.
+        ``(n, 3)`` int32 (height, width, channels) for raw images of mixed size; None if the layout or the record itself
+        says the shape.
     """
 
     data: NDArray[np.uint8]
@@ -57,7 +58,7 @@ class Records:
         return len(self.labels)
 
     def record(self, index: int) -> NDArray[np.uint8]:
-        """The bytes of one record, as a view."""
+        """The bytes of a record, ``(record_bytes,)`` uint8, as a view."""
         return self.data[self.offsets[index] : self.offsets[index + 1]]
 
 
@@ -75,18 +76,18 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a container holds, kept inside it as JSON.
+    """Description of the content of a container, kept in it as JSON.
 
     Attributes
     ----------
     count
         The exact number of images.
     codec
-        Name of the codec of every record.
+        Name of the codec of all records.
     image_shape
-        ``(height, width, channels)`` where all images have one, else None.
+        ``(height, width, channels)`` if all images have the same, else None.
     classes
-        Names of the classes, by label; empty where there are none.
+        Names of the classes by label; empty if there are no classes.
     """
 
     count: int
@@ -96,27 +97,27 @@ class Layout:
 
     @property
     def record_bytes(self) -> int | None:
-        """Bytes of every record where all have the same (raw images of one size), else None."""
+        """Bytes of each record if all have the same number (raw images of one size), else None."""
         if self.codec != "raw" or self.image_shape is None:
             return None
         height, width, channels = self.image_shape
         return height * width * channels
 
     def to_json(self) -> str:
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return _JSON.encode(found)
+        """The layout as one line of JSON."""
+        return _JSON.encode({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def from_json(cls, text: object) -> Layout:
-        """Raises ValueError, KeyError or TypeError where ``text``, or what a file has instead, is no layout."""
+        """The layout that ``to_json`` wrote, str or bytes.  Raises ValueError, KeyError or TypeError otherwise."""
         if not isinstance(text, str | bytes):
-            raise TypeError("its layout is no text")
+            raise TypeError("its layout is not text")
         try:
-            found = json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it guesses the encoding
-            count, shape = int(found["count"]), found["image_shape"]
+            fields = json.loads(text if isinstance(text, str) else text.decode())  # json guesses the encoding of bytes
+            count, shape = int(fields["count"]), fields["image_shape"]
             if count < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
-                raise ValueError("a negative count, or not three sides of one pixel and more")
+                raise ValueError("its count is negative, or its image shape is not three positive numbers")
             image_shape = None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
         except (OverflowError, RecursionError) as error:
-            raise ValueError(f"no layout has such a number or depth: {error}") from error
-        return cls(count, str(found["codec"]), image_shape, tuple(map(str, found["classes"])))
+            raise ValueError(f"its layout has an impossible number or depth: {error}") from error
+        return cls(count, str(fields["codec"]), image_shape, tuple(map(str, fields["classes"])))

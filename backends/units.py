@@ -1,4 +1,4 @@
-"""Figures as people read them: three significant digits, the unit beside the number."""
+"""Numbers as text for people: three significant digits, and the unit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MINUTE = 60.0
 
 
 def seconds(value: float | None) -> str:
-    """``0.00123`` is ``1.23 ms``; a minute and more are ``2:05``; None is a dot."""
+    """A duration: ``0.00123`` is ``1.23 ms``, a minute or more is ``2:05``, None is a dot."""
     if value is None:
         return "·"
     if value >= MINUTE:
@@ -18,7 +18,7 @@ def seconds(value: float | None) -> str:
 
 
 def span(interval: tuple[float, float] | None) -> str:
-    """``16.9 to 17.4 ms``: two durations, in one unit where they have one; None is a dot."""
+    """A range of durations, with the unit once if both have the same: ``16.9 to 17.4 ms``; None is a dot."""
     if interval is None:
         return "·"
     low, high = map(seconds, interval)
@@ -37,7 +37,7 @@ def size(value: float | None) -> str:
 
 
 def count(value: int) -> str:
-    """``50000`` is ``50k``, ``2000`` is ``2k``, ``1281167`` is ``1.28M``: for column heads and axes."""
+    """A number of images for column heads and axes: ``50000`` is ``50k``, ``1281167`` is ``1.28M``."""
     for factor, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if value >= factor:
             return f"{value / factor:.4g}{unit}" if value % (factor // 100) == 0 else f"{value / factor:.3g}{unit}"
@@ -45,7 +45,7 @@ def count(value: int) -> str:
 
 
 def rate(images_per_second: float | None) -> str:
-    """``24390.2`` is ``24.4k img/s``; None is a dot."""
+    """Images per second: ``24390.2`` is ``24.4k img/s``, None is a dot."""
     if images_per_second is None:
         return "·"
     for factor, unit in ((1e6, "M"), (1e3, "k")):
@@ -55,19 +55,19 @@ def rate(images_per_second: float | None) -> str:
 
 
 def ratio(value: float) -> str:
-    """``5.2345`` is ``5.2x``."""
+    """A ratio: ``5.2345`` is ``5.2x``."""
     return f"{value:.1f}x" if value < 9.95 else f"{value:.0f}x"
 
 
 def clock(value: float) -> str:
-    """``125.3`` is ``2:05``, an hour and more are ``1:02:05``."""
+    """A duration as on a clock: ``125.3`` is ``2:05``, an hour or more is ``1:02:05``."""
     whole = int(value)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def capacity(value: float) -> str:
-    """Bytes of a disk in decimal units: ``1.2 TB``."""
+    """The size of a disk, in decimal units: ``1.2 TB``."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if value >= 0.9995 * 1000**power:
             scaled = value / 1000**power
@@ -83,7 +83,7 @@ def about(seconds_taken: float) -> str:
 
 
 def spoken(seconds_taken: float) -> str:
-    """A duration as one says it: ``3.2 ms``, ``41 s``, ``6.2 min``, ``3.5 h``, ``2.1 days``."""
+    """A duration in the unit that suits it: ``3.2 ms``, ``41 s``, ``6.2 min``, ``3.5 h``, ``2.1 days``."""
     for factor, unit, below in ((1, "s", 100), (60, "min", 100), (3600, "h", 48)):
         if seconds_taken < 0.9995:
             return seconds(seconds_taken)
@@ -105,7 +105,7 @@ def ago(seconds_since: float) -> str:
 
 
 def shape(image_shape: tuple[int, int, int] | None) -> str:
-    """``(32, 32, 3)`` is ``32×32×3``; None is ``mixed sizes``."""
+    """The shape of all images: ``(32, 32, 3)`` is ``32×32×3``, None is ``mixed sizes``."""
     return "×".join(str(side) for side in image_shape) if image_shape else "mixed sizes"
 
 
