@@ -9,7 +9,7 @@ from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, check_plan, default_sizes
 from backends.bench.presets import article_plan
 from backends.bench.schedule import aspects, configurations
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
 from tui.plan_fields import options_of

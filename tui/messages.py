@@ -11,7 +11,7 @@ from textual.message import Message
 
 from backends.bench.places import Estimate
 from backends.bench.plan import Plan
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.jobs import events
 from backends.jobs.history import RunFacts
 from backends.jobs.job import Job

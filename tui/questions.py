@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from backends.bench.places import Estimate
     from backends.bench.plan import Plan
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from backends.jobs.comparison import RunComparison
     from backends.jobs.result import Result
 

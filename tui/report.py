@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from backends.bench.environment import Environment
     from backends.bench.summary import Figure
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from backends.jobs.result import Result
     from backends.registry import BackendEntry, CodecEntry
 

@@ -15,7 +15,7 @@ from backends.bench.schedule import aspects, trials
 from backends.bench.summary import Figure, summarise
 from backends.bench.verdict import Verdict, decide
 from backends.bench.warnings import warnings_of
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.jobs import events
 from tui.aspects import cells_of
 

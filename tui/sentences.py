@@ -14,7 +14,7 @@ from backends.registry import backend_entry, codec_entries
 if TYPE_CHECKING:
     from backends.bench.places import Estimate
     from backends.bench.plan import Plan
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from tui.messages import Place
     from tui.run_state import RunState
 

@@ -10,7 +10,7 @@ from backends.options import Options, format_options, parse_options
 from backends.registry import LIMIT, backend_entry, codec_entry
 
 if TYPE_CHECKING:
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from backends.registry import BackendEntry
 
 SOURCE = "source"

@@ -13,7 +13,7 @@ from backends.bench.schedule import trials
 if TYPE_CHECKING:
     from backends.bench.measurement import Trial
     from backends.bench.plan import Plan
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 _TRIAL_SECONDS = 0.07
 """A process, an empty container and a look at it: rounded up from what a run of ten images shows."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backends.bench.measurement import Measurement, Trial
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 
 STORE_WORK, READ_WORK = 3.0, 2.0

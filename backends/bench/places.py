@@ -25,7 +25,7 @@ from backends.errors import NoSpace
 if TYPE_CHECKING:
     from backends.bench.disk import Mount
     from backends.bench.plan import Plan
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 
 MEMORY_SHARE = 4

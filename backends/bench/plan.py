@@ -12,7 +12,7 @@ from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, S
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 MOST_IMAGES = 10**12
 MOST_REPEATS = 100_000

@@ -8,7 +8,7 @@ from backends.bench.plan import Plan
 from backends.errors import UsageError
 
 if TYPE_CHECKING:
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 ARTICLE = "article"
 ARTICLE_SIZES = (10, 100, 1_000, 10_000, 100_000)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.bench.prediction import Predicted, Prediction
     from backends.bench.summary import Figure
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
 
 EARLY, NOTHING, DEMO, SMALL, DECIDED = "early", "nothing", "demo", "small", "decided"
 """How far a verdict is: repeats are missing, nothing was read, demo data, too small to decide, decided."""

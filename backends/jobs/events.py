@@ -14,7 +14,7 @@ from backends.bench.environment import Environment
 from backends.bench.made import MadeFolder
 from backends.bench.measurement import Measurement, Trial, is_measured_here
 from backends.bench.plan import Plan, without_unknown_operations
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.fields import from_fields
 
 SCHEMA = 1

@@ -15,7 +15,7 @@ from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
 from backends.bench.summary import Figure, summarise
 from backends.bench.verdict import Verdict, decide
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.errors import NotAllowed
 from backends.jobs import events
 

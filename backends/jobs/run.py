@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from backends.bench.measurement import Measurement, Trial
     from backends.bench.plan import Plan
     from backends.bench.source import Source
-    from backends.datasets.base import Dataset
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import Dataset, DatasetFacts
 
 PROGRESS_SECONDS = 0.1
 REMOVING_SECONDS = 0.5

@@ -12,7 +12,7 @@ from backends.bench.configuration import Configuration
 from backends.bench.environment import Environment
 from backends.bench.measurement import CACHES, Measurement, is_measured_here
 from backends.bench.plan import MOST_IMAGES, Plan, check_plan, without_unknown_operations
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError, UsageError
 from backends.fields import from_fields
 from backends.jobs.events import SCHEMA

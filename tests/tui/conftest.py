@@ -11,7 +11,7 @@ import pytest
 import tui.questions
 from backends.bench.places import Estimate
 from backends.bench.plan import Plan
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from tui.messages import Place
 
 GOLDEN = Path(__file__).with_name("golden")

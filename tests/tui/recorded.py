@@ -14,7 +14,7 @@ from backends.bench.environment import Environment
 from backends.bench.measurement import COLD, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import trials
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.jobs import events
 
 START = 1_790_000_000.0

@@ -19,7 +19,7 @@ import tui.questions
 from backends import units
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
 from backends.jobs import events
 from backends.jobs.folder import EVENTS, new_folder

@@ -17,7 +17,7 @@ from textual.dom import DOMNode
 from textual.reactive import Reactive
 from textual.widget import Widget
 
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.errors import Cancelled
 from tests.tui.driving import at_progress, frame, open_cifar, recording, segments, settle, show, start, until
 from tests.tui.recorded import plan_of

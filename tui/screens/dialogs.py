@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from textual.screen import Screen
 
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from tui.app import ImgstoreApp
     from tui.screens.workbench import Workbench
 

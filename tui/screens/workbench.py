@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from textual.events import Resize
 
     from backends.bench.plan import Plan
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from backends.jobs.history import RunFacts
     from tui.run_state import RunState
 

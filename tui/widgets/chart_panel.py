@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from textual.app import ComposeResult
 
-    from backends.datasets.facts import DatasetFacts
+    from backends.datasets.base import DatasetFacts
     from backends.jobs.history import RunFacts
     from tui.chart_data import Chart
     from tui.charts import Palette

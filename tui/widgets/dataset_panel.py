@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends import units
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from tui.messages import Place
 from tui.run_state import RunState
 from tui.sentences import dataset_name

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from backends import units
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.jobs.history import RunFacts
 from tui.keys import MOVES
 from tui.messages import FollowJob, OpenDataset

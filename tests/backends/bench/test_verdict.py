@@ -15,7 +15,7 @@ from backends.bench.plan import Plan
 from backends.bench.statistics import FASTER, TIE, UNDECIDED
 from backends.bench.summary import multiple_of_limit, summarise
 from backends.bench.verdict import DECIDED, DEMO, EARLY, NOTHING, SMALL, Ranking, Verdict, decide, ranking_line
-from backends.datasets.facts import DatasetFacts
+from backends.datasets.base import DatasetFacts
 from backends.jobs.job import start_run
 from backends.jobs.result import collect
 from tests.backends.bench.measured import measured, noisy
