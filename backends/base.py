@@ -1,25 +1,82 @@
-"""The contract that every backend fulfils: Backend, Writer, Reader.
+"""The contract that every backend and codec fulfils, and their options.
 
 A backend turns records into bytes on disk and back, at exactly the path it is given, and nothing else.
 Syncing, sizes, progress, timing, verification and removal are done from outside, once, for all.
+The registry imports this module, so numpy is imported inside the method that uses it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
+from backends.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from backends.images import Images, Layout, Records
-    from backends.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """No options.  Subclasses add integer fields, each checked in ``__post_init__``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PngOptions(Options):
+    """Attributes: ``level``, the effort of deflate, 0 (none, the pixels as they are) to 12 (smallest)."""
+
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.level <= 12:
+            raise UsageError(f"png:level={self.level} is not there: choose 0 (no compression) to 12 (smallest).")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegOptions(Options):
+    """Attributes: ``quality``, 1 (smallest) to 100 (best), as libjpeg counts it."""
+
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"jpeg:quality={self.quality} is not there: choose a quality from 1 to 100.")
+
+
+def parse_options(kind: type[Options], text: str, owner: str) -> Options:
+    """Make options of ``text``, such as ``level=1,other=2``.
+
+    Raises
+    ------
+    UsageError
+        An option that ``owner`` does not have, or a value that is not a whole number.
+    """
+    known = {field.name for field in fields(kind)}
+    values: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name not in known:
+            has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise UsageError(f"{owner} has no option {name!r}: {has}.")
+        try:
+            values[name] = int(value)
+        except ValueError:
+            raise UsageError(f"{owner}: {part!r} is not NAME=WHOLE NUMBER.") from None
+    return kind(**values)
+
+
+def format_options(options: Options) -> str:
+    """The options that differ from their defaults, as ``parse_options`` reads them."""
+    changed = ((f.name, getattr(options, f.name), f.default) for f in fields(options))
+    return ",".join(f"{name}={value}" for name, value, default in changed if value != default)
 
 
 class Backend(ABC):
@@ -28,12 +85,10 @@ class Backend(ABC):
     Parameters
     ----------
     options
-        An instance of the backend's dataclass in ``backends.options``.
+        An instance of the dataclass that the registry names for it.
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
-    extra: ClassVar[str | None] = None
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -144,6 +199,8 @@ class Reader(ABC):
         TypeError
             ``key`` is neither a slice nor an array of integers.
         """
+        import numpy as np
+
         if isinstance(key, slice):
             start, stop, step = key.indices(len(self))
             if step == 1:
@@ -176,7 +233,7 @@ class Codec(ABC):
     Parameters
     ----------
     options
-        An instance of the codec's dataclass in ``backends.options``.
+        An instance of the dataclass that the registry names for it.
     """
 
     name: ClassVar[str]

@@ -103,6 +103,11 @@ class Layout:
         height, width, channels = self.image_shape
         return height * width * channels
 
+    @property
+    def carries_shapes(self) -> bool:
+        """Whether each record needs its shape beside it: raw pixels of mixed size."""
+        return self.codec == "raw" and self.image_shape is None
+
     def to_json(self) -> str:
         """The layout as one line of JSON."""
         return _JSON.encode({name: getattr(self, name) for name in self.__slots__})

@@ -10,8 +10,8 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
+from backends.base import JpegOptions, Options, PngOptions
 from backends.errors import BackendUnavailable, UsageError
-from backends.options import JpegOptions, Options, PngOptions
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -45,6 +45,11 @@ class BackendEntry:
         The pip extra that brings the library; None where it comes with the program.
     error
         Why a plug-in is broken, and what to do, in a sentence; empty for all others.
+    overhead
+        Bytes around each record, beyond a few and the rest of a block of the filesystem.
+    marks, colours
+        How charts show its first, second and third configuration; its colour on dark and on light terminals, and on
+        those with sixteen colours.
     """
 
     name: str
@@ -53,6 +58,9 @@ class BackendEntry:
     codec: str
     library: str | None = None
     extra: str | None = None
+    overhead: int = 0
+    marks: str = "★☆✪"
+    colours: tuple[str, str, str] = ("#d6d3cb", "#26292c", "ansi_white")
     options: type[Options] = Options
     operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")
     from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")
@@ -93,13 +101,32 @@ class CodecEntry:
 
 
 _BACKENDS = (
-    BackendEntry("files", "one file an image", "backends.files:Files", "png"),
-    BackendEntry("lmdb", "LMDB environment", "backends.lmdb:LMDB", "raw", library="lmdb"),
-    BackendEntry("hdf5", "HDF5 file", "backends.hdf5:HDF5", "raw", library="h5py"),
-    BackendEntry("npy", "numpy arrays", "backends.npy:Npy", "raw"),
-    BackendEntry("sqlite", "SQLite database", "backends.sqlite:SQLite", "raw"),
-    BackendEntry("tar", "WebDataset tar", "backends.tar:Tar", "raw"),
-)
+    BackendEntry(
+        "files", "one file an image", "backends.containers.files:Files", "png",
+        marks="●○◉", colours=("#eddd5f", "#717500", "ansi_bright_yellow"),
+    ),
+    BackendEntry(
+        "lmdb", "LMDB environment", "backends.containers.lmdb:LMDB", "raw", library="lmdb",
+        marks="▲△◭", colours=("#5284e1", "#000b9e", "ansi_bright_blue"),
+    ),
+    BackendEntry(
+        "hdf5", "HDF5 file", "backends.containers.hdf5:HDF5", "raw", library="h5py",
+        marks="■□▣", colours=("#c5f1c8", "#054700", "ansi_bright_green"),
+    ),
+    BackendEntry(
+        "npy", "numpy arrays", "backends.containers.npy:Npy", "raw",
+        marks="◆◇◈", colours=("#da4d87", "#3c1426", "ansi_bright_magenta"),
+    ),
+    BackendEntry(
+        "sqlite", "SQLite database", "backends.containers.sqlite:SQLite", "raw",
+        marks="✚✛✜", colours=("#50e0f1", "#27779e", "ansi_bright_cyan"),
+    ),
+    BackendEntry(
+        "tar", "WebDataset tar", "backends.containers.tar:Tar", "raw",
+        overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
+        marks="✖✕✗", colours=("#af743f", "#966352", "ansi_bright_white"),
+    ),
+)  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")
 _REFERENCES = tuple(
     BackendEntry(name, title, target, "raw", library, operations=operations, from_disk=from_disk, reference=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backends.base import Options, format_options, parse_options
 from backends.errors import UsageError
-from backends.options import Options, format_options, parse_options
 from backends.registry import LIMIT, backend_entry, codec_entry
 
 if TYPE_CHECKING:

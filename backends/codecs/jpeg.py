@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simplejpeg
 
-from backends.base import Codec
+from backends.base import Codec, JpegOptions
 from backends.codecs.source import decode_pictures
 from backends.errors import UsageError
 from backends.images import Records, offsets_of
-from backends.options import JpegOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

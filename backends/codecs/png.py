@@ -19,10 +19,9 @@ import numpy as np
 from isal import isal_zlib
 from PIL import Image
 
-from backends.base import Codec
+from backends.base import Codec, PngOptions
 from backends.errors import ContainerDamaged
 from backends.images import Images, Records, offsets_of
-from backends.options import PngOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

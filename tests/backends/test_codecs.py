@@ -15,11 +15,11 @@ from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 from PIL import Image
 
+from backends.base import JpegOptions, PngOptions
 from backends.codecs.pictures import decode_picture
 from backends.codecs.png import MAX_PIXELS, head_of
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, offsets_of
-from backends.options import JpegOptions, PngOptions
 from backends.registry import codec_entries, make_codec
 from backends.testing.batches import assert_same, encode, layout_of, make_images
 from tests.backends.encoded import encoded, png_chunk

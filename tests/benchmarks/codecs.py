@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from backends.base import PngOptions
 from backends.datasets import open_dataset
 from backends.images import Images, Layout, Records
-from backends.options import PngOptions
 from backends.registry import make_codec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.hdf5 import HDF5, HDF5Reader, HDF5Writer
+from backends.containers.hdf5 import HDF5, HDF5Reader, HDF5Writer
 from backends.registry import BackendEntry
 
 if TYPE_CHECKING:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import faulthandler
 import mmap
 import os
 import resource
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import h5py
 import numpy as np
 import pytest
 
+from backends.base import Writer
 from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed, TooManyFiles, UsageError
-from backends.images import Images, Layout, Records
+from backends.images import Images, Layout, Records, even_offsets
 from backends.registry import make_backend
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from backends.testing.processes import in_child
@@ -141,3 +145,56 @@ def test_the_last_images_of_more_than_4_gib_are_read(
     with make_backend(name).open(tmp_path / "container") as reader:
         assert_same(read(reader, slice(count - 3, None)), last)
         assert_same(read(reader, np.array([-1, -3])), last, np.array([2, 0]))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("only root can mount a small filesystem")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def store_with_too_few_pages(name: str, codec: str, disk: Path) -> list[int]:
+    """Store images where 1 to 24 pages of 4 KiB are too few: the numbers of the errors, 0 where something is left."""
+    faulthandler.disable()
+    layout, data = Layout(300, codec, (32, 32, 3)), np.random.default_rng(0).integers(0, 256, 300 * 3_072, np.uint8)
+    errors: list[int] = []
+
+    def store_all() -> Writer:
+        with make_backend(name).create(disk / "container", layout) as writer:
+            for start in range(0, 300, 50):
+                writer.append(Records(data, even_offsets(50, 3_072) + start * 3_072, np.zeros(50, np.int64)))
+        return writer
+
+    before = os.statvfs(disk).f_bfree
+    writer = store_all()
+    after = os.statvfs(disk).f_bfree
+    writer.abort()
+    for pages in range(1, 25):
+        (disk / "other").write_bytes(bytes(4_096 * (after + pages)))
+        assert os.statvfs(disk).f_bfree == before - after - pages
+        try:
+            store_all()
+        except OSError as error:
+            errors.append(error.errno or 0)
+        errors += [0] * (len(list(disk.iterdir())) > 1)
+    return errors
+
+
+@FORKS
+@pytest.mark.parametrize("codec", ["raw", "png"])
+@EVERY_BACKEND
+def test_a_full_disk_leaves_nothing_and_never_crashes(small_disk: Path, name: str, codec: str) -> None:
+    code, errors = in_child("fork", store_with_too_few_pages, name, codec, small_disk)
+    assert (code, errors) == (0, [errno.ENOSPC] * 24)
+
+
+@FORKS
+def test_hdf5_with_its_own_buffers_fails_on_a_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.containers.hdf5._access", lambda: h5py.h5p.create(h5py.h5p.FILE_ACCESS))
+    code, _ = in_child("fork", store_with_too_few_pages, "hdf5", "raw", small_disk)
+    assert code != 0, "it cannot close the file: that takes space until the process crashes"

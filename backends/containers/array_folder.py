@@ -1,115 +1,120 @@
 """What npy and tar share: a folder of one file of pixels, plain .npy files beside it, and layout.json, written last.
 
-lmdb makes its folder of one file with it too.  No link is followed, and header and size of a file are checked before a
-byte of it is believed.
+numpy writes and reads the headers.  No link is followed, nothing is unpickled, and a file's header and size are
+checked before its data is used.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
+from math import prod
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib import format as npy_format
 
-from backends.batch import carries_shapes
+from backends.containers.fileio import MappedFile
 from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout
-from backends.mapped_file import MappedFile
-from backends.npy_format import HEAD_BYTES, data_start, npy_bytes
-from backends.transfer import CREATE, AlignedWriter, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
-    from backends.batch import Columns
+    from backends.containers.records import Columns
 
 
-class NewFolder:
-    """A folder that is being made: bytes are appended to one file, then arrays come beside it.
+def write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
+    """Write the header of a ``.npy`` file; numpy pads it, so that it is as long for any ``shape[0]``."""
+    npy_format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+
+
+def save_array(file: BinaryIO, array: NDArray[Any]) -> None:
+    """Write a whole ``.npy`` file, little-endian."""
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    write_header(file, array.dtype.str, array.shape)
+    file.write(array.reshape(-1).view(np.uint8).data)  # of a full disk, numpy's own write says neither name nor number
+
+
+def data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:
+    """Where data begins in a ``.npy`` file that starts with ``head``.
 
     Parameters
     ----------
-    start
-        Bytes that are left for what ``begin`` writes at the end.
+    shape
+        None for one dimension of whatever length the file has.
+
+    Raises
+    ------
+    ValueError
+        The file is not exactly a C-contiguous array of this type and shape.
+    """
+    file = io.BytesIO(head)
+    if npy_format.read_magic(file) != (1, 0):
+        raise ValueError("another version of the format")
+    found, is_fortran, found_dtype = npy_format.read_array_header_1_0(file)
+    if found_dtype.str != dtype or is_fortran or found != (shape or found[:1]):
+        raise ValueError(f"it has shape {found} and type {found_dtype}")
+    if file_bytes - file.tell() != found_dtype.itemsize * prod(found):
+        raise ValueError(f"it has {file_bytes:,} bytes")
+    return file.tell()
+
+
+class NewFolder:
+    """A folder that is being made: bytes are written to its one file ``pixels``, then arrays come beside it.
 
     Attributes
     ----------
-    end
-        Where the next bytes go; -1 once the folder is closed.
+    pixels
+        The open file.
+    is_open
+        Until the folder is finished or removed.
     """
 
-    def __init__(self, path: Path, name: str, start: int = 0) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self._path = path
         self._names: list[str] = []
-        self.end = -1
         path.mkdir()
+        self.is_open = False
         try:
-            self._file = self._create(name)
+            self.pixels = self._create(name)
         except BaseException:
             self.remove()
             raise
-        self._pixels = AlignedWriter(self._file)
-        self.end = start
-
-    def append(self, data: NDArray[np.uint8]) -> None:
-        self._pixels.write(data, self.end)
-        self.end += data.size
-
-    def append_pieces(self, pieces: list[memoryview]) -> None:
-        """Append pieces one behind the other from where they are."""
-        self._pixels.write_pieces(pieces, self.end)
-        self.end += sum(len(piece) for piece in pieces)
-
-    def room(self, size: int) -> NDArray[np.uint8]:
-        """Memory for what is appended next, ``size`` bytes or fewer, to be filled before any other call."""
-        room = self._pixels.room(size, self.end)
-        self.end += room.size
-        return room
-
-    def begin(self, header: bytes) -> None:
-        write_at(self._file, np.frombuffer(header, np.uint8), 0)
+        self.is_open = True
 
     def finish(self, layout: Layout, columns: Columns, **arrays: NDArray[Any] | None) -> None:
         """Write ``arrays`` and the columns, then layout.json, and close.  Raises ValueError for a wrong count."""
         columns.check_complete()
-        self.flush()
+        self.pixels.close()
         for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
             if array is not None:
-                self._save(f"{name}.npy", npy_bytes(array))
-        self._save("layout.json", layout.to_json().encode())
-        self.close()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self._pixels.flush()
-
-    def close(self) -> None:
-        if self.end >= 0:
-            os.close(self._file)
-        self.end = -1
+                with self._create(f"{name}.npy") as file:
+                    save_array(file, array)
+        with self._create("layout.json") as file:
+            file.write(layout.to_json().encode())
+        self.is_open = False
 
     def remove(self) -> None:
         """Close, and remove what was made and nothing else."""
-        self.close()
+        if self.is_open:
+            with suppress(OSError):  # of a full disk, once more
+                self.pixels.close()
+        self.is_open = False
         for name in self._names:
             (self._path / name).unlink(missing_ok=True)
         with suppress(OSError):
             self._path.rmdir()
 
-    def _create(self, name: str) -> int:
-        file = os.open(self._path / name, CREATE, 0o666)
+    def _create(self, name: str) -> BinaryIO:
+        file = (self._path / name).open("xb")
         self._names.append(name)
         return file
-
-    def _save(self, name: str, content: bytes) -> None:
-        file = self._create(name)
-        try:
-            write_at(file, np.frombuffer(content, np.uint8), 0)
-        finally:
-            os.close(file)
 
 
 class ArrayFolder:
@@ -152,12 +157,18 @@ class ArrayFolder:
             None for one dimension of whatever length the file has.
         """
         file = self.open(name)
-        head = np.empty(min(file.size, HEAD_BYTES), np.uint8)
-        file.fill(head, 0)
-        start = data_start(head.tobytes(), file.size, dtype, shape)
-        if start is None:
+        try:
+            start = data_start(file.head(), file.size, dtype, shape)
+        except (
+            ValueError,
+            SyntaxError,
+            TokenError,
+            RecursionError,
+            MemoryError,
+        ) as error:
             file.close()
-            raise self.damaged(f"{name} is not an array of shape {shape or '(n,)'} and type {dtype}")
+            wanted = f"an array of shape {shape or '(n,)'} and type {dtype}"
+            raise self.damaged(f"{name} is not {wanted} ({error})") from error
         return file, start
 
     def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -179,7 +190,7 @@ class ArrayFolder:
 
     def shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
         """The shapes of raw images of mixed size, else None."""
-        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if carries_shapes(self.layout) else None
+        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if self.layout.carries_shapes else None
 
     def damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished {self._kind}: {why}; make it again.")
@@ -187,9 +198,7 @@ class ArrayFolder:
     def _read_layout(self) -> Layout:
         file = self.open("layout.json")
         try:
-            content = np.empty(file.size, np.uint8)
-            file.fill(content, 0)
-            return Layout.from_json(content.tobytes())
+            return Layout.from_json(file.head(file.size))
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(f"layout.json is invalid ({error})") from error
         finally:

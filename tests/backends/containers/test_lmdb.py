@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged
-from backends.images import Layout
+from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
@@ -138,10 +138,79 @@ def test_a_layout_that_promises_more_than_there_is_is_refused(path: Path, shape:
         make_backend("lmdb").open(path)
 
 
-def test_an_environment_of_another_format_is_refused(tmp_path: Path) -> None:
-    try:
-        lmdb.open(str(tmp_path / "container"), lib_version=1).close()
-    except TypeError:
-        pytest.skip("this lmdb writes one format only")
-    with pytest.raises(ContainerDamaged, match=r"0\.9"):
-        make_backend("lmdb").open(tmp_path / "container")
+def test_the_format_of_lmdb_0_9_is_written(path: Path) -> None:
+    with lmdb.open(str(path), readonly=True, lock=False) as environment:
+        assert environment.lib_version()[:2] == (0, 9)
+
+
+@pytest.mark.parametrize("lib_version", [0, 1])
+def test_what_others_wrote_in_any_order_is_read(tmp_path: Path, lib_version: int) -> None:
+    images = make_images(600, mixed=True)
+    values = [image.tobytes() for image in images.pixels]
+    with lmdb.open(str(tmp_path / "container"), map_size=1 << 26, lib_version=lib_version) as environment:
+        for some in np.array_split(np.random.default_rng(0).permutation(600), 7):
+            with environment.begin(write=True) as transaction:
+                for row in some.tolist():
+                    transaction.put(row.to_bytes(8, "big"), values[row])
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"labels", images.labels.tobytes())
+            transaction.put(b"shapes", np.array([image.shape for image in images.pixels], np.int32).tobytes())
+            transaction.put(b"layout", layout_of(images, "raw").to_json().encode())
+            transaction.put(b"mine", b"of the user")
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert_same(read(reader), images)
+        assert_same(read(reader, np.array([599, 3, 3, 0])), images, np.array([599, 3, 3, 0]))
+
+
+def test_records_of_all_sizes_come_back(tmp_path: Path) -> None:
+    sizes = [1, 2_000, 2_016, 2_022, 4_076, 4_080, 4_081, 9_000, 3_000_000, 5] * 3
+    data = np.random.default_rng(0).integers(0, 256, sum(sizes), np.uint8)
+    records = Records(data, offsets_of(sizes), np.arange(30))
+    with make_backend("lmdb").create(tmp_path / "container", Layout(30, "png", None)) as writer:
+        writer.append(records)
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert reader.read(slice(None)).data.tobytes() == data.tobytes()
+        assert reader.read(np.array([28])).data.tobytes() == records.record(28).tobytes()
+
+
+def test_a_full_map_grows_and_takes_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.containers.lmdb.FIRST_MAP_BYTES", 1 << 16)
+    images = make_images(300, side=32)
+    store(make_backend("lmdb"), tmp_path / "container", images, layout_of(images, "raw"))
+    with make_backend("lmdb").open(tmp_path / "container") as reader:
+        assert_same(read(reader), images)
+    assert (tmp_path / "container/data.mdb").stat().st_size < 300 * 4_096 * 1.1
+
+
+def test_readers_share_an_environment_until_the_last_closes(path: Path) -> None:
+    first, second = make_backend("lmdb").open(path), make_backend("lmdb").open(path)
+    first.close()
+    with pytest.raises(lmdb.Error, match="already open"):
+        lmdb.open(str(path), readonly=True, lock=False)
+    assert_same(read(second), IMAGES)
+    second.close()
+    lmdb.open(str(path), readonly=True, lock=False).close()
+
+
+def read_again(path: Path) -> Images:
+    with make_backend("lmdb").open(path) as reader:
+        return read(reader)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_opens_what_its_parent_has_open(path: Path) -> None:
+    with make_backend("lmdb").open(path) as reader:
+        code, found = in_child("fork", read_again, path)
+        assert code == 0
+        assert_same(found, IMAGES)
+        assert_same(read(reader), IMAGES)
+
+
+def test_a_missing_image_is_not_replaced_by_the_next(path: Path) -> None:
+    with lmdb.open(str(path), lock=False) as environment, environment.begin(write=True) as transaction:
+        transaction.delete(bytes(7) + b"\x05")
+    with make_backend("lmdb").open(path) as reader:
+        for key in (slice(0, 6), slice(3, 9), slice(5, 6)):
+            with pytest.raises(ContainerDamaged, match="damaged"):
+                reader.read(key)
+        assert_same(read(reader, slice(6, 12)), IMAGES, np.arange(6, 12))

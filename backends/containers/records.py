@@ -1,4 +1,4 @@
-"""What every writer keeps of the batches it is given, and every reader prepares for one."""
+"""What all containers share: the columns that a writer keeps beside its records, and the batch that a reader fills."""
 
 from __future__ import annotations
 
@@ -12,37 +12,31 @@ from backends.images import even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
     from backends.images import Layout, Records
 
-_COLUMN_BYTES = 12
+_SHAPE_BYTES = 12
 """Bytes an image of the widest column, its shape."""
 
 
-def carries_shapes(layout: Layout) -> bool:
-    """Whether each record needs its shape beside it: raw pixels of mixed size."""
-    return layout.codec == "raw" and layout.image_shape is None
-
-
 class Columns:
-    """The small arrays beside the pixels of a container that is being written.
+    """The small arrays beside the records of a container that is being written.
 
     Attributes
     ----------
-    labels
-        ``(count,)`` int64.
-    shapes
-        ``(count, 3)`` int32 for raw images of mixed size, else None.
+    labels, shapes
+        ``(count,)`` int64; ``(count, 3)`` int32 for raw images of mixed size, else None.
     filled
-        Rows that are there so far.
+        Rows that have been added so far.
 
     Parameters
     ----------
-    most
-        Bytes of a record or a column at most, where the container has a limit.
+    max_bytes
+        What a record or a column may have at most, where the container has a limit.
 
     Raises
     ------
@@ -50,14 +44,13 @@ class Columns:
         A column is larger.
     """
 
-    def __init__(self, layout: Layout, most: int | None = None) -> None:
-        self._layout, self._most = layout, most
-        if most is not None and layout.count * _COLUMN_BYTES > most:
+    def __init__(self, layout: Layout, max_bytes: int | None = None) -> None:
+        if max_bytes is not None and layout.count * _SHAPE_BYTES > max_bytes:
             raise UsageError(f"{layout.count:,} images are more than such a container keeps: choose npy.")
+        self._layout, self._max_bytes, self._aborted = layout, max_bytes, False
         self.labels = np.empty(layout.count, np.int64)
-        self.shapes = np.empty((layout.count, 3), np.int32) if carries_shapes(layout) else None
+        self.shapes = np.empty((layout.count, 3), np.int32) if layout.carries_shapes else None
         self.filled = 0
-        self._aborted = False
 
     def add(self, records: Records) -> int:
         """Take the labels and shapes of a batch; return the row of its first record.
@@ -74,12 +67,12 @@ class Columns:
         first, last = self.filled, self.filled + len(records)
         if last > self._layout.count:
             raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
-        size, ends = self._layout.record_bytes, records.offsets
-        if size is not None and (ends[1:] - ends[:-1] != size).any():
+        size, lengths = self._layout.record_bytes, records.offsets[1:] - records.offsets[:-1]
+        if size is not None and (lengths != size).any():
             raise ValueError(f"each record of this container has {size:,} bytes; a batch has records of other sizes.")
-        if self._most is not None and ends[-1] - ends[0] > self._most and (largest := np.diff(ends).max()) > self._most:
+        if self._max_bytes is not None and len(lengths) and (largest := lengths.max()) > self._max_bytes:
             raise UsageError(
-                f"a record of {largest:,} bytes is larger than such a container keeps ({self._most:,}): choose npy."
+                f"a record of {largest:,} bytes is larger than such a container keeps ({self._max_bytes:,}): use npy."
             )
         self.labels[first:last] = records.labels
         if self.shapes is not None:
@@ -90,7 +83,7 @@ class Columns:
         return first
 
     def abort(self) -> None:
-        """Take no more: what the writer had open may be another's."""
+        """Refuse all further records."""
         self._aborted = True
 
     def check_complete(self) -> None:
@@ -118,7 +111,7 @@ def row_buffer(layout: Layout, count: int, out: NDArray[np.uint8] | None) -> NDA
 
 
 def join_records(
-    values: Iterable[Any], rows: NDArray[np.int64], layout: Layout, out: NDArray[np.uint8] | None, path: str
+    values: Iterable[Any], rows: NDArray[np.int64], layout: Layout, out: NDArray[np.uint8] | None, path: Path
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Copy ``values``, the bytes of the records of ``rows``, end to end: the data and offsets of a batch.
 
@@ -130,25 +123,26 @@ def join_records(
         ``out`` does not fit.
     """
     if out is None and layout.record_bytes is None:
-        found = list(values)
+        records = list(values)
         try:
-            data = np.frombuffer(b"".join(found), np.uint8)
+            data = np.frombuffer(b"".join(records), np.uint8)
         except TypeError:
-            found = []
-        if len(found) < len(rows):
+            records = []
+        if len(records) < len(rows):
             raise ContainerDamaged(f"{path} is damaged: an image is missing; make it again.")
-        return data, offsets_of([len(value) for value in found])
+        return data, offsets_of(list(map(len, records)))
     into = row_buffer(layout, len(rows), out)
     size, flat = into.shape[1], into.reshape(-1)
-    # One place more than there are values is taken last, where none was missing; no line of Python runs for each.
-    places = map(slice, range(0, len(flat) + 1, size), range(size, len(flat) + size + 1, size))
+    # `map` copies without a line of Python for each record.  It takes a slice before it looks for a value, so one slice
+    # more than there are rows tells whether a value was missing or did not fit.
+    slices = map(slice, range(0, len(flat) + 1, size), range(size, len(flat) + size + 1, size))
     try:
-        deque(map(flat.data.__setitem__, places, values), maxlen=0)
-    except ImgstoreError:  # of what reads the values
+        deque(map(flat.data.__setitem__, slices, values), maxlen=0)
+    except ImgstoreError:  # raised by what reads the values
         raise
     except (TypeError, ValueError):  # a value that is no bytes, or not so many
         pass
-    if behind := next(places, None):
+    if behind := next(slices, None):
         row = rows[behind.start // size - 1]
         raise ContainerDamaged(f"{path} is damaged: image {row:,} is missing or has not {size:,} bytes; make it again.")
     return flat, even_offsets(len(rows), size)

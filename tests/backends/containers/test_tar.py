@@ -90,7 +90,7 @@ def test_a_record_that_is_no_picture_has_no_name_and_is_refused(tmp_path: Path) 
 
 
 def test_no_two_samples_have_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.tar._NAME_DIGITS", 1)
+    monkeypatch.setattr("backends.containers.tar._NAME_DIGITS", 1)
     with tarfile.open(write(tmp_path / "container", encode(IMAGES, "raw"), layout_of(IMAGES, "raw"))) as archive:
         assert archive.getnames()[::2] == [f"{index:02d}.npy" for index in range(12)]
 

@@ -7,6 +7,7 @@ labels.npy give random access without a walk through the archive.
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from functools import cache
 from tarfile import USTAR_FORMAT, TarInfo
@@ -14,17 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
-from backends.batch import Columns, join_records, row_buffer
+from backends.containers.array_folder import ArrayFolder, NewFolder, write_header
+from backends.containers.fileio import MappedFile, spaced
+from backends.containers.records import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
-from backends.mapped_file import MappedFile, runs
-from backends.npy_format import HEAD_BYTES, npy_header
 from backends.registry import make_codec
-from backends.transfer import page_buffer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,8 +33,12 @@ BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
 CHECKED_AT_ONCE = 1 << 14
+READ_BYTES = 1 << 20
+"""So much is read at once, and copied while a processor has it in its cache."""
 MAX_MEMBER_BYTES = (1 << 33) - 1
 """What eleven octal digits say."""
+NPY_HEAD_BYTES = 1 << 12
+"""More than the header of any image's array."""
 _SIZE_AT, _SIZE_DIGITS, _CHECKSUM_AT, _CHECKSUM_DIGITS = 124, 11, 148, 6
 _NAME_DIGITS, _LABEL_BYTES = 8, 20
 
@@ -43,7 +46,7 @@ _NAME_DIGITS, _LABEL_BYTES = 8, 20
 class Tar(Backend):
     """A shard for WebDataset, which every tar unpacks."""
 
-    name, title = "tar", "WebDataset tar"
+    name = "tar"
 
     def create(self, path: Path, layout: Layout) -> TarWriter:
         return TarWriter(path, layout)
@@ -58,10 +61,11 @@ class TarWriter(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._codec = make_codec(layout.codec)
-        self._columns = Columns(layout, MAX_MEMBER_BYTES - HEAD_BYTES)
+        self._columns = Columns(layout, MAX_MEMBER_BYTES - NPY_HEAD_BYTES)
         self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
         self._blocks = np.empty((0, BLOCK), np.uint8)
+        self._end = 0
         self._folder = NewFolder(path.absolute(), ARCHIVE)
 
     def append(self, records: Records) -> None:
@@ -76,8 +80,7 @@ class TarWriter(Writer):
         starts = ends - blocks - 3
         labels = records.labels.astype(f"S{_LABEL_BYTES}")
         if self._layout.record_bytes is None or len(self._blocks) != ends[-1]:
-            self._blocks = page_buffer(ends[-1] * BLOCK).reshape(-1, BLOCK)
-            self._blocks[:] = 0
+            self._blocks = np.zeros((ends[-1], BLOCK), np.uint8)
         archive = self._blocks  # of the last batch: where records have one size, what was written is written again
         archive[starts] = _headers(templates, names, before + sizes)
         archive[starts + 1, :before] = prefixes
@@ -85,14 +88,15 @@ class TarWriter(Writer):
         archive[ends - 1, :_LABEL_BYTES] = labels.view(np.uint8).reshape(-1, _LABEL_BYTES)
         places = (starts + 1) * BLOCK + before
         _fill(archive.reshape(-1), places, records, self._layout.record_bytes)
-        self._offsets[rows], self._sizes[rows] = self._folder.end + places, sizes
-        self._folder.append(archive)
+        self._offsets[rows], self._sizes[rows] = self._end + places, sizes
+        self._folder.pixels.write(archive.data)
+        self._end += archive.size
 
     def close(self) -> None:
-        if self._folder.end < 0:
+        if not self._folder.is_open:
             return
         try:
-            self._folder.append(np.zeros(END_BYTES, np.uint8))
+            self._folder.pixels.write(bytes(END_BYTES))
             self._folder.finish(self._layout, self._columns, offsets=self._offsets, sizes=self._sizes)
         except BaseException:
             self.abort()
@@ -110,7 +114,7 @@ class TarWriter(Writer):
             suffixes = [suffix] if suffix else [self._codec.suffix_of(records.record(i)) for i in range(len(records))]
             return self._templates(suffixes), np.empty((1, 0), np.uint8)
         shapes = np.array([shape]) if records.shapes is None else records.shapes
-        heads = b"".join(npy_header("|u1", tuple(shape)) for shape in shapes.tolist())  # of one length: numpy pads them
+        heads = b"".join(_npy_header(tuple(shape)) for shape in shapes.tolist())  # of one length: numpy pads them
         return self._templates([".npy"]), np.frombuffer(heads, np.uint8).reshape(len(shapes), -1)
 
     def _templates(self, suffixes: list[str]) -> NDArray[np.uint8]:
@@ -140,14 +144,14 @@ class TarReader(Reader):
         archive = self._opened()
         if self.layout.record_bytes is not None:
             into = row_buffer(self.layout, stop - start, out)
-            archive.fill_rows(into, self._first + start * self._distance, self._distance)
+            self._fill(into, archive, start)
             return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
         rows = np.arange(start, stop)
         starts, stops = self._spans(rows)
         first = int(starts[0]) if len(rows) else 0
         members = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
         archive.fill(members, first)
-        return self._records(rows, runs(members, starts - first, stops - first), out)
+        return self._records(rows, _runs(members, starts - first, stops - first), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         archive = self._opened()
@@ -162,8 +166,19 @@ class TarReader(Reader):
             self._archive.close()
         self._archive = None
 
-    def _records(self, rows: NDArray[np.int64], values: Iterator[memoryview], out: NDArray[np.uint8] | None) -> Records:
-        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+    def _fill(self, into: NDArray[np.uint8], archive: MappedFile, start: int) -> None:
+        """Read images of one size from ``start`` on, with the headers and labels between them."""
+        count, size = into.shape
+        some = max(1, READ_BYTES // self._distance)
+        buffer = np.empty(min(some, count) * self._distance, np.uint8)
+        for low in range(0, count, some):
+            rows = into[low : low + some]
+            members = buffer[: (len(rows) - 1) * self._distance + size]
+            archive.fill(members, self._first + (start + low) * self._distance)
+            rows[:] = spaced(members, size, self._distance)
+
+    def _records(self, rows: NDArray[np.int64], values: Iterable[memoryview], out: NDArray[np.uint8] | None) -> Records:
+        data, offsets = join_records(values, rows, self.layout, out, self._path)
         return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 
     def _opened(self) -> MappedFile:
@@ -211,6 +226,14 @@ class TarReader(Reader):
 
 
 @cache
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """What precedes the pixels of an image in a ``.npy`` member."""
+    file = io.BytesIO()
+    write_header(file, "|u1", shape)
+    return file.getvalue()
+
+
+@cache
 def _template(name: str) -> NDArray[np.uint8]:
     """The header of a regular file of mode 644, of nobody and of 1970, with spaces for its checksum."""
     header = np.frombuffer(TarInfo(name).tobuf(USTAR_FORMAT), np.uint8).copy()
@@ -244,5 +267,10 @@ def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Record
         archive.reshape(len(records), -1)[:, first : first + size] = data.reshape(-1, size)
         return
     spans = map(slice, places.tolist(), (places + np.diff(records.offsets)).tolist())
-    contents = runs(records.data, records.offsets[:-1], records.offsets[1:])
+    contents = _runs(records.data, records.offsets[:-1], records.offsets[1:])
     deque(map(archive.data.__setitem__, spans, contents), maxlen=0)  # no line of Python runs for each
+
+
+def _runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterable[memoryview]:
+    """The bytes from each start to its stop."""
+    return map(data.data.__getitem__, map(slice, starts.tolist(), stops.tolist()))

@@ -6,16 +6,13 @@ import gc
 import sqlite3
 import threading
 from contextlib import closing
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged
-from backends.images import Layout, Records, even_offsets
 from backends.registry import make_backend
-from backends.sqlite_direct import OWN_CHANGES
 from backends.testing import BackendTests
 from backends.testing.batches import assert_same, layout_of, make_images, read, store
 from tests.backends.snippets import read_by_snippet
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 
 IMAGES = make_images(12)
 IN_MANY_PAGES = make_images(12, side=60)
-"""Five of them fill a page: these are written and read without the library."""
 
 
 class TestSQLite(BackendTests):
@@ -64,99 +60,9 @@ def change(path: Path, *statements: str) -> None:
         database.commit()
 
 
-def test_the_library_finds_no_fault(path: Path, images: Images) -> None:
+def test_the_library_finds_no_fault(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert database.execute("PRAGMA page_size").fetchone() == (16_384 if images is IMAGES else 65_536,)
-
-
-def library_reads(path: Path, images: Images) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        found = database.execute("SELECT id, label, record FROM images ORDER BY id").fetchall()
-    assert [row[:2] for row in found] == list(enumerate(images.labels.tolist()))
-    assert b"".join(row[2] for row in found) == np.array(images.pixels).tobytes()
-
-
-# Keys take one byte more from 128 and from 16,384 on, where a page ends.
-@pytest.mark.parametrize("count", [42, 127, 128, 129, 150, 500])
-def test_the_library_and_we_find_every_row(tmp_path: Path, count: int) -> None:
-    images = make_images(count, side=32)
-    path = stored(tmp_path / "container", images)
-    library_reads(path, images)
-    with make_backend("sqlite").open(path) as reader:
-        assert_same(read(reader), images)
-        for start, stop in (0, 1), (count - 1, count), (7, 40), (count // 3, count - 5), (5, 5):
-            assert_same(read(reader, slice(start, stop)), images, np.arange(start, stop))
-        rows = np.random.default_rng(0).permutation(np.repeat(np.arange(count), 2))
-        assert_same(read(reader, rows), images, rows)
-        out = np.zeros((count - 2, images.pixels[0].size), np.uint8)
-        reader.read(slice(2, count), out=out)
-        assert np.array_equal(out, np.array(images.pixels[2:]).reshape(out.shape))
-
-
-def test_twenty_thousand_rows_in_batches_of_any_size(tmp_path: Path) -> None:
-    images = make_images(20_000, side=8)
-    layout, pixels = layout_of(images, "raw"), np.array(images.pixels).reshape(20_000, -1)
-    bounds = np.sort(np.random.default_rng(0).integers(0, 20_001, 40)).tolist()
-    with make_backend("sqlite").create(tmp_path / "container", layout) as writer:
-        for low, high in pairwise([0, *bounds, bounds[-1], 20_000]):
-            some = pixels[low:high]
-            writer.append(Records(some.reshape(-1), even_offsets(*some.shape), images.labels[low:high]))
-    library_reads(tmp_path / "container", images)
-    with make_backend("sqlite").open(tmp_path / "container") as reader:
-        assert_same(read(reader), images)
-
-
-def test_a_file_of_more_than_a_gibibyte(tmp_path: Path) -> None:
-    images = make_images(70_000 // 50, side=72)  # 15,768 bytes each
-    pixels = np.array(images.pixels).reshape(len(images), -1)
-    layout = Layout(50 * len(images), "raw", images.pixels[0].shape)
-    with make_backend("sqlite").create(tmp_path / "container", layout) as writer:
-        for _ in range(50):
-            writer.append(Records(pixels.reshape(-1), even_offsets(*pixels.shape), images.labels))
-    assert (tmp_path / "container").stat().st_size > 1 << 30
-    with closing(sqlite3.connect(tmp_path / "container")) as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    with make_backend("sqlite").open(tmp_path / "container") as reader:
-        assert reader.layout.count == 70_000
-        for turn in range(50):
-            assert_same(read(reader, slice(turn * 1_400, (turn + 1) * 1_400)), images)
-        rows = np.random.default_rng(0).integers(0, 70_000, 500)
-        assert_same(read(reader, rows), images, rows % 1_400)
-    (tmp_path / "container").unlink()
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_checked", "finds"),
-    [(OWN_CHANGES, True, True), (1, True, True), (1, False, False)],
-    ids=["by both marks", "by the rows", "without a check"],
-)
-def test_rows_in_other_places_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, is_checked: bool, finds: bool
-) -> None:
-    change(stored(tmp_path / "container", IN_MANY_PAGES), f"VACUUM INTO '{tmp_path / 'moved'}'")
-    monkeypatch.setattr("backends.sqlite_direct.OWN_CHANGES", changes)
-    if not is_checked:
-        monkeypatch.setattr("backends.sqlite_direct.are_there", lambda *_: True)
-    with make_backend("sqlite").open(tmp_path / "moved") as reader:
-        for rows in np.arange(12), np.array([9, 5, 11]):
-            for key in rows, slice(int(rows[0]), int(rows[0]) + 1):
-                wanted = np.array(IN_MANY_PAGES.pixels)[key]
-                assert np.array_equal(np.array(read(reader, key).pixels), wanted) == finds
-
-
-@pytest.mark.parametrize(("changes", "is_new"), [(OWN_CHANGES, True), (OWN_CHANGES + 1, False)])
-def test_what_is_left_in_a_page_that_was_freed_is_not_taken_for_a_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: int, is_new: bool
-) -> None:
-    path = stored(tmp_path / "container", IN_MANY_PAGES)
-    new = "UPDATE images SET record = (SELECT record FROM images WHERE id = 0) WHERE id = 10"
-    change(path, "PRAGMA secure_delete = OFF", "DELETE FROM images WHERE id BETWEEN 6 AND 9", new)
-    monkeypatch.setattr("backends.sqlite_direct.OWN_CHANGES", changes)
-    with make_backend("sqlite").open(path) as reader:
-        (found,) = read(reader, np.array([10])).pixels
-    np.testing.assert_array_equal(found, IN_MANY_PAGES.pixels[0 if is_new else 10])
 
 
 def test_what_the_library_has_changed_is_read(path: Path, images: Images) -> None:

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.array_folder import ArrayFolder, NewFolder
 from backends.base import Backend, Reader, Writer
-from backends.batch import Columns, join_records, row_buffer
+from backends.containers.array_folder import ArrayFolder, NewFolder, write_header
+from backends.containers.records import Columns, join_records, row_buffer
 from backends.images import Layout, Records, even_offsets
-from backends.mapped_file import MappedFile
-from backends.npy_format import npy_header
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from backends.containers.fileio import MappedFile
+
 
 class Npy(Backend):
     """Arrays that numpy maps: ``np.load(path, mmap_mode="r")``."""
 
-    name, title = "npy", "numpy arrays"
+    name = "npy"
 
     def create(self, path: Path, layout: Layout) -> NpyWriter:
         return NpyWriter(path, layout)
@@ -35,29 +35,31 @@ class Npy(Backend):
 
 
 class NpyWriter(Writer):
-    """Streams records behind room for the header, which is written at the end and as long for any number of them."""
+    """Writes records behind a header that is written again at the end, when their number is known."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._layout = layout
         self._columns = Columns(layout)
         self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
+        self._end = 0
         name, self._shape = _pixels_of(layout)
-        self._start = len(npy_header("|u1", self._shape or (0,)))
-        self._folder = NewFolder(path.absolute(), name, self._start)
+        self._folder = NewFolder(path.absolute(), name)
+        write_header(self._folder.pixels, "|u1", self._shape or (0,))
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         start, stop = int(records.offsets[0]), int(records.offsets[-1])
         if self._offsets is not None:
-            ends = records.offsets[1:] - start + self._folder.end - self._start
-            self._offsets[first + 1 : first + len(records) + 1] = ends
-        self._folder.append(records.data[start:stop])
+            self._offsets[first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
+        self._folder.pixels.write(records.data.data[start:stop])
+        self._end += stop - start
 
     def close(self) -> None:
-        if self._folder.end < 0:
+        if not self._folder.is_open:
             return
         try:
-            self._folder.begin(npy_header("|u1", self._shape or (self._folder.end - self._start,)))
+            self._folder.pixels.seek(0)
+            write_header(self._folder.pixels, "|u1", self._shape or (self._end,))
             self._folder.finish(self._layout, self._columns, offsets=self._offsets)
         except BaseException:
             self.abort()
@@ -69,7 +71,7 @@ class NpyWriter(Writer):
 
 
 class NpyReader(Reader):
-    """Reads ranges by ``preadv`` into the caller's array, and gathers rows out of a map."""
+    """Reads ranges straight into the caller's array, and gathers rows out of a map."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -102,7 +104,7 @@ class NpyReader(Reader):
             file.take(rows, into, first, size)
             return Records(into.reshape(-1), even_offsets(len(rows), size), self.labels[rows])
         values = file.runs(first + self._starts(rows), first + self._starts(rows + 1))
-        data, offsets = join_records(values, rows, self.layout, out, str(self._path))
+        data, offsets = join_records(values, rows, self.layout, out, self._path)
         return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
 
     def close(self) -> None:

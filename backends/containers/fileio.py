@@ -1,0 +1,174 @@
+"""Files that are read by position, or through a map where scattered pieces of them are wanted at once."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.errors import ContainerDamaged, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+READS_BEFORE_A_LOOK = 15
+"""Once pieces were in memory, so many reads take it for granted: looking costs a tenth of a batch."""
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class MappedFile:
+    """An open file.  Its map is made on first use; where the filesystem has no maps, every piece is read.
+
+    Parameters
+    ----------
+    flags
+        Further ones for ``open``, such as O_NOFOLLOW.
+
+    Attributes
+    ----------
+    size
+        In bytes, when it was opened.
+
+    Raises
+    ------
+    OSError
+        It is not there.
+    NotAllowed, TooManyFiles
+        It may not be opened.
+    ContainerDamaged
+        It is no regular file.
+    """
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        self._path = path
+        self._map: NDArray[np.uint8] | None = None
+        self._may_map = True
+        self._reads_before_a_look = 0
+        try:
+            self._descriptor = os.open(path, _READ | flags)
+        except OSError as error:
+            raise refusal(error, path) or error from error
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
+        facts = os.fstat(self._descriptor)
+        self.size = facts.st_size
+        if not stat.S_ISREG(facts.st_mode):
+            self.close()
+            raise ContainerDamaged(f"{path} is not a regular file; make it again from its source.")
+
+    @property
+    def is_open(self) -> bool:
+        return self._closing.alive
+
+    def fill(self, into: NDArray[Any], position: int) -> None:
+        """Read until ``into``, C-contiguous, is full.  Raises ContainerDamaged where the file ends before."""
+        read_at(self._descriptor, into, position, str(self._path))
+
+    def head(self, size: int = 1 << 12) -> bytes:
+        """Its first bytes, ``size`` or all that there are."""
+        data = np.empty(min(size, self.size), np.uint8)
+        self.fill(data, 0)
+        return data.tobytes()
+
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int, distance: int) -> None:
+        """Copy pieces of one size into the rows of ``into``, ``(len(rows), size)``.
+
+        Piece 0 begins at byte ``first``, each other one ``distance`` bytes behind the one before.
+        """
+        size = into.shape[1]
+        starts = first + rows * distance
+        data = self._mapped(starts, starts + size)
+        if data is None:
+            for start, row in zip(starts.tolist(), into, strict=True):
+                self.fill(row, start)
+        elif size == distance:
+            pieces = data[first : first + (self.size - first) // size * size].reshape(-1, size)
+            pieces.take(rows, axis=0, out=into, mode="clip")  # the default mode copies `out` first
+        else:
+            into[:] = spaced(data[first:], size, distance)[rows]
+
+    def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
+        """The bytes from each start to its stop, one after the other; none may outlive the file."""
+        data = self._mapped(starts, stops)
+        spans = zip(starts.tolist(), stops.tolist(), strict=True)
+        if data is None:
+            return (self._piece(start, stop) for start, stop in spans)
+        view = data.data
+        return (view[start:stop] for start, stop in spans)
+
+    def close(self) -> None:
+        self._closing()
+        self._map = None
+
+    def _mapped(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8] | None:
+        """A read-only map of all bytes, of which these runs are wanted next; None where there can be no map."""
+        if self._map is None and self._may_map:
+            try:
+                self._map = np.frombuffer(mmap.mmap(self._descriptor, self.size, prot=mmap.PROT_READ), np.uint8)
+            except (OSError, ValueError):  # no maps on this filesystem, no descriptor left for one, or an empty file
+                self._may_map = False
+        if self._map is not None:
+            self._reads_before_a_look -= 1
+            if self._reads_before_a_look < 0 and not fetch_ahead(self._descriptor, starts, stops):
+                self._reads_before_a_look = READS_BEFORE_A_LOOK
+        return self._map
+
+    def _piece(self, start: int, stop: int) -> memoryview:
+        piece = np.empty(stop - start, np.uint8)
+        self.fill(piece, start)
+        return piece.data
+
+
+def spaced(data: NDArray[np.uint8], size: int, distance: int) -> NDArray[np.uint8]:
+    """All pieces of ``size`` bytes that begin ``distance`` bytes apart, ``(n, size)``: a view of ``data``, flat."""
+    count = (len(data) - size) // distance + 1
+    return np.ndarray((count, size), np.uint8, data, strides=(distance, 1))
+
+
+def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> None:
+    """Fill ``into``, C-contiguous, from a byte position: the kernel may read less than it was asked for.
+
+    Raises
+    ------
+    ContainerDamaged
+        The file ends before ``into`` is full; ``path`` names it.
+    """
+    view = into.reshape(-1).view(np.uint8).data
+    while view:
+        got = os.preadv(descriptor, [view], position)
+        if not got:
+            raise ContainerDamaged(f"{path} ends before byte {position + len(view):,}: make it again from its source.")
+        position += got
+        view = view[got:]
+
+
+def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> bool:
+    """Ask for scattered runs of a file all at once, where they are not in memory yet.
+
+    A map brings in one page after the other, waiting for each; the device is several times as fast when it knows all
+    of them.  Whether it is worth asking, a look at some of the runs tells without waiting (Linux).
+
+    Returns
+    -------
+    Whether it asked.
+    """
+    if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "posix_fadvise")):
+        return False
+    byte = [bytearray(1)]
+    try:
+        for position in starts[:: max(1, len(starts) // 8)].tolist():
+            os.preadv(descriptor, byte, position, os.RWF_NOWAIT)
+    except BlockingIOError:
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            if start < stop:  # a length of 0 would mean the rest of the file
+                os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+        return True
+    except OSError:  # this filesystem cannot tell
+        pass
+    return False

@@ -1,0 +1,296 @@
+"""One file an image: ``000/000042.png``, 100 a folder, with labels.npy, labels.csv and layout.json.
+
+Raw records are bare pixels in ``.raw`` files; where their sizes are mixed, shapes.npy has a row for each.  Files that
+were passed through end in what their format is known by: suffixes.npy says in what, sizes.npy how long they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import weakref
+from contextlib import suppress
+from functools import lru_cache
+from itertools import pairwise, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backends.base import Backend, Reader, Writer
+from backends.containers.array_folder import ArrayFolder, save_array
+from backends.containers.fileio import read_at
+from backends.containers.records import Columns, row_buffer
+from backends.errors import refusal
+from backends.images import Layout, Records, offsets_of
+from backends.registry import make_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+PER_FOLDER = 100
+"""ext4 looks through a block of a folder for each file that it creates: a tenth of 1,000 takes a sixth less time."""
+MAX_FILE_BYTES = 1 << 32
+FIRST_READ_BYTES, LONG_READ_BYTES = 1 << 12, 1 << 20
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
+"""The first read of a new file notes its time, which takes as long as the read itself; an owner may waive that."""
+_SUFFIX = "|S5"
+_NUMBERS = [f"{number:02d}" for number in range(PER_FOLDER)]
+
+
+class Files(Backend):
+    """A folder of images that any program opens."""
+
+    name = "files"
+
+    def create(self, path: Path, layout: Layout) -> FilesWriter:
+        return FilesWriter(path, layout)
+
+    def open(self, path: Path) -> FilesReader:
+        return FilesReader(path)
+
+
+class FilesWriter(Writer):
+    """Writes one file a record; layout.json comes last and makes the folder a container."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path, self._layout = path.absolute(), layout
+        self._codec = make_codec(layout.codec)
+        self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
+        self._sizes = np.empty(layout.count, np.int64)
+        self._columns = Columns(layout, MAX_FILE_BYTES)
+        self._images = self._folders = 0
+        self._others: list[str] = []
+        self._folder = -1
+        self._path.mkdir()
+        self._root = os.open(self._path, _FOLDER)
+
+    def append(self, records: Records) -> None:
+        first = self._columns.add(records)
+        data, ends = records.data.data, records.offsets.tolist()
+        if self._suffixes is not None:
+            some = slice(first, first + len(records))
+            self._suffixes[some] = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
+            self._sizes[some] = np.diff(records.offsets)
+        for index, (start, stop) in enumerate(pairwise(ends), first):
+            if index % PER_FOLDER == 0:
+                self._next_folder()
+            suffix = self._codec.suffix or self._suffix(index)
+            file = os.open(f"{index:06d}{suffix}", _CREATE, 0o666, dir_fd=self._folder)
+            self._images = index + 1
+            try:
+                while start < stop:
+                    start += os.write(file, data[start:stop])
+            finally:
+                os.close(file)
+
+    def close(self) -> None:
+        if self._root < 0:
+            return
+        try:
+            self._columns.check_complete()
+            self._write_columns()
+            with self._create("layout.json") as file:
+                file.write(self._layout.to_json().encode())
+        except BaseException:
+            self.abort()
+            raise
+        self._release()
+
+    def abort(self) -> None:
+        self._columns.abort()
+        self._release()
+        try:
+            root = os.open(self._path, _FOLDER)
+        except FileNotFoundError:
+            return
+        try:
+            for name in (*self._others, *(_image_name(index, self._suffix(index)) for index in range(self._images))):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=root)
+            for number in range(self._folders):
+                _remove_folder(_folder_name(number), root)
+        finally:
+            os.close(root)
+        _remove_folder(str(self._path), None)
+
+    def _suffix(self, index: int) -> str:
+        return self._codec.suffix if self._suffixes is None else self._suffixes[index].decode()
+
+    def _next_folder(self) -> None:
+        name = _folder_name(self._folders)
+        os.mkdir(name, dir_fd=self._root)
+        self._folders += 1
+        previous, self._folder = self._folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
+        if previous >= 0:
+            os.close(previous)
+
+    def _write_columns(self) -> None:
+        with self._create("labels.csv") as file:
+            file.write(b"file,label\n")
+            file.writelines(map(self._table, range(0, self._layout.count, PER_FOLDER)))
+        sizes = None if self._suffixes is None else self._sizes
+        columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "sizes": sizes}
+        for name, column in {**columns, "suffixes": self._suffixes}.items():
+            if column is not None:
+                with self._create(f"{name}.npy") as file:
+                    save_array(file, column)
+
+    def _table(self, start: int) -> bytes:
+        """The lines of labels.csv for one folder."""
+        labels = self._columns.labels[start : start + PER_FOLDER].tolist()
+        names = (_image_name(index, self._suffix(index)) for index in range(start, start + len(labels)))
+        return "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)).encode()
+
+    def _create(self, name: str) -> BinaryIO:
+        file = (self._path / name).open("xb")
+        self._others.append(name)
+        return file
+
+    def _release(self) -> None:
+        for descriptor in (self._folder, self._root):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._folder = self._root = -1
+
+
+class FilesReader(Reader):
+    """Opens each image by its number, never by listing folders; reads only regular files, and follows no link."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._likely_bytes, self._flags = FIRST_READ_BYTES, _UNSEEN
+        self.layout = self._open()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FilesReader, (self._path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self._folder.labels
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        return self.read_rows(np.arange(start, stop), out)
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        self._reopen()
+        into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
+        for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
+            self._check_folder(_folder_name(folder))
+            self._seen.add(folder)
+        suffixes, sizes = self._suffixes_and_sizes(rows)
+        files = self._contents(map(_image_name, rows.tolist(), suffixes), sizes)
+        data = np.frombuffer(b"".join(files), np.uint8)
+        if into is not None:
+            into[:] = data
+        offsets = offsets_of(list(map(len, files)))
+        return Records(data if into is None else into, offsets, self.labels[rows], self._folder.shapes_of(rows))
+
+    def close(self) -> None:
+        self._closing()
+
+    def _open(self) -> Layout:
+        self._folder, self._seen = ArrayFolder(self._path, "folder of images"), set[int]()
+        layout = self._folder.layout
+        try:
+            self._suffix = make_codec(layout.codec).suffix
+            self._root = os.open(self._path, _FOLDER)
+        except ValueError as error:
+            raise self._folder.damaged(f"layout.json is invalid ({error})") from error
+        except OSError as error:
+            raise refusal(error, self._path) or error from error
+        self._closing = weakref.finalize(self, os.close, self._root)
+        return layout
+
+    def _reopen(self) -> None:
+        if not self._closing.alive and self._open() != self.layout:
+            self.close()
+            raise self._folder.damaged("layout.json has changed since it was opened")
+
+    def _check_folder(self, name: str) -> None:
+        """Raises ContainerDamaged where ``name`` is no real folder but missing, or a link to elsewhere."""
+        try:
+            mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            mode = 0
+        if not stat.S_ISDIR(mode):
+            raise self._folder.damaged(f"the folder {name} is missing")
+
+    def _contents(self, names: Iterable[str], sizes: Iterable[int | None]) -> list[bytes]:
+        """All bytes of each file, which must have its size where that is known."""
+        contents: list[bytes] = []
+        name = ""
+        try:
+            for name, size in zip(names, sizes, strict=False):
+                likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
+                try:
+                    file = os.open(name, self._flags, dir_fd=self._root)
+                except PermissionError:
+                    self._flags = _READ
+                    file = os.open(name, _READ, dir_fd=self._root)
+                try:
+                    # pread refuses pipes, and only regular files end early: all others are left to fstat.
+                    content = os.pread(file, likely, 0)
+                    if not content or len(content) == likely:
+                        content = self._long_content(file, name)
+                finally:
+                    os.close(file)
+                if size is not None and len(content) != size:
+                    raise self._folder.damaged(f"{name} has {len(content):,} bytes, not {size:,}")
+                contents.append(content)
+        except OSError as error:
+            damaged = self._folder.damaged(f"{name} cannot be read ({error.strerror})")
+            raise refusal(error, f"{self._path}/{name}") or damaged from error
+        return contents
+
+    def _long_content(self, file: int, name: str) -> bytes:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_FILE_BYTES:
+            raise self._folder.damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
+        self._likely_bytes = max(self._likely_bytes, facts.st_size * 3 // 2)
+        content = np.empty(facts.st_size, np.uint8)
+        read_at(file, content, 0, name)
+        return content.tobytes()
+
+    def _suffixes_and_sizes(self, rows: NDArray[np.int64]) -> tuple[Iterable[str], Iterable[int | None]]:
+        """What the names of files end in, and how long they have to be, where that is known."""
+        if self._suffix:
+            return repeat(self._suffix), repeat(self.layout.record_bytes)
+        shape = (self.layout.count,)
+        suffixes = [
+            name.decode(errors="replace") for name in self._folder.array("suffixes", _SUFFIX, shape)[rows].tolist()
+        ]
+        if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
+            raise self._folder.damaged("suffixes.npy has what is no suffix")
+        sizes = self._folder.array("sizes", "<i8", shape)[rows]
+        if (sizes < 1).any():
+            raise self._folder.damaged("sizes.npy has what is no size")
+        return suffixes, sizes.tolist()
+
+
+def _folder_name(number: int) -> str:
+    return f"{number:03d}"
+
+
+def _image_name(index: int, suffix: str) -> str:
+    folder, number = divmod(index, PER_FOLDER)
+    return f"{_stem(folder)}{_NUMBERS[number]}{suffix}"
+
+
+@lru_cache(maxsize=1024)
+def _stem(folder: int) -> str:
+    """What the names of all images of a folder begin with: formatting it each time takes as long as closing a file."""
+    return f"{folder:03d}/{folder:04d}"
+
+
+def _remove_folder(path: str, root: int | None) -> None:
+    """Remove a folder unless somebody else has put something into it."""
+    with suppress(OSError):
+        os.rmdir(path, dir_fd=root)
