@@ -14,8 +14,9 @@ from pathlib import Path
 
 from backends.bench.conditions import cgroup_folder, cpu_quota
 from backends.bench.disk import Mount, mount_of
+from backends.registry import backend_entries
 
-LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "lmdb", "h5py", "simplejpeg", "xxhash")
+LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "simplejpeg", "xxhash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Environment:
 
 def describe_environment(folders: tuple[Path, ...]) -> Environment:
     """The environment of a run that writes in ``folders``."""
+    used = [entry.library for entry in backend_entries().values() if entry.library]
     return Environment(
         host=socket.gethostname(),
         user=_user(),
@@ -59,7 +61,7 @@ def describe_environment(folders: tuple[Path, ...]) -> Environment:
         memory_bytes=machine_memory(),
         memory_limit=cgroup_memory(),
         python=platform.python_version(),
-        libraries={name: found for name in LIBRARIES if (found := _version(name))},
+        libraries={name: found for name in (*LIBRARIES, *used) if (found := _version(name))},
         mounts=tuple({found.point: found for found in map(mount_of, folders)}.values()),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         cpu_quota=cpu_quota(),

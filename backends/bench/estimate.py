@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
 from backends.bench.schedule import trials
+from backends.registry import backend_entry
 
 if TYPE_CHECKING:
     from backends.bench.measurement import Trial
@@ -33,8 +34,6 @@ COPY_BYTES = 1 << 24
 _CONTAINER_BYTES = 1 << 16
 """Of an empty container: SQLite takes 48 KiB, all others less."""
 _RECORD_BYTES = 160
-_MEMBER_BYTES = {"tar": 2_176}
-"""What a backend puts around a record besides: headers, the label in a member of its own, and the rest of blocks."""
 _IMAGES_A_FOLDER = 100
 _SAMPLE_MARGIN = 1.25
 """A sample's pictures may be larger than the dataset's on average."""
@@ -71,7 +70,7 @@ def record_bytes(codec: str, facts: DatasetFacts) -> int:
 def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
     """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
     parsed = Configuration.parse(configuration, facts)
-    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + _MEMBER_BYTES.get(parsed.backend, 0)
+    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + backend_entry(parsed.backend).overhead
     one_file_each = parsed.backend in ("files", "article-png")
     files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
     return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
