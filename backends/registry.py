@@ -132,9 +132,9 @@ _REFERENCES = tuple(
     BackendEntry(name, title, target, "raw", library, operations=operations, from_disk=from_disk, reference=True)
     for name, title, target, library, operations, from_disk in (
         (LIMIT, "bare bytes", "backends.bench.references", None, ("store", "read", "shuffled", "copy"), ("read",)),
-        ("article-png", "the article's PNG files", "backends.article", None, _ARTICLE, _ARTICLE),
-        ("article-lmdb", "the article's LMDB", "backends.article", "lmdb", _ARTICLE, _ARTICLE),
-        ("article-hdf5", "the article's HDF5", "backends.article", "h5py", _ARTICLE, _ARTICLE),
+        ("article-png", "the article's PNG files", "backends.bench.article", None, _ARTICLE, _ARTICLE),
+        ("article-lmdb", "the article's LMDB", "backends.bench.article", "lmdb", _ARTICLE, _ARTICLE),
+        ("article-hdf5", "the article's HDF5", "backends.bench.article", "h5py", _ARTICLE, _ARTICLE),
     )
 )
 _CODECS = (

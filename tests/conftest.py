@@ -11,16 +11,16 @@ import pytest
 
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
-from backends.jobs.job import open_job, start_run
-from backends.jobs.result import collect
 from backends.registry import backend_entries
+from backends.runs.job import open_job, start_run
+from backends.runs.run import collect
 from tests.backends.datasets.pickles import write_cifar10
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backends.images import Images
-    from backends.jobs.result import Result
+    from backends.runs.run import Result
 
 
 PLUGIN = Path(__file__).parent / "plugin"

@@ -21,20 +21,30 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.bench.plan import Plan
-from backends.jobs import events
-from backends.jobs.folder import LOG
-from backends.jobs.job import Job
-from tui import messages, questions
-from tui.run_state import RunState
-from tui.runs import Followed, Runs
-from tui.screens.choice import ChoiceScreen, beside_question, quit_question
+from backends.runs import events
+from backends.runs.folder import LOG
+from backends.runs.job import Job
+from backends.runs.run import RunState
+from tui import messages, workers
+from tui.labels import sentence_of
+from tui.screens.dialogs import ChoiceScreen, beside_question, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
-from tui.sentences import sentence_of
-from tui.surroundings import output_to, own_terminal, set_title
-from tui.theme import DARK, LIGHT, SIXTEEN, AsciiGlyphs, NoColours, choose_theme, speaks_unicode, themes
-from tui.threads import Threads, end_process
-from tui.widgets.footer_line import commands
+from tui.theme import (
+    DARK,
+    LIGHT,
+    SIXTEEN,
+    AsciiGlyphs,
+    NoColours,
+    choose_theme,
+    output_to,
+    own_terminal,
+    set_title,
+    speaks_unicode,
+    themes,
+)
+from tui.widgets.footer import commands
+from tui.workers import Followed, Runs, Threads, end_process
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
@@ -98,7 +108,7 @@ class ImgstoreApp(App[int]):
         if self._dataset is not None:
             self.open_dataset(messages.OpenDataset(self._dataset))  # before any key is taken
         else:
-            self._ask("folder", questions.recognise_folder)
+            self._ask("folder", workers.recognise_folder)
         self.list_jobs()
 
     # Threads: each asks one slow question and posts what it is answered
@@ -153,12 +163,12 @@ class ImgstoreApp(App[int]):
 
     @on(messages.ListJobs)
     def list_jobs(self) -> None:
-        self._ask("jobs", partial(questions.listed, self.jobs))
+        self._ask("jobs", partial(workers.listed, self.jobs))
 
     @on(messages.OpenDataset)
     def open_dataset(self, wish: messages.OpenDataset) -> None:
         self.workbench.opening = wish.path
-        self._ask("dataset", partial(questions.open_path, wish.path, self._cancelled), exclusive=True)
+        self._ask("dataset", partial(workers.open_path, wish.path, self._cancelled), exclusive=True)
 
     @on(messages.StopOpening)
     def stop_opening(self) -> None:
@@ -167,11 +177,11 @@ class ImgstoreApp(App[int]):
 
     @on(messages.SurveyDataset)
     def survey_dataset(self, wish: messages.SurveyDataset) -> None:
-        self._ask("survey", partial(questions.survey, wish.path, self._cancelled))
+        self._ask("survey", partial(workers.survey, wish.path, self._cancelled))
 
     @on(messages.WeighPlan)
     def weigh_plan(self, wish: messages.WeighPlan) -> None:
-        self._ask("estimate", partial(questions.weighed, wish.plan, wish.facts))
+        self._ask("estimate", partial(workers.weighed, wish.plan, wish.facts))
 
     @on(messages.StartRun)
     def start_run(self, wish: messages.StartRun) -> None:
@@ -182,7 +192,7 @@ class ImgstoreApp(App[int]):
         if going_on is not None and not wish.beside:
             self._ask_beside(wish.plan, partial(self._show_run, going_on))
         else:
-            self._ask("start", partial(questions.started, wish.plan, self.jobs, wish.beside))
+            self._ask("start", partial(workers.started, wish.plan, self.jobs, wish.beside))
 
     @on(messages.RunGoesOn)
     def ask_beside_job(self, answer: messages.RunGoesOn) -> None:
@@ -203,7 +213,7 @@ class ImgstoreApp(App[int]):
         if followed is not None:
             self._show_run(followed)
         else:
-            self._ask("start", partial(questions.reopened, self.jobs / wish.job.id))
+            self._ask("start", partial(workers.reopened, self.jobs / wish.job.id))
 
     @on(messages.StopRun)
     def stop_run(self) -> None:

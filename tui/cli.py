@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
 PROGRAM = "imgstore-tui"
 
 
@@ -65,7 +66,6 @@ def open_screen(dataset: str | None) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the terminal UI needs a terminal: `imgstore-tui bench DATASET` works without one.")
     from tui.app import run
-    from tui.paths import jobs_folder
 
     return run(dataset, jobs_folder())
 
@@ -147,9 +147,8 @@ def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], 
     write, such as lmdb, lmdb+png:level=2 or hdf5@/scratch.  Without one, every installed backend is measured;
     `imgstore-tui backends` lists them.
     """
-    from tui.bench import bench as run_bench
-    from tui.bench import make_plan
-    from tui.paths import jobs_folder
+    from tui.commands import bench as run_bench
+    from tui.commands import make_plan
 
     return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files)
 
@@ -163,12 +162,11 @@ def info(path: str, split: str | None, as_json: bool) -> int:
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
-    from backends.jobs.saved import is_saved_result
-    from tui.report import dataset_text
+    from backends.runs.saved import is_saved_result
+    from tui.tables import dataset_text
 
     if is_saved_result(Path(path)):
-        from tui.history import show_run
-        from tui.paths import jobs_folder
+        from tui.commands import show_run
 
         return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
     with open_dataset(path, split) as dataset:
@@ -182,7 +180,7 @@ def info(path: str, split: str | None, as_json: bool) -> int:
 def backends(as_json: bool) -> int:
     """List what images can be kept in, and how encoded."""
     from backends.registry import backend_entries, codec_entries
-    from tui.report import backends_text
+    from tui.tables import backends_text
 
     entries = list(backend_entries().values())
     if as_json:
@@ -210,9 +208,8 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     """List the runs whose dataset, configurations, host or state contain each of WORDS."""
     from dataclasses import asdict
 
-    from backends.jobs.history import list_runs
-    from tui.history import runs_text
-    from tui.paths import jobs_folder
+    from backends.runs.history import list_runs
+    from tui.commands import runs_text
 
     jobs = jobs_folder()
     found = list_runs(jobs, text=" ".join(words))
@@ -230,8 +227,7 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
 @output_options
 def show(run: str, files: dict[str, str]) -> int:
     """Print the result of RUN; a run that is going on is followed to its end."""
-    from tui.history import show_run
-    from tui.paths import jobs_folder
+    from tui.commands import show_run
 
     return show_run(jobs_folder(), run, files)
 
@@ -240,8 +236,7 @@ def show(run: str, files: dict[str, str]) -> int:
 @click.argument("run")
 def stop(run: str) -> int:
     """Stop RUN; what was measured stays."""
-    from tui.history import stop_run
-    from tui.paths import jobs_folder
+    from tui.commands import stop_run
 
     return stop_run(jobs_folder(), run)
 
@@ -250,8 +245,7 @@ def stop(run: str) -> int:
 @click.argument("runs", nargs=-1, required=True)
 def delete(runs: tuple[str, ...]) -> int:
     """Delete RUNS; files that somebody else put into their folders stay."""
-    from tui.history import delete_runs
-    from tui.paths import jobs_folder
+    from tui.commands import delete_runs
 
     return delete_runs(jobs_folder(), runs)
 
@@ -264,9 +258,8 @@ def compare(first: str, second: str, as_json: bool) -> int:
     """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them."""
     from dataclasses import asdict
 
-    from backends.jobs.comparison import compare_runs
-    from tui.history import comparison_text, result_of
-    from tui.paths import jobs_folder
+    from backends.analysis.compare import compare_runs
+    from tui.commands import comparison_text, result_of
 
     found = compare_runs(result_of(jobs_folder(), first), result_of(jobs_folder(), second))
     _print_json(asdict(found)) if as_json else click.echo(comparison_text(found))
@@ -332,7 +325,7 @@ def _abandon_output() -> int:
 
 
 def _say(sentence: str) -> None:
-    from tui.narrate import say
+    from tui.progress import say
     from tui.text import safe_text
 
     say(f"{PROGRAM}: {safe_text(sentence, limit=1000)}")
@@ -345,3 +338,10 @@ def _write_details() -> str:
     with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".txt", delete=False) as file:
         traceback.print_exc(file=file)
     return file.name
+
+
+def jobs_folder() -> Path:
+    """The folder of all jobs, in the user's state folder (``XDG_STATE_HOME``)."""
+    from platformdirs import user_state_path
+
+    return user_state_path("imgstore-tui", appauthor=False) / "jobs"

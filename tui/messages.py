@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from backends.bench.places import Estimate
+from backends.bench.budget import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
-from backends.jobs import events
-from backends.jobs.history import RunFacts
-from backends.jobs.job import Job
-from tui.saved_run import SavedRun
+from backends.runs import events
+from backends.runs.history import RunFacts
+from backends.runs.job import Job
+from backends.runs.run import SavedRun
 
 
 class RunEvent(Message):

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.schedule import configurations
-from tui.aspects import is_one_image, seconds_title
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.keys import View
+from tui.labels import is_one_image, seconds_title
 from tui.text import safe_text
-from tui.verdict import disk_standings, standings
+from tui.widgets.verdict import disk_standings, standings
 
 if TYPE_CHECKING:
-    from backends.bench.verdict import Ranking
-    from tui.run_state import RunState
-    from tui.series import Known
-    from tui.verdict import Standing
+    from backends.analysis.verdict import Ranking
+    from backends.runs.run import RunState
+    from tui.labels import Known
+    from tui.widgets.verdict import Standing
 
 
 def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, focus: str) -> Chart:

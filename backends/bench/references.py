@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends import article
+from backends.bench import article
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import sync
-from backends.bench.environment import usable_memory
+from backends.bench.machine import usable_memory
+from backends.bench.meters import UNTIMED
 from backends.bench.operations import checked
-from backends.bench.source import digests_of
-from backends.bench.stopwatch import UNTIMED
+from backends.bench.staging import digests_of
 from backends.containers.fileio import read_at
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.bench.execution import Execution, Pixels
+    from backends.bench.operations import Execution, Pixels
 
 
 MEMORY_SHARE = 4

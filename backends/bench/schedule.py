@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Trial, aspect_of
+from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Cell, Trial, aspect_of
 from backends.registry import LIMIT, backend_entry
 
 if TYPE_CHECKING:
@@ -111,3 +112,9 @@ def _put_stores_first(turns: list[tuple[str, Turn]]) -> None:
                 if other == name and operation in (turn[0], STORES.get(turn[0]))
             )  # fmt: skip
             turns[place], turns[first] = turns[first], turns[place]
+
+
+@lru_cache(32)
+def cells_of(plan: Plan) -> frozenset[Cell]:
+    """Every cell that a plan fills."""
+    return frozenset(trial.cell for trial in trials(replace(plan, repeats=1)) if trial.shown)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from backends.bench import operations, references
 from backends.bench.configuration import Configuration, is_reference
 from backends.bench.disk import usage_of
-from backends.bench.execution import Execution
 from backends.bench.measurement import (
     COLD,
     FOLDER_BYTES,
@@ -20,11 +19,9 @@ from backends.bench.measurement import (
     Measurement,
     Trial,
 )
-from backends.bench.memory import MemoryWatch, make_present
-from backends.bench.page_cache import make_cold, make_warm
-from backends.bench.source import Source
-from backends.bench.stopwatch import UNTIMED, Stopwatch
-from backends.bench.workers import perform_shared
+from backends.bench.meters import UNTIMED, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
+from backends.bench.operations import Execution, perform_shared
+from backends.bench.staging import Source
 from backends.registry import LIMIT
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ for _name in ("backends", "tui"):
         _own(_name)
 
 if __name__ == "__main__":
-    from backends.jobs.work import work
+    from backends.runs.job import work
 
     if (
         _HERE.parent != _HOME

@@ -17,13 +17,13 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
+from backends.analysis.figures import FASTER, SLOWER, compare, paired_ratios
+from backends.analysis.verdict import seconds_by_block
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
-from backends.bench.statistics import FASTER, SLOWER, compare, paired_ratios
-from backends.bench.verdict import seconds_by_block
-from backends.jobs.job import start_run
-from backends.jobs.result import Result, collect
+from backends.runs.job import start_run
+from backends.runs.run import Result, collect
 
 REPEATS = (3, 5, 10, 20)
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from backends.bench.measurement import Measurement
-from backends.jobs.job import list_jobs, open_job
-from backends.jobs.result import collect
+from backends.runs.job import list_jobs, open_job
+from backends.runs.run import collect
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
 IDLE, PROCESSES, THREAD = "nothing", "separate processes", "worker thread"

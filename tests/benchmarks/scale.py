@@ -28,7 +28,7 @@ from statistics import median
 import numpy as np
 
 from backends import units
-from backends.bench.memory import MemoryWatch
+from backends.bench.meters import MemoryWatch
 from backends.datasets import open_dataset
 from backends.images import Layout, Records, even_offsets
 from backends.registry import make_backend

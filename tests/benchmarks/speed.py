@@ -24,13 +24,13 @@ from statistics import median
 import numpy as np
 
 from backends import units
+from backends.analysis.figures import paired_ratios
+from backends.analysis.verdict import seconds_by_block
 from backends.bench.plan import Plan
-from backends.bench.statistics import paired_ratios
-from backends.bench.verdict import seconds_by_block
 from backends.images import Layout, Records, offsets_of
-from backends.jobs.job import start_run
-from backends.jobs.result import Result, collect
 from backends.registry import make_backend
+from backends.runs.job import start_run
+from backends.runs.run import Result, collect
 
 ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5+raw": "article-hdf5+raw",
            "npy+raw": "article-hdf5+raw"}  # fmt: skip

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs.folder import EVENTS, LOG
-from backends.jobs.job import list_jobs, open_job, sweep
-from backends.jobs.journal import Tail
+from backends.runs.folder import EVENTS, LOG, Tail
+from backends.runs.job import list_jobs, open_job, sweep
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -153,10 +152,10 @@ def test_a_run_in_a_thread_cut_off_by_a_hang_up_is_cleaned_later(terminal: Termi
 
 
 UNPROTECTED = """
-import contextlib, tui.app, tui.paths
+import contextlib, tui.app, tui.cli
 tui.app.own_terminal = contextlib.nullcontext
 tui.app.output_to = lambda log: contextlib.nullcontext()
-tui.app.run(None, tui.paths.jobs_folder())
+tui.app.run(None, tui.cli.jobs_folder())
 """
 
 

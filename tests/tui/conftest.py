@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import tui.questions
-from backends.bench.places import Estimate
+import tui.workers
+from backends.bench.budget import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
 from tui.messages import Place
@@ -32,7 +32,7 @@ def fixed_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LOGNAME", "me")
     monkeypatch.setattr(socket, "gethostname", lambda: "login3")
-    monkeypatch.setattr(tui.questions, "weigh", fixed_weight)
+    monkeypatch.setattr(tui.workers, "weigh", fixed_weight)
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -9,14 +9,14 @@ from typing import Any, cast
 from textual.pilot import Pilot
 
 from backends.bench.plan import Plan
-from backends.jobs import events
-from backends.jobs.job import Job
+from backends.runs import events
+from backends.runs.job import Job
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.draft import draft_of
 from tui.keys import View
-from tui.widgets.chart_panel import ChartPanel
+from tui.widgets.chart import ChartPanel
 
 PATIENCE = 20.0
 """Seconds after which a condition that never came true fails the test."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.disk import Mount
-from backends.bench.environment import Environment
+from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import trials
 from backends.datasets.base import DatasetFacts
-from backends.jobs import events
+from backends.runs import events
 
 START = 1_790_000_000.0
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -11,8 +11,7 @@ from backends.bench.disk import IN_MEMORY, mount_of
 from tests.tui.driving import frame, open_cifar, until
 from tui.app import ImgstoreApp
 from tui.plan_fields import FIELDS
-from tui.screens.ask import AskScreen
-from tui.screens.choice import Choices
+from tui.screens.dialogs import AskScreen, Choices
 
 SMALL = (80, 24)
 

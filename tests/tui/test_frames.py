@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.bench.plan import Plan
-from backends.jobs import events
+from backends.runs import events
 from tests.tui.conftest import compare_golden
 from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
 from tests.tui.recorded import START, plan_of, run_events, through_the_file

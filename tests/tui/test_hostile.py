@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.bench.plan import Plan
-from backends.jobs import events
-from backends.jobs.history import RunFacts
+from backends.runs import events
+from backends.runs.history import RunFacts
 from tests.tui.driving import app_of, frame, open_cifar, recording, segments, show, until
 from tests.tui.hostile import FORBIDDEN, MARKUP, SEQUENCES
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events, through_the_file

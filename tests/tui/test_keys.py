@@ -15,28 +15,25 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-import tui.questions
+import tui.workers
 from backends import units
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
-from backends.jobs import events
-from backends.jobs.folder import EVENTS, new_folder
-from backends.jobs.job import Job
-from backends.jobs.result import collect, to_json
+from backends.runs import events
+from backends.runs.folder import EVENTS, new_folder
+from backends.runs.job import Job
+from backends.runs.run import collect, to_json
 from tests.tui.driving import app_of, at_progress, frame, open_cifar, recording, settle, show, start, until
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.keys import View
-from tui.screens.ask import AskScreen
-from tui.screens.choice import ChoiceScreen
-from tui.screens.comparison import ComparisonScreen
-from tui.screens.history import HistoryScreen
-from tui.screens.plan_form import PlanScreen
+from tui.screens.dialogs import AskScreen, ChoiceScreen, PlanScreen
+from tui.screens.history import ComparisonScreen, HistoryScreen
 from tui.screens.workbench import Workbench
-from tui.widgets.run_panel import RunPanel
+from tui.widgets.run import RunPanel
 
 SMALL = (80, 24)
 
@@ -59,7 +56,7 @@ async def test_enter_three_times_opens_the_sample_plans_it_and_runs_it(
         started.append(plan)
         return cast("Job", RecordedJob(list(run_events(plan, facts("sample", count=2000)))))
 
-    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    monkeypatch.setattr("backends.runs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)
         assert footer(frame(pilot)).startswith(" Enter choose")
@@ -246,7 +243,7 @@ async def test_enter_starts_nothing_before_the_plan_is_announced(
     app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Plan] = []
-    monkeypatch.setattr("backends.jobs.job.start_run", lambda plan, jobs: started.append(plan))
+    monkeypatch.setattr("backends.runs.job.start_run", lambda plan, jobs: started.append(plan))
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         app.workbench.words = ""
@@ -258,13 +255,13 @@ async def test_enter_starts_nothing_before_the_plan_is_announced(
 async def test_enter_while_a_dataset_opens_keeps_that_dataset(
     tmp_path: Path, cifar10_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_open, read_facts = threading.Event(), tui.questions.read_facts
+    may_open, read_facts = threading.Event(), tui.workers.read_facts
 
     def slow(path: str, cancelled: Callable[[], bool]) -> Iterator[DatasetFacts]:
         may_open.wait(30)
         yield from read_facts(path, cancelled)
 
-    monkeypatch.setattr("tui.questions.read_facts", slow)
+    monkeypatch.setattr("tui.workers.read_facts", slow)
     app = ImgstoreApp(tmp_path / "jobs", str(cifar10_folder))
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("enter")
@@ -297,7 +294,7 @@ async def test_a_second_run_is_asked_about(
         started.append(plan)
         return cast("Job", RecordedJob(recording().told, id="other"))
 
-    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    monkeypatch.setattr("backends.runs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         job = recording(end=at_progress(10_000))
         await show(pilot, job, plan_of())
@@ -314,7 +311,7 @@ async def test_a_second_run_is_asked_about(
 
 async def test_a_run_of_another_process_is_asked_about(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Plan] = []
-    monkeypatch.setattr("backends.jobs.job.start_run", lambda plan, jobs: started.append(plan))
+    monkeypatch.setattr("backends.runs.job.start_run", lambda plan, jobs: started.append(plan))
     folder = new_folder(app.jobs, plan_of())
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
@@ -335,7 +332,7 @@ async def test_run_pressed_twice_starts_one_run(app: ImgstoreApp, monkeypatch: p
         may_start.wait(30)
         return cast("Job", recording())
 
-    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    monkeypatch.setattr("backends.runs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await pilot.press("r", "r")
@@ -654,7 +651,7 @@ async def test_what_fails_in_a_thread_becomes_a_sentence(
     def start_run(plan: Plan, jobs: Path) -> Job:
         raise error
 
-    monkeypatch.setattr("backends.jobs.job.start_run", start_run)
+    monkeypatch.setattr("backends.runs.job.start_run", start_run)
     async with app.run_test(size=SMALL) as pilot:
         await open_cifar(pilot)
         await pilot.press("r")

@@ -11,10 +11,9 @@ from tui.app import ImgstoreApp
 from tui.draft import Draft, Row
 from tui.keys import View
 from tui.screens.workbench import PANELS
-from tui.widgets.backend_table import BackendTable
-from tui.widgets.chart_panel import ChartPanel
-from tui.widgets.scrolled_text import ScrolledText
-from tui.widgets.verdict_panel import VerdictPanel
+from tui.widgets.chart import ChartPanel
+from tui.widgets.configurations import BackendTable
+from tui.widgets.verdict import ScrolledText, VerdictPanel
 
 SIZES = [(60, 18), (80, 24), (80, 36), (120, 24), (120, 36), (200, 50)]
 LONG = plan_of(

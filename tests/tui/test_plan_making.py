@@ -14,9 +14,8 @@ from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
 from tui.draft import Draft, Row, command_line, draft_of, first_draft
+from tui.labels import describe_plan, describe_row, identify, plan_sentence, sentence_of
 from tui.plan_fields import parse_operations, parse_repeats, parse_sizes
-from tui.sentences import describe_plan, describe_row, plan_sentence, sentence_of
-from tui.series import identify
 
 
 def test_a_first_draft_compares_files_lmdb_and_hdf5() -> None:
@@ -109,8 +108,8 @@ def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
         found.append(plan)
         return 0
 
-    monkeypatch.setattr("tui.bench.open_dataset", lambda *_: open_dataset("sample", None))
-    monkeypatch.setattr("tui.bench.bench", take)
+    monkeypatch.setattr("tui.commands.open_dataset", lambda *_: open_dataset("sample", None))
+    monkeypatch.setattr("tui.commands.bench", take)
     cli.commands["bench"].main(words, standalone_mode=False)
     return found[0]
 

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backends import units
-from backends.bench.plan import Plan, check_plan
-from backends.bench.presets import article_plan
+from backends.bench.plan import Plan, article_plan, check_plan
 from backends.datasets import open_dataset
-from backends.jobs import events
-from backends.jobs.job import open_job, start_run
-from backends.jobs.result import Result, collect
-from tui.bench import make_plan
+from backends.runs import events
+from backends.runs.job import open_job, start_run
+from backends.runs.run import Result, collect
 from tui.cli import cli
+from tui.commands import make_plan
 from tui.draft import command_line
 from tui.reports import render
-from tui.reports.drawing import draw_bars, draw_chart
 from tui.reports.model import Bars, Chart, Curve, Name, Point
+from tui.reports.svg import draw_bars, draw_chart
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,22 +12,19 @@ from textual.content import Content
 
 from backends import units
 from backends.bench.plan import Plan
-from backends.jobs import events
-from backends.jobs.folder import new_folder
-from backends.jobs.history import list_runs
-from backends.jobs.result import collect, to_json
-from backends.jobs.saved import load_result
+from backends.runs import events
+from backends.runs.folder import new_folder
+from backends.runs.history import list_runs
+from backends.runs.run import RunState, SavedRun, collect, fold, to_json
+from backends.runs.saved import load_result
 from tests.tui.recorded import plan_of, run_events, through_the_file
 from tui.draft import draft_of
 from tui.keys import View
-from tui.numbers import HEAD, number_rows
-from tui.report import result_text
+from tui.labels import Known, identify
 from tui.reports import render
-from tui.run_state import RunState, fold
-from tui.saved_run import SavedRun
-from tui.series import Known, identify
-from tui.verdict import disk_standings, full_rows, standings, verdict_rows
-from tui.widgets.run_panel import chart_in_words
+from tui.tables import HEAD, number_rows, result_text
+from tui.widgets.run import chart_in_words
+from tui.widgets.verdict import disk_standings, full_rows, standings, verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)

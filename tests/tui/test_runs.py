@@ -12,13 +12,13 @@ from textual.pilot import Pilot
 from textual.worker import Worker, WorkerState
 
 from backends.bench.plan import Plan
-from backends.jobs import events
-from backends.jobs.job import list_jobs
+from backends.runs import events
+from backends.runs.job import list_jobs
+from backends.runs.run import RunState
 from tests.tui.driving import app_of, frame, start, until
 from tui import messages
 from tui.app import ImgstoreApp
-from tui.run_state import RunState
-from tui.screens.choice import ChoiceScreen
+from tui.screens.dialogs import ChoiceScreen
 
 MODES = pytest.mark.parametrize("in_thread", [True, False], ids=["worker thread", "separate processes"])
 

@@ -241,7 +241,7 @@ async def test_nothing_ticks_while_nothing_happens(tmp_path: Path) -> None:
 
 
 async def test_messages_that_wait_are_replaced_by_newer_progress() -> None:
-    from backends.jobs import events
+    from backends.runs import events
 
     first = messages.RunEvent("a", events.Progress(1.0, 1, 1, 9))
     assert first.can_replace(messages.RunEvent("a", events.Progress(2.0, 1, 2, 9)))
@@ -252,12 +252,12 @@ async def test_messages_that_wait_are_replaced_by_newer_progress() -> None:
 HANGING = """
 import asyncio, os, sys, threading
 from pathlib import Path
-import tui.app, tui.questions
+import tui.app, tui.workers
 
 def never(path, cancelled):
     threading.Event().wait()
 
-tui.questions.read_facts = never
+tui.workers.read_facts = never
 app = tui.app.ImgstoreApp(Path("/nowhere"), "/a/dead/disk")
 
 async def leave(pilot):
@@ -295,7 +295,7 @@ async def test_escape_leaves_a_dataset_that_takes_long_to_read(tmp_path: Path, m
         given_up.set()
         yield from _refuse()
 
-    monkeypatch.setattr("tui.questions.read_facts", endless)
+    monkeypatch.setattr("tui.workers.read_facts", endless)
     app = ImgstoreApp(tmp_path, "/a/slow/disk")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backends.jobs.result import Result
+    from backends.runs.run import Result
 
 KINDS = ("json", "csv", "markdown", "html")
 
@@ -13,14 +13,14 @@ KINDS = ("json", "csv", "markdown", "html")
 def render(result: Result, kind: str) -> str:
     """The text of a file of one of ``KINDS``."""
     if kind == "json":
-        from backends.jobs.result import to_json
+        from backends.runs.run import to_json
 
         return to_json(result)
     if kind == "csv":
-        from tui.reports.samples import to_csv
+        from tui.reports.report import to_csv
 
         return to_csv(result)
-    from tui.reports.contents import make_report
+    from tui.reports.report import make_report
 
     if kind == "markdown":
         from tui.reports.markdown import to_markdown

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import Configuration
-from tui.reports.curves import curve
-from tui.reports.drawing import twin
-from tui.reports.model import BYTES, Chart, Curve, Point, Section, Sentences, Table
+from tui.reports.model import BYTES, Chart, Curve, Point, Section, Sentences, Table, curve
+from tui.reports.svg import twin
 
 if TYPE_CHECKING:
-    from backends.bench.summary import Figure
-    from backends.jobs.result import Result
-    from tui.reports.curves import Names
+    from backends.analysis.figures import Figure
+    from backends.runs.run import Result
+    from tui.reports.model import Names
 
 SOURCE = (
     "The figures of 2019 are those of realpython.com/storing-images-in-python, on another machine; "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from tui.reports.drawing import draw_bars, draw_chart
 from tui.reports.model import Bars, Chart, Code, Name, Sentences, Table
+from tui.reports.svg import draw_bars, draw_chart
 from tui.text import safe_text
 from tui.theme import themes
 

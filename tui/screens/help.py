@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from tui.keys import MOVES, SIDEWAYS
 from tui.text import fit
-from tui.widgets.footer_line import FooterLine, key_name
+from tui.widgets.footer import FooterLine, key_name
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

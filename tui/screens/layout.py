@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from tui.keys import CHART_HINTS, TABLE_HINTS, View
-from tui.widgets.backend_table import BackendTable
-from tui.widgets.chart_panel import ChartPanel
-from tui.widgets.dataset_panel import DatasetPanel
-from tui.widgets.footer_line import active_hints, hints_line
-from tui.widgets.run_panel import RunPanel
-from tui.widgets.verdict_panel import VerdictPanel
+from tui.widgets.chart import ChartPanel
+from tui.widgets.configurations import BackendTable
+from tui.widgets.dataset import DatasetPanel
+from tui.widgets.footer import active_hints, hints_line
+from tui.widgets.run import RunPanel
+from tui.widgets.verdict import VerdictPanel
 
 if TYPE_CHECKING:
     from textual.widget import Widget

@@ -14,17 +14,16 @@ from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, command_line, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
+from tui.labels import Known, describe_plan, describe_row, identify, plan_sentence
 from tui.messages import Place
 from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, label_top_edges, show_alone
-from tui.sentences import describe_plan, describe_row, plan_sentence
-from tui.series import Known, identify
-from tui.widgets.backend_table import BackendTable
-from tui.widgets.chart_panel import ChartPanel
-from tui.widgets.dataset_panel import DatasetPanel
-from tui.widgets.footer_line import FooterLine
-from tui.widgets.run_panel import Remark, RunPanel
-from tui.widgets.start_list import StartList
-from tui.widgets.verdict_panel import VerdictPanel
+from tui.widgets.chart import ChartPanel
+from tui.widgets.configurations import BackendTable
+from tui.widgets.dataset import DatasetPanel
+from tui.widgets.footer import FooterLine
+from tui.widgets.run import Remark, RunPanel
+from tui.widgets.start import StartList
+from tui.widgets.verdict import VerdictPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
 
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
-    from backends.jobs.history import RunFacts
-    from tui.run_state import RunState
+    from backends.runs.history import RunFacts
+    from backends.runs.run import RunState
 
 PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 

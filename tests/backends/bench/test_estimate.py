@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backends.bench.budget import COPY_FACTOR, container_need, find_places
 from backends.bench.disk import usage_of
-from backends.bench.estimate import COPY_FACTOR, container_need
-from backends.bench.places import find_places
 from backends.bench.plan import Plan, default_sizes
 from backends.bench.trial import Task
 from backends.datasets import open_dataset
 from backends.images import Layout
-from backends.jobs import events
-from backends.jobs.run import run
 from backends.registry import backend_entries, make_backend, make_codec
+from backends.runs import events
+from backends.runs.runner import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +84,7 @@ def test_all_copies_take_at_most_ten_largest_containers(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("endless_copies")
 def test_copies_without_a_limit_exceed_the_announcement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.jobs.run.Task", lambda *given: replace(Task(*given), copy_bytes=1 << 30))
+    monkeypatch.setattr("backends.runs.runner.Task", lambda *given: replace(Task(*given), copy_bytes=1 << 30))
     peak = measured_peak(tmp_path, "hdf5", in_thread=True)
     assert peak.bytes > peak.announced
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.bench.made import WorkFolder, clean
+from backends.bench.workdir import WorkFolder, clean
 from backends.errors import NotAllowed
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from backends.bench import memory
-from backends.bench.memory import MemoryWatch, make_present
+from backends.bench import meters
+from backends.bench.meters import MemoryWatch, make_present
 from backends.testing.processes import in_child
 
 pytestmark = [
@@ -21,7 +21,7 @@ SIZE = 1 << 26
 
 def touched(most: int, free_pages: int | None, address_space: int | None) -> int:
     """By how many bytes the resident peak grows when ``SIZE`` bytes are made present."""
-    memory.PRESENT_BYTES = most
+    meters.PRESENT_BYTES = most
     if free_pages is not None:
         os.sysconf = lambda name: free_pages
     if address_space is not None:

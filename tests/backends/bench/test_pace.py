@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from backends.bench.budget import Pace
 from backends.bench.measurement import Trial
-from backends.bench.pace import Pace
 from backends.bench.trial import blank
 from backends.datasets import open_dataset
 

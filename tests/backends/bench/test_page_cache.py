@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.bench.disk import IN_MEMORY, mount_of
-from backends.bench.page_cache import make_cold, make_warm, resident_share
+from backends.bench.meters import make_cold, make_warm, resident_share
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ import pytest
 from backends.bench.disk import usage_of
 from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Trial
 from backends.bench.process import Trials, counted, run_in_thread
-from backends.bench.source import Source
-from backends.bench.staging import Wanted, stage
+from backends.bench.staging import Source, Wanted, stage
 from backends.bench.trial import COUNTER_BYTES, Task, execute
 from backends.datasets import open_dataset
 from backends.errors import Cancelled, ContainerDamaged

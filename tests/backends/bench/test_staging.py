@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.bench.places import fit_sizes
-from backends.bench.source import Source, digests_of
-from backends.bench.staging import Wanted, stage
+from backends.bench.budget import fit_sizes
+from backends.bench.staging import Source, Wanted, digests_of, stage
 from backends.datasets import Dataset, open_dataset
 from backends.images import Images
 
@@ -57,7 +56,7 @@ def test_a_batch_of_large_images_comes_in_parts(
     source, rows = staged(sample, Wanted(20, 0), tmp_path / "source"), np.arange(30)[::-1]
     assert [part.tolist() for part in source.parts(rows)] == [rows.tolist()]
     for images, sizes in ((7, [7, 7, 7, 7, 2]), (0.5, [1] * 30)):
-        monkeypatch.setattr("backends.bench.source.BATCH_BYTES", int(images * 32 * 32 * 3))
+        monkeypatch.setattr("backends.bench.staging.BATCH_BYTES", int(images * 32 * 32 * 3))
         parts = source.parts(rows)
         assert [len(part) for part in parts] == sizes
         assert np.concatenate(parts).tolist() == rows.tolist()
@@ -68,7 +67,7 @@ def test_a_count_beyond_the_staged_images_repeats_them(
     sample: Dataset, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = staged(sample, Wanted(20, 0), tmp_path / "source")
-    monkeypatch.setattr("backends.bench.source.BATCH", batch)
+    monkeypatch.setattr("backends.bench.staging.BATCH", batch)
     assert max(stop - start for start, stop in source.ranges(0, 47)) == min(batch, 20)
     found = gather(source, 47)
     assert np.array_equal(digests_of(np.asarray(found.pixels)), source.digests(0, 47))

@@ -1,0 +1,341 @@
+"""What a plan will take: time, disk, and where it writes."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.disk import check_space, choose_work_dir, free_bytes, mount_of
+from backends.bench.machine import usable_memory
+from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
+from backends.bench.schedule import configurations, trials
+from backends.errors import NoSpace
+from backends.registry import backend_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backends.bench.disk import Mount
+    from backends.bench.measurement import Measurement, Trial
+    from backends.bench.plan import Plan
+    from backends.datasets.base import DatasetFacts
+
+
+_TRIAL_SECONDS = 0.07
+"""A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
+
+_RATE = {"raw": 150e6, "png": 20e6}
+_DECODE_RATE = 100e6
+_PILLOW_RATE = 15e6
+"""Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
+
+COPY_FACTOR = 10
+"""All copies that repeated stores make take at most so many times the largest container ..."""
+COPY_SHARE = 0.02
+"""... at most this share of what is free on the disk ..."""
+COPY_BYTES = 1 << 24
+"""... and each store makes at most so many bytes of them."""
+
+_CONTAINER_BYTES = 1 << 16
+"""Of an empty container: SQLite takes 48 KiB, all others less."""
+_RECORD_BYTES = 160
+_IMAGES_A_FOLDER = 100
+_SAMPLE_MARGIN = 1.25
+"""A sample's pictures may be larger than the dataset's on average."""
+
+_UNKNOWN_IMAGE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes and files at most, in one folder."""
+
+    bytes: int = 0
+    files: int = 0
+
+    def __add__(self, other: Need) -> Need:
+        return Need(self.bytes + other.bytes, self.files + other.files)
+
+
+def image_bytes(facts: DatasetFacts) -> int:
+    """Bytes of the pixels of one image: exact where all have one size, else a bound on a sample's mean."""
+    if facts.raw_bytes is None:
+        return _UNKNOWN_IMAGE_BYTES
+    mean = facts.raw_bytes / max(1, facts.count)
+    return math.ceil(mean * _SAMPLE_MARGIN if facts.estimated else mean)
+
+
+def record_bytes(codec: str, facts: DatasetFacts) -> int:
+    """Bytes of one record at most, on average: PNG of noise is a little larger than its pixels."""
+    if codec == SOURCE and facts.source_bytes is not None:
+        return math.ceil(facts.source_bytes / max(1, facts.count) * _SAMPLE_MARGIN)
+    return math.ceil(image_bytes(facts) * 1.02)
+
+
+def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
+    """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
+    parsed = Configuration.parse(configuration, facts)
+    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + backend_entry(parsed.backend).overhead
+    one_file_each = parsed.backend in ("files", "article-png")
+    files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
+    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What short stores may write when they are repeated.
+
+    Attributes
+    ----------
+    bytes
+        Of all copies that one store makes.
+    count
+        Images; larger stores are not repeated.
+    """
+
+    bytes: int = 0
+    count: int = 0
+
+    def allowed(self, trial: Trial) -> int:
+        """Bytes of copies that ``trial`` may write: none for reads and warm-ups."""
+        return self.bytes if trial.reads is None and trial.repeat and trial.count <= self.count else 0
+
+
+def plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copies:
+    """Share what copies may take in all equally among the stores, from the smallest on, while a copy of each fits.
+
+    Parameters
+    ----------
+    free
+        Bytes that are free on the fullest of the disks that the run writes to.
+    """
+    stores = [one for one in trials(plan) if one.reads is None]
+    largest = max(container_need(one.configuration, one.count, facts, block).bytes for one in stores)
+    total, found = min(COPY_FACTOR * largest, int(free * COPY_SHARE)), Copies()
+    for number, count in enumerate(sorted(one.count for one in stores if one.repeat), 1):
+        share = min(COPY_BYTES, total // number)
+        if count * image_bytes(facts) <= share:
+            found = Copies(share, count)
+    return found
+
+
+def trial_need(trial: Trial, facts: DatasetFacts, block: int, workers: int, copies: Copies) -> Need:
+    """The most that a trial writes: a container of one image to warm up; a store also its container and copies."""
+    need = container_need(trial.configuration, 1, facts, block)
+    if trial.reads is not None:
+        return need
+    container = container_need(trial.configuration, trial.count, facts, block, workers)
+    copied = min(copies.allowed(trial), MOST_LOOPS * (container.bytes + FOLDER_BYTES))
+    return need + container + Need(copied, min(MOST_LOOPS * container.files, copied // block + MOST_LOOPS))
+
+
+def staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
+    """Bytes that staging takes for one image: its pixels, its file's own bytes, or both."""
+    codecs = {Configuration.parse(text, facts).codec for text in plan.configurations}
+    pixels = image_bytes(facts) if codecs != {SOURCE} else 0
+    return pixels + (record_bytes(SOURCE, facts) if SOURCE in codecs else 0) + 32
+
+
+def source_need(plan: Plan, facts: DatasetFacts) -> Need:
+    """What the staged images take."""
+    return Need(min(max(plan.sizes), facts.count) * staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
+
+
+def source_seconds(plan: Plan, facts: DatasetFacts) -> float:
+    """Seconds that a run takes to begin and to decode its images, roughly."""
+    return 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
+
+
+def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
+    """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
+    one = Configuration.parse(trial.configuration, facts)
+    rate = _PILLOW_RATE if one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
+    work = trial.count * image_bytes(facts) / rate
+    return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
+
+
+STORE_WORK, READ_WORK = 3.0, 2.0
+"""How many times its measured seconds an operation takes with fetching, syncing, reading back and comparing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Attributes: seconds that ``count`` images took by the clock (``work``), and what was around that."""
+
+    count: int
+    work: float
+    around: float
+
+
+class Pace:
+    """Knows how long trials take, with all that surrounds what they measure.
+
+    Parameters
+    ----------
+    budget
+        Seconds from ``started`` (``time.monotonic``) on; None for no bound.
+    """
+
+    def __init__(self, budget: float | None, facts: DatasetFacts, started: float) -> None:
+        self._end = None if budget is None else started + budget
+        self._facts = facts
+        self._known: dict[tuple[str, str], _Known] = {}
+
+    def learn(self, trial: Trial, seconds: float, found: Measurement) -> None:
+        """A trial took so long, its process and comparison included.  Warm-ups pay for what is loaded once."""
+        if trial.repeat and found.seconds is not None:
+            work = found.seconds
+            self._known[trial.configuration, trial.aspect] = _Known(
+                trial.count, work, max(0.0, seconds - work * found.loops)
+            )
+
+    def predict(self, trial: Trial) -> float:
+        """Seconds that a trial will take: what was measured of the same, scaled, with its comparison and the rest."""
+        known = self._known.get((trial.configuration, trial.aspect))
+        if known is None:
+            return trial_seconds(trial, self._facts)
+        more = max(1.0, trial.count / known.count)
+        compared = known.work * (more - 1) * (STORE_WORK if trial.reads is None else READ_WORK)
+        return known.around + max(known.work + compared, LEAST_SECONDS)
+
+    def left(self) -> float | None:
+        """Seconds of the budget that are left; None where there is no bound."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def unaffordable(self, block: Sequence[Trial]) -> dict[int, float]:
+        """The trials of a block that do not fit into what is left, by index, with their predicted seconds.
+
+        The cheapest are kept, a read only with the store that it needs, so that as much as possible is compared.
+        """
+        left = self.left()
+        if left is None:
+            return {}
+        predicted = {trial.index: self.predict(trial) for trial in block}
+        kept: set[int] = set()
+        for trial in sorted(block, key=lambda trial: predicted[trial.index]):
+            needed = {trial.index, trial.index if trial.reads is None else trial.reads} - kept
+            cost = sum(predicted[index] for index in needed)
+            if cost <= left:
+                left -= cost
+                kept |= needed
+        return {index: seconds for index, seconds in predicted.items() if index not in kept}
+
+
+MEMORY_SHARE = 4
+"""Staging takes at most this part (a quarter) of the memory there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run writes.
+
+    Attributes
+    ----------
+    main
+        The folder of the staged images.
+    by_configuration
+        The folder of each configuration's artefacts.
+    bytes_at_most
+        Of everything that lies on all disks at one time.
+    copies
+        What short stores may write when they are repeated.
+    early
+        Artefacts are removed as soon as nothing needs them, since all of them together do not fit.
+    """
+
+    main: Path
+    by_configuration: dict[str, Path]
+    bytes_at_most: int
+    copies: Copies
+    early: bool
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys((self.main, *self.by_configuration.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan takes: ``seconds`` is rough, ``bytes_at_most`` a bound; ``work`` is the folder that it writes in."""
+
+    seconds: float
+    bytes_at_most: int
+    work: Path
+
+
+def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
+    """What ``plan`` on the dataset ``facts`` will take.  Raises NoSpace and NotAllowed where it cannot run."""
+    plan = fit_to_memory(plan, facts)
+    places = find_places(plan, facts, "estimate")
+    seconds = source_seconds(plan, facts) + sum(trial_seconds(trial, facts) for trial in trials(plan))
+    return Estimate(min(seconds, plan.budget or seconds), places.bytes_at_most, places.main.parent)
+
+
+def fit_to_memory(plan: Plan, facts: DatasetFacts) -> Plan:
+    """``plan`` with the memory that staging may take, and with sizes whose images fit into it."""
+    memory = plan.memory or usable_memory() // MEMORY_SHARE
+    sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
+    return replace(plan, sizes=sizes, split=facts.split, memory=memory)
+
+
+def fit_sizes(sizes: tuple[int, ...], count: int, image_bytes: int, memory: int) -> tuple[int, ...]:
+    """The sizes whose distinct images, at most ``count``, take no more than ``memory`` bytes staged.
+
+    A size that does not fit is shrunk to the largest that does.
+    """
+    most = max(1, memory // image_bytes)
+    if min(max(sizes), count) <= most:
+        return sizes
+    return tuple(sorted({min(size, most) for size in sizes}))
+
+
+def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
+    """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
+    folder = f"imgstore-{name}"
+    main = choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset)) / folder
+    chosen = {text: Configuration.parse(text).folder for text in configurations(plan)}
+    by_configuration = {
+        text: choose_work_dir(asked, None) / folder if asked else main for text, asked in chosen.items()
+    }
+    found = {path: mount_of(path) for path in dict.fromkeys((main, *by_configuration.values()))}
+    block = max(mount.block_bytes for mount in found.values())
+    copies = plan_copies(plan, facts, block, min(map(free_bytes, found)))
+    everything, early = _needs(plan, facts, main, by_configuration, found, copies)
+    most = sum(need.bytes for need in everything.values())
+    places = Places(main, by_configuration, most, copies, early=False)
+    try:
+        for path, need in everything.items():
+            check_space(path.parent, need.bytes, need.files)
+    except NoSpace:
+        for path, need in early.items():
+            check_space(path.parent, need.bytes, need.files)
+        return replace(places, bytes_at_most=sum(need.bytes for need in early.values()), early=True)
+    return places
+
+
+def _needs(
+    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], found: dict[Path, Mount], copies: Copies
+) -> tuple[dict[Path, Need], dict[Path, Need]]:
+    """What each filesystem must hold where nothing is removed before the end, and where each block is."""
+    mounts = {path: mount.point for path, mount in found.items()}
+    first = {mounts[path]: path for path in reversed((main, *folders.values()))}
+    staged = source_need(plan, facts)
+    everything = dict.fromkeys(first.values(), Need()) | {first[mounts[main]]: staged}
+    blocks: dict[tuple[int, int], dict[Path, Need]] = {}
+    for trial in trials(plan):
+        path = folders[trial.configuration]
+        need = trial_need(trial, facts, found[path].block_bytes, plan.workers, copies)
+        home = first[mounts[path]]
+        everything[home] += need
+        block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))
+        block[home] += need
+    early = {
+        home: max((block[home] for block in blocks.values()), key=lambda need: need.bytes)
+        + (staged if home == first[mounts[main]] else Need())
+        for home in everything
+    }
+    return everything, early

@@ -1,0 +1,233 @@
+"""What a trial measures: phases of time, memory, the page cache."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import mmap
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backends.bench.disk import sync, tree
+from backends.bench.machine import usable_memory
+
+UNTIMED = "sync"
+"""The phase that makes data durable: in no figure but the durable one."""
+
+_MOVED = re.compile(rb"^read_bytes: (\d+)\nwrite_bytes: (\d+)$", re.MULTILINE)
+
+
+class Stopwatch:
+    """What has been counted so far.
+
+    Attributes
+    ----------
+    seconds, cpu_seconds
+        By phase name, in the order in which the phases were met.
+    bytes_read, bytes_written
+        What this process had fetched from the device and made to be written to it, ``sync`` left out; None where
+        the system does not tell.
+    light
+        Whether bytes are not looked at any more: looking takes as long as storing one image.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
+        self.light = False
+        self.bytes_read: int | None = None
+        self.bytes_written: int | None = None
+
+    @property
+    def total(self) -> float:
+        """Seconds of all phases but ``sync``."""
+        return sum(took for phase, took in self.seconds.items() if phase != UNTIMED)
+
+    def phase(self, name: str) -> _Phase:
+        """Count what a ``with`` block takes towards ``name``.  Garbage is not collected meanwhile."""
+        return _Phase(self, name)
+
+
+class _Phase:
+    """The clock is read last on entering and first on leaving: a generator would take a microsecond of its own."""
+
+    __slots__ = ("before", "collecting", "cpu", "name", "start", "watch")
+
+    def __init__(self, watch: Stopwatch, name: str) -> None:
+        self.watch, self.name = watch, name
+
+    def __enter__(self) -> None:
+        self.collecting = gc.isenabled()
+        gc.disable()
+        self.before = None if self.watch.light else _moved()
+        self.cpu = time.process_time()
+        self.start = time.perf_counter()
+
+    def __exit__(self, *failure: object) -> None:
+        took = time.perf_counter() - self.start
+        used = time.process_time() - self.cpu
+        watch, name = self.watch, self.name
+        watch.seconds[name] = watch.seconds.get(name, 0.0) + took
+        watch.cpu_seconds[name] = watch.cpu_seconds.get(name, 0.0) + used
+        after = None if self.before is None else _moved()
+        if self.before is not None and after is not None and name != UNTIMED:
+            watch.bytes_read = (watch.bytes_read or 0) + after[0] - self.before[0]
+            watch.bytes_written = (watch.bytes_written or 0) + after[1] - self.before[1]
+        if self.collecting:
+            gc.enable()
+
+
+def _moved() -> tuple[int, int] | None:
+    """Bytes that this process read from and wrote to devices so far (proc(5), /proc/pid/io)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = _MOVED.search(os.pread(descriptor, 512, 0))
+        finally:
+            os.close(descriptor)
+        return (int(found[1]), int(found[2])) if found else None
+    return None
+
+
+PRESENT_BYTES = 1 << 33
+"""Touched at most: what is not needed within seconds may be gone again."""
+
+
+def make_present(size: int) -> None:
+    """Touch so much free memory, or what may be had of it without pushing anything out.
+
+    The host of a virtual machine takes free memory back and gives it again page by page, which may take ten times as
+    long as filling it: an accident of the minute that would be taken for the speed of whoever comes first.
+    """
+    with contextlib.suppress(ValueError, MemoryError):  # a system that does not tell, a process that may not have it
+        free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
+        np.ones(min(size, free // 2, usable_memory() // 4, PRESENT_BYTES), np.uint8)
+
+
+class MemoryWatch:
+    """Peaks since it was made.
+
+    The resident peak is VmHWM after a reset through ``clear_refs``: ``ru_maxrss`` would be inherited from the
+    process that forked this one.  Anonymous memory leaves mapped files out, which are the page cache's.
+
+    Attributes
+    ----------
+    peak_rss, peak_anonymous
+        Bytes; None before ``settle`` and ``sample``, and where the system does not tell.
+    """
+
+    def __init__(self) -> None:
+        self.peak_rss: int | None = None
+        self.peak_anonymous: int | None = None
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def sample(self) -> None:
+        """Look at the anonymous memory now."""
+        with contextlib.suppress(OSError):
+            self.peak_anonymous = max(_anonymous(), self.peak_anonymous or 0)
+
+    def settle(self) -> None:
+        """Take the resident peak; what follows does not count."""
+        if self.peak_rss is None:
+            with contextlib.suppress(OSError):
+                found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+                self.peak_rss = int(found[1]) * 1024 if found else None
+
+
+def _anonymous() -> int:
+    """Resident bytes without those of files, from statm: a quarter of the time that status takes, once a batch."""
+    descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _, resident, of_files, *_ = os.pread(descriptor, 256, 0).split()
+    finally:
+        os.close(descriptor)
+    return (int(resident) - int(of_files)) * mmap.PAGESIZE
+
+
+WARM_ENOUGH = 0.99
+"""Share of resident bytes from which on a container counts as warm without being read once more."""
+
+FILES_LOOKED_AT = 1_000
+"""Of a warm container of many files so many, evenly spread, say how much of all is resident."""
+
+_PIECE = 1 << 22
+
+
+def make_cold(path: Path) -> float | None:
+    """Drop a container from the page cache; return the share of its bytes that stayed.
+
+    Dirty pages cannot be dropped, so it is synced first; what some process maps stays, and so do the names and
+    attributes of files.  Nothing of anybody else is touched.
+    """
+    sync(path)
+    for file in tree(path)[0]:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+    return resident_share(path)
+
+
+def make_warm(path: Path) -> float | None:
+    """Read a container through where it is not in the page cache; return the share of its bytes that is."""
+    share = resident_share(path, FILES_LOOKED_AT)
+    if share is not None and share >= WARM_ENOUGH:
+        return share
+    for file in tree(path)[0]:
+        with file.open("rb", buffering=0) as stream:
+            while stream.read(_PIECE):
+                pass
+    return resident_share(path, FILES_LOOKED_AT)
+
+
+def resident_share(path: Path, most_files: int | None = None) -> float | None:
+    """Share of a container's pages that are in the page cache, 0 to 1; None where the system does not tell.
+
+    Parameters
+    ----------
+    most_files
+        Look at so many of its files, evenly spread; None for all.
+    """
+    files = tree(path)[0]
+    if most_files is not None and len(files) > most_files:
+        files = files[:: -(-len(files) // most_files)]
+    resident = pages = 0
+    for file in files:
+        found = _resident_pages(file)
+        if found is None:
+            return None
+        resident += found[0]
+        pages += found[1]
+    return resident / pages if pages else None
+
+
+def _resident_pages(file: Path) -> tuple[int, int] | None:
+    """Resident and all pages of a file, by mincore(2) on a map that is never touched."""
+    mincore = getattr(ctypes.CDLL(None), "mincore", None)
+    if mincore is None:
+        return None
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        size = os.fstat(descriptor).st_size
+        if not size:
+            return 0, 0
+        with mmap.mmap(descriptor, size, prot=mmap.PROT_READ) as mapped:
+            view = np.frombuffer(mapped, np.uint8)
+            flags = np.empty(-(-size // mmap.PAGESIZE), np.uint8)
+            failed = mincore(
+                ctypes.c_void_p(view.ctypes.data), ctypes.c_size_t(size), ctypes.c_void_p(flags.ctypes.data)
+            )
+            del view
+    except OSError:  # a filesystem that maps nothing
+        return None
+    finally:
+        os.close(descriptor)
+    return None if failed else (int((flags & 1).sum()), len(flags))

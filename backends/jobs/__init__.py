@@ -1,1 +1,0 @@
-"""Work in a process of its own, with a folder that records it: events, journal, control."""

@@ -1,0 +1,198 @@
+"""The folder of a job: its files, its lock, its events."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from backends.bench.plan import Plan, without_unknown_operations
+from backends.errors import ImgstoreError, NotAllowed, OlderFormat
+from backends.runs.events import decode_event, encode_event, from_fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backends.runs.events import Event
+
+
+SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
+CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def new_folder(jobs: Path, plan: Plan) -> Path:
+    """Make the folder of a new job below ``jobs``, with its plan in it.
+
+    Raises
+    ------
+    NotAllowed
+        The folder cannot be made.
+    """
+    folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
+    partial = folder / (SPEC + ".partial")
+    try:
+        _make_private(jobs)
+        folder.mkdir(mode=0o700)
+        partial.write_text(json.dumps({"kind": "bench", "created": time.time(), "plan": asdict(plan)}, indent=1))
+        partial.replace(folder / SPEC)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+            folder.rmdir()
+        reason = error.strerror or str(error)
+        raise NotAllowed(
+            f"the job's folder {folder} cannot be made ({reason}): set XDG_STATE_HOME elsewhere."
+        ) from None
+    return folder
+
+
+def _make_private(jobs: Path) -> None:
+    """Make the folder of all jobs, or take its permissions from others where it is ours: it says what to remove."""
+    jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(jobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            with contextlib.suppress(PermissionError):  # a filesystem without permissions
+                os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+def read_spec(folder: Path) -> tuple[Plan, float]:
+    """The plan of a job, and when it was made (seconds since the epoch).
+
+    Raises
+    ------
+    OlderFormat
+        Another version made the job, with a plan that this one cannot read.
+    ImgstoreError
+        The folder is not a job's.
+    """
+    try:
+        found = json.loads((folder / SPEC).read_text())
+        created = float(found["created"])
+        time.localtime(created)
+        plan = found["plan"]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
+    try:
+        return from_fields(Plan, without_unknown_operations(plan)), created
+    except (ValueError, KeyError, TypeError):
+        raise OlderFormat(
+            f"the run {folder.name} is of an older format: read it with the version that made it, or delete it.",
+            created,
+        ) from None
+
+
+def hold_lock(folder: Path) -> int:
+    """Take the job's lock; it is held until the process ends or the descriptor returned is closed.
+
+    Raises
+    ------
+    ImgstoreError
+        Somebody held it before: a job is done once.
+    """
+    if (folder / LOCK).exists():
+        raise ImgstoreError(f"the job {folder.name} was begun before: start a new one.")
+    unseen = folder / f"{LOCK}.{os.getpid()}"  # appears as the lock once it is held
+    descriptor = os.open(unseen, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    unseen.rename(folder / LOCK)
+    return descriptor
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the job's lock; None where nobody does."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        text = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def last_words(folder: Path) -> str:
+    """The last lines of a job's log, on one line, for when it died."""
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+            found = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return " / ".join(line.strip() for line in found if line.strip())[-300:]
+
+
+_LAST_BYTES = 1 << 16
+
+
+class Journal:
+    """Appends events, which nobody else does."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._torn = False
+
+    def append(self, event: Event) -> None:
+        """Write one event.
+
+        Raises
+        ------
+        OSError
+            It could not be written whole; the next one starts on a line of its own.
+        """
+        line = (b"\n" if self._torn else b"") + encode_event(event)
+        self._torn = True
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+        self._torn = False
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class Tail:
+    """Reads the events of a journal that is still growing, or does not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rest = b""
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """The events that came whole since the last call; none where the file is missing or cannot be read.
+
+        Lines that do not parse are passed over.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                found = file.read()
+        except OSError:
+            return []
+        self._offset += len(found)
+        *lines, self._rest = (self._rest + found).split(b"\n")
+        events = (decode_event(line) for line in lines)
+        return [event for event in events if event is not None]
+
+
+def last_event(path: Path) -> Event | None:
+    """The last event that came whole, of a journal's last 64 KiB; None where there is none."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+        decoded = map(decode_event, reversed(file.read().split(b"\n")[:-1]))
+        return next((event for event in decoded if event is not None), None)
+    return None

@@ -1,0 +1,163 @@
+"""Predictions: bytes and files of real containers, times of recorded ones."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backends.analysis.figures import summarise
+from backends.analysis.prediction import DURABLE, Prediction, predict
+from backends.bench.configuration import Configuration
+from backends.bench.plan import Plan
+from backends.registry import backend_entries
+from backends.runs.job import start_run
+from backends.runs.run import collect
+from tests.backends.analysis.measured import measured, noisy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backends.bench.measurement import Measurement
+
+
+def of(measurements: list[Measurement], images: int, memory_bytes: int | None = None) -> Prediction:
+    (found,) = predict(summarise(measurements), images, memory_bytes)
+    return found
+
+
+def linear(sizes: tuple[int, ...], noise: float = 0.0, seed: int = 0, repeats: int = 5) -> list[Measurement]:
+    """Reads that take 2 ms and 10 us an image, of containers of 100 kB and 3,100 bytes an image."""
+    rng = random.Random(seed)
+    return [
+        one
+        for size in sizes
+        for one in measured(
+            "lmdb+raw",
+            "read",
+            size,
+            noisy(2e-3 + 1e-5 * size, noise, repeats, rng),
+            bytes_allocated=100_000 + 3_100 * size,
+            files=1,
+        )
+    ]
+
+
+def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
+    """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
+    names = tuple(str(Configuration.parse(name)) for name in (*backend_entries(), "lmdb+png"))
+    plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
+    result = collect(start_run(plan, tmp_path / "jobs").follow())
+    assert result is not None
+    assert result.failures == ()
+    truth = {one.configuration: one for one in result.figures if one.count == 5_000}
+    found = predict([one for one in result.figures if one.count < 5_000], 5_000)
+    assert {one.configuration for one in found} == set(names)
+    for one in found:
+        measurement = truth[one.configuration]
+        for predicted, value in ((one.bytes_allocated, measurement.bytes_allocated),):
+            assert predicted is not None
+            assert value == pytest.approx(predicted.value, rel=0.1)
+            assert (predicted.unsure, predicted.measured) == ("", False)
+        assert one.files is not None
+        assert round(one.files.value) == measurement.files
+        assert one.files.unsure == ""
+
+
+def test_an_exact_line_is_met() -> None:
+    found = of(linear((10, 100, 1_000, 10_000)), 100_000)
+    assert found.seconds["read"].value == pytest.approx(1.002)
+    assert found.seconds["read"].unsure == ""
+    assert found.bytes_allocated is not None
+    assert found.bytes_allocated.value == pytest.approx(310_100_000)
+
+
+def test_the_cost_of_the_largest_sizes_counts() -> None:
+    """Small sizes that were disturbed threefold change a prediction by less than a tenth."""
+    small = [one for size in (10, 100) for one in measured("lmdb+raw", "read", size, [3 * (2e-3 + 1e-5 * size)] * 5)]
+    found = of([*small, *linear((1_000, 10_000))], 100_000)
+    assert found.seconds["read"].value == pytest.approx(1.002, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
+def test_times_are_within_25_percent_or_unsure(noise: float) -> None:
+    wrong = inside = sure = 0
+    for seed in range(200):
+        found = of(linear((10, 100, 1_000, 10_000), noise, seed, 3), 100_000).seconds["read"]
+        wrong += not found.unsure and abs(found.value / 1.002 - 1) > 0.25
+        inside += found.low <= 1.002 <= found.high
+        sure += not found.unsure
+    assert wrong == 0
+    assert inside >= 180
+    assert sure >= 180 or noise > 0.02
+
+
+def test_what_was_measured_is_not_predicted() -> None:
+    found = of(linear((100, 1_000), 0.05), 1_000)
+    (figure,) = (one for one in summarise(linear((100, 1_000), 0.05)) if one.count == 1_000)
+    assert found.seconds["read"].measured
+    assert found.seconds["read"].value == figure.seconds
+
+
+@pytest.mark.parametrize(
+    ("sizes", "images", "reason"),
+    [
+        ((10, 100), 50_000, "the largest size measured is 100 images"),
+        ((5_000,), 50_000, "one size was measured, of 5,000 images"),
+        ((100, 1_000), 1_000_000, "it is 1,000 times the largest size measured"),
+    ],
+)
+def test_what_cannot_be_relied_on_is_unsure(sizes: tuple[int, ...], images: int, reason: str) -> None:
+    assert of(linear(sizes), images).seconds["read"].unsure == reason
+
+
+def test_what_was_measured_once_is_unsure() -> None:
+    found = of(linear((1_000, 10_000), repeats=1), 100_000)
+    assert found.seconds["read"].unsure == "each size was measured once"
+    assert of(linear((1_000, 10_000), repeats=2), 100_000).seconds["read"].unsure == ""
+
+
+def test_repeats_that_scatter_make_a_prediction_unsure() -> None:
+    scattered = [one for size in (100, 1_000) for one in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])]
+    assert of(scattered, 10_000).seconds["read"].unsure.startswith("it may be off by ")
+
+
+def test_a_cost_that_grows_makes_a_prediction_unsure() -> None:
+    curved = [one for size in (100, 1_000, 10_000) for one in measured("lmdb+raw", "read", size, [size**1.15] * 5)]
+    found = of(curved, 100_000).seconds["read"]
+    assert found.unsure.startswith("it may be off by ")
+    assert found.high >= 100_000**1.15
+
+
+def test_warm_reads_that_would_not_fit_into_memory_are_unsure() -> None:
+    cold = measured("lmdb+raw", "read cold", 1_000, [0.1] * 5) + measured("lmdb+raw", "read cold", 10_000, [1.0] * 5)
+    found = of([*linear((1_000, 10_000)), *cold], 100_000, memory_bytes=1 << 28)
+    assert found.seconds["read"].unsure == "what is read warm would not fit into memory"
+    assert found.seconds["read cold"].unsure == ""
+    assert of(linear((1_000, 10_000)), 100_000, memory_bytes=1 << 34).seconds["read"].unsure == ""
+
+
+def test_stores_are_predicted_with_their_sync_and_references_not_at_all() -> None:
+    stores = [
+        one
+        for size in (1_000, 10_000)
+        for name in ("lmdb+raw", "limit+raw", "article-png+raw")
+        for one in measured(name, "store", size, [size * 1e-5] * 3, seconds_durable=size * 2e-5)
+    ]
+    found = of(stores, 100_000)
+    assert found.configuration == "lmdb+raw"
+    assert {aspect: one.value for aspect, one in found.seconds.items()} == pytest.approx({"store": 1, DURABLE: 2})
+
+
+def test_a_store_is_unsure_by_what_its_sync_takes() -> None:
+    """Ten times the images do not fit into what the system holds back, so that the store waits for the disk."""
+    stores = [
+        one
+        for size in (1_000, 10_000)
+        for one in measured("lmdb+raw", "store", size, [size * 1e-5] * 3, seconds_durable=size * 4e-5)
+    ]
+    found = of(stores, 100_000).seconds
+    assert found["store"].unsure == "it may be off by more than twofold"
+    assert found["store"].high == pytest.approx(4, rel=0.05)
+    assert found[DURABLE].unsure == ""

@@ -1,0 +1,121 @@
+"""Each warning: when it is given, and when not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backends.analysis.warnings import warnings_of
+from backends.bench.disk import Mount
+from backends.bench.machine import Conditions, Environment
+from backends.bench.plan import Plan
+from tests.backends.analysis.measured import measured
+
+if TYPE_CHECKING:
+    from backends.bench.measurement import Measurement
+
+GIB = 1 << 30
+PLAN = Plan("sample", ("lmdb+raw", "hdf5+raw"), (10, 1_000))
+EXT4 = Mount("/scratch", "ext4", "rw", "/dev/sda1", 4096)
+QUIET = Environment("host", "user", "Linux 6", "cpu", 4, 8 * GIB, None, "3.12", {}, (EXT4,))
+CALM = Conditions(load_before=0.2, load_after=1.1, steal=0.0, throttled_seconds=0.0)
+LARGE = 5 * GIB
+"""Bytes of a container that half of the memory does not hold."""
+
+
+def said(
+    measurements: list[Measurement], conditions: Conditions | None = CALM, environment: Environment = QUIET
+) -> tuple[str, ...]:
+    return warnings_of(PLAN, measurements, conditions, environment)
+
+
+def fine(aspect: str = "read", count: int = 1_000, **more: float) -> list[Measurement]:
+    return measured("lmdb+raw", aspect, count, [1.0, 1.01, 0.99], **{"bytes_allocated": LARGE, **more})
+
+
+def test_a_good_run_has_none() -> None:
+    assert said(fine()) == ()
+    assert said(fine(), None) == ()
+
+
+def test_spread_names_the_worst_and_the_number() -> None:
+    found = [
+        *fine(),
+        *measured("hdf5+raw", "read", 1_000, [1.0, 1.2, 1.4], bytes_allocated=LARGE),
+        *measured("hdf5+raw", "store", 10, [1.0, 2.0, 3.0]),
+    ]
+    (sentence,) = said(found)
+    assert sentence.startswith("The repeats of 2 of 3 figures scatter by more than 10% of their mean, most those of ")
+    assert "hdf5+raw store at 10 images, by 50%" in sentence
+
+
+def test_a_short_figure_counts_where_it_is_not_looped_and_decides() -> None:
+    short = measured("npy+raw", "read", 1_000, [0.01, 0.01, 0.01])
+    (sentence,) = said([*fine(), *short])
+    assert (
+        sentence == "1 figure rests on less than 50.0 ms, npy+raw read at 1,000 images on 10.0 ms: choose more images."
+    )
+    assert said([*fine(), *(replace(one, loops=6) for one in short)]) == ()
+    assert said([*fine(), *(replace(one, count=10) for one in short)]) == ()
+    assert "at 1 image on" in said([*fine(), *(replace(one, count=1, operation="read-one") for one in short)])[0]
+
+
+def test_cold_reads_that_were_not_cold() -> None:
+    assert said(fine("read cold", resident=0.04)) == ()
+    (sentence,) = said(fine("read cold", resident=0.3))
+    assert sentence.startswith("Cold reads are best effort: 30% of what lmdb+raw read cold at 1,000 images reads")
+
+
+def test_warm_reads_of_little_measure_memory() -> None:
+    small = fine(bytes_allocated=GIB)
+    (sentence,) = said(small)
+    assert "(1.00 GiB) fits into memory (8.00 GiB): this measures memory, not disk" in sentence
+    assert said([*small, *fine("read cold", bytes_allocated=GIB)]) == ()
+    assert said(fine("store", bytes_allocated=GIB)) == ()
+    assert len(said(fine(), environment=replace(QUIET, memory_limit=9 * GIB))) == 0
+    assert len(said(fine(), environment=replace(QUIET, memory_bytes=64 * GIB))) == 1
+    assert len(said(fine(), environment=replace(QUIET, memory_bytes=64 * GIB, memory_limit=8 * GIB))) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("tmpfs", "/scratch is tmpfs, in memory: nothing here measures a disk, and no read is cold."),
+        ("nfs4", "/scratch is nfs4, a network filesystem"),
+        ("overlay", "/scratch is an overlay"),
+    ],
+)
+def test_filesystems_are_named(kind: str, words: str) -> None:
+    (sentence,) = said(fine(), environment=replace(QUIET, mounts=(replace(EXT4, filesystem=kind),)))
+    assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        (replace(CALM, load_before=3.4), "The load average was 3.4 on 4 cores"),
+        (replace(CALM, load_before=75.8), "The load average was 75.8 on 4 cores"),
+        (replace(CALM, load_after=4.5), "The load average was 4.5 on 4 cores"),
+        (replace(CALM, steal=0.2), "The host gave 20% of the processors' time to other machines"),
+        (replace(CALM, throttled_seconds=1.0), "The cgroup's processor quota held the run back for 1.0 s"),
+    ],
+)
+def test_conditions_that_disturb(conditions: Conditions, words: str) -> None:
+    (sentence,) = said(fine(), conditions)
+    assert sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        Conditions(),
+        replace(CALM, load_before=2.9),
+        replace(CALM, load_after=3.9),
+        replace(CALM, steal=0.04),
+        replace(CALM, throttled_seconds=0.02),
+    ],
+)
+def test_conditions_that_do_not(conditions: Conditions) -> None:
+    assert said(fine(), conditions) == ()

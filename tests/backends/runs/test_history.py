@@ -1,0 +1,226 @@
+"""The history: the folders are the truth, whatever happens to the index; deleting removes what is ours only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backends.analysis.compare import compare_runs
+from backends.bench.plan import Plan
+from backends.errors import ImgstoreError, NotAllowed, UsageError
+from backends.runs import history
+from backends.runs.folder import hold_lock, new_folder
+from backends.runs.history import INDEX, delete_run, find_run, list_runs
+from backends.runs.job import open_job
+from backends.runs.run import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backends.runs.run import Result
+
+
+@pytest.fixture
+def jobs(jobs_with_a_run: Path, tmp_path: Path) -> Path:
+    """A finished run, a copy of it that is newer, and a folder that is no run's."""
+    folder = tmp_path / "jobs"
+    shutil.copytree(jobs_with_a_run, folder)
+    (one,) = (path for path in folder.iterdir() if path.is_dir())
+    shutil.copytree(one, folder / "20991231-235959-zzzz")
+    (folder / "notes").mkdir()
+    return folder
+
+
+def folders_of(jobs: Path) -> list[str]:
+    return sorted((path.name for path in jobs.iterdir() if (path / "spec.json").exists()), reverse=True)
+
+
+def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finished: Result) -> None:
+    found = list_runs(jobs)
+    assert [one.id for one in found] == folders_of(jobs)
+    assert {(one.state, one.kind, one.host) for one in found} == {
+        ("finished", finished.dataset.kind, finished.environment.host)
+    }
+    assert found[0].configurations == finished.plan.configurations
+    assert found[0].headline.startswith("read 40: ")
+    assert list_runs(jobs / "none") == ()
+
+
+def test_words_filter_runs(jobs: Path) -> None:
+    assert len(list_runs(jobs, text="SAMPLE lmdb finished")) == 2
+    assert [one.id for one in list_runs(jobs, text="lmdb 20991231")] == ["20991231-235959-zzzz"]
+    assert list_runs(jobs, text="lmdb tar") == ()
+
+
+def test_what_the_index_holds_is_not_read_again(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read = list_runs(jobs), []
+    facts = history.run_facts
+    monkeypatch.setattr(history, "run_facts", lambda folder: read.append(folder.name) or facts(folder))  # type: ignore[func-returns-value]
+    assert list_runs(jobs) == before
+    assert not set(read) & set(folders_of(jobs))
+    (jobs / INDEX).unlink()
+    assert list_runs(jobs) == before
+    assert set(read) > set(folders_of(jobs))
+
+
+def _garbage(index: Path) -> None:
+    index.write_bytes(os.urandom(8192))
+
+
+def _cut(index: Path) -> None:
+    index.write_bytes(index.read_bytes()[:5000])
+
+
+def _other_table(index: Path) -> None:
+    index.unlink()
+    with sqlite3.connect(index) as database:
+        database.execute("CREATE TABLE runs (id TEXT)")
+
+
+def _other_facts(index: Path) -> None:
+    with sqlite3.connect(index) as database:
+        database.execute("UPDATE runs SET facts = '{}'")
+
+
+def _folder(index: Path) -> None:
+    index.unlink()
+    index.mkdir()
+
+
+def _locked(index: Path) -> None:
+    database = sqlite3.connect(index, isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    _kept.append(database)
+
+
+_kept: list[sqlite3.Connection] = []
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, _garbage, _cut, _other_table, _other_facts, _folder, _locked])
+def test_a_spoilt_index_changes_nothing(jobs: Path, harm: Callable[[Path], None]) -> None:
+    before = list_runs(jobs)
+    harm(jobs / INDEX)
+    assert list_runs(jobs) == list_runs(jobs) == before
+    assert not [path.name for path in jobs.iterdir() if "partial" in path.name]
+    while _kept:
+        _kept.pop().close()
+
+
+def test_an_index_that_cannot_be_written_changes_nothing(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list_runs(jobs)
+    (jobs / INDEX).unlink()
+    monkeypatch.setattr(history, "INDEX", "none/" + INDEX)
+    assert list_runs(jobs) == before
+
+
+def test_a_run_that_goes_on_is_not_kept_in_the_index(jobs: Path) -> None:
+    running = new_folder(jobs, Plan("sample", ("lmdb",), (10,)))
+    lock = hold_lock(running)
+    assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "running"
+    os.close(lock)
+    assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "died"
+
+
+def test_a_run_is_found_by_a_part_of_its_name_that_is_its_own(jobs: Path) -> None:
+    newest, oldest = folders_of(jobs)
+    assert find_run(jobs, "last") == find_run(jobs, newest) == find_run(jobs, "zzzz") == jobs / newest
+    assert find_run(jobs, oldest[:-2]) == jobs / oldest
+    for name in ("20", "", "notes", "../jobs/" + newest, "."):
+        with pytest.raises(UsageError, match="called"):
+            find_run(jobs, name)
+
+
+def test_deleting_a_run_removes_its_folder_and_nothing_else(jobs: Path) -> None:
+    newest, oldest = folders_of(jobs)
+    assert delete_run(jobs / newest) == ()
+    assert folders_of(jobs) == [oldest]
+    assert [one.id for one in list_runs(jobs)] == [oldest]
+
+
+def test_what_no_job_made_stays_and_is_said(jobs: Path) -> None:
+    folder = jobs / folders_of(jobs)[0]
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "chapter.txt").write_text("mine")
+    assert delete_run(folder) == (str(folder / "thesis"),)
+    assert [path.name for path in folder.rglob("*")] == ["thesis", "chapter.txt"]
+
+
+def test_what_is_no_ended_run_is_not_deleted(jobs: Path, tmp_path: Path) -> None:
+    running = new_folder(jobs, Plan("sample", ("lmdb",), (10,)))
+    link = jobs / "20991231-000000-link"
+    link.symlink_to(jobs / folders_of(jobs)[0])
+    lock = hold_lock(running)
+    for folder, error in ((running, UsageError), (link, NotAllowed), (jobs / "notes", ImgstoreError)):
+        before = sorted(folder.iterdir())
+        with pytest.raises(error):
+            delete_run(folder)
+        assert sorted(folder.iterdir()) == before
+    os.close(lock)
+
+
+def rewrite_plan(folder: Path, operations: list[str]) -> None:
+    """Give a recorded run the plan of an earlier version."""
+    spec = json.loads((folder / "spec.json").read_text())
+    spec["plan"] |= {"operations": operations, "weights": {"shuffled": 1.0}}
+    (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Result) -> None:
+    folder = jobs / folders_of(jobs)[0]
+    rewrite_plan(folder, ["store", "read", "labels"])
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    read = next(one for one in lines if one["event"] == "trial-finished" and one["measurement"]["operation"] == "read")
+    lines[0]["plan"]["operations"] = ["store", "read", "labels"]
+    for changes in ({"reader": "plain"}, {"reader": "ours", "operation": "labels"}):
+        lines.insert(-1, read | {"measurement": read["measurement"] | changes})
+    (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = collect(open_job(folder).follow())
+    assert result is not None
+    assert (result.plan, result.measurements) == (finished.plan, finished.measurements)
+
+
+def test_unreadable_record_is_listed_as_older_format(jobs: Path) -> None:
+    folder = jobs / folders_of(jobs)[0]
+    rewrite_plan(folder, ["labels"])
+    assert list_runs(jobs)[0].state == "older format"
+    with pytest.raises(ImgstoreError, match="older format: read it with the version that made it"):
+        open_job(folder)
+    assert delete_run(folder) == ()
+    assert len(list_runs(jobs)) == 1
+
+
+def test_a_run_compared_with_itself_is_the_same(finished: Result) -> None:
+    found = compare_runs(finished, finished)
+    assert len(found.cells) == len([one for one in finished.figures if one.seconds])
+    assert {one.ratio for one in found.cells} == {1.0}
+    assert (found.same_plan, found.differences, found.missing) == (True, (), 0)
+
+
+def test_a_run_twice_as_slow_is_slower_in_every_figure_and_its_repeats_are_paired(finished: Result) -> None:
+    three = tuple(
+        replace(one, repeat=repeat, seconds=(one.seconds or 0.0) * repeat)
+        for one in finished.measurements if one.shown and one.repeat == 1 and one.outcome == "ok"
+        for repeat in (1, 2, 3)
+    )  # fmt: skip
+    slow = tuple(replace(one, seconds=2 * (one.seconds or 0.0)) for one in three)
+    found = compare_runs(replace(finished, measurements=three), replace(finished, measurements=slow))
+    assert {(round(one.ratio, 9), one.paired.outcome if one.paired else "") for one in found.cells} == {(2.0, "slower")}
+
+
+def test_runs_of_other_plans_and_machines_are_not_paired_and_the_differences_are_said(finished: Result) -> None:
+    other = replace(
+        finished,
+        plan=replace(finished.plan, seed=1),
+        environment=replace(finished.environment, cpu="Z80", libraries={**finished.environment.libraries, "lmdb": "0"}),
+    )
+    found = compare_runs(finished, other)
+    assert {one.paired for one in found.cells} == {None}
+    assert not found.same_plan
+    assert [text.split(":")[0] for text in found.differences] == ["Other processor", "Other version of lmdb"]

@@ -1,0 +1,445 @@
+"""Jobs: real processes that run real plans, die, are cancelled and are found again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backends.bench.plan import Plan
+from backends.errors import ImgstoreError, NotAllowed, UsageError
+from backends.runs import events
+from backends.runs.folder import hold_lock, lock_holder, new_folder
+from backends.runs.job import Job, list_jobs, open_job, start_run, sweep
+from backends.runs.run import Result, collect
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    return tmp_path / "jobs"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def plan(work: Path, *configurations: str, sizes: tuple[int, ...] = (10,), repeats: int = 1) -> Plan:
+    return Plan("sample", configurations or ("hdf5",), sizes, ("store", "read"), repeats=repeats, work_dir=str(work))
+
+
+def endless(work: Path) -> Plan:
+    """More trials than anybody waits for."""
+    return plan(work, "hdf5", "lmdb", sizes=(500,), repeats=1_000)
+
+
+def follow_until(job: Job, enough: Callable[[events.Event], bool]) -> list[events.Event]:
+    found = []
+    for event in job.follow():
+        found.append(event)
+        if enough(event):
+            break
+    return found
+
+
+def finish(job: Job) -> Result:
+    result = collect(job.follow())
+    assert result is not None
+    return result
+
+
+def process_group(leader: int) -> set[int]:
+    """The living processes of a group, from /proc."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def is_trial(event: events.Event) -> bool:
+    return isinstance(event, events.TrialFinished)
+
+
+def test_a_run_stores_and_reads_in_every_configuration_verified(jobs: Path, work: Path) -> None:
+    result = finish(start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs))
+    assert result.outcome == "finished"
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert all(one.verified for one in result.measurements)
+    assert len(result.figures) == 3 * 2 * 2
+    assert all(figure.repeats == 2 for figure in result.figures)
+
+
+def test_a_run_leaves_nothing_where_it_wrote(jobs: Path, work: Path) -> None:
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    job = start_run(plan(work, "hdf5", f"hdf5@{elsewhere}"), jobs)
+    start = next(event for event in job.follow() if isinstance(event, events.RunStarted))
+    assert [Path(folder).parent for folder in start.work] == [work, elsewhere]
+    assert finish(job).outcome == "finished"
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) -> None:
+    found = finish(start_run(plan(work, "lmdb"), jobs)).measurements
+    store, read = [one for one in found if one.shown]
+    assert list(store.phases) == ["open", "encode", "write", "close", "sync"]
+    assert list(read.phases) == ["open", "read", "decode", "close"]
+    assert store.seconds == pytest.approx(sum(store.phases.values()) - store.phases["sync"])
+    assert store.seconds_durable == pytest.approx(sum(store.phases.values()))
+    assert read.seconds_durable == read.seconds == pytest.approx(sum(read.phases.values()))
+
+
+def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
+    result = finish(start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs))
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert any("larger sizes repeat them" in note for note in result.notes)
+
+
+def test_a_second_viewer_sees_the_same_events_from_the_first_on(jobs: Path, work: Path) -> None:
+    job = start_run(plan(work), jobs)
+    seen = list(job.follow())
+    assert list(open_job(job.folder).follow()) == seen
+    assert isinstance(seen[0], events.RunStarted)
+    assert isinstance(seen[-1], events.RunFinished)
+
+
+def test_a_job_is_listed_with_its_state(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    assert [(one.id, one.state) for one in list_jobs(jobs)] == [(job.id, "running")]
+    job.cancel()
+    list(job.follow())
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    (jobs / "not-a-job").mkdir()
+    assert len(list_jobs(jobs)) == 1
+
+
+def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    job.cancel()
+    result = finish(job)
+    assert result.outcome == "cancelled"
+    assert (job.folder / "heard").exists()
+    assert result.measurements
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_cancels_a_job(jobs: Path, work: Path, number: signal.Signals) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    os.kill(lock_holder(job.folder) or 0, number)
+    assert finish(job).outcome == "cancelled"
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize(("heard", "last"), [(True, events.RunFinished), (False, events.JobFailed)])
+def test_only_a_job_that_does_not_hear_a_cancel_is_killed_for_it(
+    jobs: Path, work: Path, heard: bool, last: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backends.runs import events\n"
+        "from backends.runs.folder import hold_lock; from backends.runs.folder import Journal\n"
+        "folder = Path(sys.argv[1]); lock = hold_lock(folder)\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "Journal(folder / 'events.jsonl').append(events.RunFinished(1.0, 'cancelled', 1.0))"
+    )
+    folder = new_folder(jobs, plan(work))
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+    ) as cleaning:
+        assert cleaning.stdin is not None
+        assert cleaning.stdout is not None
+        cleaning.stdout.readline()
+
+        looks: list[bool] = []
+
+        def end_once_looked() -> bool:
+            if looks and heard and cleaning.stdin is not None:
+                cleaning.stdin.close()
+            looks.append(True)
+            return False
+
+        monkeypatch.setattr("backends.runs.job.PATIENCE_SECONDS", 0.0)
+        if heard:
+            (folder / "heard").touch()
+        job = Job(folder)
+        job.cancel()
+        assert [type(event) for event in job.follow(end_once_looked)] == [last]
+
+
+def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    leader = lock_holder(job.folder) or 0
+    assert len(process_group(leader)) >= 2
+    os.kill(leader, signal.SIGKILL)
+    last = list(job.follow())[-1]
+    assert isinstance(last, events.JobFailed)
+    assert "died" in last.message
+    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert list(work.iterdir()) != []
+    wait_until(lambda: not process_group(leader))
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Look every hundredth of a second; the test's own time limit ends it."""
+    while not done():
+        threading.Event().wait(0.01)
+
+
+def test_a_sweep_leaves_a_running_job_alone(jobs: Path, work: Path) -> None:
+    job = start_run(endless(work), jobs)
+    follow_until(job, is_trial)
+    assert sweep(jobs) == ()
+    assert list(work.iterdir()) != []
+    follow_until(job, is_trial)
+    job.cancel()
+    assert finish(job).outcome == "cancelled"
+
+
+def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backends.runs.job import start_run\n"
+        "from backends.bench.plan import Plan\n"
+        "job = start_run(Plan('sample', ('hdf5',), (300,), repeats=5, work_dir=sys.argv[2]), Path(sys.argv[1]))\n"
+        "print(job.folder, flush=True); import os; os.kill(os.getpid(), 9)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)], capture_output=True, text=True)
+    assert found.returncode == -signal.SIGKILL
+    assert finish(open_job(Path(found.stdout.strip()))).outcome == "finished"
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize(
+    ("backend", "sentence"),
+    [
+        ("dying", "died of SIGBUS"),
+        ("hungry", "out of memory"),
+        ("lying", "is not what was stored"),
+        ("raising", "RuntimeError: this plug-in is for another version"),
+    ],
+)
+def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
+    jobs: Path, work: Path, backend: str, sentence: str
+) -> None:
+    result = finish(start_run(plan(work, backend, "hdf5"), jobs))
+    assert result.outcome == "finished"
+    bad = [one for one in result.measurements if one.backend == backend]
+    assert {one.outcome for one in bad} == {"failed", "skipped"}
+    assert all(sentence in one.message for one in bad)
+    assert {one.outcome for one in result.measurements if one.backend == "hdf5"} == {"ok"}
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
+    job = start_run(plan(work, "stuck"), jobs)
+    follow_until(job, lambda event: isinstance(event, events.TrialStarted))
+    job.cancel()
+    assert finish(job).outcome == "cancelled"
+    assert list(work.iterdir()) == []
+
+
+def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
+    asked = Plan("sample", ("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True)
+    found: list[events.Event] = []
+    job = start_run(asked, jobs)
+    job.run(found.append)
+    assert list(open_job(job.folder).follow()) == found
+    result = collect(found)
+    assert result is not None
+    assert result.outcome == "finished"
+    assert all(one.verified for one in result.measurements)
+    assert len(result.measurements) == 3 * 3 * 2
+
+
+def test_a_run_in_a_thread_stops_within_a_trial(jobs: Path, work: Path) -> None:
+    job = start_run(replace(plan(work, "files", sizes=(20_000,)), in_thread=True), jobs)
+    found: list[events.Event] = []
+    job.run(found.append, lambda: any(isinstance(event, events.Progress) for event in found))
+    assert [event for event in found if isinstance(event, events.Progress)] == found[-3:-2]
+    assert not any(is_trial(event) for event in found)
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert list(work.iterdir()) == []
+
+
+def test_a_run_cancelled_before_it_starts_ends_cancelled(jobs: Path, work: Path) -> None:
+    found: list[events.Event] = []
+    start_run(replace(plan(work), in_thread=True), jobs).run(found.append, lambda: True)
+    assert isinstance(found[-1], events.RunFinished)
+    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert list(work.iterdir()) == []
+
+
+def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None:
+    job, found = start_run(replace(endless(work), in_thread=True), jobs), list[events.Event]()
+    thread = threading.Thread(target=job.run, args=(found.append,))
+    thread.start()
+    other = open_job(job.folder)
+    follow_until(other, is_trial)
+    assert [one.state for one in list_jobs(jobs)] == ["running"]
+    other.cancel()
+    assert finish(other).outcome == "cancelled"
+    thread.join()
+    assert list(work.iterdir()) == []
+
+
+def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from backends.bench.plan import Plan\n"
+        "from backends.runs import events; from backends.runs.job import start_run\n"
+        "plan = Plan('sample', ('hdf5',), (300,), work_dir=sys.argv[2], in_thread=True)\n"
+        "die = lambda event: isinstance(event, events.TrialFinished) and os.kill(os.getpid(), 9)\n"
+        "start_run(plan, Path(sys.argv[1])).run(die)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)])
+    assert found.returncode == -signal.SIGKILL
+    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert list(work.iterdir()) != []
+    finish(start_run(plan(work), jobs))
+    assert list(work.iterdir()) == []
+
+
+def test_a_screen_is_not_killed_for_a_thread_that_hangs(
+    jobs: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_folder(jobs, replace(plan(work), in_thread=True))
+    code = "import sys; from pathlib import Path; from backends.runs.folder import hold_lock\n"
+    code += "lock = hold_lock(Path(sys.argv[1])); print(flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", code, str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, start_new_session=True, stdin=pipe, stdout=pipe) as screen:
+        assert screen.stdout is not None
+        assert screen.stdin is not None
+        screen.stdout.readline()
+        monkeypatch.setattr("backends.runs.job.PATIENCE_SECONDS", 0.0)
+        looks: list[bool] = []
+        job = open_job(folder)
+        job.cancel()
+        assert list(job.follow(lambda: looks.append(True) or len(looks) > 3)) == []  # type: ignore[func-returns-value]
+        assert lock_holder(folder) == screen.pid
+        screen.stdin.close()
+        assert screen.wait() == 0
+
+
+@pytest.mark.parametrize("path", [False, True])
+@pytest.mark.parametrize("current", [False, True])
+def test_packages_of_our_names_elsewhere_are_not_imported(
+    jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: bool, current: bool
+) -> None:
+    hostile, broken = tmp_path / "hostile", "raise SystemExit('the wrong module was imported')"
+    names = (
+        "backends/__init__.py",
+        "tui/__init__.py",
+        *(() if path else ("numpy.py", "h5py.py", "multiprocessing.py")),
+    )
+    for name in names:
+        file = hostile / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(broken)
+    if current:
+        monkeypatch.chdir(hostile)
+    if path:
+        monkeypatch.setenv("PYTHONPATH", str(hostile))
+    result = finish(start_run(plan(work, "hdf5", "lmdb", "files"), jobs))
+    assert {one.outcome for one in result.measurements} == {"ok"}
+    monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
+    program = str(Path(sys.executable).parent / "imgstore-tui")
+    bench = [program, "bench", "sample", "lmdb", "--sizes", "10", "--repeats", "1", "--work-dir", str(work)]
+    for command in (bench, [program, "backends"]):
+        found = subprocess.run(command, capture_output=True, text=True)
+        assert found.returncode == 0, found.stderr
+        assert "lmdb" in found.stdout
+        assert "failed" not in found.stdout
+    control = [sys.executable, *(["-P"] if path else []), "-c", "import tui"]
+    imported = subprocess.run(control, capture_output=True, text=True)
+    assert ("the wrong module was imported" in imported.stderr) == (path or current)
+
+
+def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> None:
+    with pytest.raises(UsageError):
+        start_run(plan(work, sizes=(0,)), jobs)
+    assert not jobs.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "code"),
+    [({"dataset": "/not/there"}, "/not/there", 1), ({"split": "dev"}, "dev", 2), ({"sizes": (10**12,)}, "free", 1)],
+)
+def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
+    jobs: Path, work: Path, change: dict[str, object], sentence: str, code: int
+) -> None:
+    (failed,) = start_run(replace(plan(work), **change), jobs).follow()  # type: ignore[arg-type]
+    assert isinstance(failed, events.JobFailed)
+    assert sentence in failed.message
+    assert failed.exit_code == code
+    assert list(work.iterdir()) == []
+    assert [one.state for one in list_jobs(jobs)] == ["failed"]
+
+
+def test_looking_for_who_holds_a_lock_takes_and_drops_none(work: Path) -> None:
+    assert lock_holder(work) is None
+    held = hold_lock(work)
+    assert [lock_holder(work), lock_holder(work)] == [os.getpid()] * 2
+    os.close(held)
+    with (work / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert lock_holder(work) is None
+    with pytest.raises(ImgstoreError, match="was begun before"):
+        hold_lock(work)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("spec.json", lambda path: path.write_bytes(b"\xff")),
+        ("spec.json", lambda path: path.write_text(path.read_text().replace('"created": ', '"created": 1e300'))),
+        ("events.jsonl", lambda path: (path.unlink(), path.mkdir())),
+    ],
+)
+def test_a_broken_job_spoils_neither_the_list_nor_the_next_start(
+    jobs: Path, work: Path, name: str, change: Callable[[Path], object]
+) -> None:
+    broken = start_run(plan(work), jobs)
+    finish(broken)
+    change(broken.folder / name)
+    job = start_run(plan(work), jobs)
+    assert finish(job).outcome == "finished"
+    assert (job.id, "finished") in [(one.id, one.state) for one in list_jobs(jobs)]
+
+
+def test_a_folder_of_jobs_that_cannot_be_listed_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed, match=r"cannot be listed \(File name too long\): set XDG_STATE_HOME"):
+        list_jobs(tmp_path / ("n" * 300))
+    (tmp_path / "file").touch()
+    assert list_jobs(tmp_path / "file") == list_jobs(tmp_path / "none") == ()
+
+
+def test_what_is_not_a_job_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ImgstoreError, match="is not the folder of a job"):
+        open_job(tmp_path)

@@ -1,0 +1,268 @@
+"""Names, colours, markers and titles: what a configuration and an operation are called on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.bench.configuration import Configuration, is_lossless, is_reference
+from backends.bench.measurement import COLD, ONE_IMAGE, STORES
+from backends.bench.schedule import trials
+from backends.errors import ImgstoreError, UsageError
+from backends.registry import backend_entry, codec_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backends.bench.budget import Estimate
+    from backends.bench.plan import Plan
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.run import RunState
+    from tui.messages import Place
+
+
+_TIMES = {
+    "store": "Storage time",
+    "read": "Read time",
+    "shuffled": "Shuffled read time",
+    "store-one": "Time to store one image",
+    "read-one": "Time to read one image",
+}
+_VERBS = {"shuffled": "read shuffled"}
+
+
+def title(aspect: str) -> str:
+    """``Read``, ``Shuffled cold``, ``Read one image``."""
+    operation, cold = _parts(aspect)
+    return operation.capitalize().replace("-one", " one image") + (" cold" if cold else "")
+
+
+def time_title(aspect: str, log: bool) -> str:
+    """``Log read time, from disk``."""
+    operation, cold = _parts(aspect)
+    name = _TIMES[operation]
+    name = f"Log {name[0].lower()}{name[1:]}" if log and operation not in ONE_IMAGE else name
+    return name + (", from disk" if cold else "")
+
+
+def seconds_title(aspect: str) -> str:
+    """``Seconds to read shuffled``: the word beside the axis."""
+    operation = _parts(aspect)[0]
+    return f"Seconds to {_VERBS.get(operation, operation)}"
+
+
+def is_one_image(aspect: str) -> bool:
+    """Whether its count is 1."""
+    return _parts(aspect)[0] in ONE_IMAGE
+
+
+def counts(aspect: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The numbers of images that an aspect has figures for."""
+    return (1,) if is_one_image(aspect) else sizes
+
+
+def cache_words(aspect: str, run: RunState | None) -> str:
+    """Where the reads of an aspect find their bytes: ``from the page cache``, ``from disk, 0 % resident``."""
+    operation, cold = _parts(aspect)
+    if operation not in STORES:
+        return ""
+    if not cold:
+        return "from the page cache"
+    found = [one.resident for one in run.figures.values() if one.aspect == aspect and one.resident is not None] \
+        if run else []  # fmt: skip
+    return "from disk" + (f", {max(found):.0%} resident".replace("%", " %") if found else "")
+
+
+def _parts(aspect: str) -> tuple[str, bool]:
+    operation, _, cache = aspect.partition(" ")
+    return operation, cache == COLD
+
+
+_MARKS = {
+    "files": "●○◉",
+    "lmdb": "▲△◭",
+    "hdf5": "■□▣",
+    "npy": "◆◇◈",
+    "sqlite": "✚✛✜",
+    "tar": "✖✕✗",
+}
+_OTHER_MARKS = "★☆✪"
+_REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽", "article-hdf5": "◁"}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How one configuration is shown.
+
+    Attributes
+    ----------
+    codec
+        With its options, and a word where it loses something.
+    name
+        The backend, with the codec, options or folder where the backend alone does not tell it apart.
+    mark
+        One cell wide; solid for the first configuration of a backend, hollow for its second.
+    role
+        The theme variable of its colour, such as ``$series-lmdb``; references are grey.
+    reference
+        It is there to compare with, and never to keep images in.
+    """
+
+    configuration: str
+    backend: str
+    codec: str
+    folder: str | None
+    name: str
+    mark: str
+    role: str
+    reference: bool = False
+
+
+Known = dict[str, Series]
+"""The series of every configuration of the table: the one answer to who is who, wherever something is shown."""
+
+
+def identify(configurations: Iterable[str]) -> Known:
+    """The series of each configuration, in their order.  What does not parse keeps its text as its name."""
+    parsed = {text: _parse(text) for text in configurations}
+    found: dict[str, Series] = {}
+    seen: dict[str, int] = {}
+    for text, one in parsed.items():
+        backend = one.backend if one else text
+        nth = seen[backend] = seen.get(backend, 0) + 1
+        reference = one is not None and is_reference(text)
+        marks = _REFERENCE_MARKS.get(backend, "") if reference else _MARKS.get(backend, _OTHER_MARKS)
+        found[text] = Series(
+            configuration=text,
+            backend=backend,
+            codec=_codec(one) if one and not reference else "",
+            folder=one.folder if one else None,
+            name=backend if one is None or _alone(one, parsed.values()) else _telling(one, parsed.values()),
+            mark=marks[nth - 1] if nth <= len(marks) else str(nth % 10),
+            role="$dim" if reference else f"$series-{backend}" if backend in _MARKS else "$series-other",
+            reference=reference,
+        )
+    return found
+
+
+def _codec(one: Configuration) -> str:
+    return one.method.partition("+")[2] + ("" if is_lossless(str(one)) else " (lossy)")
+
+
+def _parse(text: str) -> Configuration | None:
+    try:
+        return Configuration.parse(text)
+    except UsageError:
+        return None
+
+
+def _alone(one: Configuration, others: Iterable[Configuration | None]) -> bool:
+    return sum(other is not None and other.backend == one.backend for other in others) == 1
+
+
+def _telling(one: Configuration, others: Iterable[Configuration | None]) -> str:
+    same = [other for other in others if other is not None and other.backend == one.backend]
+    if len({other.method for other in same}) == len(same):
+        return one.method
+    if len({other.folder for other in same}) == len(same) and one.folder:
+        return f"{one.backend}@{one.folder}"
+    return str(one)
+
+
+_GERUNDS = {
+    "store": "storing",
+    "read": "reading",
+    "shuffled": "reading",
+    "store-one": "storing single images",
+    "read-one": "reading single images",
+}
+_NAMES = {"lmdb": "LMDB", "hdf5": "HDF5", "npy": "NumPy arrays", "sqlite": "SQLite", "tar": "tar files"}
+_FILES = {"png": "PNG files", "jpeg": "JPEG files", "source": "the original files", "raw": "files of raw pixels"}
+MOST_NAMED = 5
+"""Configurations that a plan names; more are counted."""
+
+
+def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
+    """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
+    verbs = _listing(list(dict.fromkeys(_GERUNDS.get(name, name) for name in plan.operations)))
+    few, many = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
+    span = f"{few} to {many}" if len(plan.sizes) > 1 else many
+    images = "image" if span == "1" else "images"
+    return (
+        f"Times {verbs} {span} {images} {_formats(plan)}. About {units.about(estimate.seconds)}. "
+        f"Temporary files: up to {units.capacity(estimate.bytes_at_most)} in {place.folder}."
+    )
+
+
+def _formats(plan: Plan) -> str:
+    """``as PNG files, LMDB and HDF5``."""
+    if len(plan.configurations) > MOST_NAMED:
+        return f"in {len(plan.configurations)} configurations"
+    return "as " + _listing([spoken_name(text) for text in plan.configurations])
+
+
+def spoken_name(configuration: str) -> str:
+    """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
+    one = Configuration.parse(configuration)
+    if one.backend == "files":
+        name = _FILES.get(one.codec, f"{one.codec} files")
+    else:
+        usual = one.codec in (backend_entry(one.backend).codec, "source")
+        name = _NAMES.get(one.backend, one.backend) + ("" if usual else f"+{one.codec}")
+    return name + (f" in {one.folder}" if one.folder else "")
+
+
+def dataset_name(facts: DatasetFacts) -> str:
+    """What people call a dataset: ``CIFAR-10``, or the folder's name where its kind says no more than what it is."""
+    folder = PurePath(facts.path).name
+    return folder if folder and facts.kind[:1].islower() else facts.kind
+
+
+def describe_plan(plan: Plan) -> str:
+    """``3 configurations, 4 sizes, 3 repeats, store and read: 78 trials``."""
+    parts = (
+        _number(len(plan.configurations), "configuration"),
+        _number(len(plan.sizes), "size"),
+        _number(plan.repeats, "repeat"),
+        _listing(list(plan.operations)),
+    )
+    return f"{', '.join(parts)}: {_number(len(trials(plan)), 'trial')}"
+
+
+def _listing(words: list[str]) -> str:
+    """``store, read and shuffled``."""
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def describe_row(configuration: str, aspect: str, run: RunState | None) -> tuple[str, bool]:
+    """A sentence about one row, and whether it is a failure; nothing while a run goes well."""
+    if run is not None:
+        for (name, what, count), failed in run.failures.items():
+            if (name, what) == (configuration, aspect) and failed.message:
+                return f"{failed.outcome} at {count:,}: {failed.message}", True
+        return "", False
+    try:
+        one = Configuration.parse(configuration)
+    except UsageError as error:
+        return str(error), True
+    entry = backend_entry(one.backend)
+    missing = f"; {entry.missing}" if entry.missing else ""
+    folder = f", in {one.folder}" if one.folder else ""
+    if entry.reference:
+        return f"{entry.title}: a reference, to compare with", False
+    return f"{entry.title}, {codec_entries()[one.codec].title}{folder}{missing}", bool(missing)
+
+
+def sentence_of(error: BaseException | None) -> str:
+    """What to show of an error: its own sentence where it has one."""
+    if isinstance(error, ImgstoreError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    return f"unexpected {type(error).__name__}: {error}"

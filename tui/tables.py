@@ -1,0 +1,203 @@
+"""Tables that the command line prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.analysis.figures import limits_sentence, multiple_of_limit
+from backends.bench.configuration import is_lossless
+from backends.bench.measurement import COLD, ONE_IMAGE
+from backends.bench.schedule import aspects, configurations
+from tui.text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from backends.analysis.figures import Figure
+    from backends.bench.machine import Environment
+    from backends.bench.measurement import Measurement
+    from backends.datasets.base import DatasetFacts
+    from backends.registry import BackendEntry, CodecEntry
+    from backends.runs.run import Result, RunState
+    from tui.labels import Known
+
+
+_CLASSES_SHOWN = 12
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns two blanks apart, the first ``left`` of them aligned left, the others right."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def dataset_text(facts: DatasetFacts) -> str:
+    """What a dataset is, in a few lines."""
+    names = " ".join(safe_text(name) for name in facts.classes[:_CLASSES_SHOWN])
+    more = len(facts.classes) - _CLASSES_SHOWN
+    splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
+    estimated = " (estimated)" if facts.estimated else ""
+    files = f", {units.size(facts.source_bytes)} of files" if facts.source_bytes is not None else ""
+    lines = [
+        f"{safe_text(facts.kind)}: {facts.count:,} images {units.shape(facts.image_shape)}, "
+        f"{len(facts.classes):,} classes{files}, {units.size(facts.raw_bytes)} of raw pixels{estimated}",
+        f"path    {safe_text(facts.path)}",
+        f"split   {safe_text(facts.split)} (of {splits})",
+        f"classes {names}" + (f" and {more:,} more" if more > 0 else ""),
+    ]
+    if facts.source:
+        lines.append(f"source  {safe_text(facts.source)}")
+    lines += [safe_text(note, limit=500) for note in facts.notes]
+    return "\n".join(lines)
+
+
+def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry]) -> str:
+    """The backends with what is missing, and the codecs, all of which go with all of them."""
+    rows = [
+        (
+            entry.name,
+            safe_text(entry.title),
+            f"{entry.name}+{entry.codec}",
+            "yes" if entry.installed else "broken" if entry.error else entry.install_command,
+        )
+        for entry in entries
+    ]
+    broken = [f"{entry.name}: {safe_text(entry.error, limit=1000)}" for entry in entries if entry.error]
+    listed = table(("backend", "keeps images as", "default", "installed"), rows, left=4)
+    known = table(("codec", "encodes each image as"), [(codec.name, codec.title) for codec in codecs], left=2)
+    rule = "Every backend works with every codec; source needs a folder of pictures."
+    return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])
+
+
+def result_text(result: Result) -> str:
+    """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
+    from tui.reports.report import doubts
+
+    tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
+    verdict = result.verdict
+    lines = [*verdict.sentences, *verdict.lines] if verdict.rankings else []
+    said = [f"  {safe_text(line, limit=1000)}" for line in lines]
+    notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
+    return "\n\n".join([*tables, *(["\n".join(("Verdict", *said))] if said else []), "\n".join(notes)])
+
+
+def _aspect(aspect: str, result: Result) -> str:
+    """One row a configuration; the store's has what is durable and on disk, all what the machine would allow."""
+    plan, figures = result.plan, result.figures
+    cells = {(one.configuration, one.count): one for one in figures if one.aspect == aspect}
+    missing = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
+    sizes = (1,) if aspect.split()[0] in ONE_IMAGE else plan.sizes
+    extras = _EXTRAS if aspect == "store" else {}
+    if plan.limits:
+        extras = {"x limit": lambda one: _ratio(multiple_of_limit(one, figures)), **extras}
+    rows = []
+    for name in configurations(plan):
+        if not any((name, size) in cells for size in sizes):
+            continue
+        found = [cells.get((name, size)) for size in sizes]
+        texts = [
+            units.seconds(one.seconds) if one and one.repeats else missing.get((name, size), "·")
+            for size, one in zip(sizes, found, strict=True)
+        ]
+        last = next((figure for figure in reversed(found) if figure is not None and figure.repeats), None)
+        rows.append(
+            (
+                safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
+                *texts,
+                *(write(last) if last else "·" for write in extras.values()),
+            )
+        )
+    return table((aspect.capitalize(), *(f"{size:,}" for size in sizes), *extras), rows)
+
+
+_EXTRAS: dict[str, Callable[[Figure], str]] = {
+    "durable": lambda one: units.seconds(one.seconds_durable),
+    "on disk": lambda one: units.size(one.bytes_allocated),
+    "apparent": lambda one: units.size(one.bytes_apparent),
+    "files": lambda one: f"{one.files:,}" if one.files is not None else "·",
+}
+
+
+def _ratio(value: float | None) -> str:
+    return "·" if value is None else units.ratio(value)
+
+
+def _footnotes(result: Result) -> list[str]:
+    shown = [one for one in result.measurements if one.shown]
+    verified = sum(one.verified for one in shown)
+    repeats = max((figure.repeats for figure in result.figures), default=0)
+    most = "" if result.outcome == "finished" else "at most "
+    statistic = ("nothing measured", "one measurement")[repeats] if repeats <= 1 else f"median of {most}{repeats}"
+    caches = "reads from memory (warm)" + (" or from the disk (cold)" if COLD in result.plan.caches else "")
+    lines = [
+        f"{safe_text(result.dataset.kind)}, {safe_text(result.dataset.split)}. Times: {statistic}, {caches}; stores "
+        f'without syncing to the disk, "durable" with it.',
+        f"{verified:,} of {len(shown):,} trials were done and every image compared with the original. Decoding the "
+        f"images took {units.seconds(result.staging_seconds)} and is in no time above.",
+        f"{_place(result.environment)}.",
+    ]
+    if not verified and (cheapest := min((one.predicted_seconds or 0.0 for one in result.failures), default=0.0)):
+        lines.append(f"Nothing fits into the time limit: the shortest trial takes about {units.spoken(cheapest)}.")
+    if limits := limits_sentence(result.figures):
+        lines.append(limits)
+    if result.outcome == "cancelled":
+        lines.append("The run was stopped; what was measured is above.")
+    if result.message:
+        lines.append(safe_text(result.message, limit=500))
+    return lines
+
+
+def _place(environment: Environment) -> str:
+    mounts = ", ".join(f"{safe_text(mount.point)} ({safe_text(mount.filesystem)})" for mount in environment.mounts)
+    return f"On {safe_text(environment.cpu)}, {environment.cores} cores, {mounts}"
+
+
+HEAD = (
+    "configuration", "images", "median", "quartiles", "min", "max", "limit", "durable", "img/s", "CPU",
+    "memory", "allocated", "apparent", "files", "verified", "repeats",
+)  # fmt: skip
+
+
+def number_rows(run: RunState, series: Known, aspect: str) -> list[tuple[str, ...]]:
+    """One row a configuration and size, the largest size first; texts aligned by whoever shows them."""
+    shown = [one for one in run.figures.values() if one.aspect == aspect and one.configuration in series]
+    places = {name: place for place, name in enumerate(series)}
+    rows = []
+    for figure in sorted(shown, key=lambda one: (-one.count, places[one.configuration])):
+        one = series[figure.configuration]
+        found = [other for other in run.measurements if other.cell == figure.cell and other.shown]
+        limit = multiple_of_limit(figure, run.figures.values())
+        rows.append(_row(f"{one.mark} {safe_text(one.configuration, 60)}", figure, found, limit, run.plan.repeats))
+    return rows
+
+
+def _row(name: str, figure: Figure, found: list[Measurement], limit: float | None, repeats: int) -> tuple[str, ...]:
+    memory = [one.peak_anonymous for one in found if one.outcome == "ok" and one.peak_anonymous is not None]
+    worst = next((one.outcome for one in found if one.outcome != "ok"), "")
+    rate = figure.images_per_second
+    return (
+        name,
+        f"{figure.count:,}",
+        units.seconds(figure.seconds) if figure.repeats else f"! {worst}",
+        units.span(figure.quartiles),
+        units.seconds(figure.seconds_low),
+        units.seconds(figure.seconds_high),
+        units.ratio(limit) if limit is not None else "·",
+        units.seconds(figure.seconds_durable),
+        units.rate(rate).removesuffix(" img/s"),
+        units.seconds(figure.cpu_seconds),
+        units.size(max(memory, default=None)),
+        units.size(figure.bytes_allocated),
+        units.size(figure.bytes_apparent),
+        f"{figure.files:,}" if figure.files is not None else "·",
+        "yes" if figure.verified else "no",
+        f"{figure.repeats} of {repeats}",
+    )

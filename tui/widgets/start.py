@@ -1,0 +1,105 @@
+"""Start list: the sample, this folder, any folder, and recent runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from backends import units
+from backends.datasets.base import DatasetFacts
+from backends.runs.history import RunFacts
+from tui.keys import MOVES
+from tui.labels import identify
+from tui.messages import FollowJob, OpenDataset
+from tui.text import safe_text
+
+RECENT = 5
+
+
+class StartList(OptionList, inherit_bindings=False):
+    """The first row is selected; what arrives later never moves the selection.  Enter is the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = MOVES
+
+    folder: reactive[DatasetFacts | None] = reactive(None)
+    """The current folder, where it is a dataset."""
+    jobs: reactive[tuple[RunFacts, ...]] = reactive(())
+    """Recent runs, newest first."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, compact=True)
+
+    def watch_folder(self) -> None:
+        selected = self.highlighted_option.id if self.highlighted_option else "sample"
+        options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s")]
+        if self.folder is not None:
+            name, count = PurePath(self.folder.path).name or self.folder.path, self.folder.count
+            note = safe_text(self.folder.kind, 40)
+            options.append(
+                _option(
+                    "folder", f"This folder: {safe_text(name, 40)}, {count:,} image{'' if count == 1 else 's'}", note
+                )
+            )
+        options.append(_option("open", "Open a folder…", ""))
+        options += [_job_option(job) for job in self.jobs[:RECENT]]
+        self.clear_options().add_options(options)
+        ids = [option.id for option in options]
+        self.highlighted = ids.index(selected) if selected in ids else 0
+
+    class FolderWanted(Message):
+        """The user wants to name a folder."""
+
+    @on(OptionList.OptionSelected)
+    def choose(self, event: OptionList.OptionSelected) -> None:
+        """Ask for what was chosen."""
+        event.stop()
+        kind, _, name = (event.option.id or "").partition(" ")
+        if kind == "sample":
+            self.post_message(OpenDataset("sample"))
+        elif kind == "folder":
+            self.post_message(OpenDataset(str(Path.cwd())))
+        elif kind == "open":
+            self.post_message(self.FolderWanted())
+        else:
+            self.post_message(FollowJob(next(job for job in self.jobs if job.id == name)))
+
+    def watch_jobs(self) -> None:
+        self.watch_folder()
+
+    def action_cursor_up(self) -> None:
+        if self.highlighted:
+            self.highlighted -= 1
+
+    def action_cursor_down(self) -> None:
+        if self.highlighted is not None and self.highlighted < self.option_count - 1:
+            self.highlighted += 1
+
+
+def _option(name: str, text: str, note: str) -> Option:
+    return Option(Content.assemble(text, (f"  ({note})" if note else "", "$dim")), id=name)
+
+
+def job_line(job: RunFacts, now: float) -> Content:
+    """One run in a list: its state, what it measured, and when."""
+    alive = job.state == "running"
+    sizes = units.count(job.sizes[0]) + (f" to {units.count(job.sizes[-1])}" if len(job.sizes) > 1 else "")
+    names = ", ".join(one.name for one in identify(job.configurations).values())
+    return Content.assemble(
+        ("▸ " if alive else "  ", "bold"),
+        (f"{job.state:<10}", "bold" if alive else "$error" if job.state in ("failed", "died") else ""),
+        safe_text(job.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
+        (f"  {safe_text(names, 60)}  {sizes}  {units.ago(max(0.0, now - job.started))}", "$dim"),
+    )
+
+
+def _job_option(job: RunFacts) -> Option:
+    return Option(job_line(job, time.time()), id=f"job {job.id}")

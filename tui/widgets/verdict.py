@@ -1,0 +1,220 @@
+"""The verdict: its text, and the panel that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from backends import units
+from backends.analysis.figures import SIGNS, TIE
+from backends.analysis.verdict import DEMO, SMALL, amount, ratio_text
+from backends.runs.run import RunState
+from tui.keys import SCROLLS
+from tui.labels import Known, title
+from tui.text import fit, safe_text
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.visual import VisualType
+
+    from backends.analysis.verdict import Rank, Ranking, Verdict
+    from tui.labels import Series
+
+
+_KEYS = {
+    DEMO: "Demo data: too small to decide. Press o to measure your own images.",
+    SMALL: "Too small to decide: add images or repeats (p).",
+}
+"""What the screen says where the command line names options."""
+
+_UNSAID = ("store durable", "files")
+"""Rankings that have no rows in the panel."""
+_TITLE = 9
+_LEGEND = "> faster than   = tie   ? undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One configuration's figure and how many times the best one's it is."""
+
+    series: Series
+    value: float
+    ratio: float
+
+
+def standings(run: RunState, series: Known, aspect: str, count: int) -> list[Standing]:
+    """The medians of seconds, the least first."""
+    return _ordered(
+        series, {name: one.seconds for (name, what, n), one in run.figures.items() if (what, n) == (aspect, count)}
+    )
+
+
+def disk_standings(run: RunState, series: Known) -> list[Standing]:
+    """Allocated bytes at the largest size, the least first."""
+    count = run.plan.sizes[-1]
+    return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
+
+
+def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
+    known = sorted((float(value), name) for name, value in values.items() if value)
+    return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
+
+
+def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool = False) -> list[Content]:
+    """``■ hdf5 27.4 ms``, `` > ▲ lmdb 2.4x``, ...: each sign says how the first is to what follows.
+
+    With ``values`` each has its own: `` > ▲ lmdb 66 ms (2.4x)``.
+    """
+    found = []
+    for one in ranking.ranks:
+        if one.configuration in series:
+            known = series[one.configuration]
+            sign = (f" {SIGNS[one.outcome]} ", "$dim") if one.outcome else ""
+            mark = (f"{known.mark} ", known.role) if marks else ""
+            name = (safe_text(known.name, 24), "" if marks else known.role)
+            ratio = ratio_text(one) if one.outcome else ""
+            value = f" {amount(ranking.use, one)}" if values or not one.outcome else ""
+            if value and ratio:
+                ratio = f" ({ratio.strip()})"
+            found.append(Content.assemble(sign, mark, name, (value + ratio, "bold")))
+    return found
+
+
+def sentences(verdict: Verdict) -> tuple[str, ...]:
+    """The verdict's sentences, with keys instead of options."""
+    first, *others = verdict.sentences
+    return (_KEYS.get(verdict.outcome, first), *others)
+
+
+def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
+    """The panel: the recommendation, then who leads each use."""
+    if run is None:
+        return [Content.styled("no figures yet", "$dim")]
+    verdict = run.verdict
+    rows = _said(run, verdict)
+    rows.append(Content(""))
+    for use in (*run.aspects, "disk"):
+        ranking = verdict.ranking(use) if verdict else None
+        if ranking is None or not entries(ranking, series):
+            missing = "waiting" if run.alive else "not measured"
+            rows.append(Content.assemble((fit(use, _TITLE), "$dim"), (f" {missing}", "$dim")))
+        else:
+            rows += _block(ranking, series, width)
+    if run.warnings:
+        number = len(run.warnings)
+        rows.append(Content.styled(f"! {number} warning{'' if number == 1 else 's'}: v shows all", "$error"))
+    return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
+
+
+def _said(run: RunState, verdict: Verdict | None) -> list[Content]:
+    state = _state(run)
+    if verdict is None or not verdict.complete:
+        return [Content.styled(state, "$dim")]
+    return [Content(safe_text(one, 600)) for one in sentences(verdict)] + [Content.styled(state, "$dim")]
+
+
+def _state(run: RunState) -> str:
+    if run.complete:
+        return f"medians of {run.plan.repeats} repeats" if run.plan.repeats > 1 else "measured once"
+    return "too early to tell" if run.alive else "stopped before all repeats were in"
+
+
+def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
+    """A ranking: in one row where it fits, else a row for each configuration."""
+    head = f"{ranking.use} {units.count(ranking.count)}" if ranking.count > 1 else ranking.use
+    named = entries(ranking, series)
+    line = Content.assemble((fit(head, max(_TITLE, cell_len(head))), "$dim"), "  ", *named)
+    if line.cell_length <= width:
+        return [line]
+    rows = [Content.assemble("   ", named[0]), *named[1:]]
+    return [Content.styled(head, "$dim"), *(row.truncate(width, ellipsis=True) for row in rows)]
+
+
+def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
+    """Everything that is decided: the sentences, the rankings with the range of the repeats, the warnings."""
+    verdict = run.verdict if run else None
+    if run is None or verdict is None:
+        return verdict_rows(run, series, width)
+    rows = _said(run, verdict)
+    for ranking in verdict.rankings:
+        rows += [Content(""), *_table(run, ranking, series)]
+    rows += [Content(""), Content.styled(_LEGEND, "$dim")]
+    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
+    return rows + [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
+
+
+def _table(run: RunState, ranking: Ranking, series: Known) -> list[Content]:
+    ranks = [one for one in ranking.ranks if one.configuration in series]
+    if not ranks:
+        return []
+    more = ", with its sync" if "durable" in ranking.use else ""
+    images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
+    names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
+    ranges = {one.configuration: _range(run, ranking, one) for one in ranks}
+    said = f", range of {run.plan.repeats}" if any(ranges.values()) else ""
+    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}{said}", "$dim"))]
+    for one in ranks:
+        known = series[one.configuration]
+        rows.append(
+            Content.assemble(
+                (SIGNS.get(one.outcome, " "), "bold"),
+                (f" {known.mark}", known.role),
+                f" {fit(safe_text(one.configuration, 40), names)}{amount(ranking.use, one):>10}",
+                f"{'' if not one.outcome or one.outcome == TIE else units.ratio(one.ratio):>8}",
+                (f"{ranges[one.configuration]:>22}", "$dim"),
+            )
+        )
+    return rows
+
+
+def _range(run: RunState, ranking: Ranking, rank: Rank) -> str:
+    """Least and most of the repeats, where they are of the value on show."""
+    figure = run.figures.get((rank.configuration, ranking.use, ranking.count))
+    return units.span(figure.range) if figure and figure.range else ""
+
+
+class ScrolledText(VerticalScroll, can_focus=True):
+    """Takes the arrows, j, k, g, G and the page keys while it has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = SCROLLS
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
+
+    def update(self, text: VisualType) -> None:
+        """Show other text."""
+        self.query_one(Static).update(text)
+
+
+class VerdictPanel(ScrolledText):
+    """The medians at the largest size, ordered, with their ratios."""
+
+    BORDER_TITLE = "5 Verdict"
+
+    run: reactive[RunState | None] = reactive(None)
+    series: reactive[Known] = reactive(Known)
+
+    def watch_run(self, old: RunState | None, new: RunState | None) -> None:
+        same = old is not None and new is not None and old.block == new.block and old.phase == new.phase
+        if not same:
+            self._show()
+
+    def watch_series(self) -> None:
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        run = self.run
+        if self.is_mounted:
+            self.update(Content("\n").join(verdict_rows(run, self.series, self.size.width - 1)))
+        if run is not None:
+            self.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
