@@ -1,7 +1,6 @@
-"""One HDF5 file: ``images`` where all records are pixels of one size, else ``data`` and ``offsets``; ``labels``.
+"""One HDF5 file: ``labels``, and ``images`` if all records are pixels of one size, else ``data`` and ``offsets``.
 
 Raw images of mixed size have ``shapes`` too.  The attribute ``layout`` is written last and makes the file a container.
-The low-level interface of h5py is used: for single images the high-level one takes twice as long.
 """
 
 from __future__ import annotations
@@ -10,18 +9,18 @@ import errno
 import os
 import re
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5l, h5p, h5s, h5t
+from h5py import h5d, h5f, h5s
 
 from backends.base import Backend, Reader, Writer
 from backends.containers.fileio import MappedFile
+from backends.containers.hdf5_datasets import access, chunks_of, datasets_of, images_shape, open_dataset, read_layout
 from backends.containers.records import Columns, row_buffer
 from backends.errors import ContainerDamaged, refusal
-from backends.images import Layout, Records, even_offsets, offsets_of
+from backends.images import Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from backends.images import Layout
+
 LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES = 1 << 12, 1 << 30
-_TYPES = {np.dtype("u1"): h5t.STD_U8LE, np.dtype("<i4"): h5t.STD_I32LE, np.dtype("<i8"): h5t.STD_I64LE}
 
 
 class HDF5(Backend):
@@ -46,84 +46,76 @@ class HDF5(Backend):
 
 
 class HDF5Writer(Writer):
-    """Writes each batch as one slab: of a contiguous dataset, or of one that grows by chunks."""
+    """Writes each batch in one call: to a contiguous dataset, or to one that grows by chunks."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path, self._layout = path.absolute(), layout
         self._columns = Columns(layout)
-        self._offsets = np.zeros(layout.count + 1, np.int64)
+        self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
         self._end = 0
         # Not truncated: ext4 flushes a truncated file to the disk when it is closed.
-        self._file = h5f.create(os.fsencode(self._path), h5f.ACC_EXCL, fapl=_access())
-        self._is_open = True
+        self._file = h5py.File(h5f.create(os.fsencode(self._path), h5f.ACC_EXCL, fapl=access()))
         self._pixels: Any = None
-        if layout.record_bytes is not None and layout.image_shape is not None:
-            self._pixels = _create(self._file, "images", (layout.count, *layout.image_shape))
+        if layout.record_bytes is not None:
+            self._pixels = self._file.create_dataset("images", images_shape(layout), "u1", fill_time="never")
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
         start, stop = int(records.offsets[0]), int(records.offsets[-1])
         data = records.data[start:stop]
         with _os_errors():
-            if self._layout.record_bytes is not None and self._layout.image_shape is not None:
-                _write(self._pixels, first, data.reshape(-1, *self._layout.image_shape))
+            if self._offsets is None:
+                self._pixels[first : first + len(records)] = data.reshape(images_shape(self._layout, len(records)))
                 return
-            self._offsets[first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
             if self._pixels is None:
-                self._pixels = self._create_growing(len(data) * self._layout.count // max(1, len(records)))
-            self._pixels.set_extent((self._end + len(data),))
-            _write(self._pixels, self._end, data)
+                self._create_data(len(data) * self._layout.count // max(1, len(records)))
+            self._offsets[first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
+            self._pixels.resize(self._end + len(data), axis=0)
+            self._pixels[self._end :] = data
             self._end += len(data)
 
     def close(self) -> None:
-        if not self._is_open:
+        if not self._file:
             return
         try:
             self._columns.check_complete()
+            columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "offsets": self._offsets}
             with _os_errors():
-                self._write_column("labels", self._columns.labels)
-                if self._columns.shapes is not None:
-                    self._write_column("shapes", self._columns.shapes)
-                if self._layout.record_bytes is None:
-                    self._pixels = self._pixels or self._create_growing(0)
-                    self._write_column("offsets", self._offsets)
-                h5f.flush(self._file)
-                h5py.File(self._file).attrs["layout"] = self._layout.to_json()
-                h5f.flush(self._file)  # where the disk is full this fails, and closing would crash
+                if self._pixels is None:
+                    self._create_data(0)
+                for name, column in columns.items():
+                    if column is not None:
+                        self._file.create_dataset(name, data=column, dtype=column.dtype.newbyteorder("<"))
+                self._file.flush()
+                self._file.attrs["layout"] = self._layout.to_json()
+                self._file.flush()  # where the disk is full this fails, and closing would crash
         except BaseException:
             self.abort()
             raise
-        self._is_open = False
         self._file.close()
 
     def abort(self) -> None:
         self._columns.abort()
-        if self._is_open:
-            self._is_open = False
-            # Without datasets and bytes, closing needs no space: HDF5 may crash where it cannot write what it holds.
-            self._pixels = None
+        self._pixels = None
+        if self._file:
+            # HDF5 may crash when it closes a file that it cannot write: without datasets and bytes it needs no space.
             with suppress(RuntimeError):
-                for name in (b"images", b"data", b"labels", b"offsets", b"shapes"):
-                    if self._file.links.exists(name):
-                        self._file.unlink(name)
+                self._file.clear()
             with suppress(RuntimeError, OSError):
                 os.truncate(self._path, 0)
                 self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def _create_growing(self, likely_bytes: int) -> h5d.DatasetID:
-        """The dataset ``data``, empty, in about 64 chunks if it grows to ``likely_bytes``."""
-        chunk = 1 << (likely_bytes // 64).bit_length()
-        chunks = (min(max(chunk, LEAST_CHUNK_BYTES), MOST_CHUNK_BYTES),)
-        return _create(self._file, "data", (0,), chunks=chunks)
-
-    def _write_column(self, name: str, column: NDArray[Any]) -> None:
-        column = column.astype(column.dtype.newbyteorder("<"), copy=False)
-        _write(_create(self._file, name, column.shape, column.dtype.str), 0, column)
+    def _create_data(self, likely_bytes: int) -> None:
+        """Create the empty dataset ``data``, which has about 64 chunks when it has grown to ``likely_bytes``."""
+        chunk = min(max(1 << (likely_bytes // 64).bit_length(), LEAST_CHUNK_BYTES), MOST_CHUNK_BYTES)
+        self._pixels = self._file.create_dataset(
+            "data", (0,), "u1", maxshape=(None,), chunks=(chunk,), fill_time="never"
+        )
 
 
 class HDF5Reader(Reader):
-    """Reads ranges by slabs, and gathers rows of a contiguous dataset out of a map of the file."""
+    """Reads ranges by one call, and scattered records out of a map of the file: HDF5 takes 30 us for each."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -141,32 +133,29 @@ class HDF5Reader(Reader):
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         self._reopen()
-        labels, shapes = self.labels[start:stop], self._shapes_of(slice(start, stop))
+        labels = self.labels[start:stop]
         if self.layout.record_bytes is None and out is None:
-            ends = self._offsets()[start : stop + 1]
-            data = np.empty(int(ends[-1] - ends[0]), np.uint8)
-            self._read("data", int(ends[0]), data)
-            return Records(data, ends - ends[0], labels, shapes)
+            offsets = self._column("offsets")[start : stop + 1]
+            data = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+            self._read("data", int(offsets[0]), data)
+            return Records(data, offsets - offsets[0], labels, self._shapes_of(slice(start, stop)))
         into = row_buffer(self.layout, stop - start, out)
-        if self._position is not None:
-            self._mapped.fill(into, self._position + start * into.shape[1])
-        else:
-            self._read("images", start, into.reshape(-1, *(self.layout.image_shape or ())))
+        self._read("images", start, into.reshape(images_shape(self.layout, len(into))))
         return Records(into.reshape(-1), even_offsets(*into.shape), labels)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         self._reopen()
-        labels, shapes = self.labels[rows], self._shapes_of(rows)
+        labels = self.labels[rows]
         if self.layout.record_bytes is None and out is None:
-            starts, stops = self._offsets()[rows], self._offsets()[rows + 1]
-            return Records(self._gather(starts, stops), offsets_of(stops - starts), labels, shapes)
+            starts, stops = (self._column("offsets")[edges] for edges in (rows, rows + 1))
+            return Records(self._gather(starts, stops), offsets_of(stops - starts), labels, self._shapes_of(rows))
         into = row_buffer(self.layout, len(rows), out)
-        if self._position is not None and len(rows):
-            self._mapped.take(rows, into, self._position, into.shape[1])
+        position = self._datasets["images"].get_offset()  # None where others have made chunks of it
+        if position is not None and len(rows):
+            self._mapped.take(rows, into, position, into.shape[1])
         else:
-            images = into.reshape(-1, 1, *(self.layout.image_shape or ()))
-            for index in np.argsort(rows):
-                self._read("images", int(rows[index]), images[index])
+            for row, image in zip(rows.tolist(), into, strict=True):
+                self._read("images", row, image.reshape(images_shape(self.layout, 1)))
         return Records(into.reshape(-1), even_offsets(*into.shape), labels)
 
     def close(self) -> None:
@@ -179,15 +168,16 @@ class HDF5Reader(Reader):
     def _open(self) -> Layout:
         self._mapped = MappedFile(self._path)
         try:
-            self._file = h5f.open(os.fsencode(self._path), h5f.ACC_RDONLY, fapl=_access())
-            layout = _read_layout(self._file)
-            for name, dtype, shape in _datasets_of(layout):
-                self._datasets[name] = _open_dataset(self._file, name, dtype, shape)
+            self._file = h5f.open(os.fsencode(self._path), h5f.ACC_RDONLY, fapl=access())
+            layout = read_layout(self._file)
+            for name, (dtype, shape) in datasets_of(layout).items():
+                self._datasets[name] = open_dataset(self._file, name, dtype, shape)
             if layout.record_bytes is None:
-                self._chunks = _chunks_of(self._datasets["data"])
-            else:
-                self._position = self._datasets["images"].get_offset()  # None where others have made chunks of it
-        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # all of them are HDF5's refusals
+                self._chunks = chunks_of(self._datasets["data"])
+                offsets, end = self._column("offsets"), self._datasets["data"].shape[0]
+                if offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
+                    raise ValueError("its offsets do not fit its data")
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # HDF5 raises any of them
             self.close()
             refused = refusal(error, self._path) if isinstance(error, OSError) else None
             raise refused or self._damaged(str(error)) from error
@@ -200,36 +190,26 @@ class HDF5Reader(Reader):
 
     def _read(self, name: str, first: int, into: NDArray[Any]) -> None:
         """Fill ``into`` with the rows of a dataset from ``first`` on."""
-        if not into.size:
-            return
-        space = self._datasets[name].get_space()
-        space.select_hyperslab((first, *(0 for _ in into.shape[1:])), into.shape)
-        try:
-            self._datasets[name].read(h5s.create_simple(into.shape), space, into)
-        except (OSError, RuntimeError) as error:
-            raise self._damaged(f"{name} cannot be read ({error})") from error
+        if into.size:
+            rows = self._datasets[name].get_space()
+            rows.select_hyperslab((first, *(0 for _ in into.shape[1:])), into.shape)
+            try:
+                self._datasets[name].read(h5s.create_simple(into.shape), rows, into)
+            except (OSError, RuntimeError) as error:
+                raise self._damaged(f"{name} cannot be read ({error})") from error
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """These pieces of ``data``, end to end: out of a map, as the library takes 30 us for each."""
+        """The bytes of ``data`` from each start to its stop, end to end."""
         positions, chunk_bytes = self._chunks
-        chunks = np.minimum(starts // chunk_bytes, len(positions) - 1)  # an empty record may begin at the very end
-        is_cut = chunks != (stops - 1) // chunk_bytes
+        chunks = starts // chunk_bytes
+        spans_chunks = chunks != (stops - 1) // chunk_bytes  # of an empty record nothing is read either way
         begin = positions[chunks] + starts % chunk_bytes
-        pieces = list(self._mapped.runs(begin, np.where(is_cut, begin, begin + stops - starts)))
-        for index in np.flatnonzero(is_cut):
+        pieces = list(self._mapped.runs(begin, np.where(spans_chunks, begin, begin + stops - starts)))
+        for index in np.flatnonzero(spans_chunks):
             piece = np.empty(stops[index] - starts[index], np.uint8)
             self._read("data", int(starts[index]), piece)
             pieces[index] = piece.data
         return np.frombuffer(b"".join(pieces), np.uint8)
-
-    def _offsets(self) -> NDArray[np.int64]:
-        """Where records start and end in ``data``, ``(count + 1,)``."""
-        if "offsets" not in self._columns:
-            ends = self._column("offsets")
-            if ends[0] != 0 or ends[-1] != self._datasets["data"].shape[0] or (np.diff(ends) < 0).any():
-                del self._columns["offsets"]
-                raise self._damaged("its offsets do not fit its data")
-        return self._columns["offsets"]
 
     def _shapes_of(self, rows: slice | NDArray[np.int64]) -> NDArray[np.int32] | None:
         return self._column("shapes")[rows] if self.layout.carries_shapes else None
@@ -246,95 +226,6 @@ class HDF5Reader(Reader):
 
     def _damaged(self, why: str) -> ContainerDamaged:
         return ContainerDamaged(f"{self._path} is not a finished HDF5 container: {why}; make it again.")
-
-
-def _datasets_of(layout: Layout) -> list[tuple[str, str, tuple[int | None, ...]]]:
-    """Name, type and shape of each dataset of a container; None for any length."""
-    labels = ("labels", "<i8", (layout.count,))
-    if layout.record_bytes is not None and layout.image_shape is not None:
-        return [labels, ("images", "u1", (layout.count, *layout.image_shape))]
-    shapes = [("shapes", "<i4", (layout.count, 3))] if layout.carries_shapes else []
-    return [labels, *shapes, ("offsets", "<i8", (layout.count + 1,)), ("data", "u1", (None,))]
-
-
-def _create(
-    file: h5f.FileID, name: str, shape: tuple[int, ...], dtype: str = "u1", chunks: tuple[int] | None = None
-) -> h5d.DatasetID:
-    """A new dataset that is not filled before it is written; with ``chunks``, one that grows."""
-    properties = h5p.create(h5p.DATASET_CREATE)
-    properties.set_fill_time(h5d.FILL_TIME_NEVER)
-    if chunks is not None:
-        properties.set_chunk(chunks)
-    space = h5s.create_simple(shape, (h5s.UNLIMITED,) if chunks is not None else shape)
-    return h5d.create(file, name.encode(), _TYPES[np.dtype(dtype)], space, properties)
-
-
-def _write(dataset: h5d.DatasetID, first: int, array: NDArray[Any]) -> None:
-    """Write ``array`` over the rows of a dataset from ``first`` on."""
-    if array.size:
-        space = dataset.get_space()
-        space.select_hyperslab((first, *(0 for _ in array.shape[1:])), array.shape)
-        dataset.write(h5s.create_simple(array.shape), space, np.ascontiguousarray(array))
-
-
-def _open_dataset(file: h5f.FileID, name: str, dtype: str, shape: tuple[int | None, ...]) -> h5d.DatasetID:
-    """A dataset whose bytes are in this file, uncompressed.
-
-    Raises
-    ------
-    ValueError, KeyError
-        There is none, or it is not of this type and shape (None: any length).
-    """
-    if file.links.get_info(name.encode()).type != h5l.TYPE_HARD:
-        raise ValueError(f"{name} is a link to elsewhere")
-    dataset = h5d.open(file, name.encode())
-    plan, there = dataset.get_create_plist(), dataset.shape
-    if not dataset.get_type().equal(_TYPES[np.dtype(dtype)]) or len(there) != len(shape):
-        raise ValueError(f"{name} is not an array of {np.dtype(dtype)} with {len(shape)} dimensions")
-    if any(wanted not in (None, side) for wanted, side in zip(shape, there, strict=True)):
-        raise ValueError(f"{name} has the shape {there}, not {shape}")
-    if plan.get_external_count() or plan.get_nfilters() or plan.get_layout() not in (h5d.CONTIGUOUS, h5d.CHUNKED):
-        raise ValueError(f"{name} is compressed or stored outside the file")
-    if dataset.get_storage_size() < np.prod(there, dtype=object) * np.dtype(dtype).itemsize:
-        raise ValueError(f"{name} was never written")
-    if (dataset.get_offset() or 0) + dataset.get_storage_size() > file.get_filesize():
-        raise ValueError(f"{name} lies beyond the end of the file")
-    return dataset
-
-
-def _chunks_of(data: h5d.DatasetID) -> tuple[NDArray[np.int64], int]:
-    """Where in the file each chunk of a dataset of one dimension begins, and how many bytes a chunk has."""
-    if (position := data.get_offset()) is not None:
-        return np.array([position]), max(1, data.shape[0])
-    if not data.shape[0]:
-        return np.zeros(1, np.int64), 1
-    (chunk_bytes,) = data.get_create_plist().get_chunk()
-    positions = np.full(-(-data.shape[0] // chunk_bytes), -1)
-    data.chunk_iter(lambda chunk: positions.__setitem__(chunk.chunk_offset[0] // chunk_bytes, chunk.byte_offset))
-    if (positions < 0).any():
-        raise ValueError("a part of data was never written")
-    return positions, chunk_bytes
-
-
-@cache
-def _access() -> h5p.PropFAID:
-    """How files are opened: without a lock, as some filesystems have none, and without a cache of chunks."""
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_file_locking(False, True)
-    access.set_cache(0, 0, 0, 0.75)  # chunks are read and written in place: no filter has to see them whole
-    access.set_sieve_buf_size(0)  # nothing is kept back that could not be written when a dataset is closed
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    return access
-
-
-def _read_layout(file: h5f.FileID) -> Layout:
-    """The attribute ``layout``; the high-level interface takes longer for it than all else takes for an image."""
-    attribute = h5a.open(file, b"layout")
-    if attribute.shape != ():
-        raise ValueError("the attribute 'layout' is not one text")
-    text = np.empty((), attribute.dtype)
-    attribute.read(text)
-    return Layout.from_json(text.item())
 
 
 @contextmanager

@@ -191,5 +191,5 @@ def test_offsets_that_do_not_fit_are_refused(tmp_path: Path, row: int) -> None:
     store(make_backend("hdf5"), tmp_path / "container", images, layout_of(images, "png"))
     with h5py.File(tmp_path / "container", "r+") as file:
         file["offsets"][row] = 2**50
-    with make_backend("hdf5").open(tmp_path / "container") as reader, pytest.raises(ContainerDamaged, match="offsets"):
-        reader.read(slice(None))
+    with pytest.raises(ContainerDamaged, match="offsets"):
+        make_backend("hdf5").open(tmp_path / "container")
