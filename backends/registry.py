@@ -119,6 +119,7 @@ _BACKENDS = (
     ),
     BackendEntry(
         "sqlite", "SQLite database", "backends.containers.sqlite:SQLite", "raw",
+        overhead=4_096,  # with the rest of a block this bounds what is empty of a page
         marks="✚✛✜", colours=("#50e0f1", "#27779e", "ansi_bright_cyan"),
     ),
     BackendEntry(
