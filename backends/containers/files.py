@@ -42,7 +42,6 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
 """The first read of a new file notes its time, which takes as long as the read itself; an owner may waive that."""
 _SUFFIX = "|S5"
-_NUMBERS = [f"{number:02d}" for number in range(PER_FOLDER)]
 
 
 class Files(Backend):
@@ -64,27 +63,25 @@ class FilesWriter(Writer):
         self._path, self._layout = path.absolute(), layout
         self._codec = make_codec(layout.codec)
         self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
-        self._sizes = np.empty(layout.count, np.int64)
+        self._sizes = None if self._codec.suffix else np.empty(layout.count, np.int64)
         self._columns = Columns(layout, MAX_FILE_BYTES)
-        self._images = self._folders = 0
+        self._made = 0
         self._others: list[str] = []
-        self._folder = -1
         self._path.mkdir()
-        self._root = os.open(self._path, _FOLDER)
+        self._is_open = True
 
     def append(self, records: Records) -> None:
         first = self._columns.add(records)
-        data, ends = records.data.data, records.offsets.tolist()
-        if self._suffixes is not None:
+        if self._suffixes is not None and self._sizes is not None:
             some = slice(first, first + len(records))
             self._suffixes[some] = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
             self._sizes[some] = np.diff(records.offsets)
-        for index, (start, stop) in enumerate(pairwise(ends), first):
+        data = records.data.data
+        for index, (start, stop) in enumerate(pairwise(records.offsets.tolist()), first):
+            self._made = index + 1
             if index % PER_FOLDER == 0:
-                self._next_folder()
-            suffix = self._codec.suffix or self._suffix(index)
-            file = os.open(f"{index:06d}{suffix}", _CREATE, 0o666, dir_fd=self._folder)
-            self._images = index + 1
+                (self._path / _folder_name(index // PER_FOLDER)).mkdir()
+            file = os.open(f"{self._path}/{self._name(index)}", _CREATE, 0o666)
             try:
                 while start < stop:
                     start += os.write(file, data[start:stop])
@@ -92,73 +89,45 @@ class FilesWriter(Writer):
                 os.close(file)
 
     def close(self) -> None:
-        if self._root < 0:
+        if not self._is_open:
             return
         try:
             self._columns.check_complete()
-            self._write_columns()
+            with self._create("labels.csv") as file:
+                file.write(b"file,label\n")
+                for index, label in enumerate(self._columns.labels):
+                    file.write(f"{self._name(index)},{label}\n".encode())
+            columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "sizes": self._sizes}
+            for name, column in {**columns, "suffixes": self._suffixes}.items():
+                if column is not None:
+                    with self._create(f"{name}.npy") as file:
+                        save_array(file, column)
             with self._create("layout.json") as file:
                 file.write(self._layout.to_json().encode())
         except BaseException:
             self.abort()
             raise
-        self._release()
+        self._is_open = False
 
     def abort(self) -> None:
+        """Remove what this writer made: a folder stays where somebody else has put something into it."""
         self._columns.abort()
-        self._release()
-        try:
-            root = os.open(self._path, _FOLDER)
-        except FileNotFoundError:
-            return
-        try:
-            for name in (*self._others, *(_image_name(index, self._suffix(index)) for index in range(self._images))):
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=root)
-            for number in range(self._folders):
-                _remove_folder(_folder_name(number), root)
-        finally:
-            os.close(root)
-        _remove_folder(str(self._path), None)
+        self._is_open = False
+        for name in (*self._others, *map(self._name, range(self._made))):
+            with suppress(FileNotFoundError):
+                (self._path / name).unlink()
+        folders = [self._path / _folder_name(number) for number in range(-(-self._made // PER_FOLDER))]
+        for folder in (*folders, self._path):
+            with suppress(OSError):
+                folder.rmdir()
 
-    def _suffix(self, index: int) -> str:
-        return self._codec.suffix if self._suffixes is None else self._suffixes[index].decode()
-
-    def _next_folder(self) -> None:
-        name = _folder_name(self._folders)
-        os.mkdir(name, dir_fd=self._root)
-        self._folders += 1
-        previous, self._folder = self._folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._root)
-        if previous >= 0:
-            os.close(previous)
-
-    def _write_columns(self) -> None:
-        with self._create("labels.csv") as file:
-            file.write(b"file,label\n")
-            file.writelines(map(self._table, range(0, self._layout.count, PER_FOLDER)))
-        sizes = None if self._suffixes is None else self._sizes
-        columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "sizes": sizes}
-        for name, column in {**columns, "suffixes": self._suffixes}.items():
-            if column is not None:
-                with self._create(f"{name}.npy") as file:
-                    save_array(file, column)
-
-    def _table(self, start: int) -> bytes:
-        """The lines of labels.csv for one folder."""
-        labels = self._columns.labels[start : start + PER_FOLDER].tolist()
-        names = (_image_name(index, self._suffix(index)) for index in range(start, start + len(labels)))
-        return "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=True)).encode()
+    def _name(self, index: int) -> str:
+        return _image_name(index, self._codec.suffix if self._suffixes is None else self._suffixes[index].decode())
 
     def _create(self, name: str) -> BinaryIO:
         file = (self._path / name).open("xb")
         self._others.append(name)
         return file
-
-    def _release(self) -> None:
-        for descriptor in (self._folder, self._root):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._folder = self._root = -1
 
 
 class FilesReader(Reader):
@@ -281,16 +250,10 @@ def _folder_name(number: int) -> str:
 
 def _image_name(index: int, suffix: str) -> str:
     folder, number = divmod(index, PER_FOLDER)
-    return f"{_stem(folder)}{_NUMBERS[number]}{suffix}"
+    return f"{_stem(folder)}{number:02d}{suffix}"
 
 
 @lru_cache(maxsize=1024)
 def _stem(folder: int) -> str:
     """What the names of all images of a folder begin with: formatting it each time takes as long as closing a file."""
     return f"{folder:03d}/{folder:04d}"
-
-
-def _remove_folder(path: str, root: int | None) -> None:
-    """Remove a folder unless somebody else has put something into it."""
-    with suppress(OSError):
-        os.rmdir(path, dir_fd=root)
