@@ -32,8 +32,7 @@ DATA_FILE = "data.mdb"
 MAX_VALUE_BYTES = (1 << 32) - 1
 FIRST_MAP_BYTES = 1 << 28
 """Of address space, not of disk; doubled when it is full."""
-FULL_BYTES = 1 << 16
-"""A disk with less is full."""
+FULL_BYTES = 1 << 16  # a disk with less is full
 _environments: dict[tuple[int, int], tuple[lmdb.Environment, int]] = {}
 """Open environments by device and inode, and how many readers use each: LMDB allows one a file and process."""
 _lock = threading.Lock()
@@ -78,11 +77,10 @@ class LMDBWriter(Writer):
             return
         try:
             self._columns.check_complete()
-            items = [(b"labels", self._columns.labels.astype("<i8", copy=False).tobytes())]
-            items.append((b"layout", self._layout.to_json().encode()))
-            if self._columns.shapes is not None:
-                items.append((b"shapes", self._columns.shapes.astype("<i4", copy=False).tobytes()))
-            self._put(items)
+            shapes = self._columns.shapes
+            labels = self._columns.labels.astype("<i8", copy=False).tobytes()
+            items = [(b"labels", labels), (b"layout", self._layout.to_json().encode())]
+            self._put(items if shapes is None else [*items, (b"shapes", shapes.astype("<i4", copy=False).tobytes())])
         except BaseException:
             self.abort()
             raise
@@ -148,14 +146,13 @@ class LMDBReader(Reader):
         self._held = None
 
     def _records(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
-        labels, shapes = self.labels[rows], None
-        if self.layout.carries_shapes:
-            shapes = self._column(b"shapes", "<i4", (self.layout.count, 3))[rows]
+        count = self.layout.count
+        shapes = self._column(b"shapes", "<i4", (count, 3))[rows] if self.layout.carries_shapes else None
         try:
             data, offsets = join_records(values, rows, self.layout, out, self._path)
         except lmdb.Error as error:
             raise self._damaged(str(error)) from error
-        return Records(data, offsets, labels, shapes)
+        return Records(data, offsets, self.labels[rows], shapes)
 
     def _fetch_ahead(self, start: int, stop: int) -> None:
         """Ask the system for the part of the file in which a range lies, if it was written in the order of its keys.

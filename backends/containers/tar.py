@@ -8,7 +8,6 @@ labels.npy give random access without a walk through the archive.
 from __future__ import annotations
 
 import io
-from collections import deque
 from functools import cache
 from tarfile import USTAR_FORMAT, TarInfo
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,6 @@ ARCHIVE = "images.tar"
 BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
-CHECKED_AT_ONCE = 1 << 14
 READ_BYTES = 1 << 20
 """So much is read at once, and copied while a processor has it in its cache."""
 MAX_MEMBER_BYTES = (1 << 33) - 1
@@ -197,22 +195,14 @@ class TarReader(Reader):
     def _fits(self, size: int) -> bool:
         """Whether the records follow one another, each with its label behind it, and fill ``size`` bytes.
 
-        So records of one size are as far apart as the first two.
+        Then records of one size are as far apart as the first two.
         """
         starts, sizes = self._index()
-        first, end = self._first, 0
-        for low in range(0, len(starts), CHECKED_AT_ONCE):
-            some, following = sizes[low : low + CHECKED_AT_ONCE], starts[low + 1 : low + 1 + CHECKED_AT_ONCE]
-            ends = starts[low : low + CHECKED_AT_ONCE] + some
-            ends += BLOCK - 1
-            ends &= -BLOCK
-            ends += 2 * BLOCK + first
-            if some.min() < 0 or not np.array_equal(ends[: len(following)], following):
-                return False
-            if self.layout.record_bytes is not None and (some != self.layout.record_bytes).any():
-                return False
-            end = int(ends[-1]) - first
-        return first >= BLOCK and end == size
+        following = -(-(starts + sizes) // BLOCK) * BLOCK + 2 * BLOCK + self._first
+        end = following[-1] - self._first if len(starts) else 0
+        wanted = sizes if self.layout.record_bytes is None else self.layout.record_bytes
+        is_sequence = np.array_equal(following[:-1], starts[1:]) and (sizes >= 0).all() and (sizes == wanted).all()
+        return bool(is_sequence and self._first >= BLOCK and end == size)
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where records start and stop in the archive."""
@@ -266,9 +256,9 @@ def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Record
         data, first = records.data[records.offsets[0] : records.offsets[-1]], places[0]
         archive.reshape(len(records), -1)[:, first : first + size] = data.reshape(-1, size)
         return
-    spans = map(slice, places.tolist(), (places + np.diff(records.offsets)).tolist())
     contents = _runs(records.data, records.offsets[:-1], records.offsets[1:])
-    deque(map(archive.data.__setitem__, spans, contents), maxlen=0)  # no line of Python runs for each
+    for place, content in zip(places.tolist(), contents, strict=True):
+        archive.data[place : place + len(content)] = content
 
 
 def _runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterable[memoryview]:
