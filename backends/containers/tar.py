@@ -257,8 +257,9 @@ def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Record
         archive.reshape(len(records), -1)[:, first : first + size] = data.reshape(-1, size)
         return
     contents = _runs(records.data, records.offsets[:-1], records.offsets[1:])
+    view = archive.data
     for place, content in zip(places.tolist(), contents, strict=True):
-        archive.data[place : place + len(content)] = content
+        view[place : place + len(content)] = content
 
 
 def _runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterable[memoryview]:

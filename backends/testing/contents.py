@@ -107,7 +107,7 @@ class Contents(Subject):
             assert_same(make_codec("raw").decode(records, reader.layout), images, rows)
 
     @pytest.mark.parametrize("shape", [(29, 468), (30, 467), (30 * 468,)])
-    def test_out_of_a_wrong_shape_is_refused(self, container: Container, shape: tuple[int, ...]) -> None:
+    def test_out_of_wrong_shape_is_refused(self, container: Container, shape: tuple[int, ...]) -> None:
         container.store(container.images())
         with container.open() as reader, pytest.raises(ValueError, match="out"):
             reader.read(slice(None), np.empty(shape, np.uint8))

@@ -28,7 +28,7 @@ class Readers(Subject):
         assert_same(read(second), images)
         second.close()
 
-    def test_a_closed_reader_closes_again_and_reads_again(self, container: Container) -> None:
+    def test_closed_reader_closes_again_and_reads_again(self, container: Container) -> None:
         images = container.store(container.images())
         reader = container.open()
         for key in (slice(None), np.array([2, 1])):
@@ -37,7 +37,7 @@ class Readers(Subject):
             assert_same(read(reader, key), images, np.arange(30)[key])
         reader.close()
 
-    def test_what_took_the_place_of_a_closed_container_is_never_read(self, container: Container) -> None:
+    def test_container_replaced_after_close_is_refused(self, container: Container) -> None:
         container.store(container.images())
         reader = container.open()
         read(reader, np.array([1]))
@@ -50,7 +50,7 @@ class Readers(Subject):
         reader.close()
 
     @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd lists what is open")
-    def test_a_forgotten_reader_leaves_nothing_open(self, container: Container) -> None:
+    def test_collected_reader_leaves_no_descriptor_open(self, container: Container) -> None:
         images = container.store(container.images())
         gc.collect()
         before = len(list(Path("/dev/fd").iterdir()))
@@ -74,7 +74,7 @@ class Readers(Subject):
         [*(("fork", kind) for kind in KINDS), *(("spawn", kind) for kind in KINDS[:2])],
         indirect=["container"],
     )
-    def test_a_reader_works_in_a_child_and_goes_on_in_its_parent(self, container: Container, method: str) -> None:
+    def test_reader_works_in_child_and_parent(self, container: Container, method: str) -> None:
         images = container.store(container.images())
         with container.open() as reader:
             read(reader, np.array([1]))

@@ -34,7 +34,7 @@ class Writers(Subject):
 
     @EVERY_KIND
     @pytest.mark.parametrize("count", [8, 10])
-    def test_a_wrong_count_is_refused_and_leaves_nothing(self, container: Container, count: int) -> None:
+    def test_wrong_count_is_refused_and_leaves_nothing(self, container: Container, count: int) -> None:
         images = container.images(9)
         layout = replace(container.layout(images), count=count)
         with pytest.raises(ValueError, match="9"):
@@ -58,9 +58,7 @@ class Writers(Subject):
         writer.abort()
         assert container.files() == []
 
-    def test_an_aborted_writer_writes_nothing_into_what_was_opened_since(
-        self, container: Container, tmp_path: Path
-    ) -> None:
+    def test_aborted_writer_writes_into_no_other_open_file(self, container: Container, tmp_path: Path) -> None:
         images = container.images(30, side=200)
         writer = container.begin(images, stored=2)
         writer.abort()
@@ -72,7 +70,7 @@ class Writers(Subject):
             assert not Path(other.name).read_bytes()
 
     @EVERY_KIND
-    def test_what_was_appended_may_be_written_over(self, container: Container) -> None:
+    def test_appended_arrays_may_be_overwritten(self, container: Container) -> None:
         images = container.images()
         with container.begin(images, stored=0) as writer:
             for start in range(0, 30, 7):
@@ -88,7 +86,7 @@ class Writers(Subject):
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @pytest.mark.parametrize("part", [0.01, 0.5, 0.9999])
-    def test_a_full_disk_is_an_oserror_and_leaves_nothing(
+    def test_full_disk_raises_oserror_and_leaves_nothing(
         self, container: Container, tmp_path: Path, part: float
     ) -> None:
         (tmp_path / "whole").mkdir()
@@ -108,7 +106,7 @@ class Writers(Subject):
         with pytest.raises(FileNotFoundError):
             container.open()
 
-    def test_what_is_no_container_is_refused(self, container: Container) -> None:
+    def test_path_without_container_is_refused(self, container: Container) -> None:
         container.path.mkdir()
         with pytest.raises(ContainerDamaged):
             container.open()
@@ -120,7 +118,7 @@ class Writers(Subject):
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @EVERY_KIND
-    def test_what_a_killed_writer_leaves_is_refused(self, container: Container) -> None:
+    def test_container_of_killed_writer_is_refused(self, container: Container) -> None:
         def die_while_writing() -> None:
             _writer = container.begin(container.images(9), stored=9)  # kept, as one that is let go may flush
             os._exit(9)
@@ -133,7 +131,7 @@ class Writers(Subject):
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
     @EVERY_KIND
-    def test_a_cut_container_is_refused_and_never_a_crash(self, container: Container, part: float) -> None:
+    def test_cut_container_is_refused_without_crash(self, container: Container, part: float) -> None:
         container.store(container.images(9, side=60))
         assert in_child("fork", is_refused, container.backend, container.path) == (0, False)
         file = container.pixel_file()

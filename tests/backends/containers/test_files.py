@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "container"
 
 
-def test_a_folder_has_at_most_100_images_and_is_named_by_hundreds(tmp_path: Path) -> None:
+def test_folders_have_at_most_100_images_and_numbers_as_names(tmp_path: Path) -> None:
     images = make_images(201, side=1)
     store(make_backend("files"), tmp_path / "container", images, layout_of(images, "raw"), batch=64)
     folders = filter(Path.is_dir, (tmp_path / "container").iterdir())
@@ -108,7 +108,7 @@ def test_sizes_that_no_file_has_are_refused(passed_through: Path, size: int) -> 
         reader.read(slice(None))
 
 
-def test_a_file_that_has_lost_its_last_byte_is_refused_by_its_name(passed_through: Path) -> None:
+def test_file_cut_by_a_byte_is_refused_by_name(passed_through: Path) -> None:
     os.truncate(passed_through / "000/000004.png", len(FILES[4]) - 1)
     with make_backend("files").open(passed_through) as reader, pytest.raises(ContainerDamaged, match=r"000004\.png"):
         reader.read(slice(None))
@@ -129,7 +129,7 @@ def replace_by_folder(file: Path) -> None:
     file.mkdir()
 
 
-def test_a_pipe_is_refused_even_where_somebody_writes_an_image_into_it(path: Path) -> None:
+def test_pipe_with_an_image_in_it_is_refused(path: Path) -> None:
     replace_by_pipe(path / "000/000007.raw")
     pipe = os.open(path / "000/000007.raw", os.O_RDWR)
     os.write(pipe, IMAGES.pixels[7].tobytes())
@@ -139,7 +139,7 @@ def test_a_pipe_is_refused_even_where_somebody_writes_an_image_into_it(path: Pat
 
 
 @pytest.mark.parametrize("spoil", [replace_by_link, replace_by_pipe, replace_by_folder, os.unlink])
-def test_what_is_no_regular_file_is_refused_by_its_name(path: Path, spoil: Callable[[Path], None]) -> None:
+def test_file_that_is_not_regular_is_refused_by_name(path: Path, spoil: Callable[[Path], None]) -> None:
     spoil(path / "000/000007.raw")
     with make_backend("files").open(path) as reader:
         reader.read(slice(0, 7))
@@ -169,7 +169,7 @@ def read_as_nobody(path: Path) -> Images:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_who_owns_none_of_the_files_reads_them() -> None:
+def test_other_user_reads_the_files() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         store(make_backend("files"), Path(folder) / "container", IMAGES, layout_of(IMAGES, "raw"))

@@ -76,7 +76,7 @@ def test_many_chunks_come_back_whether_neighbours_or_not(tmp_path: Path, codec: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/io counts what comes from the disk")
 @pytest.mark.parametrize("codec", ["raw", "png"])
-def test_scattered_images_that_are_not_in_memory_are_fetched_alone(tmp_path: Path, codec: str) -> None:
+def test_scattered_rows_not_in_memory_are_fetched_alone(tmp_path: Path, codec: str) -> None:
     images = make_images(4_000, side=40)
     store(make_backend("hdf5"), tmp_path / "container", images, layout_of(images, codec), batch=1_000)
     rows = np.random.default_rng(0).permutation(4_000)[:100]

@@ -30,9 +30,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 @pytest.mark.parametrize(("name", "most"), [("files", 2**32), ("lmdb", 2**32 - 1), ("sqlite", 10**9), ("tar", 2**33)])
-def test_a_record_larger_than_a_container_keeps_is_refused_before_it_is_written(
-    tmp_path: Path, name: str, most: int
-) -> None:
+def test_record_above_the_limit_is_refused_before_writing(tmp_path: Path, name: str, most: int) -> None:
     data = np.broadcast_to(np.uint8(0), most + 1)
     records = Records(data, np.array([0, most + 1]), np.array([0]))
     with (
@@ -67,7 +65,7 @@ def error_without_descriptors(name: str, path: Path) -> str:
 
 @FORKS
 @EVERY_BACKEND
-def test_a_process_without_descriptors_does_not_call_a_container_damaged(tmp_path: Path, name: str) -> None:
+def test_open_without_descriptors_is_not_called_damage(tmp_path: Path, name: str) -> None:
     images = make_images(12)
     store(make_backend(name), tmp_path / "container", images, layout_of(images, "raw"))
     assert in_child("fork", error_without_descriptors, name, tmp_path / "container") == (0, TooManyFiles.__name__)
@@ -91,9 +89,7 @@ def read_without_maps(name: str, path: Path, rows: list[int]) -> Images | str:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/statm says how much is mapped")
 @pytest.mark.parametrize("codec", ["raw", "png"])
 @EVERY_BACKEND
-def test_where_nothing_can_be_mapped_images_are_read_or_a_sentence_says_why(
-    tmp_path: Path, name: str, codec: str
-) -> None:
+def test_read_without_maps_succeeds_or_says_why(tmp_path: Path, name: str, codec: str) -> None:
     images = make_images(260, side=256)
     store(make_backend(name), tmp_path / "container", images, layout_of(images, codec))
     code, found = in_child("fork", read_without_maps, name, tmp_path / "container", [259, 3, 3])

@@ -119,7 +119,7 @@ def pipe(file: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [link, pipe, Path.unlink])
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy", "layout.json"])
-def test_what_is_no_regular_file_is_refused_by_its_name(path: Path, spoil: Callable[[Path], None], name: str) -> None:
+def test_file_that_is_not_regular_is_refused_by_name(path: Path, spoil: Callable[[Path], None], name: str) -> None:
     spoil(path / name)
     with pytest.raises(ContainerDamaged, match=name), make_backend("npy").open(path) as reader:
         assert reader.labels is None

@@ -124,7 +124,7 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, name: str, value:
         make_backend("tar").open(file.parent)
 
 
-def test_raw_records_of_another_size_than_their_images_are_refused(tmp_path: Path) -> None:
+def test_raw_records_of_a_wrong_size_are_refused(tmp_path: Path) -> None:
     store(make_backend("tar"), tmp_path / "container", IMAGES, layout_of(IMAGES, "raw"))
     file = tmp_path / "container/sizes.npy"
     np.save(file, np.load(file) - 1)
