@@ -1,4 +1,4 @@
-"""Images to store, storing them, and telling whether what came back is the same."""
+"""Test images, and functions that store, read and compare them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_images(count: int, *, channels: int = 3, mixed: bool = False, side: int = 12, seed: int = 0) -> Images:
-    """Images of which no two are alike: noise over slopes, of one size or, where ``mixed``, of many."""
+    """Distinct images (a gradient with noise), all of one size or, if ``mixed``, of many."""
     random = np.random.default_rng(seed)
     sides = random.integers(1, side + 1, (count, 2)) if mixed else np.full((count, 2), (side, side + 1))
     pixels = []
@@ -38,7 +38,7 @@ def layout_of(images: Images, codec: str, classes: tuple[str, ...] = ()) -> Layo
 
 
 def encode(images: Images, codec: str) -> Records:
-    """What ``codec`` makes of ``images``; for source, which makes nothing, the bytes of PNG files."""
+    """``images`` encoded by ``codec``; by PNG for ``source``, which cannot encode."""
     return make_codec("png" if codec == "source" else codec).encode(images)
 
 

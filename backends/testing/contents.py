@@ -1,4 +1,4 @@
-"""What was stored is what is read: images by any key, labels and class names."""
+"""Tests that a container returns what was stored: images by any key, labels and class names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Contents(Subject):
-    """Contents of a container."""
+    """Tests of what a container returns."""
 
     @pytest.mark.parametrize(("count", "channels"), [(30, 1), (30, 3), (30, 4), (0, 3), (1, 3)])
     @EVERY_KIND

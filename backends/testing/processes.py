@@ -1,4 +1,4 @@
-"""What a test runs in a process of its own: because it may crash, or because being another process is the point."""
+"""Running a function in a child process, which may crash, and counting the bytes that a process reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers: several, closed, forgotten, pickled, and in other processes."""
+"""Tests of readers: several at once, closed, garbage-collected, pickled, and used in child processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backends.testing.subject import EVERY_KIND, KINDS, Container, Subject
 
 
 class Readers(Subject):
-    """The life of a reader."""
+    """Tests of how readers are opened, shared and closed."""
 
     @EVERY_KIND
     def test_two_readers_at_once(self, container: Container) -> None:

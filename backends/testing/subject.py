@@ -1,4 +1,4 @@
-"""What the suite asks of a subclass, and what it gives every test."""
+"""Base class of the test classes, and the fixture ``container`` that every test uses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERY_KIND = pytest.mark.parametrize(
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One to make: its folder is there, and it is not.  ``mixed`` says that its images have many sizes."""
+    """A container that a test will make at ``path``; its images have many sizes if ``mixed``."""
 
     backend: Backend
     path: Path
@@ -44,7 +44,7 @@ class Container:
         return layout_of(images, self.codec)
 
     def store(self, images: Images) -> Images:
-        """Make it of ``images``, in batches; they are returned."""
+        """Make the container of ``images``, in batches, and return them."""
         store(self.backend, self.path, images, self.layout(images))
         return images
 
@@ -58,11 +58,11 @@ class Container:
         return self.backend.open(self.path)
 
     def files(self) -> list[Path]:
-        """All that lies where it is or was to be, sorted."""
+        """All files and folders in the parent folder, sorted."""
         return sorted(self.path.parent.rglob("*"))
 
     def pixel_file(self) -> Path:
-        """The file in which its (last) pixels are: the largest."""
+        """The largest file, which holds the (last) pixels."""
         return max(self.files(), key=lambda file: file.stat().st_size if file.is_file() else -1)
 
 

@@ -1,4 +1,4 @@
-"""Writers: nothing is left of what was not finished, and containers that are none are refused."""
+"""Tests of writers: an unfinished container leaves nothing, and one that is damaged is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backends.testing.subject import EVERY_KIND, Container, Subject
 
 
 class Writers(Subject):
-    """The end of a writer, and what it leaves."""
+    """Tests of how writers finish, abort and fail."""
 
     def test_a_path_that_exists_is_refused_and_kept(self, container: Container) -> None:
         path = container.path
