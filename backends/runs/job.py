@@ -34,7 +34,6 @@ from backends.runs.folder import (
     new_folder,
     read_spec,
 )
-from backends.runs.runner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -307,6 +306,8 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
 
     It stops where ``cancelled`` says so, or anybody puts the file that asks for it into the folder.
     """
+    from backends.runs.runner import run  # numpy and the codecs come with it: too late for the first paint
+
     lock = hold_lock(folder)
     journal = Journal(folder / EVENTS)
     begin = time.time()

@@ -127,7 +127,7 @@ def program() -> str:
 def run_trials_in(terminal: Terminal, mode: str) -> None:
     """Change the plan on the screen: trials run in a ``worker thread`` or in ``separate processes``."""
     terminal.press("p")
-    terminal.wait_for_text("Run trials in", "Numbers of images")
+    terminal.wait_for_text("Run trials in", "How many images")
     terminal.press("\x1b[A")
     terminal.wait_for_text("a crash is one failed trial")
     terminal.press("\x15")  # a field that gets the focus selects its text a moment later: wait until it is empty

@@ -161,8 +161,8 @@ async def test_run_panel_tells_times_then_the_chart_on_show(app: ImgstoreApp) ->
         await show(pilot, RecordedJob(recording(plan).told, id="ended"), plan)
         assert "trials verified ─" in frame(pilot)
         for key, said in (
-            ("", "Store 50,000: ■ hdf5 49.9 ms · ▲ lmdb 467 ms (9.4x) · ● files 2.17 s (44x)"),
-            ("right_square_bracket", "Shuffled 50,000: ▲ lmdb 117 ms · ■ hdf5 118 ms (1.0x) · ● files 1.86 s (16x)"),
+            ("", "Store 50,000: ■ hdf5 49.9 ms > ▲ lmdb 467 ms (9.4x) > ● files 2.17 s (44x)"),
+            ("right_square_bracket", "Shuffled 50,000: ▲ lmdb 117 ms = ■ hdf5 118 ms (1.0x) > ● files 1.86 s (16x)"),
             ("d", "On disk, 50,000 images: ■ hdf5 147 MiB · ● files 1.3x · ▲ lmdb 1.3x"),
             ("d", "Trade-off 50,000: "),
         ):
@@ -175,4 +175,4 @@ async def test_references_are_no_rivals_in_the_run_panel(app: ImgstoreApp) -> No
     async with app.run_test(size=(80, 24)) as pilot:
         plan = plan_of("files", "lmdb", limits=True)
         await show(pilot, recording(plan), plan)
-        assert "Store 50,000: ▲ lmdb 467 ms · ● files 2.17 s (4.7x)" in frame(pilot)
+        assert "Store 50,000: ▲ lmdb 467 ms > ● files 2.17 s (4.7x)" in frame(pilot)

@@ -101,7 +101,7 @@ work, home = paths
 work.rename(work.with_name("aside"))
 work.mkdir()
 (work / "theirs").write_text("of the other user")
-(work / "workdir.jsonl").write_text('{"made": "theirs"}\\n')
+(work / "made.jsonl").write_text('{"made": "theirs"}\\n')
 print("ready", flush=True)
 """
 LINK = """
@@ -114,11 +114,11 @@ FIFO = """
 work, home = paths
 work.rename(work.with_name("aside"))
 work.mkdir(mode=0o755)
-os.mkfifo(work / "workdir.jsonl")
+os.mkfifo(work / "made.jsonl")
 print("ready", flush=True)
 while True:
     try:
-        fifo = os.open(work / "workdir.jsonl", os.O_WRONLY | os.O_NONBLOCK)
+        fifo = os.open(work / "made.jsonl", os.O_WRONLY | os.O_NONBLOCK)
         break
     except OSError:  # nobody reads it yet
         pass
@@ -140,7 +140,7 @@ def attack(scene: Scene, name: str, start: Callable[[], object]) -> str:
     """What harm is done when another user attacks a start; empty for none."""
     work = killed_job(scene)
     if name == "link":
-        (scene.home / "workdir.jsonl").write_text('{"made": "Documents"}\n')
+        (scene.home / "made.jsonl").write_text('{"made": "Documents"}\n')
     with other_user(ATTACKS[name], work, scene.home) as other:
         start()
     if not (scene.documents / "thesis").exists():
@@ -171,7 +171,7 @@ def test_start_under_attack_does_no_harm(scene: Scene, name: str) -> None:
 def test_cleaning_by_path_alone_does_harm(scene: Scene, name: str, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def clean_by_path(folders: tuple[MadeFolder, ...]) -> tuple[Path, ...]:
         root = Path(folders[0].path)
-        for line in (root / "workdir.jsonl").read_text().splitlines():
+        for line in (root / "made.jsonl").read_text().splitlines():
             path = root / json.loads(line)["made"]
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return ()
