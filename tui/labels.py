@@ -184,6 +184,15 @@ MOST_NAMED = 5
 """Configurations that a plan names; more are counted."""
 
 
+def method_sentence(plan: Plan) -> str:
+    """How a plan is measured: where, in what order, and what becomes of the files."""
+    where = "in the worker thread of this screen" if plan.in_thread else "in a process of its own"
+    return (
+        f"Every measurement runs {where}, in random order, after one warm-up. Every image is then compared with the "
+        "original, which is not timed. The temporary files are removed at the end."
+    )
+
+
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
     verbs = _listing(list(dict.fromkeys(_GERUNDS.get(name, name) for name in plan.operations)))

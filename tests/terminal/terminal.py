@@ -135,4 +135,5 @@ def run_trials_in(terminal: Terminal, mode: str) -> None:
     terminal.press(*mode)
     terminal.wait_for(lambda frame: re.search(rf"Run trials in +{mode} +│", frame) is not None)
     terminal.press("\r")
-    terminal.wait_for(lambda frame: "Run trials in" not in frame and "Enter run" in frame)
+    said = "in the worker thread" if mode == "worker thread" else "in a process of its own"
+    terminal.wait_for(lambda frame: "Run trials in" not in frame and said in " ".join(frame.replace("│", " ").split()))

@@ -14,7 +14,7 @@ from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, command_line, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
-from tui.labels import Known, describe_plan, describe_row, identify, plan_sentence
+from tui.labels import Known, describe_plan, describe_row, identify, method_sentence, plan_sentence
 from tui.messages import Place
 from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, label_top_edges, show_alone
 from tui.widgets.chart import ChartPanel
@@ -63,7 +63,7 @@ class Workbench(Screen[None]):
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("", bindings=True)
     """What the plan will do, or what went wrong."""
-    ready: reactive[bool] = reactive(False)
+    method: reactive[str] = reactive("")
     """Whether the words describe a plan that Enter starts."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
@@ -83,7 +83,7 @@ class Workbench(Screen[None]):
                 here.log_scale,
                 here.configuration,
                 here.words,
-                here.ready,
+                here.method,
                 here.jobs,
                 here.folder,
             )
@@ -118,7 +118,8 @@ class Workbench(Screen[None]):
         """Say in one sentence what the plan will do, if it still is the plan."""
         if not self.busy and answer.plan == self._plan():
             self.place = answer.place
-            self.words, self.ready = plan_sentence(answer.plan, answer.estimate, answer.place), True
+            self.words = plan_sentence(answer.plan, answer.estimate, answer.place)
+            self.method = method_sentence(answer.plan)
 
     def show_error(self, sentence: str) -> None:
         """Say in the chart's place what went wrong."""
@@ -142,7 +143,7 @@ class Workbench(Screen[None]):
         if self.aspect not in draft.aspects:
             self.aspect = draft.aspects[0]
         plan = self._plan()
-        self.words, self.ready = "" if plan else "Nothing is ticked: space ticks a configuration.", False
+        self.words, self.method = "" if plan else "Nothing is ticked: space ticks a configuration.", ""
         self.say(describe_plan(plan) if plan else "")
         self.query_one(BackendTable).focus()
         if plan and self.facts is not None:

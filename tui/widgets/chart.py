@@ -46,10 +46,6 @@ _TITLES = {
     View.ERROR: "4 Not done",
 }
 PICTURES = (View.CHART, View.DISK, View.TRADE_OFF)
-HOW = (
-    "Every measurement runs in a process of its own, in random order, after one warm-up. Every image is then compared "
-    "with the original, which is not timed. The temporary files are removed at the end."
-)
 
 
 class ChartPanel(Vertical, can_focus=True):
@@ -64,8 +60,8 @@ class ChartPanel(Vertical, can_focus=True):
     """The one whose curve is drawn last."""
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
-    ready: reactive[bool] = reactive(False)
-    """Whether the words describe a plan that Enter starts."""
+    method: reactive[str] = reactive("")
+    """How the plan that the words describe is measured, where Enter starts it."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
 
@@ -86,7 +82,7 @@ class ChartPanel(Vertical, can_focus=True):
         self._wanted: tuple[Chart, int, int, Palette] | None = None
         self._drawn: object = None
         self._drawing = False
-        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words", "ready"):
+        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words", "method"):
             self.watch(self, name, self._show, init=False)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
         self._show()
@@ -132,8 +128,8 @@ class ChartPanel(Vertical, can_focus=True):
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
         said = safe_text(self.words, 1000)
         return (
-            Content.assemble(said, " ", ("Enter", "bold"), " starts.\n\n", (HOW, "$dim"))
-            if self.ready
+            Content.assemble(said, " ", ("Enter", "bold"), " starts.\n\n", (self.method, "$dim"))
+            if self.method
             else Content(said)
         )
 
