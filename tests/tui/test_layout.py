@@ -113,7 +113,7 @@ async def test_an_enlarged_verdict_takes_the_keys(app: ImgstoreApp, keys: tuple[
         assert isinstance(text, ScrolledText)
         await pilot.press("space", "c", "minus", "j")
         assert app.workbench.draft == before
-        await until(pilot, lambda: text.scroll_y > 0)
+        await until(pilot, lambda: text.scroll_y == min(1, text.max_scroll_y))
 
 
 async def test_the_table_takes_the_keys_again_after_the_verdict(app: ImgstoreApp) -> None:
@@ -162,7 +162,7 @@ async def test_run_panel_tells_times_then_the_chart_on_show(app: ImgstoreApp) ->
         assert "trials verified ─" in frame(pilot)
         for key, said in (
             ("", "Store 50,000: ■ hdf5 49.9 ms > ▲ lmdb 467 ms (9.4x) > ● files 2.17 s (44x)"),
-            ("right_square_bracket", "Shuffled 50,000: ▲ lmdb 117 ms = ■ hdf5 118 ms (1.0x) > ● files 1.86 s (16x)"),
+            ("right_square_bracket", "Shuffled 50,000: ■ hdf5 118 ms = ▲ lmdb 117 ms > ● files 1.86 s (16x)"),
             ("d", "On disk, 50,000 images: ■ hdf5 147 MiB · ● files 1.3x · ▲ lmdb 1.3x"),
             ("d", "Trade-off 50,000: "),
         ):
