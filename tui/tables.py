@@ -79,13 +79,13 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
 
 def result_text(result: Result) -> str:
     """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
-    from tui.reports.report import doubts
+    from tui.reports.contents import remarks
 
     tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
     verdict = result.verdict
     lines = [*verdict.sentences, *verdict.lines] if verdict.rankings else []
     said = [f"  {safe_text(line, limit=1000)}" for line in lines]
-    notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in doubts(result))]
+    notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in remarks(result))]
     return "\n\n".join([*tables, *(["\n".join(("Verdict", *said))] if said else []), "\n".join(notes)])
 
 

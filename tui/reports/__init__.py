@@ -1,4 +1,4 @@
-"""A result as a file for others: CSV, Markdown, HTML."""
+"""Reports of a run as files: JSON, CSV, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ if TYPE_CHECKING:
 KINDS = ("json", "csv", "markdown", "html")
 
 
-def render(result: Result, kind: str) -> str:
-    """The text of a file of one of ``KINDS``."""
+def render(run: Result, kind: str) -> str:
+    """Return the text of a report of one of ``KINDS``."""
     if kind == "json":
         from backends.runs.run import to_json
 
-        return to_json(result)
+        return to_json(run)
     if kind == "csv":
-        from tui.reports.report import to_csv
+        from tui.reports.formats import to_csv
 
-        return to_csv(result)
-    from tui.reports.report import make_report
+        return to_csv(run)
+    from tui.reports.contents import make_report
+    from tui.reports.formats import to_html, to_markdown
 
-    if kind == "markdown":
-        from tui.reports.markdown import to_markdown
-
-        return to_markdown(make_report(result))
-    from tui.reports.page import to_html
-
-    return to_html(make_report(result))
+    return to_html(make_report(run)) if kind == "html" else to_markdown(make_report(run))

@@ -1,9 +1,9 @@
-"""The parts of a report: names, charts, tables, sections."""
+"""Data model of a report: sections with charts, tables, lists and code, whatever the format of the file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from backends.bench.configuration import is_lossless, is_reference
 from backends.bench.schedule import configurations
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
 
     from backends.analysis.figures import Figure
     from backends.analysis.prediction import Predicted
-    from backends.runs.run import Result
+    from backends.bench.plan import Plan
 
-
-IMAGES, SECONDS, BYTES, RATE = "images", "seconds", "bytes", "rate"
-"""What an axis counts."""
+Unit = Literal["images", "seconds", "bytes", "rate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A configuration: its text, its mark, and whose colour it has; ``reference`` is grey."""
+    """How a configuration is shown: its text, its marker, and the series whose colour it has."""
 
     text: str
     mark: str = "★"
@@ -35,9 +33,9 @@ Row = tuple[str | Name, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of texts, the first ``left`` columns of words, the others of figures.
+    """A table whose first ``left`` columns hold words and are aligned to the left.
 
-    A figure's second line is what surrounds it: the range of its repeats.
+    A cell may have a second line, shown smaller: the range of a figure's repeats.
     """
 
     head: Row
@@ -58,7 +56,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Measured points, and what was predicted behind the last one."""
+    """The measured points of one configuration, and the predicted point after them."""
 
     name: Name
     points: tuple[Point, ...]
@@ -67,83 +65,70 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Curves; ``across`` and ``up`` say what the axes count."""
+    """Curves in one coordinate system; with a single point each, they are a scatter plot."""
 
     title: str
     x_label: str
     y_label: str
     curves: tuple[Curve, ...]
     log: bool = True
-    across: str = IMAGES
-    up: str = SECONDS
+    x_unit: Unit = "images"
+    y_unit: Unit = "seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What each configuration takes on disk: ``(name, allocated, apparent)`` in bytes."""
+    """Bytes on disk of each configuration: ``(name, allocated, apparent)``."""
 
     title: str
     rows: tuple[tuple[Name, int, int], ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Sentences:
-    """One a line."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Text as it is typed."""
-
-    text: str
-
-
-Block = Table | Chart | Bars | Sentences | Code
+    @property
+    def most(self) -> int:
+        return max((max(allocated, apparent) for _, allocated, apparent in self.rows), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A heading and what is below it, in the order of the fields."""
+
     title: str
-    blocks: tuple[Block, ...]
+    charts: tuple[Chart | Bars, ...] = ()
+    tables: tuple[Table, ...] = ()
+    lists: tuple[tuple[str, ...], ...] = ()
+    code: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.charts or self.tables or any(self.lists) or self.code)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """A title, paragraphs below it, and sections."""
+
     title: str
     lead: tuple[str, ...]
     sections: tuple[Section, ...]
 
 
 Names = dict[str, Name]
-Cells = dict[tuple[str, int], "Figure"]
 
 
-def names_of(result: Result) -> Names:
-    """How each configuration is shown, with references in grey."""
-    found = {}
-    for text, series in identify(configurations(result.plan)).items():
+def names_of(plan: Plan) -> Names:
+    """Return the name of each configuration of a plan; references are grey."""
+    names = {}
+    for text, series in identify(configurations(plan)).items():
         reference = is_reference(text)
         shown = text.removesuffix("+raw") if reference else text + ("" if is_lossless(text) else " (lossy)")
-        found[text] = Name(shown, series.mark, "reference" if reference else series.role.removeprefix("$series-"))
-    return found
+        names[text] = Name(shown, series.mark, "reference" if reference else series.role.removeprefix("$series-"))
+    return names
 
 
-def figures_at(result: Result, aspect: str) -> Cells:
-    """The figures of an aspect by configuration and count."""
-    return {(one.configuration, one.count): one for one in result.figures if one.aspect == aspect}
-
-
-def curve(name: Name, figures: Iterable[Figure], predicted: Predicted | None = None, images: int = 0) -> Curve:
-    """The medians with their intervals, and what is predicted for ``images``."""
-    points = [
-        Point(one.count, one.seconds, one.seconds_low, one.seconds_high)
-        for one in sorted(figures, key=lambda one: one.count) if one.seconds
-    ]  # fmt: skip
-    ahead = predicted is not None and points and images > points[-1].x and not predicted.unsure
-    return Curve(
-        name,
-        tuple(points),
-        Point(images, predicted.value, predicted.low, predicted.high) if predicted is not None and ahead else None,
-    )
+def time_curve(name: Name, figures: Iterable[Figure], predicted: Predicted | None = None, images: int = 0) -> Curve:
+    """Return the curve of median seconds by number of images; ``predicted`` is what ``images`` images would take."""
+    ordered = sorted((figure for figure in figures if figure.seconds), key=lambda figure: figure.count)
+    points = tuple(Point(fig.count, fig.seconds or 0.0, fig.seconds_low, fig.seconds_high) for fig in ordered)
+    if predicted is None or predicted.unsure or not points or images <= points[-1].x:
+        return Curve(name, points)
+    return Curve(name, points, Point(images, predicted.value, predicted.low, predicted.high))

@@ -1,32 +1,32 @@
-"""Charts as SVG, to stand in an HTML page whose style sheet has their colours."""
+"""Geometry of the charts of a report: axes, ticks and the places of names.  ``chart.svg`` draws them."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backends import units
-from tui.reports.model import BYTES, IMAGES, RATE, SECONDS
-from tui.text import safe_text
+from tui.reports.model import Chart, Curve, Point, Unit
 
 if TYPE_CHECKING:
-    from tui.reports.model import Bars, Chart, Curve, Name, Point
-
+    from tui.reports.model import Name
 
 WIDTH, HEIGHT = 720, 360
-LEFT, RIGHT, TOP, BOTTOM = 74, 168, 30, 44
+LEFT, RIGHT, TOP, BOTTOM = 74, 552, 30, 316
+"""Edges of the area of the curves; their names are to the right of it."""
 LINE = 16
 """Pixels between the names of curves that end close to each other."""
 
-_WRITE: dict[str, Callable[[float], str]] = {
-    IMAGES: lambda value: units.count(int(value)), SECONDS: units.seconds, BYTES: units.size,
-    RATE: lambda value: units.rate(value).removesuffix(" img/s"),
-}  # fmt: skip
-_SHAPES = {
+_FORMATS: dict[Unit, Callable[[float], str]] = {
+    "images": lambda value: units.count(int(value)),
+    "seconds": units.seconds,
+    "bytes": units.size,
+    "rate": lambda value: units.rate(value).removesuffix(" img/s"),
+}
+_OUTLINES = {
     "●○◉": "M-4.5,0a4.5,4.5 0 1 0 9,0a4.5,4.5 0 1 0 -9,0Z",
     "▲△◭": "M0,-5.5L5.2,4H-5.2Z",
     "■□▣": "M-4.2,-4.2H4.2V4.2H-4.2Z",
@@ -38,195 +38,136 @@ _SHAPES = {
     "▶▷": "M5.5,0L-4,5.2V-5.2Z",
     "◀◁": "M-5.5,0L4,5.2V-5.2Z",
 }
-"""By the marks of the screen: solid, hollow, and the third, which is half of each."""
+"""The outline of each marker of the terminal UI: solid, hollow, half filled."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """From values to pixels: ``start`` is where ``low`` lies, ``length`` goes to ``high``; up is negative."""
+class Axis:
+    """Maps values to pixels: ``low`` to ``start``, ``high`` to ``end``."""
 
     low: float
     high: float
     start: float
-    length: float
+    end: float
     log: bool
-    counts: str
+    unit: Unit
 
-    def place(self, value: float) -> float:
-        low, high, at = (
-            (math.log(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
-        )
-        return self.start + self.length * (at - low) / (high - low)
+    @classmethod
+    def around(cls, values: list[float], start: float, end: float, log: bool, unit: Unit) -> Axis:
+        """Return an axis with some room around the values, long enough for two ticks."""
+        least, most = min(values), max(values)
+        if not log:
+            return cls(0.0, 1.06 * most, start, end, log, unit)
+        if unit == "images":
+            return cls(least / 1.15, most * (1.15 if most > least else 2), start, end, log, unit)
+        base = _tick_base(unit)
+        low, high = least / 1.4, most * 1.4
+        if math.floor(math.log(high, base)) - math.ceil(math.log(low, base)) < 1:
+            low, high = base ** math.floor(math.log(low, base)), base ** math.ceil(math.log(high, base))
+        return cls(low, high, start, end, log, unit)
+
+    def pixel(self, value: float) -> float:
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return self.start + (self.end - self.start) * (value - low) / (high - low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Where and what: decades (of 32 for bytes), or steps of 1, 2, 5."""
-        base = 32.0 if self.counts == BYTES else 10.0
+        """Return the pixel and the text of each tick: powers of 10 (32 for bytes), or steps of 1, 2 or 5."""
         if self.log:
+            base = _tick_base(self.unit)
             powers = range(math.ceil(math.log(self.low, base) - 1e-9), math.floor(math.log(self.high, base) + 1e-9) + 1)
             values = [base**power for power in powers]
         else:
-            unit = 1024.0 ** int(math.log(self.high, 1024)) if self.counts == BYTES and self.high >= 1 else 1.0
-            power = 10.0 ** math.floor(math.log10(self.high / unit / 5))
-            step = next(f * power for f in (1, 2, 5, 10) if f * power >= self.high / unit / 5.001) * unit
+            prefix = 1024.0 ** int(math.log(self.high, 1024)) if self.unit == "bytes" and self.high >= 1 else 1.0
+            power = 10.0 ** math.floor(math.log10(self.high / prefix / 5))
+            step = next(f * power for f in (1, 2, 5, 10) if f * power >= self.high / prefix / 5.001) * prefix
             values = [index * step for index in range(math.floor(self.high / step + 1e-9) + 1)]
-        return [(self.place(value), _plain(value, self.counts)) for value in values]
+        return [(self.pixel(value), _tick_text(value, self.unit)) for value in values]
 
 
-def _plain(value: float, counts: str) -> str:
-    """``1 ms`` and not ``1.00 ms``."""
-    return (
-        re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", _WRITE[counts](value)).replace(". ", " ").replace(".k", "k")
-        if value
-        else "0"
+def _tick_base(unit: Unit) -> float:
+    return 32.0 if unit == "bytes" else 10.0
+
+
+def _tick_text(value: float, unit: Unit) -> str:
+    """``1 ms`` rather than ``1.00 ms``."""
+    text = re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", _FORMATS[unit](value))
+    return text.replace(". ", " ").replace(".k", "k") if value else "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """The curves of a chart that can be drawn, references first, and their axes."""
+
+    curves: tuple[Curve, ...]
+    x_axis: Axis
+    y_axis: Axis
+
+    def pixel(self, point: Point) -> tuple[float, float]:
+        return self.x_axis.pixel(point.x), self.y_axis.pixel(point.y)
+
+    @property
+    def is_scatter(self) -> bool:
+        """Whether each curve is a single point."""
+        return all(len(curve.points) == 1 for curve in self.curves)
+
+    def labels(self) -> list[tuple[Name, float, float, float]]:
+        """Return each name with the end of its curve, and the height to write it at, so that names do not overlap."""
+        ends = sorted(((curve.name, *self.pixel(_points(curve)[-1])) for curve in self.curves), key=lambda end: end[2])
+        rows: list[float] = []
+        for _, _, y in ends:
+            rows.append(max(y, rows[-1] + LINE) if rows else y)
+        limit = BOTTOM + 4.0
+        for index in reversed(range(len(rows))):
+            rows[index] = limit = min(rows[index], limit)
+            limit -= LINE
+        return [(*end, row) for end, row in zip(ends, rows, strict=True)]
+
+
+def make_plot(chart: Chart) -> Plot | None:
+    """Return the geometry of a chart; None where there is nothing to draw."""
+    curves = [curve for curve in map(_without_bad_points, chart.curves) if curve.points]
+    if not curves:
+        return None
+    curves.sort(key=lambda curve: curve.name.series != "reference")
+    points = [point for curve in curves for point in _points(curve)]
+    heights = [value for point in points for value in (point.y, point.low, point.high) if value]
+    return Plot(
+        tuple(curves),
+        Axis.around([point.x for point in points], LEFT, RIGHT, chart.log, chart.x_unit),
+        Axis.around(heights, BOTTOM, TOP, chart.log, chart.y_unit),
     )
 
 
-def _axis(values: list[float], start: float, length: float, log: bool, counts: str) -> _Axis:
-    """With some room around the values, and two ticks at least."""
-    least, most = min(values), max(values)
-    if not log:
-        return _Axis(0.0, 1.06 * most, start, length, log, counts)
-    if counts == IMAGES:
-        return _Axis(least / 1.15, most * (1.15 if most > least else 2), start, length, log, counts)
-    base = 32.0 if counts == BYTES else 10.0
-    low, high = least / 1.4, most * 1.4
-    if math.floor(math.log(high, base)) - math.ceil(math.log(low, base)) < 1:
-        low, high = base ** math.floor(math.log(low, base)), base ** math.ceil(math.log(high, base))
-    return _Axis(low, high, start, length, log, counts)
+def _points(curve: Curve) -> tuple[Point, ...]:
+    return (*curve.points, curve.predicted) if curve.predicted else curve.points
 
 
-def draw_chart(chart: Chart) -> str:
-    """An SVG element; empty where no point can be drawn."""
-    curves = [one for one in chart.curves if any(_drawable(point) for point in _points(one))]
-    if not curves:
-        return ""
-    every = [point for one in curves for point in _points(one) if _drawable(point)]
-    ends = [value for point in every for value in (point.y, point.low, point.high) if value]
-    across = _axis([point.x for point in every], LEFT, WIDTH - LEFT - RIGHT, chart.log, chart.across)
-    up = _axis(ends, HEIGHT - BOTTOM, TOP + BOTTOM - HEIGHT, chart.log, chart.up)
-    parts = [*_frame(chart, across, up)]
-    parts += [_curve(one, across, up) for one in sorted(curves, key=lambda one: one.name.series != "reference")]
-    parts += _names(curves, across, up)
-    return _svg(chart.title, HEIGHT, parts)
+def _without_bad_points(curve: Curve) -> Curve:
+    """Leave out points that a logarithmic axis does not have: zero, negative, infinite, NaN."""
+    points, predicted = tuple(filter(_is_drawable, curve.points)), curve.predicted
+    return replace(curve, points=points, predicted=predicted if predicted and _is_drawable(predicted) else None)
 
 
-def _svg(title: str, height: float, parts: list[str]) -> str:
-    label = _text(title)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{label}"><title>{label}</title>'
-        + "".join(parts) + "</svg>"
-    )  # fmt: skip
-
-
-def _text(value: str) -> str:
-    return escape(safe_text(value, 200))
-
-
-def _points(curve: Curve) -> list[Point]:
-    return [*curve.points, *((curve.predicted,) if curve.predicted else ())]
-
-
-def _drawable(point: Point) -> bool:
+def _is_drawable(point: Point) -> bool:
     return all(0 < value < 1e18 for value in (point.x, point.y))
 
 
-def _frame(chart: Chart, across: _Axis, up: _Axis) -> list[str]:
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    found = [f'<path class="axis" d="M{LEFT},{TOP}V{bottom}H{right}"/>']
-    for y, text in up.ticks():
-        found.append(f'<path class="grid" d="M{LEFT},{y:.1f}H{right}"/>')
-        found.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    for x, text in across.ticks():
-        found.append(f'<path class="axis" d="M{x:.1f},{bottom}v5"/>')
-        found.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 19}" text-anchor="middle">{text}</text>')
-    found.append(f'<text class="label" x="{LEFT - 8}" y="{TOP - 14}">{_text(chart.y_label)}</text>')
-    found.append(f'<text class="label" x="{right}" y="{HEIGHT - 6}" text-anchor="end">{_text(chart.x_label)}</text>')
-    return found
+def _same_shape(mark: str) -> str:
+    return next((marks for marks in _OUTLINES if mark in marks), "★☆✪")
 
 
-def _curve(curve: Curve, across: _Axis, up: _Axis) -> str:
-    points = [one for one in curve.points if _drawable(one)]
-    places = [(across.place(one.x), up.place(one.y)) for one in points]
-    found = [_line(places, "line")]
-    ahead = curve.predicted
-    if ahead and _drawable(ahead) and places:
-        end = across.place(ahead.x), up.place(ahead.y)
-        found += [
-            _line([places[-1], end], "line ahead"),
-            _error(ahead, end[0], up),
-            _mark(curve.name, *end, ahead=True),
-        ]
-    for one, (x, y) in zip(points, places, strict=True):
-        found += [_error(one, x, up), _mark(curve.name, x, y)]
-    return f'<g class="s-{curve.name.series}">{"".join(found)}</g>'
+def variant(mark: str, *, hollow: bool) -> str:
+    """Return the solid or the hollow marker of the same shape."""
+    return _same_shape(mark)[hollow]
 
 
-def _line(places: list[tuple[float, float]], kind: str) -> str:
-    return f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
+def outline(mark: str) -> str:
+    """Return the path of a marker."""
+    return _OUTLINES[_same_shape(mark)]
 
 
-def _error(point: Point, x: float, up: _Axis) -> str:
-    if not point.low or not point.high or point.low >= point.high:
-        return ""
-    low, high = up.place(point.low), up.place(point.high)
-    return f'<path class="error" d="M{x - 3:.1f},{low:.1f}h6M{x - 3:.1f},{high:.1f}h6M{x:.1f},{low:.1f}V{high:.1f}"/>'
-
-
-def _family(mark: str) -> str:
-    return next((marks for marks in _SHAPES if mark in marks), "★☆✪")
-
-
-def twin(mark: str, *, hollow: bool) -> str:
-    """The solid, or the hollow, mark of the same shape."""
-    return _family(mark)[hollow]
-
-
-def _mark(name: Name, x: float, y: float, *, ahead: bool = False) -> str:
-    marks = _family(name.mark)
-    kind = ("solid", "hollow", "half")[1 if ahead else max(0, marks.find(name.mark))]
-    return f'<path class="{kind}" transform="translate({x:.1f},{y:.1f})" d="{_SHAPES[marks]}"/>'
-
-
-def _names(curves: list[Curve], across: _Axis, up: _Axis) -> list[str]:
-    """Beside the ends of the curves, moved down where they would lie on each other, and up where they end too low."""
-    ends = []
-    for one in curves:
-        last = [point for point in _points(one) if _drawable(point)][-1]
-        ends.append((up.place(last.y), across.place(last.x), one.name))
-    ends.sort(key=lambda end: end[0])
-    if all(len(one.points) == 1 for one in curves):
-        return [f'<text class="name s-{name.series}" x="{x + 10:.1f}" y="{y + 4:.1f}">{_text(name.text)}</text>'
-                for y, x, name in ends]  # fmt: skip
-    rows: list[float] = []
-    for y, _, _ in ends:
-        rows.append(max(y, rows[-1] + LINE) if rows else y)
-    over = max(0.0, rows[-1] - (HEIGHT - BOTTOM + 4))
-    for place in range(len(rows) - 1, -1, -1):
-        limit = rows[place + 1] - LINE if place + 1 < len(rows) else rows[place] - over
-        rows[place] = min(rows[place], limit)
-    found = []
-    for row, (y, x, name) in zip(rows, ends, strict=True):
-        start = WIDTH - RIGHT + 14
-        found.append(f'<path class="leader" d="M{x + 7:.1f},{y:.1f}L{start:.1f},{row:.1f}"/>')
-        found.append(f'<g class="s-{name.series}">{_mark(name, start + 8, row)}</g>')
-        found.append(f'<text class="name s-{name.series}" x="{start + 18}" y="{row + 4:.1f}">{_text(name.text)}</text>')
-    return found
-
-
-def draw_bars(bars: Bars) -> str:
-    """One row a configuration: allocated as a frame, apparent filled."""
-    most = max((max(allocated, apparent) for _, allocated, apparent in bars.rows), default=0)
-    if most <= 0:
-        return ""
-    left, scale, parts = 150, (WIDTH - 150 - 100) / most, []
-    for row, (name, allocated, apparent) in enumerate(bars.rows):
-        y = 8 + 26 * row
-        wide = left + scale * max(allocated, apparent)
-        parts.append(
-            f'<g class="s-{name.series}"><text class="name" x="{left - 12}" y="{y + 13}" text-anchor="end">'
-            f"{_text(name.text)}</text>"
-            f'<rect class="apparent" x="{left}" y="{y}" width="{scale * apparent:.1f}" height="18"/>'
-            f'<rect class="allocated" x="{left}" y="{y}" width="{scale * allocated:.1f}" height="18"/></g>'
-            f'<text class="tick" x="{wide + 8:.1f}" y="{y + 13}">{units.size(allocated)}</text>'
-        )
-    return _svg(bars.title, 26 * len(bars.rows) + 12, parts)
+def filling(mark: str) -> str:
+    """Return how a marker is filled: ``solid``, ``hollow`` or ``half``."""
+    return ("solid", "hollow", "half")[max(0, _same_shape(mark).find(mark))]

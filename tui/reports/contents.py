@@ -1,0 +1,240 @@
+"""Contents of the report of a run, whatever the format of the file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.analysis.figures import limits_sentence, multiple_of_limit
+from backends.analysis.warnings import warnings_of
+from backends.bench.configuration import is_reference
+from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Measurement, aspect_of
+from backends.bench.schedule import aspects, configurations
+from tui.draft import command_line
+from tui.labels import dataset_name, describe_plan
+from tui.reports.article import article_sections
+from tui.reports.model import Bars, Chart, Curve, Names, Point, Report, Row, Section, Table, names_of, time_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from backends.analysis.figures import Figure
+    from backends.analysis.prediction import Predicted
+    from backends.runs.run import Result
+
+
+MOST_NAMED = 2
+"""Failed configurations that are named for each reason; more are counted."""
+
+_OUTCOMES = {
+    "cancelled": "The run was stopped; this is what had finished.",
+    "running": "The run still goes on.",
+    "failed": "The run failed.",
+}
+_UNSURE = "Do not rely on what has a ?: it is too far from what was measured, or the figures scatter too much."
+
+
+def make_report(run: Result) -> Report:
+    """Return the report of a run, without the sections that have nothing to show."""
+    dataset, machine, verdict, names = run.dataset, run.environment, run.verdict, names_of(run.plan)
+    mounts = " and ".join(f"{mount.point} ({mount.filesystem})" for mount in machine.mounts)
+    date = time.strftime(", on %Y-%m-%d at %H:%M", time.localtime(run.started)) if run.started else ""
+    lead = (
+        f"{dataset.count:,} images {units.shape(dataset.image_shape)} of {dataset.path}, measured on "
+        f"{machine.host or 'a machine'}, {machine.cpu}, {mounts}{date}.",
+        _OUTCOMES.get(run.outcome, ""),
+        run.message,
+    )
+    sections = (
+        Section("Verdict", lists=(verdict.sentences, verdict.lines)),
+        *(article_sections(run, names) if run.plan.preset == "article" else ()),
+        *(_aspect(run, aspect, names) for aspect in aspects(run.plan)),
+        _disk(run, names),
+        _trade_off(run, names),
+        _predictions(run, names),
+        Section("What to know of these figures", lists=(remarks(run),)),
+        Section("What was measured, and how", tables=(_facts(run, mounts),)),
+        Section("To repeat it", code=command_line(run.plan)),
+    )
+    title = f"How to keep {dataset_name(dataset)}"
+    return Report(title, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
+
+
+def _figures(run: Result, aspect: str) -> dict[tuple[str, int], Figure]:
+    """Return the figures of an aspect by configuration and count."""
+    return {(figure.configuration, figure.count): figure for figure in run.figures if figure.aspect == aspect}
+
+
+def _aspect(run: Result, aspect: str, names: Names) -> Section:
+    """A chart of seconds by number of images, and a table; for stores, one more with the durable seconds."""
+    figures = _figures(run, aspect)
+    counts = sorted({count for _, count in figures})
+    shown = [name for name in configurations(run.plan) if any((name, count) in figures for count in counts)]
+    if not shown:
+        return Section(aspect)
+    missing = {trial.cell: trial for trial in run.failures if trial.shown}
+    limits = [figure for figure in figures.values() if is_reference(figure.configuration)]
+
+    def table(corner: str, write: Callable[[str, int], str]) -> Table:
+        rows: tuple[Row, ...] = tuple((names[name], *(write(name, count) for count in counts)) for name in shown)
+        return Table((corner, *(f"{count:,}" for count in counts)), rows)
+
+    def median(name: str, count: int) -> str:
+        return _median(figures.get((name, count)), missing.get((name, aspect, count)), limits)
+
+    def durable(name: str, count: int) -> str:
+        figure = figures.get((name, count))
+        return units.seconds(figure.seconds_durable if figure else None)
+
+    tables = [table(f"median\nrange of {run.plan.repeats}", median)]
+    if aspect == "store":
+        tables.append(table("with sync, durable: median", durable))
+    if aspect.split()[0] in ONE_IMAGE:
+        return Section(aspect.capitalize(), tables=tuple(tables))
+    verdict = run.verdict
+    predicted = {prediction.configuration: prediction.seconds.get(aspect) for prediction in verdict.predictions}
+    curves = tuple(
+        time_curve(
+            names[name],
+            [figure for figure in figures.values() if figure.configuration == name],
+            predicted.get(name),
+            verdict.images,
+        )
+        for name in shown
+    )
+    title = f"{aspect.capitalize()}: seconds by number of images"
+    chart = Chart(title, "Number of images", f"Seconds to {'store' if aspect == 'store' else 'read'}", curves)
+    return Section(aspect.capitalize(), (chart,), tuple(tables))
+
+
+def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence[Figure]) -> str:
+    """``1.2 ms`` and, in a second line, its range and its multiple of the machine's limit; or why there is none."""
+    if figure is None or not figure.repeats:
+        if missing is None:
+            return "·"
+        seconds = missing.predicted_seconds
+        return missing.outcome + (f"\nabout {units.about(seconds)}" if seconds else "")
+    multiple = multiple_of_limit(figure, limits)
+    details = (
+        units.span(figure.range) if figure.range else "",
+        f"{units.ratio(multiple)} the limit" if multiple else "",
+    )
+    return "\n".join(filter(None, (units.seconds(figure.seconds), ", ".join(filter(None, details)))))
+
+
+def _disk(run: Result, names: Names) -> Section:
+    """The sizes of the largest store of each configuration."""
+    stores = sorted(_figures(run, "store").values(), key=lambda figure: figure.count)
+    largest = {figure.configuration: figure for figure in stores if figure.bytes_allocated}
+    rows: list[Row] = []
+    bars = []
+    for name in filter(largest.__contains__, configurations(run.plan)):
+        figure = largest[name]
+        allocated, apparent, count = figure.bytes_allocated or 0, figure.bytes_apparent or 0, figure.count
+        bars.append((names[name], allocated, apparent))
+        sizes = units.size(allocated), units.size(figure.bytes_apparent)
+        rows.append((names[name], f"{count:,}", *sizes, f"{figure.files or 0:,}", f"{allocated / count:,.0f} B"))
+    if not rows:
+        return Section("Disk")
+    table = Table(("on disk", "images", "allocated", "apparent", "files", "allocated an image"), tuple(rows))
+    return Section("Disk", (Bars("Allocated on disk, apparent size within", tuple(bars)),), (table,))
+
+
+def _trade_off(run: Result, names: Names) -> Section:
+    """A chart of images a second against bytes on disk."""
+    aspect = next((name for name in ("shuffled", aspect_of("shuffled", COLD), "read") if _figures(run, name)), "")
+    figures = _figures(run, aspect)
+    count = max((count for _, count in figures), default=0)
+    sizes = {figure.configuration: figure.bytes_allocated for figure in run.figures if figure.count == count
+             if figure.bytes_allocated}  # fmt: skip
+    curves = tuple(
+        Curve(names[name], (Point(float(sizes[name] or 0), figure.images_per_second),))
+        for (name, images), figure in figures.items()
+        if images == count and figure.images_per_second and name in sizes and not is_reference(name)
+    )
+    if len(curves) < 2:
+        return Section("Trade-off")
+    title = f"{aspect.capitalize()} against disk, {count:,} images"
+    chart = Chart(title, "Allocated on disk", "Images a second", curves, log=False, x_unit="bytes", y_unit="rate")
+    return Section("Trade-off", (chart,))
+
+
+def _predictions(run: Result, names: Names) -> Section:
+    """A table of predictions that were not measured: a row for each use, a column for each configuration."""
+    known = {prediction.configuration: prediction for prediction in run.verdict.predictions}
+    shown = [known[name] for name in names if name in known]
+    every = [(use, predicted) for prediction in shown for use, predicted in prediction.seconds.items()]
+    uses = [use for use in dict(every) if not all(predicted.measured for name, predicted in every if name == use)]
+    if not uses:
+        return Section("Predicted")
+    rows: list[Row] = [(use, *(_prediction(one.seconds.get(use), units.seconds) for one in shown)) for use in uses]
+    rows.append(("allocated", *(_prediction(one.bytes_allocated, units.size) for one in shown)))
+    head: Row = ("predicted, not measured", *(names[prediction.configuration] for prediction in shown))
+    unsure = (_UNSURE,) if any(predicted.unsure for _, predicted in every) else ()
+    title = f"Predicted for {run.verdict.images:,} images"
+    return Section(title, tables=(Table(head, tuple(rows)),), lists=(unsure,))
+
+
+def _prediction(predicted: Predicted | None, write: Callable[[float], str]) -> str:
+    if predicted is None:
+        return "·"
+    if predicted.measured:
+        return f"{write(predicted.value)}\nmeasured"
+    doubt = " ?" if predicted.unsure else ""
+    return f"{write(predicted.value)}{doubt}\n{write(predicted.low)} to {write(predicted.high)}"
+
+
+def remarks(run: Result) -> tuple[str, ...]:
+    """Return warnings, notes, and each reason why trials failed or were skipped."""
+    reasons: dict[str, list[Measurement]] = {}
+    for trial in run.failures:
+        if trial.shown:
+            no_time = trial.predicted_seconds is not None
+            reason = "they did not fit into the time limit." if no_time else trial.message.removeprefix(STORE_FAILED)
+            reasons.setdefault(reason, []).append(trial)
+    warnings = warnings_of(run.plan, run.measurements, run.conditions, run.environment)
+    return (*warnings, *run.notes, *(_missing(reason, trials) for reason, trials in reasons.items()))
+
+
+def _missing(reason: str, trials: Sequence[Measurement]) -> str:
+    """``8 trials failed or skipped (lmdb+raw store, lmdb+raw read and 1 more): the disk is full ...``"""
+    outcomes = " or ".join(sorted({trial.outcome for trial in trials}))
+    names = list(dict.fromkeys(f"{trial.configuration} {trial.aspect}" for trial in trials))
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    number = f"{len(trials)} trial{'s' * (len(trials) > 1)}"
+    return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {reason}"
+
+
+def _facts(run: Result, mounts: str) -> Table:
+    plan, dataset, machine = run.plan, run.dataset, run.environment
+    good = [trial for trial in run.measurements if trial.shown and trial.outcome == "ok"]
+    rows = {
+        "dataset": f"{dataset.kind}, split {dataset.split}, {dataset.path}, fingerprint {dataset.fingerprint[:16]}",
+        "classes": f"{len(dataset.classes):,}: {', '.join(dataset.classes[:12])}"
+                   + (", ..." if dataset.classes[12:] else ""),
+        "plan": f"{describe_plan(plan)}; seed {plan.seed}",
+        "trials": f"{len(good):,} that count; {sum(trial.verified for trial in good):,} verified pixel by pixel",
+        "each trial": "in a worker thread" if plan.in_thread else "in a fresh process" if plan.workers == 1
+                      else f"shared by {plan.workers} fresh processes, each with a shard",
+        "cache": f"warm: files in the page cache{_cold_cache(good)}",
+        "seconds": "without sync; the durable ones with it. Decoding the source took "
+                   f"{units.seconds(run.staging_seconds)} and is in no figure.",
+        "filesystem": "; ".join(
+            f"{mount.point}: {mount.filesystem}, blocks of {mount.block_bytes:,} B"
+            + (", without journal" if mount.journal is False else "")
+            + (", a turning disk" if mount.rotational else "")
+            for mount in machine.mounts
+        ),
+        "machine": f"{machine.cpu}, {machine.cores} cores, {units.size(machine.memory_bytes)}, {machine.system}",
+        "limits": limits_sentence(run.figures) or "",
+        "software": f"Python {machine.python}, " + ", ".join(f"{k} {v}" for k, v in machine.libraries.items()),
+        "took": units.seconds(run.seconds),
+    }  # fmt: skip
+    return Table(("", ""), tuple((name, text) for name, text in rows.items() if text), left=2)
+
+
+def _cold_cache(good: Iterable[Measurement]) -> str:
+    resident = [trial.resident for trial in good if trial.cache == COLD and trial.resident is not None]
+    return f"; cold: dropped from it before, at most {max(resident):.1%} still there" if resident else ""
