@@ -75,7 +75,7 @@ def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
     Parameters
     ----------
     files
-        Where the result is written, by one of ``tui.reports.KINDS``; ``-`` for standard output.
+        Where the result is written, by the format of the report; ``-`` for standard output.
 
     Raises
     ------

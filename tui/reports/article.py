@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import Configuration
-from tui.reports.formats import fill_text
-from tui.reports.model import Chart, Curve, Names, Point, Section, Table, time_curve
+from tui.reports.formats import fill
+from tui.reports.model import Chart, Curve, Names, Point, Row, Section, Table, time_curve
 from tui.reports.svg import variant
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ SOURCE = (
 METHODS = {"PNG files": ("article-png+raw", "files+png"), "LMDB": ("article-lmdb+raw", "lmdb+raw"),
            "HDF5": ("article-hdf5+raw", "hdf5+raw")}  # fmt: skip
 """For each format, the article's method and this program's."""
+EVERY = tuple(method for methods in METHODS.values() for method in methods)
 
-_SAVED = {"PNG files": (1.915e-3, "8 K"), "LMDB": (1.203e-3, "32 K"), "HDF5": (8.243e-3, "8 K")}
-_READ = {"PNG files": 1.61970e-3, "LMDB": 4.52063e-3, "HDF5": 1.98036e-3}
 _SIZES = (10, 100, 1_000, 10_000, 100_000)
-_KILOBYTES = {
-    "PNG files": (24, 204, 2_004, 20_032, 200_296),
-    "LMDB": (60, 420, 4_000, 39_000, 393_000),
-    "HDF5": (36, 304, 2_900, 29_000, 293_000),
+_PUBLISHED = {
+    "PNG files": (1.915e-3, "8 K", 1.61970e-3, (24, 204, 2_004, 20_032, 200_296)),
+    "LMDB": (1.203e-3, "32 K", 4.52063e-3, (60, 420, 4_000, 39_000, 393_000)),
+    "HDF5": (8.243e-3, "8 K", 1.98036e-3, (36, 304, 2_900, 29_000, 293_000)),
 }
+"""Seconds to save one image, "memory" that it takes, seconds to read it, and KB of as many images as in ``_SIZES``."""
 
 
 class Figures:
@@ -71,7 +71,7 @@ def article_sections(run: Result, names: Names) -> tuple[Section, ...]:
     figures = Figures(run, methods)
     article, ours = zip(*METHODS.values(), strict=True)
     block_bytes = max((mount.block_bytes for mount in run.environment.mounts), default=0)
-    changes = fill_text("article.txt", figures=figures, article=article, ours=ours, block_bytes=block_bytes)
+    changes = fill("article.txt", figures=figures, article=article, ours=ours, block_bytes=block_bytes)
     charts = _charts(figures, {methods[text]: name for text, name in names.items()})
     return (
         Section("The article: one image", tables=_one_image(figures), lists=((SOURCE,),)),
@@ -83,21 +83,22 @@ def article_sections(run: Result, names: Names) -> tuple[Section, ...]:
 
 def _one_image(figures: Figures) -> tuple[Table, ...]:
     """The article's two tables of one image; "Memory" is its word for bytes on disk."""
+    save: list[Row] = []
+    read: list[Row] = []
+    for way, methods in METHODS.items():
+        saved_in, memory, read_in, _ = _PUBLISHED[way]
+        stores = [figures.get(method, "store-one", 1) for method in methods]
+        reads = [figures.get(method, "read-one", 1) for method in methods]
+        sizes = [units.size(store.bytes_allocated if store else None) for store in stores]
+        save.append((way, units.seconds(saved_in), *map(_time, stores), memory, *sizes))
+        read.append((way, units.seconds(read_in), *map(_time, reads)))
     columns = ("its code here", "this program")
-    stored = {way: [figures.get(method, "store-one", 1) for method in pair] for way, pair in METHODS.items()}
-    read = {way: [figures.get(method, "read-one", 1) for method in pair] for way, pair in METHODS.items()}
-    save = Table(
-        ("", "2019", *columns, "Memory, 2019", *columns),
-        tuple(
-            (way, units.seconds(_SAVED[way][0]), *map(_time, pair), _SAVED[way][1],
-             *(units.size(figure.bytes_allocated if figure else None) for figure in pair))
-            for way, pair in stored.items()
-        ),
-        "Save Single Image + Meta, and Memory (allocated on disk)",
-    )  # fmt: skip
-    rows = tuple((way, units.seconds(_READ[way]), *map(_time, pair)) for way, pair in read.items())
-    load = Table(("", "2019", *columns), rows, "Read Single Image + Meta")
-    return tuple(table for table, known in ((save, stored), (load, read)) if any(map(any, known.values())))
+    tables = {
+        "store-one": Table(("", "2019", *columns, "Memory, 2019", *columns), tuple(save),
+                           "Save Single Image + Meta, and Memory (allocated on disk)"),
+        "read-one": Table(("", "2019", *columns), tuple(read), "Read Single Image + Meta"),
+    }  # fmt: skip
+    return tuple(table for aspect, table in tables.items() if any(figures.all(method, aspect) for method in EVERY))
 
 
 def _time(figure: Figure | None) -> str:
@@ -120,16 +121,16 @@ def _charts(figures: Figures, names: Names) -> list[Chart]:
             found.append(replace(curve, name=replace(curve.name, text=f"{aspect}, {who}", mark=mark)))
         return found
 
-    x_label, every = "Number of images", [method for pair in METHODS.values() for method in pair]
+    x_label = "Number of images"
     charts = [
-        Chart(title, x_label, f"Seconds to {aspect}", curves(aspect, every), log)
+        Chart(title, x_label, f"Seconds to {aspect}", curves(aspect, EVERY), log)
         for aspect, word in (("store", "Storage"), ("read", "Read"))
         for title, log in ((f"{word} time", False), (f"Log {word.lower()} time", True))
     ]
     for way, pair in METHODS.items():
         charts.append(Chart(way, x_label, "Seconds", (*of_format(pair, "store"), *of_format(pair, "read"))))
     disk = []
-    for method in every:
+    for method in EVERY:
         points = [Point(fig.count, fig.bytes_allocated) for fig in figures.all(method, "store") if fig.bytes_allocated]
         disk += [Curve(names[method], tuple(points))] if points else []
     return [*charts, Chart("Disk usage", x_label, "Allocated on disk", tuple(disk), y_unit="bytes")]
@@ -137,11 +138,11 @@ def _charts(figures: Figures, names: Names) -> list[Chart]:
 
 def _disk(figures: Figures) -> Table:
     """Sizes as published and as measured; nothing was published for other counts than the article's."""
-    measured = {method: figures.all(method, "store") for pair in METHODS.values() for method in pair}
+    measured = {method: figures.all(method, "store") for method in EVERY}
     counts = sorted({store.count for stores in measured.values() for store in stores} | set(_SIZES))
     rows: list[tuple[str, ...]] = []
     for way, pair in METHODS.items():
-        published = dict(zip(_SIZES, _KILOBYTES[way], strict=True))
+        published = dict(zip(_SIZES, _PUBLISHED[way][3], strict=True))
         rows.append((f"{way}, published (KB)", *(f"{published[n]:,}" if n in published else "·" for n in counts)))
         for method, who in zip(pair, ("its code here", "this program"), strict=True):
             if measured[method]:

@@ -10,15 +10,16 @@ from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
 from backends.analysis.warnings import warnings_of
 from backends.bench.configuration import is_reference
-from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Measurement, aspect_of
-from backends.bench.schedule import aspects, configurations
+from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Cell, Measurement, aspect_of
+from backends.bench.schedule import aspects
 from tui.draft import command_line
 from tui.labels import dataset_name, describe_plan
 from tui.reports.article import article_sections
+from tui.reports.formats import fill
 from tui.reports.model import Bars, Chart, Curve, Names, Point, Report, Row, Section, Table, names_of, time_curve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from backends.analysis.figures import Figure
     from backends.analysis.prediction import Predicted
@@ -55,87 +56,71 @@ def make_report(run: Result) -> Report:
         _trade_off(run, names),
         _predictions(run, names),
         Section("What to know of these figures", lists=(remarks(run),)),
-        Section("What was measured, and how", tables=(_facts(run, mounts),)),
+        Section("What was measured, and how", tables=(_facts(run),)),
         Section("To repeat it", code=command_line(run.plan)),
     )
     title = f"How to keep {dataset_name(dataset)}"
     return Report(title, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
 
 
-def _figures(run: Result, aspect: str) -> dict[tuple[str, int], Figure]:
-    """Return the figures of an aspect by configuration and count."""
-    return {(figure.configuration, figure.count): figure for figure in run.figures if figure.aspect == aspect}
+def _figures(run: Result, aspect: str) -> dict[Cell, Figure]:
+    return {figure.cell: figure for figure in run.figures if figure.aspect == aspect}
 
 
 def _aspect(run: Result, aspect: str, names: Names) -> Section:
     """A chart of seconds by number of images, and a table; for stores, one more with the durable seconds."""
     figures = _figures(run, aspect)
-    counts = sorted({count for _, count in figures})
-    shown = [name for name in configurations(run.plan) if any((name, count) in figures for count in counts)]
-    if not shown:
-        return Section(aspect)
+    counts = sorted({figure.count for figure in figures.values()})
     missing = {trial.cell: trial for trial in run.failures if trial.shown}
     limits = [figure for figure in figures.values() if is_reference(figure.configuration)]
-
-    def table(corner: str, write: Callable[[str, int], str]) -> Table:
-        rows: tuple[Row, ...] = tuple((names[name], *(write(name, count) for count in counts)) for name in shown)
-        return Table((corner, *(f"{count:,}" for count in counts)), rows)
-
-    def median(name: str, count: int) -> str:
-        return _median(figures.get((name, count)), missing.get((name, aspect, count)), limits)
-
-    def durable(name: str, count: int) -> str:
-        figure = figures.get((name, count))
-        return units.seconds(figure.seconds_durable if figure else None)
-
-    tables = [table(f"median\nrange of {run.plan.repeats}", median)]
+    images, predictions = run.verdict.images, run.verdict.predictions
+    predicted = {prediction.configuration: prediction.seconds.get(aspect) for prediction in predictions}
+    medians: list[Row] = []
+    durable: list[Row] = []
+    curves = []
+    for name, shown in names.items():
+        cells = [(name, aspect, count) for count in counts]
+        known = [figures[cell] for cell in cells if cell in figures]
+        if known:
+            medians.append((shown, *(_median(figures.get(cell), missing.get(cell), limits) for cell in cells)))
+            synced = [figures[cell].seconds_durable if cell in figures else None for cell in cells]
+            durable.append((shown, *map(units.seconds, synced)))
+            curves.append(time_curve(shown, known, predicted.get(name), images))
+    if not curves:
+        return Section(aspect)
+    head = [f"{count:,}" for count in counts]
+    tables = [Table((f"median\nrange of {run.plan.repeats}", *head), tuple(medians))]
     if aspect == "store":
-        tables.append(table("with sync, durable: median", durable))
-    if aspect.split()[0] in ONE_IMAGE:
-        return Section(aspect.capitalize(), tables=tuple(tables))
-    verdict = run.verdict
-    predicted = {prediction.configuration: prediction.seconds.get(aspect) for prediction in verdict.predictions}
-    curves = tuple(
-        time_curve(
-            names[name],
-            [figure for figure in figures.values() if figure.configuration == name],
-            predicted.get(name),
-            verdict.images,
-        )
-        for name in shown
-    )
+        tables.append(Table(("with sync, durable: median", *head), tuple(durable)))
     title = f"{aspect.capitalize()}: seconds by number of images"
-    chart = Chart(title, "Number of images", f"Seconds to {'store' if aspect == 'store' else 'read'}", curves)
-    return Section(aspect.capitalize(), (chart,), tuple(tables))
+    y_label = f"Seconds to {'store' if aspect == 'store' else 'read'}"
+    chart = Chart(title, "Number of images", y_label, tuple(curves))
+    charts = () if aspect.split()[0] in ONE_IMAGE else (chart,)
+    return Section(aspect.capitalize(), charts, tuple(tables))
 
 
 def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence[Figure]) -> str:
     """``1.2 ms`` and, in a second line, its range and its multiple of the machine's limit; or why there is none."""
     if figure is None or not figure.repeats:
-        if missing is None:
-            return "·"
-        seconds = missing.predicted_seconds
-        return missing.outcome + (f"\nabout {units.about(seconds)}" if seconds else "")
+        seconds = missing.predicted_seconds if missing else None
+        return (missing.outcome if missing else "·") + (f"\nabout {units.about(seconds)}" if seconds else "")
     multiple = multiple_of_limit(figure, limits)
-    details = (
-        units.span(figure.range) if figure.range else "",
-        f"{units.ratio(multiple)} the limit" if multiple else "",
-    )
-    return "\n".join(filter(None, (units.seconds(figure.seconds), ", ".join(filter(None, details)))))
+    details = [units.span(figure.range)] if figure.range else []
+    details += [f"{units.ratio(multiple)} the limit"] if multiple else []
+    return units.seconds(figure.seconds) + ("\n" + ", ".join(details) if details else "")
 
 
 def _disk(run: Result, names: Names) -> Section:
     """The sizes of the largest store of each configuration."""
-    stores = sorted(_figures(run, "store").values(), key=lambda figure: figure.count)
+    stores = sorted((figure for figure in run.figures if figure.aspect == "store"), key=lambda figure: figure.count)
     largest = {figure.configuration: figure for figure in stores if figure.bytes_allocated}
     rows: list[Row] = []
     bars = []
-    for name in filter(largest.__contains__, configurations(run.plan)):
-        figure = largest[name]
+    for name, figure in ((names[key], largest[key]) for key in names if key in largest):
         allocated, apparent, count = figure.bytes_allocated or 0, figure.bytes_apparent or 0, figure.count
-        bars.append((names[name], allocated, apparent))
+        bars.append((name, allocated, apparent))
         sizes = units.size(allocated), units.size(figure.bytes_apparent)
-        rows.append((names[name], f"{count:,}", *sizes, f"{figure.files or 0:,}", f"{allocated / count:,.0f} B"))
+        rows.append((name, f"{count:,}", *sizes, f"{figure.files or 0:,}", f"{allocated / count:,.0f} B"))
     if not rows:
         return Section("Disk")
     table = Table(("on disk", "images", "allocated", "apparent", "files", "allocated an image"), tuple(rows))
@@ -144,15 +129,14 @@ def _disk(run: Result, names: Names) -> Section:
 
 def _trade_off(run: Result, names: Names) -> Section:
     """A chart of images a second against bytes on disk."""
-    aspect = next((name for name in ("shuffled", aspect_of("shuffled", COLD), "read") if _figures(run, name)), "")
-    figures = _figures(run, aspect)
-    count = max((count for _, count in figures), default=0)
-    sizes = {figure.configuration: figure.bytes_allocated for figure in run.figures if figure.count == count
-             if figure.bytes_allocated}  # fmt: skip
+    measured = {figure.aspect for figure in run.figures}
+    aspect = next((name for name in ("shuffled", aspect_of("shuffled", COLD), "read") if name in measured), "")
+    figures = [figure for figure in _figures(run, aspect).values() if not is_reference(figure.configuration)]
+    count = max((figure.count for figure in figures), default=0)
     curves = tuple(
-        Curve(names[name], (Point(float(sizes[name] or 0), figure.images_per_second),))
-        for (name, images), figure in figures.items()
-        if images == count and figure.images_per_second and name in sizes and not is_reference(name)
+        Curve(names[figure.configuration], (Point(figure.bytes_allocated, figure.images_per_second),))
+        for figure in figures
+        if figure.count == count and figure.images_per_second and figure.bytes_allocated
     )
     if len(curves) < 2:
         return Section("Trade-off")
@@ -207,34 +191,9 @@ def _missing(reason: str, trials: Sequence[Measurement]) -> str:
     return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {reason}"
 
 
-def _facts(run: Result, mounts: str) -> Table:
-    plan, dataset, machine = run.plan, run.dataset, run.environment
-    good = [trial for trial in run.measurements if trial.shown and trial.outcome == "ok"]
-    rows = {
-        "dataset": f"{dataset.kind}, split {dataset.split}, {dataset.path}, fingerprint {dataset.fingerprint[:16]}",
-        "classes": f"{len(dataset.classes):,}: {', '.join(dataset.classes[:12])}"
-                   + (", ..." if dataset.classes[12:] else ""),
-        "plan": f"{describe_plan(plan)}; seed {plan.seed}",
-        "trials": f"{len(good):,} that count; {sum(trial.verified for trial in good):,} verified pixel by pixel",
-        "each trial": "in a worker thread" if plan.in_thread else "in a fresh process" if plan.workers == 1
-                      else f"shared by {plan.workers} fresh processes, each with a shard",
-        "cache": f"warm: files in the page cache{_cold_cache(good)}",
-        "seconds": "without sync; the durable ones with it. Decoding the source took "
-                   f"{units.seconds(run.staging_seconds)} and is in no figure.",
-        "filesystem": "; ".join(
-            f"{mount.point}: {mount.filesystem}, blocks of {mount.block_bytes:,} B"
-            + (", without journal" if mount.journal is False else "")
-            + (", a turning disk" if mount.rotational else "")
-            for mount in machine.mounts
-        ),
-        "machine": f"{machine.cpu}, {machine.cores} cores, {units.size(machine.memory_bytes)}, {machine.system}",
-        "limits": limits_sentence(run.figures) or "",
-        "software": f"Python {machine.python}, " + ", ".join(f"{k} {v}" for k, v in machine.libraries.items()),
-        "took": units.seconds(run.seconds),
-    }  # fmt: skip
-    return Table(("", ""), tuple((name, text) for name, text in rows.items() if text), left=2)
-
-
-def _cold_cache(good: Iterable[Measurement]) -> str:
-    resident = [trial.resident for trial in good if trial.cache == COLD and trial.resident is not None]
-    return f"; cold: dropped from it before, at most {max(resident):.1%} still there" if resident else ""
+def _facts(run: Result) -> Table:
+    trials = [trial for trial in run.measurements if trial.shown and trial.outcome == "ok"]
+    resident = [trial.resident for trial in trials if trial.cache == COLD and trial.resident is not None]
+    limits, plan_text = limits_sentence(run.figures), describe_plan(run.plan)
+    text = fill("facts.txt", run=run, trials=trials, resident=resident, limits=limits, plan_text=plan_text)
+    return Table(("", ""), tuple(tuple(line.split(": ", 1)) for line in text.splitlines() if line), left=2)

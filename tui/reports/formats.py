@@ -35,7 +35,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&])")
 def to_html(report: Report) -> str:
     """Return one HTML file without scripts or links to other files, light or dark as the reader's system is."""
     dark, light = (_colours(theme) for theme in themes() if theme.name.endswith(("-dark", "-light")))
-    return _fill("report.html", escape, report=report, light=light, dark=dark, svg=svg)
+    return fill("report.html", escape, report=report, light=light, dark=dark, svg=svg)
 
 
 def _colours(theme: Theme) -> dict[str, str | None]:
@@ -46,7 +46,7 @@ def _colours(theme: Theme) -> dict[str, str | None]:
 
 def to_markdown(report: Report) -> str:
     """Return headings, lists and tables.  Charts are left out: their figures are in the tables."""
-    return _fill("report.md", escape_markdown, report=report, code=lambda line: Markup(safe_text(line, LIMIT)))
+    return fill("report.md", escape_markdown, report=report, code=lambda line: Markup(safe_text(line, LIMIT)))
 
 
 def escape_markdown(text: str) -> Markup:
@@ -54,13 +54,11 @@ def escape_markdown(text: str) -> Markup:
     return Markup(_MARKDOWN.sub(r"\\\1", text))
 
 
-def fill_text(template: str, **values: Any) -> str:
-    """Fill in a template whose text is escaped later, as a part of a report."""
-    return _fill(template, Markup, **values)
+def fill(template: str, escape: Callable[[str], Markup] = Markup, **values: Any) -> str:
+    """Fill in a template.  Everything that is inserted passes ``safe_text`` and ``escape``.
 
-
-def _fill(template: str, escape: Callable[[str], Markup], **values: Any) -> str:
-    """Fill in a template.  Everything that is inserted passes ``safe_text`` and ``escape``."""
+    Sentences and cells of a report are not escaped by default; ``to_html`` and ``to_markdown`` do so.
+    """
 
     def finalize(value: object) -> Markup:
         if isinstance(value, Markup):  # The output of a macro.

@@ -20,12 +20,13 @@ LEFT, RIGHT, TOP, BOTTOM = 74, 552, 30, 316
 LINE = 16
 """Pixels between the names of curves that end close to each other."""
 
-_FORMATS: dict[Unit, Callable[[float], str]] = {
-    "images": lambda value: units.count(int(value)),
-    "seconds": units.seconds,
-    "bytes": units.size,
-    "rate": lambda value: units.rate(value).removesuffix(" img/s"),
+_UNITS: dict[Unit, tuple[float, Callable[[float], str]]] = {
+    "images": (10, lambda value: units.count(int(value))),
+    "seconds": (10, units.seconds),
+    "bytes": (32, units.size),
+    "rate": (10, lambda value: units.rate(value).removesuffix(" img/s")),
 }
+"""For each unit, the factor between two ticks of a logarithmic axis, and how its values are written."""
 _OUTLINES = {
     "●○◉": "M-4.5,0a4.5,4.5 0 1 0 9,0a4.5,4.5 0 1 0 -9,0Z",
     "▲△◭": "M0,-5.5L5.2,4H-5.2Z",
@@ -60,7 +61,7 @@ class Axis:
             return cls(0.0, 1.06 * most, start, end, log, unit)
         if unit == "images":
             return cls(least / 1.15, most * (1.15 if most > least else 2), start, end, log, unit)
-        base = _tick_base(unit)
+        base = _UNITS[unit][0]
         low, high = least / 1.4, most * 1.4
         if math.floor(math.log(high, base)) - math.ceil(math.log(low, base)) < 1:
             low, high = base ** math.floor(math.log(low, base)), base ** math.ceil(math.log(high, base))
@@ -75,7 +76,7 @@ class Axis:
     def ticks(self) -> list[tuple[float, str]]:
         """Return the pixel and the text of each tick: powers of 10 (32 for bytes), or steps of 1, 2 or 5."""
         if self.log:
-            base = _tick_base(self.unit)
+            base = _UNITS[self.unit][0]
             powers = range(math.ceil(math.log(self.low, base) - 1e-9), math.floor(math.log(self.high, base) + 1e-9) + 1)
             values = [base**power for power in powers]
         else:
@@ -86,13 +87,9 @@ class Axis:
         return [(self.pixel(value), _tick_text(value, self.unit)) for value in values]
 
 
-def _tick_base(unit: Unit) -> float:
-    return 32.0 if unit == "bytes" else 10.0
-
-
 def _tick_text(value: float, unit: Unit) -> str:
     """``1 ms`` rather than ``1.00 ms``."""
-    text = re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", _FORMATS[unit](value))
+    text = re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", _UNITS[unit][1](value))
     return text.replace(". ", " ").replace(".k", "k") if value else "0"
 
 
@@ -106,11 +103,6 @@ class Plot:
 
     def pixel(self, point: Point) -> tuple[float, float]:
         return self.x_axis.pixel(point.x), self.y_axis.pixel(point.y)
-
-    @property
-    def is_scatter(self) -> bool:
-        """Whether each curve is a single point."""
-        return all(len(curve.points) == 1 for curve in self.curves)
 
     def labels(self) -> list[tuple[Name, float, float, float]]:
         """Return each name with the end of its curve, and the height to write it at, so that names do not overlap."""
@@ -146,16 +138,15 @@ def _points(curve: Curve) -> tuple[Point, ...]:
 
 def _without_bad_points(curve: Curve) -> Curve:
     """Leave out points that a logarithmic axis does not have: zero, negative, infinite, NaN."""
-    points, predicted = tuple(filter(_is_drawable, curve.points)), curve.predicted
-    return replace(curve, points=points, predicted=predicted if predicted and _is_drawable(predicted) else None)
+    good = [point for point in _points(curve) if 0 < point.x < 1e18 and 0 < point.y < 1e18]
+    predicted = next((point for point in good if point is curve.predicted), None)
+    return replace(curve, points=tuple(point for point in good if point is not predicted), predicted=predicted)
 
 
-def _is_drawable(point: Point) -> bool:
-    return all(0 < value < 1e18 for value in (point.x, point.y))
-
-
-def _same_shape(mark: str) -> str:
-    return next((marks for marks in _OUTLINES if mark in marks), "★☆✪")
+def marker(mark: str) -> tuple[str, str]:
+    """Return the outline of a marker, and whether it is ``solid``, ``hollow`` or ``half`` filled."""
+    marks = _same_shape(mark)
+    return _OUTLINES[marks], ("solid", "hollow", "half")[max(0, marks.find(mark))]
 
 
 def variant(mark: str, *, hollow: bool) -> str:
@@ -163,11 +154,5 @@ def variant(mark: str, *, hollow: bool) -> str:
     return _same_shape(mark)[hollow]
 
 
-def outline(mark: str) -> str:
-    """Return the path of a marker."""
-    return _OUTLINES[_same_shape(mark)]
-
-
-def filling(mark: str) -> str:
-    """Return how a marker is filled: ``solid``, ``hollow`` or ``half``."""
-    return ("solid", "hollow", "half")[max(0, _same_shape(mark).find(mark))]
+def _same_shape(mark: str) -> str:
+    return next((marks for marks in _OUTLINES if mark in marks), "★☆✪")
