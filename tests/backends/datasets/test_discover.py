@@ -98,15 +98,9 @@ def test_anything_else_gets_one_sentence(
     assert re.fullmatch(r"[^\n]*\.", sentence)
 
 
-@pytest.mark.parametrize("path", ["", "a\0b"])
-def test_empty_path_is_wrong_use(path: str) -> None:
-    with pytest.raises(UsageError, match="no dataset is named"):
-        open_dataset(path)
-
-
-@pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-this-name/x", "/etc/passwd/x"])
+@pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, "~nobody-of-this-name/x", "/etc/passwd/x"])
 def test_impossible_path_is_refused(path: str) -> None:
-    with pytest.raises((DatasetNotFound, DatasetDamaged)):
+    with pytest.raises(UsageError if len(path) < 5 else (DatasetNotFound, DatasetDamaged)):
         open_dataset(path)
 
 

@@ -28,8 +28,8 @@ def images(sample_images: Images) -> Images:
 
 
 @pytest.fixture(scope="module")
-def two(images: Images) -> Images:
-    return Images(images.pixels[:2], images.labels[:2])
+def two(sample_images: Images) -> Images:
+    return Images(sample_images.pixels[:2], sample_images.labels[:2])
 
 
 def pickled_again(data: bytes, protocol: int, encoding: str = "bytes") -> bytes:
