@@ -1,4 +1,4 @@
-"""The app: it owns the runs, asks slow questions in threads, and tells the screens what came back."""
+"""The app: it owns the runs, reads datasets and the history in threads, and gives the screens what was read."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
-from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.bench.plan import Plan
+from backends.datasets.base import DatasetFacts
 from backends.runs import events
 from backends.runs.folder import LOG
 from backends.runs.job import Job
-from backends.runs.run import RunState
+from backends.runs.run import RunState, SavedRun
 from tui import messages, workers
 from tui.labels import sentence_of
 from tui.screens.dialogs import ChoiceScreen, beside_question, quit_question
@@ -100,6 +100,7 @@ class ImgstoreApp(App[int]):
         return screen
 
     def on_mount(self) -> None:
+        self.workbench.read_result = self.runs.result
         loop = asyncio.get_running_loop()
         loop.set_default_executor(Threads())
         if not self.is_headless:
@@ -108,27 +109,140 @@ class ImgstoreApp(App[int]):
         if self._dataset is not None:
             self.open_dataset(messages.OpenDataset(self._dataset))  # before any key is taken
         else:
-            self._ask("folder", workers.recognise_folder)
+            self._recognise_folder()
         self.list_jobs()
 
-    # Threads: each asks one slow question and posts what it is answered
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show why a worker failed; the app goes on.  A run whose worker was cancelled is stopping."""
+        group = event.worker.group
+        if group in self.runs:
+            if event.state is WorkerState.CANCELLED and not self.runs[group].stop.is_set():
+                self.runs.stopping(group)
+                self._present()
+                self.workbench.refresh_bindings()
+        elif event.state is WorkerState.ERROR:
+            sentence = sentence_of(event.worker.error)
+            if group in ("folder", "jobs", "survey"):
+                self.workbench.say(sentence, urgent=True)
+            else:
+                self.workbench.show_error(sentence)
 
-    def _ask(self, group: str, question: Callable[[], Iterator[Message]], *, exclusive: bool = False) -> None:
-        work = partial(self._answer, question)
-        self.run_worker(work, thread=True, group=group, exit_on_error=False, exclusive=exclusive)
+    # Datasets, plans and the history are read in threads, for disks may take their time
 
-    def _answer(self, question: Callable[[], Iterator[Message]]) -> None:
+    @on(messages.OpenDataset)
+    def open_dataset(self, message: messages.OpenDataset) -> None:
+        self.workbench.opening = message.path
+        self._open(message.path)
+
+    @work(group="dataset", exclusive=True, exit_on_error=False)
+    async def _open(self, path: str) -> None:
+        saved = await asyncio.to_thread(workers.saved_run, path)
+        if saved is not None:
+            self.follow(saved, saved.result.plan)
+            return
+        show = self.workbench.show_dataset
+        async for facts in self._read_facts(path):
+            show(facts)
+            show = self.workbench.show_survey
+
+    @on(messages.StopOpening)
+    def stop_opening(self) -> None:
+        self.workers.cancel_group(self, "dataset")
+        self.workbench.opening = ""
+
+    @on(messages.SurveyDataset)
+    @work(group="survey", exit_on_error=False)
+    async def survey_dataset(self, message: messages.SurveyDataset) -> None:
+        async for facts in self._read_facts(message.path):
+            self.workbench.show_survey(facts)
+
+    async def _read_facts(self, path: str) -> AsyncIterator[DatasetFacts]:
+        """The facts of a dataset, each read in a thread, until the worker is cancelled."""
         worker = get_current_worker()
-        for message in question():
-            if worker.is_cancelled:
-                return
-            self.post_message(message)
+        reading = workers.read_facts(path, lambda: worker.is_cancelled)
+        while (facts := await asyncio.to_thread(next, reading, None)) is not None:
+            yield facts
 
-    def _cancelled(self) -> bool:
-        return get_current_worker().is_cancelled
+    @work(group="folder", exit_on_error=False)
+    async def _recognise_folder(self) -> None:
+        self.workbench.folder = await asyncio.to_thread(workers.facts_of_current_folder)
+
+    @on(messages.EstimatePlan)
+    @work(group="estimate", exit_on_error=False)
+    async def estimate_plan(self, message: messages.EstimatePlan) -> None:
+        estimate, place = await asyncio.to_thread(workers.weigh, message.plan, message.facts)
+        self.workbench.show_estimate(message.plan, estimate, place)
+
+    @on(messages.ListJobs)
+    @work(group="jobs", exit_on_error=False)
+    async def list_jobs(self) -> None:
+        jobs = await asyncio.to_thread(workers.read_history, self.jobs)
+        self.workbench.jobs = jobs
+        for screen in self.screen_stack:
+            if isinstance(screen, HistoryScreen):
+                screen.jobs = jobs
+
+    # Runs
+
+    @on(messages.StartRun)
+    def start_run(self, message: messages.StartRun) -> None:
+        """Start a run, unless one is being started; ask first where one is going on: each would slow the other."""
+        if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
+            return
+        going_on = next(self.runs.alive(), None)
+        if going_on is not None and not message.beside:
+            self._ask_beside(message.plan, partial(self._show_run, going_on))
+        else:
+            self._start(message.plan, message.beside)
+
+    @work(group="start", exit_on_error=False)
+    async def _start(self, plan: Plan, beside: bool) -> None:
+        other = None if beside else await asyncio.to_thread(workers.run_on_this_machine, self.jobs)
+        if other is not None:
+            self._ask_beside(plan, partial(self.follow_job, messages.FollowJob(other)))
+        else:
+            self.follow(await asyncio.to_thread(workers.start, plan, self.jobs), plan)
+
+    def _ask_beside(self, plan: Plan, watch: Callable[[], object]) -> None:
+        def take(choice: str | None) -> None:
+            if choice == "w":
+                watch()
+            elif choice == "s":
+                self.post_message(messages.StartRun(plan, beside=True))
+
+        self.push_screen(beside_question(), take)
+
+    @on(messages.FollowJob)
+    def follow_job(self, message: messages.FollowJob) -> None:
+        followed = self.runs.get(message.job.id)
+        if followed is not None:
+            self._show_run(followed)
+        else:
+            self._reopen(self.jobs / message.job.id)
+
+    @work(group="start", exit_on_error=False)
+    async def _reopen(self, folder: Path) -> None:
+        self.follow(*await asyncio.to_thread(workers.reopen, folder))
+
+    @on(messages.StopRun)
+    def stop_run(self) -> None:
+        self.workers.cancel_group(self, self.runs.shown)
+
+    def follow(self, job: Job | SavedRun, plan: Plan) -> None:
+        """Show a run and follow it to its end, in a worker of its own."""
+        followed = self.runs.get(job.id)
+        if followed is None:
+            followed = self.runs.add(job, plan)
+            self.run_worker(partial(self._perform, followed), thread=True, group=job.id, exit_on_error=False)
+        self._show_run(followed)
+
+    def _show_run(self, followed: Followed) -> None:
+        self.runs.shown = followed.job.id
+        self.workbench.opening = ""
+        self.workbench.show_run(followed.state.plan, followed.state)
 
     def _perform(self, run: Followed) -> None:
-        """The body of a run's worker: execute or follow the run, and post its events; it ends when the run ends."""
+        """Execute or follow a run in its thread, and post its events; ends when the run ends."""
         worker = get_current_worker()
 
         def post(event: events.Event) -> None:
@@ -141,122 +255,6 @@ class ImgstoreApp(App[int]):
         except Exception as error:  # Textual says nothing of what a cancelled worker raises
             post(events.JobFailed(time.time(), sentence_of(error)))
             raise
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What failed in a thread is said where the user looks; the app goes on.  A cancelled run is stopping."""
-        group = event.worker.group
-        if group in self.runs:
-            if event.state is WorkerState.CANCELLED and not self.runs[group].stop.is_set():
-                self.runs.stopping(group)
-                self._present()
-                self.workbench.refresh_bindings()
-            return
-        if event.state is not WorkerState.ERROR:
-            return
-        sentence = sentence_of(event.worker.error)
-        if group in ("folder", "jobs", "survey"):
-            self.workbench.say(sentence, urgent=True)
-        else:
-            self.workbench.show_error(sentence)
-
-    # Wishes of the screens
-
-    @on(messages.ListJobs)
-    def list_jobs(self) -> None:
-        self._ask("jobs", partial(workers.listed, self.jobs))
-
-    @on(messages.OpenDataset)
-    def open_dataset(self, wish: messages.OpenDataset) -> None:
-        self.workbench.opening = wish.path
-        self._ask("dataset", partial(workers.open_path, wish.path, self._cancelled), exclusive=True)
-
-    @on(messages.StopOpening)
-    def stop_opening(self) -> None:
-        self.workers.cancel_group(self, "dataset")
-        self.workbench.opening = ""
-
-    @on(messages.SurveyDataset)
-    def survey_dataset(self, wish: messages.SurveyDataset) -> None:
-        self._ask("survey", partial(workers.survey, wish.path, self._cancelled))
-
-    @on(messages.WeighPlan)
-    def weigh_plan(self, wish: messages.WeighPlan) -> None:
-        self._ask("estimate", partial(workers.weighed, wish.plan, wish.facts))
-
-    @on(messages.StartRun)
-    def start_run(self, wish: messages.StartRun) -> None:
-        """Start a run, unless one is being started; ask first where one goes on: each would spoil the other."""
-        if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
-            return
-        going_on = next(self.runs.alive(), None)
-        if going_on is not None and not wish.beside:
-            self._ask_beside(wish.plan, partial(self._show_run, going_on))
-        else:
-            self._ask("start", partial(workers.started, wish.plan, self.jobs, wish.beside))
-
-    @on(messages.RunGoesOn)
-    def ask_beside_job(self, answer: messages.RunGoesOn) -> None:
-        self._ask_beside(answer.plan, partial(self.follow_job, messages.FollowJob(answer.job)))
-
-    def _ask_beside(self, plan: Plan, watch: Callable[[], None]) -> None:
-        def take(choice: str | None) -> None:
-            if choice == "w":
-                watch()
-            elif choice == "s":
-                self.post_message(messages.StartRun(plan, beside=True))
-
-        self.push_screen(beside_question(), take)
-
-    @on(messages.FollowJob)
-    def follow_job(self, wish: messages.FollowJob) -> None:
-        followed = self.runs.get(wish.job.id)
-        if followed is not None:
-            self._show_run(followed)
-        else:
-            self._ask("start", partial(workers.reopened, self.jobs / wish.job.id))
-
-    @on(messages.StopRun)
-    def stop_run(self) -> None:
-        self.workers.cancel_group(self, self.runs.shown)
-
-    # Answers
-
-    @on(messages.JobsListed)
-    def show_jobs(self, answer: messages.JobsListed) -> None:
-        self.workbench.jobs = answer.jobs
-        for screen in self.screen_stack:
-            if isinstance(screen, HistoryScreen):
-                screen.jobs = answer.jobs
-
-    @on(messages.FolderRecognised)
-    def show_folder(self, answer: messages.FolderRecognised) -> None:
-        self.workbench.folder = answer.facts
-
-    @on(messages.DatasetOpened)
-    def show_dataset(self, answer: messages.DatasetOpened) -> None:
-        self.workbench.show_dataset(answer.facts)
-
-    @on(messages.DatasetSurveyed)
-    def show_survey(self, answer: messages.DatasetSurveyed) -> None:
-        self.workbench.show_survey(answer.facts)
-
-    @on(messages.PlanWeighed)
-    def show_estimate(self, answer: messages.PlanWeighed) -> None:
-        self.workbench.show_estimate(answer)
-
-    @on(messages.JobOpened)
-    def follow(self, answer: messages.JobOpened) -> None:
-        followed = self.runs.get(answer.job.id)
-        if followed is None:
-            followed = self.runs.add(answer.job, answer.plan)
-            work = partial(self._perform, followed)
-            self.run_worker(work, thread=True, group=answer.job.id, exit_on_error=False)
-        self._show_run(followed)
-
-    def _show_run(self, followed: Followed) -> None:
-        self.runs.shown = followed.job.id
-        self.workbench.opening = ""
-        self.workbench.show_run(followed.state.plan, followed.state)
 
     @on(messages.RunEvent)
     def take_event(self, message: messages.RunEvent) -> None:
@@ -287,7 +285,7 @@ class ImgstoreApp(App[int]):
 
     def action_history(self) -> None:
         """Show the history of runs."""
-        self.push_screen(HistoryScreen(self.jobs), lambda wish: self.follow_job(wish) if wish else None)
+        self.push_screen(HistoryScreen(self.jobs), lambda chosen: self.follow_job(chosen) if chosen else None)
         self.list_jobs()
 
     def action_help(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -11,8 +11,12 @@ from rich.cells import cell_len
 from backends import units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+LOW = 7
+"""Charts of times with fewer rows show bars instead of lines."""
+LEAST, MOST = 1e-12, 1e15
+"""Seconds, images and bytes outside of these are no measurements."""
 PREDICTED = "◦"
 """The marker of what was not measured."""
 
@@ -104,6 +108,51 @@ class Bars:
 
 
 Chart = TimeChart | TradeOff | Bars
+
+
+def dropped(curves: Iterable[Curve]) -> int:
+    """How many points cannot be drawn: zero, negative, not finite, or beyond any clock."""
+    return sum(not is_drawable(point) for curve in curves for point in curve.points)
+
+
+def is_drawable(point: Point) -> bool:
+    return all(LEAST <= value <= MOST for value in point)
+
+
+def drawable_curves(curves: Iterable[Curve]) -> list[Curve]:
+    """The curves that have points, without what cannot be drawn."""
+    found = []
+    for one in curves:
+        points = tuple(filter(is_drawable, one.points))
+        end = one.predicted if one.predicted and is_drawable(one.predicted) else None
+        found.append(replace(one, points=points, predicted=end if points else None))
+    return [one for one in found if one.points]
+
+
+def with_dropped(title: str, number: int) -> str:
+    return f"{title} ({number} not positive, not drawn)" if number else title
+
+
+def bars_of_times(chart: TimeChart) -> Bars:
+    """The times at the largest count that all curves with points have, the least first."""
+    curves = drawable_curves(chart.curves)
+    if not curves:
+        return Bars(f"{chart.y_label}: nothing is measured yet")
+    counts = [{count for count, _ in one.points} for one in curves]
+    count = max(set.intersection(*counts) or set.union(*counts))
+    known = sorted((dict(one.points)[count], index) for index, one in enumerate(curves) if count in dict(one.points))
+    bars = []
+    for value, index in known:
+        one, ratio = curves[index], value / known[0][0]
+        note = units.ratio(ratio) if ratio > 1 else ""
+        bars.append(Bar(one.name, one.marker, one.role, value, units.seconds(value), note))
+    title = f"{chart.y_label}, {units.count(int(count))} images"
+    return Bars(with_dropped(title, dropped(chart.curves)), tuple(bars))
+
+
+def bar_of_rate(curve: Curve) -> Bar:
+    size, rate = curve.points[0]
+    return Bar(curve.name, curve.marker, curve.role, rate, f"{units.count(round(rate))} img/s", units.size(size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,22 +16,28 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from backends import units
 from tui.chart_data import (
+    LOW,
+    MOST,
     PREDICTED,
     Axis,
-    Bar,
     Bars,
     Chart,
     Curve,
     Point,
     TimeChart,
     TradeOff,
+    bar_of_rate,
+    bars_of_times,
     bytes_axis,
     counts_axis,
+    drawable_curves,
+    dropped,
+    is_drawable,
     rate_of_ten,
     seconds_of_ten,
     values_axis,
+    with_dropped,
 )
 from tui.text import fit
 
@@ -43,12 +49,8 @@ Colour = int | tuple[int, int, int]
 Palette = tuple[tuple[str, Colour], ...]
 """The colour of each role, such as ``("$series-lmdb", (82, 132, 225))``; a role without one is not coloured."""
 
-LOW = 7
-"""Charts of times with fewer rows show bars instead of lines."""
 _LOCK = threading.Lock()
 """plotext has one figure for the whole process: two threads in it draw wrong charts."""
-_LEAST, _MOST = 1e-12, 1e15
-"""Seconds, images and bytes outside of these are no measurements."""
 _GUTTER = len("100 ms")
 """Cells kept for the ticks of the seconds, so that the plot stands still while points come in."""
 
@@ -63,7 +65,7 @@ def draw(chart: Chart, width: int, height: int, palette: Palette = ()) -> Text:
         if width >= 20:
             match chart:
                 case TimeChart() if height < LOW:
-                    _draw_bars(page, _bars_of(chart))
+                    _draw_bars(page, bars_of_times(chart))
                 case TimeChart():
                     _draw_times(page, chart)
                 case TradeOff():
@@ -72,29 +74,6 @@ def draw(chart: Chart, width: int, height: int, palette: Palette = ()) -> Text:
                     _draw_bars(page, chart)
         drawn: str = page.matrix.string()
     return Text.from_ansi(drawn.removesuffix("\n"), no_wrap=True, end="")
-
-
-def dropped(curves: Iterable[Curve]) -> int:
-    """How many points cannot be drawn: zero, negative, not finite, or beyond any clock."""
-    return sum(not _drawable(point) for curve in curves for point in curve.points)
-
-
-def _drawable(point: Point) -> bool:
-    return all(_LEAST <= value <= _MOST for value in point)
-
-
-def _clean(curves: Iterable[Curve]) -> list[Curve]:
-    """The curves that have points, without what cannot be drawn."""
-    found = []
-    for one in curves:
-        points = tuple(filter(_drawable, one.points))
-        end = one.predicted if one.predicted and _drawable(one.predicted) else None
-        found.append(replace(one, points=points, predicted=end if points else None))
-    return [one for one in found if one.points]
-
-
-def _with_dropped(title: str, number: int) -> str:
-    return f"{title} ({number} not positive, not drawn)" if number else title
 
 
 class _Page:
@@ -195,7 +174,7 @@ def _draw_times(page: _Page, chart: TimeChart) -> None:
     if not counts:
         return
     order = sorted(range(len(chart.curves)), key=lambda index: index == chart.focus)
-    curves = _clean(chart.curves[index] for index in order)
+    curves = drawable_curves(chart.curves[index] for index in order)
     values = [y for one in curves for _, y in (*one.points, *((one.predicted,) if one.predicted else ()))]
     up = values_axis(values, page.height - 2, chart.log, seconds_of_ten)
     left, cells = _sides(page, chart.curves, up)
@@ -205,21 +184,21 @@ def _draw_times(page: _Page, chart: TimeChart) -> None:
             plot.draw_dots(curve.points[-1], curve.predicted, curve.role)
     for curve in curves:
         plot.draw(curve.points, "braille", curve.role)
-    _finish(plot, curves, chart.x_label, _with_dropped(chart.y_label, dropped(chart.curves)))
+    _finish(plot, curves, chart.x_label, with_dropped(chart.y_label, dropped(chart.curves)))
 
 
 def _draw_trade_off(page: _Page, chart: TradeOff) -> None:
-    curves = _clean(chart.curves)
-    title = _with_dropped(chart.title, dropped(chart.curves))
+    curves = drawable_curves(chart.curves)
+    title = with_dropped(chart.title, dropped(chart.curves))
     if not curves or page.height < LOW:
         fastest = sorted(curves, key=lambda one: -one.points[0][1])
-        _draw_bars(page, Bars(title, tuple(map(_rate_bar, fastest))))
+        _draw_bars(page, Bars(title, tuple(map(bar_of_rate, fastest))))
         return
     page.put(1, 0, page.words(fit(title, page.width - 2), "$dim"))
     up = values_axis([one.points[0][1] for one in curves], page.height - 3, True, rate_of_ten)
     left, cells = _sides(page, curves, up)
     plot = _Plot(page, left, 1, bytes_axis([one.points[0][0] for one in curves], cells), up)
-    for start, end in pairwise(filter(_drawable, chart.front)):
+    for start, end in pairwise(filter(is_drawable, chart.front)):
         plot.draw_dots(start, end, "$foreground")
     _finish(plot, curves, chart.x_label, chart.y_label)
 
@@ -292,35 +271,13 @@ def _apart(wanted: Sequence[int], rows: int) -> list[int]:
     return found
 
 
-def _bars_of(chart: TimeChart) -> Bars:
-    """The times at the largest count that all curves with points have, the least first."""
-    curves = _clean(chart.curves)
-    if not curves:
-        return Bars(f"{chart.y_label}: nothing is measured yet")
-    counts = [{count for count, _ in one.points} for one in curves]
-    count = max(set.intersection(*counts) or set.union(*counts))
-    known = sorted((dict(one.points)[count], index) for index, one in enumerate(curves) if count in dict(one.points))
-    bars = []
-    for value, index in known:
-        one, ratio = curves[index], value / known[0][0]
-        note = units.ratio(ratio) if ratio > 1 else ""
-        bars.append(Bar(one.name, one.marker, one.role, value, units.seconds(value), note))
-    title = f"{chart.y_label}, {units.count(int(count))} images"
-    return Bars(_with_dropped(title, dropped(chart.curves)), tuple(bars))
-
-
-def _rate_bar(curve: Curve) -> Bar:
-    size, rate = curve.points[0]
-    return Bar(curve.name, curve.marker, curve.role, rate, f"{units.count(round(rate))} img/s", units.size(size))
-
-
 def _draw_bars(page: _Page, chart: Bars) -> None:
     """One row a bar from the top down, with air between them where there is room."""
-    bars = [bar for bar in chart.bars if 0 <= bar.value <= _MOST]
+    bars = [bar for bar in chart.bars if 0 <= bar.value <= MOST]
     top = 2 if page.height >= len(bars) + 2 else 1
     shown = max(0, page.height - top)
     title = f"{chart.title}, first {shown} of {len(bars)}" if 0 < shown < len(bars) else chart.title
-    title = _with_dropped(title, len(chart.bars) - len(bars))
+    title = with_dropped(title, len(chart.bars) - len(bars))
     page.put(1, 0, page.words(fit(title, page.width - 2), "$dim"))
     bars = bars[:shown]
     if not bars:

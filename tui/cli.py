@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.plan_fields import FIELDS, option_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,21 +72,6 @@ def open_screen(dataset: str | None) -> int:
     return run(dataset, jobs_folder())
 
 
-def output_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that write a result into files; the command takes those given as ``files``, by their kind."""
-
-    @functools.wraps(command)
-    def with_files(**options: Any) -> int:
-        found = {kind: options.pop(kind) for kind in _OUTPUTS}
-        return command(files={kind: file for kind, file in found.items() if file is not None}, **options)
-
-    for kind, what in reversed(_OUTPUTS.items()):
-        with_files = click.option(f"--{kind}", metavar="FILE", help=f"Write {what} there; - for standard output.")(
-            with_files
-        )
-    return with_files
-
-
 _OUTPUTS = {
     "json": "the result as JSON",
     "csv": "every trial as CSV",
@@ -93,48 +80,33 @@ _OUTPUTS = {
 }
 
 
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that write a result into files; the command takes those given as ``files``, by their kind."""
+
+    @functools.wraps(command)
+    def with_files(**options: Any) -> int:
+        files = {kind: options.pop(kind) for kind in _OUTPUTS}
+        return command(files={kind: file for kind, file in files.items() if file is not None}, **options)
+
+    for kind, content in reversed(_OUTPUTS.items()):
+        text = f"Write {content} there; - for standard output."
+        with_files = click.option(f"--{kind}", metavar="FILE", help=text)(with_files)
+    return with_files
+
+
+def plan_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options for the fields of a plan; the command takes those that are given as text or True."""
+    for name, field in reversed(FIELDS.items()):
+        text = field.flag or f"{field.hint}.  [default: {field.default}]"
+        kind: dict[str, Any] = {"is_flag": True, "default": None} if field.flag else {"metavar": field.metavar}
+        command = click.option(option_name(name), name, help=text, **kind)(command)
+    return command
+
+
 @cli.command()
 @click.argument("dataset")
 @click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
-@click.option("--sizes", metavar="N,N,...", help="Numbers of images, such as 10,1k.  [default: 10, 100, ... and all]")
-@click.option(
-    "--operations",
-    metavar="NAME,...",
-    help="What to time: store, read, shuffled, store-one, read-one.  [default: store,read,shuffled]",
-)
-@click.option("--repeats", metavar="N", help="How often each time is measured.  [default: 5]")
-@click.option(
-    "--cache",
-    "caches",
-    metavar="NAME,...",
-    help="Read from memory (warm), the disk (cold) or both.  [default: warm]",
-)
-@click.option("--batch", metavar="N", help="Images per batch when reading shuffled.  [default: 256]")
-@click.option("--budget", metavar="TIME", help="Longest time for the run, such as 5m; what does not fit is skipped.")
-@click.option(
-    "--limits",
-    is_flag=True,
-    default=None,
-    help="Also time plain copies of the same bytes.",
-)
-@click.option("--predict", metavar="N", help="Number of images to predict times for.  [default: the whole dataset]")
-@click.option(
-    "--preset",
-    type=click.Choice(["article"]),
-    help="The article's experiment, beside its own code.",
-)
-@click.option("--workers", metavar="N", help="Processes that store or read together.  [default: 1]")
-@click.option("--memory", metavar="BYTES", help="For decoded images, such as 4G.  [default: a quarter of the memory]")
-@click.option("--seed", type=int, help="Seed of the random choice of images and of the random order.  [default: 0]")
-@click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
-@click.option(
-    "--work-dir",
-    metavar="DIR",
-    help="Folder for temporary files.  [default: beside the dataset]",
-)
-@click.option(
-    "--in-thread", is_flag=True, default=None, help="Run trials in a worker thread.  [default: separate processes]"
-)
+@plan_options
 @output_options
 def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:
     """Time storing and reading a dataset.

@@ -22,7 +22,7 @@ from backends.runs.history import delete_run, find_run
 from backends.runs.job import Job, open_job, start_run
 from backends.runs.run import collect, is_special, write_file
 from backends.runs.saved import is_saved_result, load_result
-from tui.plan_fields import FIELDS
+from tui.plan_fields import FIELDS, option_name
 from tui.progress import make_narrator, say
 from tui.reports import render
 from tui.tables import result_text, table
@@ -46,14 +46,15 @@ def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[st
     ImgstoreError
         An option cannot be meant, or the dataset cannot be opened.
     """
-    given = {name: _parsed(name, text) for name, text in options.items() if text is not None and name != "preset"}
-    if configurations or options.get("preset") is None:
+    given = {name: _parsed(name, text) for name, text in options.items() if text is not None}
+    preset = given.pop("preset", "")
+    if configurations or not preset:
         installed = tuple(name for name, entry in backend_entries().items() if entry.installed)
         given["configurations"] = configurations or installed
         check_plan(Plan(dataset, **{"sizes": (1,), **given}))
-    with open_dataset(dataset, given.get("split")) as found:
-        facts = found.survey()
-    base = article_plan(dataset, facts) if options.get("preset") else Plan(dataset, (), default_sizes(facts.count))
+    with open_dataset(dataset, given.get("split")) as opened:
+        facts = opened.survey()
+    base = article_plan(dataset, facts) if preset else Plan(dataset, (), default_sizes(facts.count))
     plan = check_plan(replace(base, **given), facts)
     for text in plan.configurations:
         require_backend(Configuration.parse(text).backend)
@@ -61,12 +62,12 @@ def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[st
 
 
 def _parsed(name: str, value: Any) -> Any:
-    if name not in FIELDS or not isinstance(value, str):
+    if not isinstance(value, str):
         return value
     try:
         return FIELDS[name].parse(value)
     except UsageError as error:
-        raise UsageError(f"--{'cache' if name == 'caches' else name}: {error}") from None
+        raise UsageError(f"{option_name(name)}: {error}") from None
 
 
 def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""The plan being made: what is ticked, which codec, which sizes.  Each change gives a new draft."""
+"""The plan that the user is making: the rows of the table and its other fields.  Each change makes a new draft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
-from tui.plan_fields import options_of
 
 TICKED = ("files", "lmdb", "hdf5")
 """Backends that a first run compares."""
@@ -160,13 +159,3 @@ def first_draft() -> Draft:
 def draft_of(plan: Plan) -> Draft:
     """The draft that makes ``plan`` again."""
     return Draft(tuple(Row(name) for name in plan.configurations), plan)
-
-
-def command_line(plan: Plan) -> str:
-    """The command that runs ``plan`` without the user interface, quoted for a shell."""
-    import shlex
-
-    words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations, *options_of(plan), "--seed", str(plan.seed)]
-    for option, value in (("--preset", plan.preset), ("--split", plan.split), ("--work-dir", plan.work_dir)):
-        words += [option, value] if value else []
-    return shlex.join(words)

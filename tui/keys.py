@@ -6,12 +6,13 @@ Lower case acts here, capitals go elsewhere; control and function keys are alias
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from textual.binding import Binding, BindingType
 
 if TYPE_CHECKING:
-    from tui.screens.workbench import Workbench
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.run import RunState
 
 MOVES: list[BindingType] = [
     Binding("up,k", "cursor_up", "Up", show=False),
@@ -76,59 +77,79 @@ class View(StrEnum):
     ERROR = "error"
 
 
+class State(Protocol):
+    """What the keys depend on; the workbench is one."""
+
+    facts: DatasetFacts | None
+    opening: str
+    run: RunState | None
+    view: View
+    words: str
+    log_scale: bool
+
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def aspects(self) -> tuple[str, ...]: ...
+    @property
+    def table_has_focus(self) -> bool: ...
+    @property
+    def has_scale(self) -> bool: ...
+
+
 RESULTS = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
 
 _TABLE = frozenset({"pick", "codec", "remove"})
 _EDITS = _TABLE | {"add", "where", "plan", "run", "copy", "article"}
 
 
-def acts(action: str, bench: Workbench) -> bool:
+def acts(action: str, state: State) -> bool:
     """Whether a key of the workbench does something now; for ``look`` and ``ask`` the action is their parameter."""
-    run, view = bench.run, bench.view
+    run, view = state.run, state.view
     results = run is not None and view in RESULTS
     if action in _EDITS:
-        can_edit = bench.facts is not None and not bench.busy and view is not View.START
-        if action in _TABLE and not bench.table_has_focus:
+        can_edit = state.facts is not None and not state.busy and view is not View.START
+        if action in _TABLE and not state.table_has_focus:
             return False  # the row under the cursor is not marked then, or not even on the screen
         if action == "article":
-            return can_edit and bench.facts is not None and bench.facts.kind.startswith("CIFAR")
+            return can_edit and state.facts is not None and state.facts.image_shape is not None
         return can_edit and (action == "copy" or run is None or not run.saved)
     match action:
         case "stop":
-            return bench.busy and run is not None and run.can_stop and view is not View.START
+            return state.busy and run is not None and run.can_stop and view is not View.START
         case "open":
-            return not bench.busy or view is View.START
+            return not state.busy or view is View.START
         case "next_step":
-            return next_step(bench) is not None
+            return next_step(state) is not None
         case "aspect":
-            return results and len(bench.aspects) > 1
+            return results and len(state.aspects) > 1
         case "export":
-            return results and not bench.busy
+            return results and not state.busy
         case "numbers" | "disk" | "verdict":
             return results
         case "scale":
-            return results and view is View.CHART
+            return results and state.has_scale
         case "back":
-            return bool(bench.opening) or view is not View.START
+            return bool(state.opening) or view is not View.START
         case "full":
             return view is not View.START
     return True
 
 
-def next_step(bench: Workbench) -> tuple[str, str] | None:
+def next_step(state: State) -> tuple[str, str] | None:
     """What Enter does: the footer's word for it and the action; None while there is nothing to do but watch."""
-    match bench.view:
+    match state.view:
         case View.START:
             # What is typed while the dataset of the command line is read must not open another one.
-            return None if bench.opening else ("choose", "choose")
+            return None if state.opening else ("choose", "choose")
         case View.ERROR:
-            return ("plan", "plan_again") if bench.facts else ("back", "back")
+            return ("plan", "plan_again") if state.facts else ("back", "back")
         case View.PLAN:
             # Nothing starts before the screen has said what it will take.
-            return ("run", "run") if bench.facts and bench.words else None
-    if bench.busy or bench.run is None:
+            return ("run", "run") if state.facts and state.words else None
+    if state.busy or state.run is None:
         return None
-    return ("export", "ask('export')") if bench.view is View.VERDICT else ("verdict", "look('verdict')")
+    return ("export", "ask('export')") if state.view is View.VERDICT else ("verdict", "look('verdict')")
 
 
 def after_disk(view: View) -> View:
@@ -136,32 +157,32 @@ def after_disk(view: View) -> View:
     return {View.DISK: View.TRADE_OFF, View.TRADE_OFF: View.CHART}.get(view, View.DISK)
 
 
-def word_of(action: str, bench: Workbench) -> str:
+def word_of(action: str, state: State) -> str:
     """The footer's word for an action whose meaning depends on what is on show; empty for all others."""
-    view = bench.view
+    view = state.view
     match action:
         case "next_step":
-            step = next_step(bench)
+            step = next_step(state)
             return step[0] if step else ""
         case "scale":
-            return "linear" if bench.log_scale else "log"
+            return "linear" if state.log_scale else "log"
         case "disk":
             return str(after_disk(view)).replace("chart", "charts")
         case "back":
-            return "charts" if view in RESULTS and view is not View.CHART else "stop reading" if bench.opening else ""
+            return "charts" if view in RESULTS and view is not View.CHART else "stop reading" if state.opening else ""
         case "look('numbers')" | "look('verdict')":
             return "charts" if action == f"look('{view}')" else ""
     return ""
 
 
-def footer_actions(bench: Workbench) -> tuple[str, ...]:
+def footer_actions(state: State) -> tuple[str, ...]:
     """The actions for the footer, the most useful first; those that cannot act now are left out there."""
-    if bench.view is View.START:
-        return ("next_step", "ask('open')", "history", *(("back",) if bench.opening else ()))
-    if bench.busy:
+    if state.view is View.START:
+        return ("next_step", "ask('open')", "history", *(("back",) if state.opening else ()))
+    if state.busy:
         return ("stop", "aspect(1)", "app.focus_next", "history")
-    if bench.view is View.VERDICT:
+    if state.view is View.VERDICT:
         return ("next_step", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
-    if bench.view in RESULTS:
+    if state.view in RESULTS:
         return ("next_step", "aspect(1)", "ask('export')", "history", "ask('plan')", "ask('open')", "ask('where')")
     return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "article", "history", "copy")

@@ -1,8 +1,7 @@
-"""Thread workers: they read datasets and the history, execute and follow runs, and post messages."""
+"""What the app does in threads (read datasets, disks and the history, start runs), and the runs that it follows."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
@@ -16,57 +15,47 @@ from backends import units
 from backends.errors import ImgstoreError, UsageError
 from backends.runs import events
 from backends.runs.run import RunState, SavedRun, collect, fold
-from tui import messages
-from tui.messages import Place, RunEvent
+from tui.messages import Place
 from tui.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from textual.message import Message
-
     from backends.analysis.compare import RunComparison
     from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.history import RunFacts
     from backends.runs.job import Job
     from backends.runs.run import Result
+    from tui.messages import RunEvent
 
 
 _LISTING = threading.Lock()
-"""Two threads that list the runs would write one index."""
+"""Held while the history is read: two threads at once would write one index."""
 
 
-def open_path(path: str, cancelled: Callable[[], bool]) -> Iterator[Message]:
-    """What is at ``path``: a dataset, at once and again once it was looked into, or a saved result."""
+def saved_run(path: str) -> SavedRun | None:
+    """The run whose result was saved in the file at ``path``; None where that is no result.  Raises ImgstoreError."""
     from backends.runs.saved import is_saved_result, load_result
 
-    if is_saved_result(Path(path)):
-        result = load_result(Path(path))
-        yield messages.JobOpened(SavedRun(path, result), result.plan)
-        return
-    for step, facts in enumerate(read_facts(path, cancelled)):
-        yield messages.DatasetSurveyed(facts) if step else messages.DatasetOpened(facts)
+    return SavedRun(path, load_result(Path(path))) if is_saved_result(Path(path)) else None
 
 
-def survey(path: str, cancelled: Callable[[], bool]) -> Iterator[Message]:
-    """The facts of an open dataset, with what looking into its pictures tells."""
-    for facts in read_facts(path, cancelled):
-        yield messages.DatasetSurveyed(facts)
+def facts_of_current_folder() -> DatasetFacts | None:
+    """The facts of the current folder; None where it is not a dataset."""
+    try:
+        return first_facts(str(Path.cwd()))
+    except ImgstoreError:
+        return None
 
 
-def recognise_folder() -> Iterator[Message]:
-    """The current folder, where it is a dataset."""
-    with contextlib.suppress(ImgstoreError):
-        yield messages.FolderRecognised(first_facts(str(Path.cwd())))
-
-
-def listed(jobs: Path) -> Iterator[Message]:
-    """The runs below ``jobs``."""
+def read_history(jobs: Path) -> tuple[RunFacts, ...]:
+    """The runs below ``jobs``, newest first."""
     from backends.runs.history import list_runs
 
     with _LISTING:
-        yield messages.JobsListed(list_runs(jobs))
+        return list_runs(jobs)
 
 
 def delete(jobs: Path, names: Sequence[str]) -> str:
@@ -86,35 +75,29 @@ def compare(jobs: Path, first: str, second: str) -> RunComparison:
     return compare_runs(result_of(jobs, first), result_of(jobs, second))
 
 
-def started(plan: Plan, jobs: Path, beside: bool) -> Iterator[Message]:
-    """A run of ``plan`` begins, unless one goes on on this machine that it may not run ``beside``."""
-    from backends.runs.history import list_runs
+def run_on_this_machine(jobs: Path) -> RunFacts | None:
+    """A run that is going on on this machine, if there is one."""
+    here = ("", socket.gethostname())
+    return next((job for job in read_history(jobs) if job.state == "running" and job.host in here), None)
+
+
+def start(plan: Plan, jobs: Path) -> Job:
+    """Start a run of ``plan``."""
     from backends.runs.job import start_run
 
-    with _LISTING:
-        runs = () if beside else list_runs(jobs)
-    for job in runs:
-        if job.state == "running" and job.host in ("", socket.gethostname()):
-            yield messages.RunGoesOn(plan, job)
-            return
-    yield messages.JobOpened(start_run(plan, jobs), plan)
+    return start_run(plan, jobs)
 
 
-def reopened(folder: Path) -> Iterator[Message]:
-    """An earlier run, or one that still goes on."""
+def reopen(folder: Path) -> tuple[Job, Plan]:
+    """An earlier run, or one that still goes on, with its plan."""
     from backends.runs.folder import read_spec
     from backends.runs.job import open_job
 
-    yield messages.JobOpened(open_job(folder), read_spec(folder)[0])
-
-
-def weighed(plan: Plan, facts: DatasetFacts) -> Iterator[Message]:
-    """What ``plan`` will take."""
-    yield messages.PlanWeighed(plan, *weigh(plan, facts))
+    return open_job(folder), read_spec(folder)[0]
 
 
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
-    """What the dataset at ``path`` is: at once, and again once pictures were looked into.
+    """The facts of the dataset at ``path``: those known at once, then those found by looking into its pictures.
 
     Raises ImgstoreError with the sentence to show.
     """
@@ -129,20 +112,20 @@ def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iter
 
 
 def first_facts(path: str) -> DatasetFacts:
-    """What the dataset at ``path`` is, as far as is known at once."""
+    """The facts of the dataset at ``path`` that are known at once."""
     return next(read_facts(path))
 
 
 def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
-    """What ``plan`` will take, and where it will write.  Raises ImgstoreError."""
+    """Estimate the time and bytes of ``plan``, and say where it will write.  Raises ImgstoreError."""
     from backends.bench.budget import estimate
 
-    found = estimate(plan, facts)
-    return found, place_of(found.work)
+    estimated = estimate(plan, facts)
+    return estimated, place_of(estimated.work)
 
 
 def place_of(folder: Path) -> Place:
-    """The filesystem of ``folder`` and what a run may still write there."""
+    """The filesystem of ``folder``, and the bytes that a run may still write there."""
     from backends.bench.disk import free_bytes, mount_of
 
     return Place(str(folder), mount_of(folder).filesystem, free_bytes(folder))
@@ -203,7 +186,7 @@ def completion(text: str) -> str | None:
 
 
 MOST_THREADS = 64
-"""One for each run that is followed, and for each question that is not answered yet."""
+"""One for each run that is followed, and for each disk that is being read."""
 
 
 class Threads(ThreadPoolExecutor):

@@ -12,7 +12,6 @@ from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.job import Job
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_the_file
-from tui import messages
 from tui.app import ImgstoreApp
 from tui.draft import draft_of
 from tui.keys import View
@@ -64,14 +63,14 @@ async def start(pilot: Pilot[int]) -> ImgstoreApp:
 async def open_cifar(pilot: Pilot[int], **changes: Any) -> None:
     """A dataset is open and its plan weighed."""
     app = await start(pilot)
-    app.post_message(messages.DatasetOpened(facts(**changes)))
+    app.workbench.show_dataset(facts(**changes))
     await until(pilot, lambda: app.workbench.place is not None and app.workbench.view is View.PLAN)
 
 
 async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan) -> None:
     """A run is followed up to the last of its recorded events."""
     app = app_of(pilot)
-    app.post_message(messages.JobOpened(cast("Job", job), plan))
+    app.follow(cast("Job", job), plan)
     await until(pilot, lambda: app.workbench.run is not None and app.workbench.run.now == job.told[-1].time)
     await settle(pilot)
 

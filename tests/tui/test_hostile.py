@@ -28,9 +28,7 @@ async def class_names(pilot: Pilot[int], bad: str) -> None:
 
 
 async def paths_and_kinds(pilot: Pilot[int], bad: str) -> None:
-    app_of(pilot).post_message(
-        messages.DatasetOpened(replace(facts(f"/data/{bad}"), kind=bad, splits={bad: 1}, split=bad))
-    )
+    app_of(pilot).workbench.show_dataset(replace(facts(f"/data/{bad}"), kind=bad, splits={bad: 1}, split=bad))
     await until(pilot, lambda: app_of(pilot).workbench.view is View.PLAN)
 
 

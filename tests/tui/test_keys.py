@@ -30,8 +30,9 @@ from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.keys import View
-from tui.screens.dialogs import AskScreen, ChoiceScreen, PlanScreen
+from tui.screens.dialogs import AskScreen, ChoiceScreen
 from tui.screens.history import ComparisonScreen, HistoryScreen
+from tui.screens.plan import PlanScreen
 from tui.screens.workbench import Workbench
 from tui.widgets.run import RunPanel
 

@@ -13,9 +13,9 @@ from backends.registry import codec_entries
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
-from tui.draft import Draft, Row, command_line, draft_of, first_draft
+from tui.draft import Draft, Row, draft_of, first_draft
 from tui.labels import describe_plan, describe_row, identify, plan_sentence, sentence_of
-from tui.plan_fields import parse_operations, parse_repeats, parse_sizes
+from tui.plan_fields import command_line, parse_operations, parse_repeats, parse_sizes
 
 
 def test_a_first_draft_compares_files_lmdb_and_hdf5() -> None:

@@ -1,8 +1,8 @@
-"""What the workbench shows at each size, in the edges of its panels, and one panel alone."""
+"""What the workscreen shows at each size, in the edges of its panels, and one panel alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
@@ -15,9 +15,10 @@ from tui.widgets.run import RunPanel
 from tui.widgets.verdict import VerdictPanel
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
     from textual.widget import Widget
 
-    from tui.screens.workbench import Workbench
+    from backends.runs.run import RunState
 
 SMALLEST = (60, 16)
 ROOMY_ROWS = 30
@@ -32,40 +33,40 @@ LEAST_ROWS = 3
 """Of configurations, even where that takes rows of the chart."""
 
 
-def fit_to(bench: Workbench, width: int, height: int) -> None:
+def fit_to(screen: Screen[Any], width: int, height: int) -> None:
     """Show as many panels, and as many rows of the table, as there is room for."""
     roomy, short = height >= ROOMY_ROWS, height < SHORT_ROWS
-    bench.set_class(roomy, "-roomy")
-    bench.set_class(short, "-short")
-    bench.set_class(width >= WIDE, "-wide")
-    bench.set_class(width >= WIDEST, "-widest")
-    bench.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
+    screen.set_class(roomy, "-roomy")
+    screen.set_class(short, "-short")
+    screen.set_class(width >= WIDE, "-wide")
+    screen.set_class(width >= WIDEST, "-widest")
+    screen.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-tiny")
     others = (8 if roomy else 4) + 1  # Dataset and Run, the footer
     frames = 3 if short else 5  # edges of the table and of the charts, the head of the table
-    bench.query_one(BackendTable).most_rows = max(LEAST_ROWS, height - others - frames - CHART_ROWS)
+    screen.query_one(BackendTable).most_rows = max(LEAST_ROWS, height - others - frames - CHART_ROWS)
 
 
-def label_top_edges(bench: Workbench) -> None:
+def label_top_edges(screen: Screen[Any]) -> None:
     """Write the titles of the panels anew, in the colours of another theme."""
-    bench.query_one(DatasetPanel).label()
-    bench.query_one(BackendTable).label()
-    bench.query_one(RunPanel).label()
+    screen.query_one(DatasetPanel).label()
+    screen.query_one(BackendTable).label()
+    screen.query_one(RunPanel).label()
 
 
-def label_bottom_edges(bench: Workbench) -> None:
+def label_bottom_edges(screen: Screen[Any], view: View, run: RunState | None) -> None:
     """Write the keys of a panel into its bottom edge; beside the table of a run that goes on, how far that is."""
-    table, hints, run = bench.query_one(BackendTable), active_hints(bench), bench.run
-    if run is not None and bench.busy:
+    table, hints = screen.query_one(BackendTable), active_hints(screen)
+    if run is not None and run.alive:
         table.border_subtitle = f"after {run.repeats_done()} of {run.plan.repeats} repeats"
     else:
         table.border_subtitle = hints_line(hints, TABLE_HINTS)
     keys = hints_line(hints, CHART_HINTS, "  ")
-    scrolls = Content.assemble(("j k", "bold"), " scroll  ") if bench.view is View.VERDICT else ""
-    bench.query_one(ChartPanel).border_subtitle = Content.assemble(scrolls, keys)
+    scrolls = Content.assemble(("j k", "bold"), " scroll  ") if view is View.VERDICT else ""
+    screen.query_one(ChartPanel).border_subtitle = Content.assemble(scrolls, keys)
 
 
-def show_alone(bench: Workbench, panel: Widget | None) -> None:
+def show_alone(screen: Screen[Any], panel: Widget | None) -> None:
     """Show ``panel`` alone, with the focus, or all panels again."""
-    bench.set_class(panel is not None, "-full")
+    screen.set_class(panel is not None, "-full")
     for one in (ChartPanel, VerdictPanel):
-        bench.query_one(one).set_class(bench.query_one(one) is panel, "-alone")
+        screen.query_one(one).set_class(screen.query_one(one) is panel, "-alone")

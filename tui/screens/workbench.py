@@ -1,8 +1,8 @@
-"""The one screen that everything happens on: dataset, configurations, charts and verdict around one plan."""
+"""The main screen: dataset, configurations, run, charts and verdict."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.containers import Horizontal
@@ -12,10 +12,12 @@ from textual.widgets import Static
 
 from backends.errors import ImgstoreError
 from tui import messages
-from tui.draft import Draft, command_line, first_draft
+from tui.chart_data import LOW
+from tui.draft import Draft, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
 from tui.labels import Known, describe_plan, describe_row, identify, method_sentence, plan_sentence
 from tui.messages import Place
+from tui.plan_fields import command_line
 from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, label_top_edges, show_alone
 from tui.widgets.chart import ChartPanel
 from tui.widgets.configurations import BackendTable
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.events import Resize
+    from textual.screen import ModalScreen
 
+    from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
     from backends.runs.history import RunFacts
-    from backends.runs.run import RunState
+    from backends.runs.run import Result, RunState
 
 PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 
@@ -69,6 +73,11 @@ class Workbench(Screen[None]):
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_result: Callable[[], Result | None] = lambda: None
+        """Gives the result of the run on show, as far as it came."""
+
     def compose(self) -> ComposeResult:
         here = Workbench
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.place, here.run)
@@ -92,7 +101,7 @@ class Workbench(Screen[None]):
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
 
     def on_mount(self) -> None:
-        self.bindings_updated_signal.subscribe(self, lambda _: label_bottom_edges(self))
+        self.bindings_updated_signal.subscribe(self, lambda _: label_bottom_edges(self, self.view, self.run))
         self.app.theme_changed_signal.subscribe(self, lambda _: label_top_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
@@ -100,7 +109,7 @@ class Workbench(Screen[None]):
     def on_resize(self, event: Resize) -> None:
         fit_to(self, *event.size)
 
-    # What the app tells
+    # What the app has found out
 
     def show_dataset(self, facts: DatasetFacts) -> None:
         """A dataset was opened: plan its default sizes."""
@@ -114,12 +123,11 @@ class Workbench(Screen[None]):
             if self.run is None:
                 self.change(self.draft.for_dataset(facts))
 
-    def show_estimate(self, answer: messages.PlanWeighed) -> None:
+    def show_estimate(self, plan: Plan, estimate: Estimate, place: Place) -> None:
         """Say in one sentence what the plan will do, if it still is the plan."""
-        if not self.busy and answer.plan == self._plan():
-            self.place = answer.place
-            self.words = plan_sentence(answer.plan, answer.estimate, answer.place)
-            self.method = method_sentence(answer.plan)
+        if not self.busy and plan == self._plan():
+            self.place = place
+            self.words, self.method = plan_sentence(plan, estimate, place), method_sentence(plan)
 
     def show_error(self, sentence: str) -> None:
         """Say in the chart's place what went wrong."""
@@ -147,7 +155,7 @@ class Workbench(Screen[None]):
         self.say(describe_plan(plan) if plan else "")
         self.query_one(BackendTable).focus()
         if plan and self.facts is not None:
-            self.post_message(messages.WeighPlan(plan, self.facts))
+            self.post_message(messages.EstimatePlan(plan, self.facts))
 
     def watch_run(self, before: RunState | None, run: RunState | None) -> None:
         if run is not None and run.dataset is not None:
@@ -212,16 +220,19 @@ class Workbench(Screen[None]):
         """Whether keys that change the row under the cursor can act: it is marked, and nothing hides it."""
         return isinstance(self.focused, BackendTable) and self.focused.display
 
+    @property
+    def has_scale(self) -> bool:
+        """Whether a chart with axes is shown; where there is no room for one, bars are."""
+        return self.view is View.CHART and self.query_one(ChartPanel).size.height >= LOW
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return acts(str(parameters[0]) if action in ("look", "ask") else action, self)
 
     def describe_action(self, action: str) -> str:
-        """The footer's word for an action whose meaning depends on the state; empty for all others."""
         return word_of(action, self)
 
     @property
     def footer_actions(self) -> tuple[str, ...]:
-        """The actions that the footer names now, in its order."""
         return footer_actions(self)
 
     async def action_next_step(self) -> None:
@@ -314,11 +325,31 @@ class Workbench(Screen[None]):
     def action_article(self) -> None:
         self._try(lambda _: self.draft.article(self.facts.path if self.facts else ""))
 
-    def action_ask(self, what: str) -> None:
-        from tui.screens.dialogs import dialog
+    def action_ask(self, form: str) -> None:
+        from tui.screens import dialogs
+        from tui.screens.plan import PlanScreen
 
-        screen, take = dialog(what, self)
-        self.app.push_screen(screen, lambda found: None if found is None else take(found))
+        screen: ModalScreen[Any]
+        take: Callable[[Any], object]
+        match form:
+            case "open":
+                screen, take = dialogs.open_form(self.facts), self._open
+            case "where":
+                screen, take = dialogs.folder_form(self.draft.base.work_dir), self._write_in
+            case "add":
+                screen, take = dialogs.add_form(self.draft), self.change
+            case "export":
+                screen, take = dialogs.export_form(self.facts, self.read_result()), self.say
+            case _:
+                screen, take = PlanScreen(self.draft), self.change
+        self.app.push_screen(screen, lambda value: None if value is None else take(value))
+
+    def _open(self, facts: DatasetFacts) -> None:
+        self.show_dataset(facts)
+        self.post_message(messages.SurveyDataset(facts.path))
+
+    def _write_in(self, folder: str) -> None:
+        self.change(self.draft.moved(folder or None))
 
     @on(StartList.FolderWanted)
     def ask_for_folder(self) -> None:
