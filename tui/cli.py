@@ -181,14 +181,14 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     from dataclasses import asdict
 
     from backends.runs.history import list_runs
-    from tui.commands import runs_text
+    from tui.tables import runs_text
 
     jobs = jobs_folder()
-    found = list_runs(jobs, text=" ".join(words))
+    runs = list_runs(jobs, text=" ".join(words))
     if as_json:
-        _print_json([{**asdict(one), "folder": str(jobs / one.id)} for one in found])
-    elif found:
-        click.echo(runs_text(found))
+        _print_json([{**asdict(run), "folder": str(jobs / run.id)} for run in runs])
+    elif runs:
+        click.echo(runs_text(runs))
     else:
         click.echo("No run matches." if words else f"No runs yet: `{PROGRAM} bench sample` starts one.", err=True)
     return 0
@@ -219,7 +219,8 @@ def delete(runs: tuple[str, ...]) -> int:
     """Delete RUNS; files that somebody else put into their folders stay."""
     from tui.commands import delete_runs
 
-    return delete_runs(jobs_folder(), runs)
+    click.echo(delete_runs(jobs_folder(), runs), err=True)
+    return 0
 
 
 @history.command()
@@ -230,18 +231,22 @@ def compare(first: str, second: str, as_json: bool) -> int:
     """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them."""
     from dataclasses import asdict
 
-    from backends.analysis.compare import compare_runs
-    from tui.commands import comparison_text, result_of
+    from tui.commands import compare as compare_runs
+    from tui.tables import comparison_rows
 
-    found = compare_runs(result_of(jobs_folder(), first), result_of(jobs_folder(), second))
-    _print_json(asdict(found)) if as_json else click.echo(comparison_text(found))
+    comparison = compare_runs(jobs_folder(), first, second)
+    if as_json:
+        _print_json(asdict(comparison))
+    else:
+        for row in comparison_rows(comparison):
+            click.echo("".join(text for text, _ in row))
     return 0
 
 
-def _print_json(found: object) -> None:
+def _print_json(value: object) -> None:
     import json
 
-    click.echo(json.dumps(found, indent=1))
+    click.echo(json.dumps(value, indent=1))
 
 
 def main() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import units
+from backends.analysis.compare import compare_runs
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import open_dataset
@@ -23,9 +22,9 @@ from backends.runs.job import Job, open_job, start_run
 from backends.runs.run import collect, is_special, write_file
 from backends.runs.saved import is_saved_result, load_result
 from tui.plan_fields import FIELDS, option_name
-from tui.progress import make_narrator, say
+from tui.progress import Progress, say
 from tui.reports import render
-from tui.tables import result_text, table
+from tui.tables import result_text
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from backends.analysis.compare import RunComparison
-    from backends.runs.history import RunFacts
     from backends.runs.run import Result
 
 
@@ -89,12 +87,6 @@ def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
     return stopped or (130 if result is not None and result.outcome == "cancelled" else code)
 
 
-def show_job(folder: Path, files: Mapping[str, str]) -> int:
-    """Deliver what a job found, following it to its end where it runs; interrupting leaves it running."""
-    result, failed, stopped = _follow(open_job(folder), stoppable=False)
-    return stopped or deliver(result, failed, files)
-
-
 def deliver(result: Result | None, failed: events.JobFailed | None, files: Mapping[str, str]) -> int:
     """Write the files of a result, print it or what is to be printed, and return the exit code."""
     if result is not None:
@@ -118,10 +110,10 @@ def _did_its_work(result: Result) -> bool:
 
 
 def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.JobFailed | None, int]:
-    """Follow a job to its end, or to a signal where it is not ours to stop; a second signal leaves it to itself.
+    """Follow a job to its end; give its result, how it failed, and the exit code where a signal came.
 
-    A third finds the program on its way out, and ends it at once: no handler of Python's is there to raise then.
-    The last value is the exit code where a signal came.
+    The first signal stops the job, or only the following where the job is not ours; a second one always stops the
+    following; a third one ends the program at once, as no handler is left then.
     """
     stopped, enough = 0, False
 
@@ -136,21 +128,20 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
             signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    narrator = make_narrator()
-    found: list[events.Event] = []
+    told: list[events.Event] = []
 
     def take(event: events.Event) -> None:
-        narrator.tell(event)
-        found.append(event)
+        progress.show(event)
+        told.append(event)
 
     try:
-        job.run(take, stop=lambda: enough)
+        with Progress() as progress:
+            job.run(take, stop=lambda: enough)
     finally:
-        narrator.close()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if stopped else handler)
-    last = found[-1] if found else None
-    return collect(found), last if isinstance(last, events.JobFailed) else None, stopped
+    last = told[-1] if told else None
+    return collect(told), last if isinstance(last, events.JobFailed) else None, stopped
 
 
 def check_files(files: Mapping[str, str]) -> None:
@@ -199,77 +190,36 @@ def result_of(jobs: Path, name: str) -> Result:
     return result
 
 
-def runs_text(runs: Sequence[RunFacts]) -> str:
-    """The runs, one a line."""
-    rows = [
-        (
-            one.id,
-            one.state,
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)),
-            safe_text(one.dataset, 60),
-            units.count(one.sizes[-1]) if one.sizes else "·",
-            safe_text(one.headline or " ".join(one.configurations)),
-        )
-        for one in runs
-    ]
-    return table(("run", "state", "started", "dataset", "images", "result"), rows, left=6)
-
-
-def comparison_text(found: RunComparison) -> str:
-    """What two runs have in common, figure by figure, then what differs around them."""
-    rows = [
-        (
-            safe_text(one.configuration),
-            one.aspect,
-            f"{one.count:,}",
-            units.seconds(one.first),
-            units.seconds(one.second),
-            f"{one.ratio:.2f}x",
-            _judged(one.paired.outcome if one.paired else ""),
-        )
-        for one in found.cells
-    ]
-    head = ("configuration", "operation", "images", "first", "second", "second / first", "second is")
-    how = "repeats are paired" if found.same_plan else "the plans differ: repeats are not paired, nothing is judged"
-    lines = [f"Medians; {how}.", *(safe_text(one, 500) for one in found.differences)]
-    if found.missing:
-        lines.append(f"{found.missing:,} figures are in one of the two only.")
-    shown = table(head, rows, left=2) if rows else "They have no figure in common."
-    return shown + "\n\n" + "\n".join(lines)
-
-
-def _judged(outcome: str) -> str:
-    return {"": "·", "unsure": "too few repeats"}.get(outcome, outcome)
-
-
 def show_run(jobs: Path, name: str, files: Mapping[str, str]) -> int:
-    """Print what a run found and write ``files``, following it to its end where it runs."""
+    """Print the result of a run and write ``files``, following it to its end where it runs; interrupting leaves it."""
     check_files(files)
     if is_saved_result(Path(name)):
         return deliver(load_result(Path(name)), None, files)
-    return show_job(find_run(jobs, name), files)
+    result, failed, stopped = _follow(open_job(find_run(jobs, name)), stoppable=False)
+    return stopped or deliver(result, failed, files)
 
 
-def delete_runs(jobs: Path, names: Sequence[str]) -> int:
-    """Delete runs and say what stayed of each; where one cannot be found, none is deleted."""
-    for folder in [find_run(jobs, name) for name in names]:
-        left = delete_run(folder)
-        stays = (
-            f"; not deleted, since the run did not make it or it cannot be removed: {', '.join(map(safe_text, left))}"
-            if left
-            else ""
-        )
-        say(f"Deleted {folder.name}{stays}.")
-    return 0
+def delete_runs(jobs: Path, names: Sequence[str]) -> str:
+    """Delete runs; give the sentence that says what stayed of them.  Where one cannot be found, none is deleted."""
+    folders = [find_run(jobs, name) for name in names]
+    left = [path for folder in folders for path in delete_run(folder)]
+    deleted = f"{len(folders)} runs" if len(folders) > 1 else folders[0].name
+    stays = f"; not deleted, since no run made it or it cannot be removed: {', '.join(map(safe_text, left))}"
+    return f"Deleted {deleted}{stays if left else ''}."
+
+
+def compare(jobs: Path, first: str, second: str) -> RunComparison:
+    """Two runs beside each other.  Raises ImgstoreError."""
+    return compare_runs(result_of(jobs, first), result_of(jobs, second))
 
 
 def stop_run(jobs: Path, name: str) -> int:
     """Ask a run to stop and wait until it has."""
-    found = open_job(find_run(jobs, name))
-    if not found.running():
-        say(f"{found.id} is not running.")
+    job = open_job(find_run(jobs, name))
+    if not job.running():
+        say(f"{job.id} is not running.")
         return 0
-    found.cancel()
-    for _ in found.follow():
+    job.cancel()
+    for _ in job.follow():
         pass
     return 0

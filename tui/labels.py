@@ -11,7 +11,7 @@ from backends.bench.configuration import Configuration, is_lossless, is_referenc
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
-from backends.registry import backend_entry, codec_entries
+from backends.registry import BackendEntry, backend_entry, codec_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,15 +80,7 @@ def _parts(aspect: str) -> tuple[str, bool]:
     return operation, cache == COLD
 
 
-_MARKS = {
-    "files": "●○◉",
-    "lmdb": "▲△◭",
-    "hdf5": "■□▣",
-    "npy": "◆◇◈",
-    "sqlite": "✚✛✜",
-    "tar": "✖✕✗",
-}
-_OTHER_MARKS = "★☆✪"
+_UNKNOWN = BackendEntry("other", "", "", "")
 _REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽", "article-hdf5": "◁"}
 
 
@@ -133,7 +125,8 @@ def identify(configurations: Iterable[str]) -> Known:
         backend = one.backend if one else text
         nth = seen[backend] = seen.get(backend, 0) + 1
         reference = one is not None and is_reference(text)
-        marks = _REFERENCE_MARKS.get(backend, "") if reference else _MARKS.get(backend, _OTHER_MARKS)
+        entry = backend_entry(backend) if one else _UNKNOWN
+        marks = _REFERENCE_MARKS.get(backend, "") if reference else entry.marks
         found[text] = Series(
             configuration=text,
             backend=backend,
@@ -141,7 +134,7 @@ def identify(configurations: Iterable[str]) -> Known:
             folder=one.folder if one else None,
             name=backend if one is None or _alone(one, parsed.values()) else _telling(one, parsed.values()),
             mark=marks[nth - 1] if nth <= len(marks) else str(nth % 10),
-            role="$dim" if reference else f"$series-{backend}" if backend in _MARKS else "$series-other",
+            role="$dim" if reference else f"$series-{entry.name}",
             reference=reference,
         )
     return found

@@ -1,24 +1,31 @@
-"""Tables that the command line prints."""
+"""Tables of results, runs and comparisons, as the command line and the screens show them."""
 
 from __future__ import annotations
 
+import time
+from itertools import groupby
 from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
 
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
 from backends.bench.configuration import is_lossless
 from backends.bench.measurement import COLD, ONE_IMAGE
 from backends.bench.schedule import aspects, configurations
-from tui.text import safe_text
+from tui.labels import identify, title
+from tui.text import fit, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from backends.analysis.compare import RunComparison
     from backends.analysis.figures import Figure
     from backends.bench.machine import Environment
     from backends.bench.measurement import Measurement
     from backends.datasets.base import DatasetFacts
     from backends.registry import BackendEntry, CodecEntry
+    from backends.runs.history import RunFacts
     from backends.runs.run import Result, RunState
     from tui.labels import Known
 
@@ -75,6 +82,55 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
     known = table(("codec", "encodes each image as"), [(codec.name, codec.title) for codec in codecs], left=2)
     rule = "Every backend works with every codec; source needs a folder of pictures."
     return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])
+
+
+def runs_text(runs: Sequence[RunFacts]) -> str:
+    """The runs, one a line."""
+    rows = [
+        (
+            run.id,
+            run.state,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started)),
+            safe_text(run.dataset, 60),
+            units.count(run.sizes[-1]) if run.sizes else "·",
+            safe_text(run.headline or " ".join(run.configurations)),
+        )
+        for run in runs
+    ]
+    return table(("run", "state", "started", "dataset", "images", "result"), rows, left=6)
+
+
+_OUTCOMES = {"unsure": "too few repeats", "faster": "second is faster", "slower": "second is slower"}
+
+
+def comparison_rows(comparison: RunComparison) -> list[list[tuple[str, str]]]:
+    """Two runs beside each other: rows of ``(text, style)``, a block for each operation and size."""
+    series = identify(dict.fromkeys(cell.configuration for cell in comparison.cells))
+    names = max([26, *(cell_len(safe_text(name, 40)) for name in series)])
+    how = (
+        "repeats are paired" if comparison.same_plan else "the plans differ: repeats are not paired, nothing is judged"
+    )
+    rows = [[(f"Medians; {how}.", "$dim")], *([(safe_text(line, 500), "$dim")] for line in comparison.differences)]
+    if comparison.missing:
+        rows.append([(f"{comparison.missing:,} figures are in one of the two only.", "$dim")])
+    if not comparison.cells:
+        return [*rows, [("They have no figure in common.", "")]]
+    rows.append([(" " * (names + 2) + f"{'first':>10}{'second':>10}{'ratio':>8}", "$dim")])
+    for (aspect, count), cells in groupby(comparison.cells, lambda cell: (cell.aspect, cell.count)):
+        images = f", {count:,} image{'' if count == 1 else 's'}"
+        rows += [[("", "")], [(title(aspect), "bold"), (images, "$dim")]]
+        for cell in cells:
+            known, outcome = series[cell.configuration], cell.paired.outcome if cell.paired else ""
+            text = f" {fit(safe_text(cell.configuration, 40), names)}"
+            rows.append(
+                [
+                    (known.mark, known.role),
+                    (f"{text}{units.seconds(cell.first):>10}{units.seconds(cell.second):>10}", ""),
+                    (f"{cell.ratio:>7.2f}x", "" if outcome in ("", "tie") else "bold"),
+                    (f"  {_OUTCOMES.get(outcome, outcome)}".rstrip(), "$dim"),
+                ]
+            )
+    return rows
 
 
 def result_text(result: Result) -> str:

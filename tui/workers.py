@@ -19,9 +19,8 @@ from tui.messages import Place
 from tui.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from backends.analysis.compare import RunComparison
     from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
@@ -56,23 +55,6 @@ def read_history(jobs: Path) -> tuple[RunFacts, ...]:
 
     with _LISTING:
         return list_runs(jobs)
-
-
-def delete(jobs: Path, names: Sequence[str]) -> str:
-    """Delete runs that have ended; give the sentence that says what stayed of them.  Raises ImgstoreError."""
-    from backends.runs.history import delete_run, find_run
-
-    left = [path for name in names for path in delete_run(find_run(jobs, name))]
-    said = f"Deleted {len(names)} runs" if len(names) > 1 else f"Deleted {names[0]}"
-    return said + (f"; not deleted, since no run made it: {', '.join(left)}." if left else ".")
-
-
-def compare(jobs: Path, first: str, second: str) -> RunComparison:
-    """Two runs beside each other.  Raises ImgstoreError."""
-    from backends.analysis.compare import compare_runs
-    from tui.commands import result_of
-
-    return compare_runs(result_of(jobs, first), result_of(jobs, second))
 
 
 def run_on_this_machine(jobs: Path) -> RunFacts | None:

@@ -22,7 +22,8 @@ from tests.tui.recorded import plan_of
 from tui.app import ImgstoreApp
 from tui.chart_data import LOW, PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff, dropped
 from tui.charts import draw
-from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, palette, themes
+from tui.terminal import ascii_glyphs
+from tui.theme import DARK, LIGHT, SIXTEEN, palette, themes
 
 FILES = Curve("files", "●", "$series-files", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
 LMDB = Curve("lmdb", "▲", "$series-lmdb", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))

@@ -24,7 +24,8 @@ from tests.tui.recorded import plan_of
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.keys import View
-from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, choose_theme, speaks_unicode, themes
+from tui.terminal import ascii_glyphs, speaks_unicode
+from tui.theme import DARK, LIGHT, SIXTEEN, choose_theme, themes
 
 HEAVY = ("numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "deflate", "xxhash")
 

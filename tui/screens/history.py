@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
-from backends import units
 from tui import messages
 from tui.keys import MOVES
-from tui.labels import identify, sentence_of, title
+from tui.labels import sentence_of
 from tui.screens.dialogs import ChoiceScreen
-from tui.text import fit, safe_text
+from tui.tables import comparison_rows
+from tui.text import safe_text
 from tui.widgets.footer import FooterLine
 from tui.widgets.start import job_line
-from tui.workers import compare, delete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from textual.app import ComposeResult
@@ -44,7 +42,7 @@ class RunList(OptionList):
 
 
 class HistoryScreen(Screen["messages.FollowJob | None"]):
-    """Dismissed with the wish to open a run, or with None."""
+    """The list of runs; dismissed with the message that opens one, or with None."""
 
     CSS_PATH = "history.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,14 +58,6 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
     """What each run that is listed has in it."""
     ticked: reactive[tuple[str, ...]] = reactive(())
     """Ids."""
-
-    class Answered(Message):
-        """What a thread found: a sentence, or two runs beside each other."""
-
-        def __init__(self, sentence: str = "", compared: ComparisonScreen | None = None) -> None:
-            super().__init__()
-            self.sentence = sentence
-            self.compared = compared
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -122,25 +112,11 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         """Show what was done, or why not."""
         self.query_one("#said", Static).update(Content(safe_text(sentence, 400)))
 
-    def _ask(self, question: Callable[[], Answered]) -> None:
-        def work() -> None:
-            self.post_message(question())
-
-        self.run_worker(work, thread=True, group="history", exit_on_error=False)
-
-    @on(Answered)
-    def take(self, answer: Answered) -> None:
-        """Show it; what was deleted is listed no more."""
-        if answer.compared is not None:
-            self.app.push_screen(answer.compared)
-        else:
-            self.say(answer.sentence)
-            self.post_message(messages.ListJobs())
-
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What could not be done is said here, and the list is made anew: some of it may have been."""
+        """Say what could not be done, and make the list anew: some of it may have been."""
         if event.state is WorkerState.ERROR:
-            self.take(self.Answered(sentence_of(event.worker.error)))
+            self.say(sentence_of(event.worker.error))
+            self.post_message(messages.ListJobs())
 
     @property
     def _here(self) -> RunFacts | None:
@@ -173,20 +149,33 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
 
     def action_compare(self) -> None:
         first, second = sorted(self.ticked, key=lambda name: next(j.started for j in self.jobs or () if j.id == name))
-        self._ask(
-            lambda: self.Answered(compared=ComparisonScreen((first, second), compare(self._folder, first, second)))
-        )
+        self._compare(first, second)
+
+    @work(exit_on_error=False)
+    async def _compare(self, first: str, second: str) -> None:
+        from tui.commands import compare
+
+        comparison = await asyncio.to_thread(compare, self._folder, first, second)
+        self.app.push_screen(ComparisonScreen((first, second), comparison))
 
     def action_delete(self) -> None:
         names = self.ticked or ((self._here.id,) if self._here else ())
 
-        def take(answer: str | None) -> None:
-            if answer is not None:
-                self.ticked = ()
-                self._ask(lambda: self.Answered(delete(self._folder, names)))
+        title = f"Delete {f'{len(names)} runs' if len(names) > 1 else f'the run {names[0]}'}?"
 
-        what = f"{len(names)} runs" if len(names) > 1 else f"the run {names[0]}"
-        self.app.push_screen(ChoiceScreen(f"Delete {what}?", {"d": "delete for good"}), take)
+        def take(choice: str | None) -> None:
+            if choice is not None:
+                self._delete(names)
+
+        self.app.push_screen(ChoiceScreen(title, {"d": "delete for good"}), take)
+
+    @work(exit_on_error=False)
+    async def _delete(self, names: Sequence[str]) -> None:
+        from tui.commands import delete_runs
+
+        self.ticked = ()
+        self.say(await asyncio.to_thread(delete_runs, self._folder, names))
+        self.post_message(messages.ListJobs())
 
     def action_filter(self) -> None:
         field = self.query_one(Input)
@@ -208,11 +197,8 @@ def _searched(job: RunFacts) -> str:
     return "\n".join((job.id, job.state, job.dataset, job.kind, job.host, *job.configurations)).casefold()
 
 
-_JUDGED = {"unsure": "too few repeats", "faster": "second is faster", "slower": "second is slower"}
-
-
 class ComparisonScreen(Screen[None]):
-    """The older run first."""
+    """Shows two runs beside each other, the older one first."""
 
     CSS_PATH = "history.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -221,47 +207,16 @@ class ComparisonScreen(Screen[None]):
         Binding("k,up", "scroll(-1)", "up", show=False),
     ]
 
-    def __init__(self, names: tuple[str, str], found: RunComparison) -> None:
+    def __init__(self, names: tuple[str, str], comparison: RunComparison) -> None:
         super().__init__()
         self._names = names
-        self._found = found
+        self._comparison = comparison
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="jobs") as box:
             box.border_title = Content(f"{self._names[0]}, then {self._names[1]}")
-            yield Static(Content("\n").join(comparison_rows(self._found)))
+            yield Static(Content("\n").join(Content.assemble(*row) for row in comparison_rows(self._comparison)))
         yield FooterLine()
 
     def action_scroll(self, step: int) -> None:
         self.query_one("#jobs").scroll_relative(y=step, animate=False)
-
-
-def comparison_rows(found: RunComparison) -> list[Content]:
-    """A block for each aspect and size, then what differs around the runs."""
-    series = identify(dict.fromkeys(one.configuration for one in found.cells))
-    names = max([26, *(cell_len(safe_text(name, 40)) for name in series)])
-    how = "repeats are paired" if found.same_plan else "the plans differ: repeats are not paired, nothing is judged"
-    rows = [Content.styled(f"Medians; {how}.", "$dim")]
-    rows += [Content.styled(safe_text(one, 500), "$dim") for one in found.differences]
-    if found.missing:
-        rows.append(Content.styled(f"{found.missing:,} figures are in one of the two only.", "$dim"))
-    if not found.cells:
-        return [*rows, Content("They have no figure in common.")]
-    rows.append(Content.styled(" " * (names + 2) + f"{'first':>10}{'second':>10}{'ratio':>8}", "$dim"))
-    block: object = None
-    for one in found.cells:
-        if block != (one.aspect, one.count):
-            block = one.aspect, one.count
-            images = f"{one.count:,} image{'' if one.count == 1 else 's'}"
-            rows += [Content(""), Content.assemble((title(one.aspect), "bold"), (f", {images}", "$dim"))]
-        known, outcome = series[one.configuration], one.paired.outcome if one.paired else ""
-        rows.append(
-            Content.assemble(
-                (known.mark, known.role),
-                f" {fit(safe_text(one.configuration, 40), names)}",
-                f"{units.seconds(one.first):>10}{units.seconds(one.second):>10}",
-                (f"{one.ratio:>7.2f}x", "" if outcome in ("", "tie") else "bold"),
-                (f"  {_JUDGED.get(outcome, outcome)}", "$dim"),
-            )
-        )
-    return rows
