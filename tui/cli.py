@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backends.errors import ImgstoreError, NotAllowed
 from tui.plan_fields import FIELDS, option_name
 
 if TYPE_CHECKING:
@@ -251,8 +252,6 @@ def _print_json(value: object) -> None:
 
 def main() -> None:
     """Entry point: every error a user can cause is one sentence and an exit code."""
-    from backends.errors import ImgstoreError
-
     _complete_streams()
     try:
         _check_current_folder()
@@ -277,6 +276,14 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _say(sentence: str) -> None:
+    """Write why the program could not do what it was asked to standard error."""
+    from tui.progress import say
+    from tui.text import safe_text
+
+    say(f"{PROGRAM}: {safe_text(sentence, limit=1000)}")
+
+
 def _complete_streams() -> None:
     """Open what the shell closed, on nothing, and show what a stream's encoding lacks as a question mark."""
     for name in ("stdin", "stdout", "stderr"):  # each takes the lowest number that is free: its own
@@ -287,8 +294,6 @@ def _complete_streams() -> None:
 
 
 def _check_current_folder() -> None:
-    from backends.errors import NotAllowed
-
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -299,13 +304,6 @@ def _abandon_output() -> int:
     """Let the interpreter flush into nothing instead of complaining at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
-
-
-def _say(sentence: str) -> None:
-    from tui.progress import say
-    from tui.text import safe_text
-
-    say(f"{PROGRAM}: {safe_text(sentence, limit=1000)}")
 
 
 def _write_details() -> str:

@@ -204,11 +204,16 @@ def open_form(facts: DatasetFacts | None) -> AskScreen:
     return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
 
 
-def folder_form(folder: str | None) -> AskScreen:
-    """Asks for the folder that a run writes in; gives its path, empty where the run is to decide."""
-    hint = "A folder on the disk to measure; empty: beside the dataset. Down: the disks"
-    title = "Folder for temporary files"
-    return AskScreen(title, hint, folder_to_write, value=folder or "", folders=True, choices=disks)
+def folder_form(draft: Draft) -> AskScreen:
+    """Asks for the folder that a run writes in; gives the draft with it, or with none where the run is to decide."""
+    return AskScreen(
+        "Folder for temporary files",
+        "A folder on the disk to measure; empty: beside the dataset. Down: the disks",
+        lambda text: draft.moved(folder_to_write(text) or None),
+        value=draft.base.work_dir or "",
+        folders=True,
+        choices=disks,
+    )
 
 
 def add_form(draft: Draft) -> AskScreen:

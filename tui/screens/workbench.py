@@ -72,11 +72,8 @@ class Workbench(Screen[None]):
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.read_result: Callable[[], Result | None] = lambda: None
-        """Gives the result of the run on show, as far as it came."""
+    read_result: Callable[[], Result | None]
+    """Gives the result of the run on show, as far as it came; set by the app."""
 
     def compose(self) -> ComposeResult:
         here = Workbench
@@ -105,6 +102,11 @@ class Workbench(Screen[None]):
         self.app.theme_changed_signal.subscribe(self, lambda _: label_top_edges(self))
         self.query_one(StartList).focus()
         self.say("Choose a dataset: every backend stores it and reads it back, on your disk.")
+
+    def on_descendant_focus(self) -> None:
+        label_top_edges(self)
+
+    on_descendant_blur = on_descendant_focus
 
     def on_resize(self, event: Resize) -> None:
         fit_to(self, *event.size)
@@ -329,27 +331,24 @@ class Workbench(Screen[None]):
         from tui.screens import dialogs
         from tui.screens.plan import PlanScreen
 
+        take: Callable[[Any], None] = self.change
         screen: ModalScreen[Any]
-        take: Callable[[Any], object]
         match form:
             case "open":
                 screen, take = dialogs.open_form(self.facts), self._open
             case "where":
-                screen, take = dialogs.folder_form(self.draft.base.work_dir), self._write_in
+                screen = dialogs.folder_form(self.draft)
             case "add":
-                screen, take = dialogs.add_form(self.draft), self.change
+                screen = dialogs.add_form(self.draft)
             case "export":
                 screen, take = dialogs.export_form(self.facts, self.read_result()), self.say
             case _:
-                screen, take = PlanScreen(self.draft), self.change
+                screen = PlanScreen(self.draft)
         self.app.push_screen(screen, lambda value: None if value is None else take(value))
 
     def _open(self, facts: DatasetFacts) -> None:
         self.show_dataset(facts)
         self.post_message(messages.SurveyDataset(facts.path))
-
-    def _write_in(self, folder: str) -> None:
-        self.change(self.draft.moved(folder or None))
 
     @on(StartList.FolderWanted)
     def ask_for_folder(self) -> None:

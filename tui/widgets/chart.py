@@ -1,19 +1,17 @@
-"""Panel 4, the chart's place: the list to begin with, what a plan will do, charts, numbers, an error."""
+"""Panel 4: the start list, what a plan will do, charts, numbers, or an error."""
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import work
 from textual.containers import Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
-from textual.worker import Worker, WorkerState
 
 from tui.keys import MOVES, SIDEWAYS, View
 from tui.labels import Known, sentence_of, time_title, title
@@ -49,7 +47,7 @@ PICTURES = (View.CHART, View.DISK, View.TRADE_OFF)
 
 
 class ChartPanel(Vertical, can_focus=True):
-    """Shows one of its views; which one is the screen's business."""
+    """Shows one view, which the screen chooses."""
 
     view: reactive[View] = reactive(View.START)
     run: reactive[RunState | None] = reactive(None)
@@ -65,14 +63,6 @@ class ChartPanel(Vertical, can_focus=True):
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
 
-    class Drawn(Message):
-        """A chart was drawn in a thread."""
-
-        def __init__(self, wanted: object, chart: Text) -> None:
-            super().__init__()
-            self.wanted = wanted
-            self.chart = chart
-
     def compose(self) -> ComposeResult:
         yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
         yield ScrolledText(id="words")
@@ -80,7 +70,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def on_mount(self) -> None:
         self._wanted: tuple[Chart, int, int, Palette] | None = None
-        self._drawn: object = None
+        self._drawn: tuple[Chart, int, int, Palette] | None = None
         self._drawing = False
         for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words", "method"):
             self.watch(self, name, self._show, init=False)
@@ -89,6 +79,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def on_resize(self) -> None:
         self._show()
+        self.screen.refresh_bindings()  # a chart that gives way to bars has no scale to change
 
     def _show(self) -> None:
         view = self.view
@@ -99,7 +90,7 @@ class ChartPanel(Vertical, can_focus=True):
         self.query_one("#chart").display = view in PICTURES
         self._show_numbers(view is View.NUMBERS)
         if view in (View.PLAN, View.ERROR, View.VERDICT):
-            self.query_one(ScrolledText).update(self._said())
+            self.query_one(ScrolledText).update(self._text())
         elif view in PICTURES:
             self._draw()
 
@@ -121,17 +112,15 @@ class ChartPanel(Vertical, can_focus=True):
             content = self.query_one(ScrolledText)
         content.focus()
 
-    def _said(self) -> Content:
+    def _text(self) -> Content:
         if self.view is View.VERDICT:
             return Content("\n").join(full_rows(self.run, self.series, self.size.width))
         if self.view is View.ERROR:
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
-        said = safe_text(self.words, 1000)
-        return (
-            Content.assemble(said, " ", ("Enter", "bold"), " starts.\n\n", (self.method, "$dim"))
-            if self.method
-            else Content(said)
-        )
+        words = safe_text(self.words, 1000)
+        if self.method:
+            return Content.assemble(words, " ", ("Enter", "bold"), " starts.\n\n", (self.method, "$dim"))
+        return Content(words)
 
     def _title(self) -> str:
         if self.view is View.NUMBERS:
@@ -146,37 +135,24 @@ class ChartPanel(Vertical, can_focus=True):
         if wanted != self._wanted:
             self._wanted = wanted
             if not self._drawing:
-                self._start_drawing()
+                self._drawing = True
+                self._draw_wanted()
 
-    def _start_drawing(self) -> None:
-        """Draw what is wanted in a thread: one at a time, for plotext has one figure for the whole process."""
-        if self._wanted is not None:
-            self._drawing = True
-            work = partial(self._draw_chart, *self._wanted)
-            self.run_worker(work, thread=True, group="chart", exit_on_error=False)
-
-    def _draw_chart(self, chart: Chart, width: int, height: int, colours: Palette) -> None:
+    @work(group="chart")
+    async def _draw_wanted(self) -> None:
+        """Draw in a thread until what is wanted is drawn: one chart at a time, for plotext has only one figure."""
         from tui.charts import draw
 
-        self.post_message(self.Drawn((chart, width, height, colours), draw(chart, width, height, colours)))
-
-    @on(Drawn)
-    def show_drawing(self, message: Drawn) -> None:
-        """Put a chart on the screen, unless another one is wanted by now: then draw that."""
-        if message.wanted != self._wanted:
-            self._start_drawing()
-            return
+        while self._wanted is not None and self._drawn != self._wanted:
+            wanted = self._wanted
+            try:
+                chart: Text | Content = await asyncio.to_thread(draw, *wanted)
+            except Exception as error:
+                chart = Content.styled(f"! {safe_text(sentence_of(error), 400)}", "$error")
+            if wanted == self._wanted:
+                self.query_one("#chart", Static).update(chart)
+            self._drawn = wanted
         self._drawing = False
-        self._drawn = message.wanted
-        self.query_one("#chart", Static).update(message.chart)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A chart that could not be drawn is said in its place."""
-        if event.state is WorkerState.ERROR:
-            self._drawing = False
-            self._drawn = self._wanted
-            why = f"! {safe_text(sentence_of(event.worker.error), 400)}"
-            self.query_one("#chart", Static).update(Content.styled(why, "$error"))
 
     @property
     def drawn(self) -> bool:
@@ -200,42 +176,27 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
     def on_mount(self) -> None:
         for heading in HEAD:
             self.add_column(Text(heading, justify="left" if heading == HEAD[0] else "right"), key=heading)
-        self._fill()
-
-    def watch_run(self) -> None:
-        self._fill()
-
-    def watch_series(self) -> None:
-        self._fill()
-
-    def watch_aspect(self) -> None:
-        self._fill()
+        for name in ("run", "series", "aspect"):
+            self.watch(self, name, self._fill)
 
     def _fill(self) -> None:
-        if self.run is None or not self.series or not self.columns:
+        if self.run is None or not self.series:
             return
         wanted = (id(self.run.measurements), self.aspect)
         if wanted == self._shown:
             return
         self._shown = wanted
         rows = number_rows(self.run, self.series, self.aspect)
-        place = self.cursor_row
+        selected = self.cursor_row
         self.clear()
-        roles = {one.mark: one.role for one in self.series.values()}
-        for row in rows:
-            self.add_row(self._first(row[0], roles), *(self._figure(text) for text in row[1:]))
-        self.move_cursor(row=min(place, max(0, len(rows) - 1)))
-
-    def _first(self, text: str, roles: dict[str, str]) -> Text:
-        variables = self.app.theme_variables
-        colour = variables.get(roles.get(text[0], "").removeprefix("$"), "")
-        found = Text(text)
-        if colour and not colour.startswith("ansi"):
-            found.stylize(colour, 0, 1)
-        return found
-
-    def _figure(self, text: str) -> Text:
-        return Text(text, justify="right", style="dim" if text == "·" else "")
+        roles = {known.mark: known.role for known in self.series.values()}
+        for name, *figures in rows:
+            colour = self.app.theme_variables.get(roles[name[0]].removeprefix("$"), "")
+            first = Text(name)
+            if not colour.startswith("ansi"):
+                first.stylize(colour, 0, 1)
+            self.add_row(first, *(Text(text, "dim" if text == "·" else "", justify="right") for text in figures))
+        self.move_cursor(row=min(selected, max(0, len(rows) - 1)))
 
     def action_cursor_left(self) -> None:
         self.scroll_relative(x=-9, animate=False)

@@ -130,12 +130,6 @@ class BackendTable(Widget, can_focus=True):
     def on_resize(self) -> None:
         self._fit()
 
-    def on_focus(self) -> None:
-        self.label()
-
-    def on_blur(self) -> None:
-        self.label()
-
     def watch_cursor(self) -> None:
         self.label()
         self.post_message(self.Moved())

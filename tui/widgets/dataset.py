@@ -50,12 +50,6 @@ class DatasetPanel(Widget, can_focus=True):
     def on_resize(self) -> None:
         self.label()
 
-    def on_focus(self) -> None:
-        self.label()
-
-    def on_blur(self) -> None:
-        self.label()
-
     def label(self) -> None:
         """Write the top edge."""
         label_top(self, "1 Dataset", self._right(self.size.width - len("1 Dataset") - 4))

@@ -97,25 +97,30 @@ class FooterLine(Widget):
 def active_hints(screen: Screen[Any]) -> list[Hint]:
     """The keys that act now on ``screen`` and are shown, in the order in which they are declared."""
     describe = getattr(screen, "describe_action", None)
-    found: dict[str, Hint] = {}
-    for active in screen.active_bindings.values():
-        binding = active.binding
-        if binding.show and active.enabled and binding.action not in found:
+    hints: dict[str, Hint] = {}
+    for binding, node in _active(screen):
+        if binding.show and binding.action not in hints:
             word = (describe(binding.action) if describe else "") or binding.description
-            found[binding.action] = Hint(key_name(binding), word, binding.action, active.node)
-    order = {action: place for place, action in enumerate(_declared(screen))}
-    return sorted(found.values(), key=lambda hint: order.get(hint.action, 0))
+            hints[binding.action] = Hint(key_name(binding), word, binding.action, node)
+    owners = (type(screen), type(screen.app))
+    declared = [
+        one.action for owner in owners for one in owner.__dict__.get("BINDINGS", ()) if isinstance(one, Binding)
+    ]
+    return sorted(hints.values(), key=lambda hint: declared.index(hint.action) if hint.action in declared else 0)
 
 
 def commands(screen: Screen[Any]) -> list[Hint]:
     """Every key that acts now and has a name, shown in the footer or not."""
-    found: dict[str, Hint] = {}
-    for active in screen.active_bindings.values():
-        one = active.binding
-        if active.enabled and not one.system and one.id:
-            said = one.tooltip or one.description
-            found.setdefault(one.id, Hint(key_name(one), one.description, one.action, active.node, said))
-    return list(found.values())
+    hints: dict[str, Hint] = {}
+    for binding, node in _active(screen):
+        if not binding.system and binding.id:
+            tooltip = binding.tooltip or binding.description
+            hints.setdefault(binding.id, Hint(key_name(binding), binding.description, binding.action, node, tooltip))
+    return list(hints.values())
+
+
+def _active(screen: Screen[Any]) -> list[tuple[Binding, DOMNode]]:
+    return [(active.binding, active.node) for active in screen.active_bindings.values() if active.enabled]
 
 
 def hints_line(hints: Iterable[Hint], actions: Sequence[str], gap: str = _GAP) -> Content:
@@ -125,11 +130,6 @@ def hints_line(hints: Iterable[Hint], actions: Sequence[str], gap: str = _GAP) -
 
 def _shown(hint: Hint) -> Content:
     return Content.assemble((hint.key, "bold"), (f" {hint.word}", "$dim"))
-
-
-def _declared(screen: Screen[Any]) -> list[str]:
-    found = (binding for owner in (type(screen), type(screen.app)) for binding in owner.__dict__.get("BINDINGS", []))
-    return [binding.action for binding in found if isinstance(binding, Binding)]
 
 
 def label_top(panel: Widget, title: str, right: str = "") -> None:

@@ -48,12 +48,6 @@ class RunPanel(Widget, can_focus=True):
     def on_resize(self) -> None:
         self.label()
 
-    def on_focus(self) -> None:
-        self.label()
-
-    def on_blur(self) -> None:
-        self.label()
-
     def render(self) -> Content:
         run, room = self.run, self.size.width
         if self.remark.sentence:
