@@ -7,11 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.configuration import Configuration, is_lossless, is_reference
+from backends.bench.configuration import Configuration, is_lossless
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
-from backends.registry import BackendEntry, backend_entry, codec_entries
+from backends.registry import BackendEntry, backend_entry, codec_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,9 +70,9 @@ def cache_words(aspect: str, run: RunState | None) -> str:
         return ""
     if not cold:
         return "from the page cache"
-    found = [one.resident for one in run.figures.values() if one.aspect == aspect and one.resident is not None] \
-        if run else []  # fmt: skip
-    return "from disk" + (f", {max(found):.0%} resident".replace("%", " %") if found else "")
+    figures = run.figures.values() if run else ()
+    resident = [one.resident for one in figures if one.aspect == aspect and one.resident is not None]
+    return "from disk" + (f", {max(resident) * 100:.0f} % resident" if resident else "")
 
 
 def _parts(aspect: str) -> tuple[str, bool]:
@@ -113,35 +113,30 @@ class Series:
 
 
 Known = dict[str, Series]
-"""The series of every configuration of the table: the one answer to who is who, wherever something is shown."""
+"""The series of every configuration of the table, by its text."""
 
 
 def identify(configurations: Iterable[str]) -> Known:
     """The series of each configuration, in their order.  What does not parse keeps its text as its name."""
     parsed = {text: _parse(text) for text in configurations}
-    found: dict[str, Series] = {}
-    seen: dict[str, int] = {}
-    for text, one in parsed.items():
-        backend = one.backend if one else text
-        nth = seen[backend] = seen.get(backend, 0) + 1
-        reference = one is not None and is_reference(text)
-        entry = backend_entry(backend) if one else _UNKNOWN
-        marks = _REFERENCE_MARKS.get(backend, "") if reference else entry.marks
-        found[text] = Series(
+    known: Known = {}
+    for text, configuration in parsed.items():
+        backend = configuration.backend if configuration else text
+        entry = backend_entry(backend) if configuration else _UNKNOWN
+        same = [other for other in parsed.values() if other and other.backend == backend]
+        number = sum(series.backend == backend for series in known.values())
+        marks = _REFERENCE_MARKS.get(backend, "") if entry.reference else entry.marks
+        known[text] = Series(
             configuration=text,
             backend=backend,
-            codec=_codec(one) if one and not reference else "",
-            folder=one.folder if one else None,
-            name=backend if one is None or _alone(one, parsed.values()) else _telling(one, parsed.values()),
-            mark=marks[nth - 1] if nth <= len(marks) else str(nth % 10),
-            role="$dim" if reference else f"$series-{entry.name}",
-            reference=reference,
+            codec=_codec(configuration) if configuration and not entry.reference else "",
+            folder=configuration.folder if configuration else None,
+            name=_name(configuration, same) if configuration else text,
+            mark=marks[number] if number < len(marks) else str((number + 1) % 10),
+            role="$dim" if entry.reference else f"$series-{entry.name}",
+            reference=entry.reference,
         )
-    return found
-
-
-def _codec(one: Configuration) -> str:
-    return one.method.partition("+")[2] + ("" if is_lossless(str(one)) else " (lossy)")
+    return known
 
 
 def _parse(text: str) -> Configuration | None:
@@ -151,17 +146,19 @@ def _parse(text: str) -> Configuration | None:
         return None
 
 
-def _alone(one: Configuration, others: Iterable[Configuration | None]) -> bool:
-    return sum(other is not None and other.backend == one.backend for other in others) == 1
+def _codec(configuration: Configuration) -> str:
+    return configuration.method.partition("+")[2] + ("" if is_lossless(str(configuration)) else " (lossy)")
 
 
-def _telling(one: Configuration, others: Iterable[Configuration | None]) -> str:
-    same = [other for other in others if other is not None and other.backend == one.backend]
+def _name(configuration: Configuration, same: list[Configuration]) -> str:
+    """The shortest name that tells a configuration apart from the others of its backend."""
+    if len(same) == 1:
+        return configuration.backend
     if len({other.method for other in same}) == len(same):
-        return one.method
-    if len({other.folder for other in same}) == len(same) and one.folder:
-        return f"{one.backend}@{one.folder}"
-    return str(one)
+        return configuration.method
+    if len({other.folder for other in same}) == len(same) and configuration.folder:
+        return f"{configuration.backend}@{configuration.folder}"
+    return str(configuration)
 
 
 _GERUNDS = {
@@ -189,31 +186,28 @@ def method_sentence(plan: Plan) -> str:
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
     verbs = _listing(list(dict.fromkeys(_GERUNDS.get(name, name) for name in plan.operations)))
-    few, many = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
-    span = f"{few} to {many}" if len(plan.sizes) > 1 else many
-    images = "image" if span == "1" else "images"
+    images = " to ".join(f"{size:,}" for size in dict.fromkeys((plan.sizes[0], plan.sizes[-1])))
+    images += " image" if images == "1" else " images"
+    if len(plan.configurations) > MOST_NAMED:
+        formats = f"in {len(plan.configurations)} configurations"
+    else:
+        formats = "as " + _listing([spoken_name(text) for text in plan.configurations])
     return (
-        f"Times {verbs} {span} {images} {_formats(plan)}. About {units.about(estimate.seconds)}. "
+        f"Times {verbs} {images} {formats}. About {units.about(estimate.seconds)}. "
         f"Temporary files: up to {units.capacity(estimate.bytes_at_most)} in {place.folder}."
     )
 
 
-def _formats(plan: Plan) -> str:
-    """``as PNG files, LMDB and HDF5``."""
-    if len(plan.configurations) > MOST_NAMED:
-        return f"in {len(plan.configurations)} configurations"
-    return "as " + _listing([spoken_name(text) for text in plan.configurations])
-
-
 def spoken_name(configuration: str) -> str:
     """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
-    one = Configuration.parse(configuration)
-    if one.backend == "files":
-        name = _FILES.get(one.codec, f"{one.codec} files")
+    parsed = Configuration.parse(configuration)
+    backend, codec = parsed.backend, parsed.codec
+    if backend == "files":
+        name = _FILES.get(codec, f"{codec} files")
     else:
-        usual = one.codec in (backend_entry(one.backend).codec, "source")
-        name = _NAMES.get(one.backend, one.backend) + ("" if usual else f"+{one.codec}")
-    return name + (f" in {one.folder}" if one.folder else "")
+        usual = codec in (backend_entry(backend).codec, "source")
+        name = _NAMES.get(backend, backend) + ("" if usual else f"+{codec}")
+    return name + (f" in {parsed.folder}" if parsed.folder else "")
 
 
 def dataset_name(facts: DatasetFacts) -> str:
@@ -245,24 +239,24 @@ def _number(count: int, noun: str) -> str:
 def describe_row(configuration: str, aspect: str, run: RunState | None) -> tuple[str, bool]:
     """A sentence about one row, and whether it is a failure; nothing while a run goes well."""
     if run is not None:
-        for (name, what, count), failed in run.failures.items():
-            if (name, what) == (configuration, aspect) and failed.message:
+        for (name, operation, count), failed in run.failures.items():
+            if (name, operation) == (configuration, aspect) and failed.message:
                 return f"{failed.outcome} at {count:,}: {failed.message}", True
         return "", False
     try:
-        one = Configuration.parse(configuration)
+        parsed = Configuration.parse(configuration)
     except UsageError as error:
         return str(error), True
-    entry = backend_entry(one.backend)
-    missing = f"; {entry.missing}" if entry.missing else ""
-    folder = f", in {one.folder}" if one.folder else ""
+    entry = backend_entry(parsed.backend)
     if entry.reference:
         return f"{entry.title}: a reference, to compare with", False
-    return f"{entry.title}, {codec_entries()[one.codec].title}{folder}{missing}", bool(missing)
+    folder = f", in {parsed.folder}" if parsed.folder else ""
+    missing = f"; {entry.missing}" if entry.missing else ""
+    return f"{entry.title}, {codec_entry(parsed.codec).title}{folder}{missing}", bool(missing)
 
 
 def sentence_of(error: BaseException | None) -> str:
-    """What to show of an error: its own sentence where it has one."""
+    """The sentence to show for an error."""
     if isinstance(error, ImgstoreError):
         return str(error)
     if isinstance(error, OSError):

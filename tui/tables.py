@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
 from backends.bench.configuration import is_lossless
-from backends.bench.measurement import COLD, ONE_IMAGE
+from backends.bench.measurement import COLD
 from backends.bench.schedule import aspects, configurations
-from tui.labels import identify, title
+from tui.labels import counts, identify, title
 from tui.text import fit, safe_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _CLASSES_SHOWN = 12
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns two blanks apart, the first ``left`` of them aligned left, the others right."""
+    """Rows with columns two blanks apart, the first ``left`` of them aligned left, the others right."""
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
@@ -47,7 +47,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def dataset_text(facts: DatasetFacts) -> str:
-    """What a dataset is, in a few lines."""
+    """The facts of a dataset in a few lines."""
     names = " ".join(safe_text(name) for name in facts.classes[:_CLASSES_SHOWN])
     more = len(facts.classes) - _CLASSES_SHOWN
     splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
@@ -134,7 +134,7 @@ def comparison_rows(comparison: RunComparison) -> list[list[tuple[str, str]]]:
 
 
 def result_text(result: Result) -> str:
-    """A result: a table an aspect, the verdict, then what was measured, where, and what to know of it."""
+    """A result: a table for each operation, the verdict, then what was measured, where, and what to know of it."""
     from tui.reports.contents import remarks
 
     tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
@@ -146,40 +146,39 @@ def result_text(result: Result) -> str:
 
 
 def _aspect(aspect: str, result: Result) -> str:
-    """One row a configuration; the store's has what is durable and on disk, all what the machine would allow."""
+    """The table of one operation, a row a configuration; where limits are measured, with multiples of them."""
     plan, figures = result.plan, result.figures
-    cells = {(one.configuration, one.count): one for one in figures if one.aspect == aspect}
-    missing = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
-    sizes = (1,) if aspect.split()[0] in ONE_IMAGE else plan.sizes
+    cells = {(figure.configuration, figure.count): figure for figure in figures if figure.aspect == aspect}
+    failures = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
+    sizes = counts(aspect, plan.sizes)
     extras = _EXTRAS if aspect == "store" else {}
     if plan.limits:
-        extras = {"x limit": lambda one: _ratio(multiple_of_limit(one, figures)), **extras}
+        extras = {"x limit": lambda figure: _ratio(multiple_of_limit(figure, figures)), **extras}
     rows = []
     for name in configurations(plan):
-        if not any((name, size) in cells for size in sizes):
-            continue
-        found = [cells.get((name, size)) for size in sizes]
-        texts = [
-            units.seconds(one.seconds) if one and one.repeats else missing.get((name, size), "·")
-            for size, one in zip(sizes, found, strict=True)
-        ]
-        last = next((figure for figure in reversed(found) if figure is not None and figure.repeats), None)
-        rows.append(
-            (
-                safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
-                *texts,
-                *(write(last) if last else "·" for write in extras.values()),
+        row = {size: cells[name, size] for size in sizes if (name, size) in cells}
+        measured = {size: figure for size, figure in row.items() if figure.repeats}
+        if row:
+            rows.append(
+                (
+                    safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
+                    *(
+                        units.seconds(measured[size].seconds) if size in measured else failures.get((name, size), "·")
+                        for size in sizes
+                    ),
+                    *(write(measured[max(measured)]) if measured else "·" for write in extras.values()),
+                )
             )
-        )
     return table((aspect.capitalize(), *(f"{size:,}" for size in sizes), *extras), rows)
 
 
 _EXTRAS: dict[str, Callable[[Figure], str]] = {
-    "durable": lambda one: units.seconds(one.seconds_durable),
-    "on disk": lambda one: units.size(one.bytes_allocated),
-    "apparent": lambda one: units.size(one.bytes_apparent),
-    "files": lambda one: f"{one.files:,}" if one.files is not None else "·",
+    "durable": lambda figure: units.seconds(figure.seconds_durable),
+    "on disk": lambda figure: units.size(figure.bytes_allocated),
+    "apparent": lambda figure: units.size(figure.bytes_apparent),
+    "files": lambda figure: f"{figure.files:,}" if figure.files is not None else "·",
 }
+"""Columns behind those of the sizes, of the largest one."""
 
 
 def _ratio(value: float | None) -> str:
@@ -223,21 +222,21 @@ HEAD = (
 
 
 def number_rows(run: RunState, series: Known, aspect: str) -> list[tuple[str, ...]]:
-    """One row a configuration and size, the largest size first; texts aligned by whoever shows them."""
-    shown = [one for one in run.figures.values() if one.aspect == aspect and one.configuration in series]
-    places = {name: place for place, name in enumerate(series)}
+    """One row a configuration and size, the largest size first, for the columns of ``HEAD``; nothing is aligned."""
+    shown = [figure for figure in run.figures.values() if figure.aspect == aspect and figure.configuration in series]
+    order = {name: index for index, name in enumerate(series)}
     rows = []
-    for figure in sorted(shown, key=lambda one: (-one.count, places[one.configuration])):
-        one = series[figure.configuration]
-        found = [other for other in run.measurements if other.cell == figure.cell and other.shown]
+    for figure in sorted(shown, key=lambda figure: (-figure.count, order[figure.configuration])):
+        name = f"{series[figure.configuration].mark} {safe_text(figure.configuration, 60)}"
+        trials = [trial for trial in run.measurements if trial.cell == figure.cell and trial.shown]
         limit = multiple_of_limit(figure, run.figures.values())
-        rows.append(_row(f"{one.mark} {safe_text(one.configuration, 60)}", figure, found, limit, run.plan.repeats))
+        rows.append(_row(name, figure, trials, limit, run.plan.repeats))
     return rows
 
 
-def _row(name: str, figure: Figure, found: list[Measurement], limit: float | None, repeats: int) -> tuple[str, ...]:
-    memory = [one.peak_anonymous for one in found if one.outcome == "ok" and one.peak_anonymous is not None]
-    worst = next((one.outcome for one in found if one.outcome != "ok"), "")
+def _row(name: str, figure: Figure, trials: list[Measurement], limit: float | None, repeats: int) -> tuple[str, ...]:
+    memory = [one.peak_anonymous for one in trials if one.outcome == "ok" and one.peak_anonymous is not None]
+    worst = next((trial.outcome for trial in trials if trial.outcome != "ok"), "")
     rate = figure.images_per_second
     return (
         name,
@@ -246,7 +245,7 @@ def _row(name: str, figure: Figure, found: list[Measurement], limit: float | Non
         units.span(figure.quartiles),
         units.seconds(figure.seconds_low),
         units.seconds(figure.seconds_high),
-        units.ratio(limit) if limit is not None else "·",
+        _ratio(limit),
         units.seconds(figure.seconds_durable),
         units.rate(rate).removesuffix(" img/s"),
         units.seconds(figure.cpu_seconds),

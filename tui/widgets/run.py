@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -16,9 +15,6 @@ from tui.labels import Known, Series, counts, title
 from tui.text import fit, safe_text
 from tui.widgets.footer import label_top
 from tui.widgets.verdict import disk_standings, entries, standings
-
-if TYPE_CHECKING:
-    from backends.analysis.verdict import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +82,28 @@ def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: 
     if view is View.TRADE_OFF:
         return _trade_off_in_words(run, series, room)
     if view is View.DISK:
-        head, found, unit = f"On disk, {run.plan.sizes[-1]:,} images", disk_standings(run, series), units.size
+        head, shown, unit = f"On disk, {run.plan.sizes[-1]:,} images", disk_standings(run, series), units.size
     else:
         sizes = counts(aspect, run.plan.sizes)
         measured = ((size, standings(run, series, aspect, size)) for size in reversed(sizes))
-        count, found = next(((size, one) for size, one in measured if one), (sizes[-1], []))
+        count, shown = next(((size, measures) for size, measures in measured if measures), (sizes[-1], []))
         head, unit = title(aspect) + (f" {count:,}" if count > 1 else ""), units.seconds
         ranking = run.verdict.ranking(aspect) if run.verdict else None
         if ranking is not None and ranking.count == count:
-            return _ranked(head, ranking, series, room)
-    found = [one for one in found if not one.series.reference] or found
-    if not found:
+            versions = ((True, True), (True, False), (False, False))
+            ranked = (entries(ranking, series, marks=marks, values=values) for marks, values in versions)
+            return _fitting(head, [Content("").join(parts) for parts in ranked], room)
+    shown = [standing for standing in shown if not standing.series.reference] or shown
+    if not shown:
         why = f": {safe_text(run.message, 300)}" if run.message else ""
         return Content.styled(fit(f"{head}: no figures{why}", room).rstrip(), "$dim")
-    values = [unit(one.value) for one in found]
-    ratios = ["", *(units.ratio(one.value / found[0].value) for one in found[1:])]
-    long = [f"{value} ({ratio})" if ratio else value for value, ratio in zip(values, ratios, strict=True)]
+    values = [unit(standing.value) for standing in shown]
+    ratios = [units.ratio(standing.value / shown[0].value) for standing in shown]
+    long = [values[0], *(f"{value} ({ratio})" for value, ratio in zip(values[1:], ratios[1:], strict=True))]
     brief = [values[0], *ratios[1:]]
-    names = [_named(one.series) for one in found]
-    bare = [Content.styled(safe_text(one.series.name, 24), one.series.role) for one in found]
-    return _fitting(head, [(names, long), (names, brief), (bare, brief)], room)
-
-
-def _ranked(head: str, ranking: Ranking, series: Known, room: int) -> Content:
-    """The first version of a ranking that fits, else the last one cut."""
-    for marks, values in ((True, True), (True, False), (False, False)):
-        line = Content.assemble((f"{head}: ", "$dim"), *entries(ranking, series, marks=marks, values=values))
-        if line.cell_length <= room:
-            return line
-    return line.truncate(room, ellipsis=True)
+    names = [_named(standing.series) for standing in shown]
+    bare = [Content.styled(safe_text(standing.series.name, 24), standing.series.role) for standing in shown]
+    return _fitting(head, [_listed(names, long), _listed(names, brief), _listed(bare, brief)], room)
 
 
 def _trade_off_in_words(run: RunState, series: Known, room: int) -> Content:
@@ -123,44 +112,44 @@ def _trade_off_in_words(run: RunState, series: Known, room: int) -> Content:
     count = run.plan.sizes[-1]
     seconds = {one.series.configuration: one.value for one in standings(run, series, "shuffled", count)}
     sizes = {one.series.configuration: one.value for one in disk_standings(run, series)}
-    known = [name for name in front if name in seconds and name in sizes and name in series]
+    known = [name for name in front if name in seconds and name in sizes]
     if not known:
         return Content.styled(fit("Trade-off of shuffled reads and disk: no figures", room).rstrip(), "$dim")
-    words = [f"{units.seconds(seconds[name])}, {units.size(sizes[name])}" for name in known]
     names = [_named(series[name]) for name in known]
-    return _fitting(f"Trade-off {count:,}", [(names, words), (names, [""] * len(names))], room)
+    words = [f"{units.seconds(seconds[name])}, {units.size(sizes[name])}" for name in known]
+    return _fitting(f"Trade-off {count:,}", [_listed(names, words), Content(" · ").join(names)], room)
 
 
-def _fitting(head: str, versions: list[tuple[list[Content], list[str]]], room: int) -> Content:
-    """The first version that fits, else the last one cut; a version is names and what is said of each."""
-    for names, words in versions:
-        entries = [Content.assemble(name, f" {word}".rstrip()) for name, word in zip(names, words, strict=True)]
-        line = Content.assemble((f"{head}: ", "$dim"), Content(" · ").join(entries))
-        if line.cell_length <= room:
-            return line
-    return line.truncate(room, ellipsis=True)
+def _fitting(head: str, versions: list[Content], room: int) -> Content:
+    """The first version that fits, else the last one cut."""
+    lines = [Content.assemble((f"{head}: ", "$dim"), version) for version in versions]
+    return next((line for line in lines if line.cell_length <= room), lines[-1].truncate(room, ellipsis=True))
 
 
-def _named(one: Series) -> Content:
-    return Content.assemble((one.mark, one.role), f" {safe_text(one.name, 24)}")
+def _listed(names: list[Content], words: list[str]) -> Content:
+    return Content(" · ").join(Content.assemble(name, f" {word}") for name, word in zip(names, words, strict=True))
+
+
+def _named(series: Series) -> Content:
+    return Content.assemble((series.mark, series.role), f" {safe_text(series.name, 24)}")
 
 
 def _progress(run: RunState, series: Known, room: int) -> Content:
     """``● files+png shuffled 1,000   ━━━━━━━━━──────────   118 of 325   4.1k img/s``."""
-    what = _what(run, series)
+    work = _work(run, series)
     rate = units.rate(run.images_per_second) if run.images_per_second and run.trial else ""
     right = Content.assemble(f"{run.ended:,} of {run.trials:,}" if run.trials else "", (f"   {rate:>11}", "bold"))
-    width = room - what.cell_length - right.cell_length - 6
+    width = room - work.cell_length - right.cell_length - 6
     if width < 4:
-        return Content.assemble(what, "  ", right).truncate(room, ellipsis=True)
+        return Content.assemble(work, "  ", right).truncate(room, ellipsis=True)
     share = run.share if run.phase == "staging" else run.ended / max(1, run.trials)
     full = min(width, round(share * width))
-    one = series.get(run.trial.configuration) if run.trial else None
-    bar = Content.assemble(("━" * full, one.role if one else "$focus"), ("─" * (width - full), "$line"))
-    return Content.assemble(what, "   ", bar, "   ", right)
+    known = series.get(run.trial.configuration) if run.trial else None
+    bar = Content.assemble(("━" * full, known.role if known else "$focus"), ("─" * (width - full), "$line"))
+    return Content.assemble(work, "   ", bar, "   ", right)
 
 
-def _what(run: RunState, series: Known) -> Content:
+def _work(run: RunState, series: Known) -> Content:
     """The trial under way, or what is done before, between and after trials."""
     if run.stopping:
         return Content.styled("stopping", "bold")
@@ -170,8 +159,8 @@ def _what(run: RunState, series: Known) -> Content:
         return Content.styled("removing what the run made", "$dim")
     if run.trial is None:
         return Content.styled(fit("starting" if not run.ended else "next trial", 20), "$dim")
-    one = series.get(run.trial.configuration)
+    known = series.get(run.trial.configuration)
     warm = " warm-up" if run.trial.repeat == 0 else ""
-    name = safe_text(one.name if one else run.trial.configuration, 30)
+    name = safe_text(known.name if known else run.trial.configuration, 30)
     text = f"{name} {run.trial.operation} {run.trial.count:,}{warm}"
-    return Content.assemble((one.mark, one.role) if one else "", " ", fit(text, 24))
+    return Content.assemble((known.mark, known.role) if known else "", " ", fit(text, 24))

@@ -26,7 +26,7 @@ RECENT = 5
 
 
 class StartList(OptionList, inherit_bindings=False):
-    """The first row is selected; what arrives later never moves the selection.  Enter is the screen's."""
+    """What can be opened.  The first row is selected; rows that arrive later never move the selection."""
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
@@ -42,15 +42,11 @@ class StartList(OptionList, inherit_bindings=False):
         selected = self.highlighted_option.id if self.highlighted_option else "sample"
         options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s")]
         if self.folder is not None:
-            name, count = PurePath(self.folder.path).name or self.folder.path, self.folder.count
-            note = safe_text(self.folder.kind, 40)
-            options.append(
-                _option(
-                    "folder", f"This folder: {safe_text(name, 40)}, {count:,} image{'' if count == 1 else 's'}", note
-                )
-            )
+            name, count = safe_text(PurePath(self.folder.path).name or self.folder.path, 40), self.folder.count
+            text = f"This folder: {name}, {count:,} image{'' if count == 1 else 's'}"
+            options.append(_option("folder", text, safe_text(self.folder.kind, 40)))
         options.append(_option("open", "Open a folder…", ""))
-        options += [_job_option(job) for job in self.jobs[:RECENT]]
+        options += [Option(job_line(job, time.time()), id=f"job {job.id}") for job in self.jobs[:RECENT]]
         self.clear_options().add_options(options)
         ids = [option.id for option in options]
         self.highlighted = ids.index(selected) if selected in ids else 0
@@ -99,7 +95,3 @@ def job_line(job: RunFacts, now: float) -> Content:
         safe_text(job.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
         (f"  {safe_text(names, 60)}  {sizes}  {units.ago(max(0.0, now - job.started))}", "$dim"),
     )
-
-
-def _job_option(job: RunFacts) -> Option:
-    return Option(job_line(job, time.time()), id=f"job {job.id}")
