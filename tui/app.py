@@ -148,7 +148,7 @@ class ImgstoreApp(App[int]):
     async def _read_facts(self, path: str) -> AsyncIterator[DatasetFacts]:
         """The facts of a dataset, each read in a thread, until the worker is cancelled."""
         worker = get_current_worker()
-        reading = workers.read_facts(path, lambda: worker.is_cancelled)
+        reading = await asyncio.to_thread(workers.read_facts, path, lambda: worker.is_cancelled)
         while (facts := await asyncio.to_thread(next, reading, None)) is not None:
             yield facts
 

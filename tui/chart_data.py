@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from backends import units
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 LOW = 7
 """Charts of times with fewer rows show bars instead of lines."""

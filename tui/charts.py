@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -40,9 +41,6 @@ from tui.chart_data import (
     with_dropped,
 )
 from tui.text import fit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 Colour = int | tuple[int, int, int]
 """A number of the terminal's sixteen colours, or red, green and blue."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import Any
 
-from backends.analysis.compare import compare_runs
+from backends.analysis.compare import RunComparison, compare_runs
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import open_dataset
@@ -19,21 +21,13 @@ from backends.runs import events
 from backends.runs.folder import EVENTS, Tail
 from backends.runs.history import delete_run, find_run
 from backends.runs.job import Job, open_job, start_run
-from backends.runs.run import collect, is_special, write_file
+from backends.runs.run import Result, collect, is_special, write_file
 from backends.runs.saved import is_saved_result, load_result
 from tui.plan_fields import FIELDS, option_name
 from tui.progress import Progress, say
 from tui.reports import render
 from tui.tables import result_text
 from tui.text import safe_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import FrameType
-    from typing import Any
-
-    from backends.analysis.compare import RunComparison
-    from backends.runs.run import Result
 
 
 def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any]) -> Plan:

@@ -6,13 +6,12 @@ Lower case acts here, capitals go elsewhere; control and function keys are alias
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from textual.binding import Binding, BindingType
 
-if TYPE_CHECKING:
-    from backends.datasets.base import DatasetFacts
-    from backends.runs.run import RunState
+from backends.datasets.base import DatasetFacts
+from backends.runs.run import RunState
 
 MOVES: list[BindingType] = [
     Binding("up,k", "cursor_up", "Up", show=False),

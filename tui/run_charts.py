@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backends import units
+from backends.analysis.verdict import Ranking
 from backends.bench.schedule import configurations
+from backends.runs.run import RunState
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.keys import View
-from tui.labels import is_one_image, seconds_title
+from tui.labels import Known, is_one_image, seconds_title
 from tui.text import safe_text
-from tui.widgets.verdict import disk_standings, standings
-
-if TYPE_CHECKING:
-    from backends.analysis.verdict import Ranking
-    from backends.runs.run import RunState
-    from tui.labels import Known
-    from tui.widgets.verdict import Standing
+from tui.widgets.verdict import Standing, disk_standings, standings
 
 
 def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, focus: str) -> Chart:

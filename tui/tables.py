@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from backends import units
-from backends.analysis.figures import limits_sentence, multiple_of_limit
+from backends.analysis.compare import RunComparison
+from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
 from backends.bench.configuration import is_lossless
-from backends.bench.measurement import COLD
+from backends.bench.machine import Environment
+from backends.bench.measurement import COLD, Measurement
 from backends.bench.schedule import aspects, configurations
-from tui.labels import counts, identify, title
+from backends.datasets.base import DatasetFacts
+from backends.registry import BackendEntry, CodecEntry
+from backends.runs.history import RunFacts
+from backends.runs.run import Result, RunState
+from tui.labels import Known, counts, identify, title
 from tui.text import fit, safe_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from backends.analysis.compare import RunComparison
-    from backends.analysis.figures import Figure
-    from backends.bench.machine import Environment
-    from backends.bench.measurement import Measurement
-    from backends.datasets.base import DatasetFacts
-    from backends.registry import BackendEntry, CodecEntry
-    from backends.runs.history import RunFacts
-    from backends.runs.run import Result, RunState
-    from tui.labels import Known
-
 
 _CLASSES_SHOWN = 12
 

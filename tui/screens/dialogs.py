@@ -6,29 +6,26 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
+from backends.runs.run import Result
+from tui.draft import Draft
 from tui.keys import MOVES
 from tui.text import safe_text
 from tui.workers import completion, disks, export, first_facts, folder_to_write
-
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
-    from textual.events import Key
-
-    from backends.datasets.base import DatasetFacts
-    from backends.runs.run import Result
-    from tui.draft import Draft
 
 
 class FolderSuggester(Suggester):

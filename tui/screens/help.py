@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -14,9 +15,6 @@ from textual.widgets import Static
 from tui.keys import MOVES, SIDEWAYS
 from tui.text import fit
 from tui.widgets.footer import FooterLine, key_name
-
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
 
 _COLUMN = 38
 

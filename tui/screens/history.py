@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
 
 from textual import on, work
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -16,6 +19,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
+from backends.analysis.compare import RunComparison
+from backends.runs.history import RunFacts
 from tui import messages
 from tui.keys import MOVES
 from tui.labels import sentence_of
@@ -24,15 +29,6 @@ from tui.tables import comparison_rows
 from tui.text import safe_text
 from tui.widgets.footer import FooterLine
 from tui.widgets.start import job_line
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from textual.app import ComposeResult
-
-    from backends.analysis.compare import RunComparison
-    from backends.runs.history import RunFacts
 
 
 class RunList(OptionList):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
@@ -17,10 +19,6 @@ from backends.errors import UsageError
 from tui.draft import Draft
 from tui.plan_fields import FIELDS, default_of
 from tui.text import safe_text
-
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
-    from textual.events import DescendantFocus
 
 SHOWN = {name: field for name, field in FIELDS.items() if field.label}
 

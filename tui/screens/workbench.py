@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.events import Resize
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from backends.bench.budget import Estimate
+from backends.bench.plan import Plan
+from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
+from backends.runs.history import RunFacts
+from backends.runs.run import Result, RunState
 from tui import messages
 from tui.chart_data import LOW
 from tui.draft import Draft, first_draft
@@ -26,20 +35,6 @@ from tui.widgets.footer import FooterLine
 from tui.widgets.run import Remark, RunPanel
 from tui.widgets.start import StartList
 from tui.widgets.verdict import VerdictPanel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from textual.app import ComposeResult
-    from textual.binding import BindingType
-    from textual.events import Resize
-    from textual.screen import ModalScreen
-
-    from backends.bench.budget import Estimate
-    from backends.bench.plan import Plan
-    from backends.datasets.base import DatasetFacts
-    from backends.runs.history import RunFacts
-    from backends.runs.run import Result, RunState
 
 PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
+from backends.datasets.base import DatasetFacts
+from backends.runs.history import RunFacts
+from backends.runs.run import RunState
+from tui.chart_data import Chart
+from tui.charts import Palette
 from tui.keys import MOVES, SIDEWAYS, View
 from tui.labels import Known, sentence_of, time_title, title
 from tui.run_charts import chart_of
@@ -22,17 +29,6 @@ from tui.theme import palette
 from tui.widgets.footer import label_top
 from tui.widgets.start import StartList
 from tui.widgets.verdict import ScrolledText, full_rows
-
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
-    from textual.binding import BindingType
-
-    from backends.datasets.base import DatasetFacts
-    from backends.runs.history import RunFacts
-    from backends.runs.run import RunState
-    from tui.chart_data import Chart
-    from tui.charts import Palette
-
 
 _TITLES = {
     View.START: "4 Start",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.cells import cell_len
 from textual.binding import Binding
 from textual.color import Color
 from textual.content import Content
+from textual.dom import DOMNode
+from textual.events import Click
+from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
 from tui.text import fit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from textual.dom import DOMNode
-    from textual.events import Click
-    from textual.screen import Screen
-
 
 _NAMES = {
     "enter": "Enter",

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import reactive
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from backends import units
 from backends.analysis.figures import SIGNS, TIE
-from backends.analysis.verdict import DEMO, SMALL, amount, ratio_text
+from backends.analysis.verdict import DEMO, SMALL, Rank, Ranking, Verdict, amount, ratio_text
 from backends.runs.run import RunState
 from tui.keys import SCROLLS
-from tui.labels import Known, title
+from tui.labels import Known, Series, title
 from tui.text import fit, safe_text
-
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
-    from textual.binding import BindingType
-    from textual.visual import VisualType
-
-    from backends.analysis.verdict import Rank, Ranking, Verdict
-    from tui.labels import Series
-
 
 _KEYS = {
     DEMO: "Demo data: too small to decide. Press o to measure your own images.",
