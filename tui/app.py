@@ -325,15 +325,7 @@ class ImgstoreApp(App[int]):
 
 
 def run(dataset: str | None, jobs: Path) -> int:
-    """Show the terminal UI until the user leaves it.
-
-    Parameters
-    ----------
-    dataset
-        A path, or ``sample``; None for the list to begin with.
-    jobs
-        The folder of job folders.
-    """
+    """Show the terminal UI until the user leaves it, with ``dataset`` open or, for None, with the start list."""
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
     with own_terminal():
         app = ImgstoreApp(jobs, dataset)

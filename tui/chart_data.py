@@ -22,16 +22,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series.
+    """One series: points ``(images, seconds)`` or ``(bytes, images a second)``, ascending, and its name at their end.
 
-    Attributes
-    ----------
-    points
-        ``(images, seconds)``, or ``(bytes, images a second)``, ascending; what is not positive and finite is left out.
-    predicted
-        The end of its continuation where nothing was measured: drawn as dots up to a hollow marker.
-    strong
-        Its name is bold.
+    Dots lead to a ``predicted`` point, where nothing was measured.  A ``strong`` name is bold.
     """
 
     name: str
@@ -49,14 +42,9 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class TimeChart:
-    """Seconds by number of images.
+    """Seconds by number of images; ``focus`` is the index of the curve that is drawn last.
 
-    Attributes
-    ----------
-    counts
-        All sizes of the plan, and what is predicted for, so that the axis stands still while points come in.
-    focus
-        The index of the curve that is drawn last; None for the order given.
+    ``counts`` are all sizes of the plan, and what is predicted for, so that the axis stands still while points come in.
     """
 
     curves: tuple[Curve, ...]
@@ -71,10 +59,7 @@ class TimeChart:
 class TradeOff:
     """Images a second by bytes on disk, a curve of one point for each configuration, both logarithmic.
 
-    Attributes
-    ----------
-    front
-        The points that no other one beats in both, ascending: dots lead from one to the next.
+    Dots lead along ``front``: the points that no other one beats in both, ascending.
     """
 
     title: str
@@ -156,10 +141,7 @@ def bar_of_rate(curve: Curve) -> Bar:
 class Axis:
     """The limits of an axis, at the outer edges of its first and last cell, and its ticks.
 
-    Attributes
-    ----------
-    low, high, ticks
-        In places: a logarithm to base 10 where ``log``, else the value itself.
+    Limits and ticks are places: a logarithm to base 10 where ``log``, else the value itself.
     """
 
     low: float

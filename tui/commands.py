@@ -1,4 +1,4 @@
-"""What the subcommands do."""
+"""What the subcommands do.  Every function raises ImgstoreError with the sentence to show."""
 
 from __future__ import annotations
 
@@ -31,13 +31,7 @@ from tui.text import safe_text
 
 
 def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any]) -> Plan:
-    """The plan that the options ask for; what they leave open (None) is filled in.
-
-    Raises
-    ------
-    ImgstoreError
-        An option cannot be meant, or the dataset cannot be opened.
-    """
+    """The plan that the options ask for; what they leave open (None) is filled in.  Raises ImgstoreError."""
     given = {name: _parsed(name, text) for name, text in options.items() if text is not None}
     preset = given.pop("preset", "")
     if configurations or not preset:
@@ -63,17 +57,9 @@ def _parsed(name: str, value: Any) -> Any:
 
 
 def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
-    """Run a plan, tell how it goes on standard error, deliver the result, and return the exit code.
+    """Run a plan with its progress on standard error, deliver the result, and return the exit code.
 
-    Parameters
-    ----------
-    files
-        Where the result is written, by the format of the report; ``-`` for standard output.
-
-    Raises
-    ------
-    ImgstoreError
-        The run cannot start, or a file cannot be written.
+    ``files`` says where the result is written, by the format of the report; ``-`` for standard output.
     """
     check_files(files)
     result, failed, stopped = _follow(start_run(plan, jobs))
@@ -139,13 +125,7 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
 
 
 def check_files(files: Mapping[str, str]) -> None:
-    """See that the files can be written before anything is measured.
-
-    Raises
-    ------
-    UsageError, NotAllowed
-        One cannot, or two of them are the same.
-    """
+    """Raise UsageError or NotAllowed where a file cannot be written, before anything is measured."""
     if len(set(files.values())) < len(files):
         raise UsageError("two reports cannot go to one place: name a file for each.")
     for kind, file in files.items():
@@ -168,13 +148,7 @@ def _check_writable(option: str, path: Path) -> None:
 
 
 def result_of(jobs: Path, name: str) -> Result:
-    """The result called ``name``, as far as it came: a file of ``bench --json``, or a run as ``find_run`` finds it.
-
-    Raises
-    ------
-    ImgstoreError
-        There is none, or nothing was measured.
-    """
+    """The result called ``name``, as far as it came: a file of ``bench --json``, or a run as ``find_run`` finds it."""
     if is_saved_result(Path(name)):
         return load_result(Path(name))
     folder = find_run(jobs, name)

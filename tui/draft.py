@@ -29,14 +29,9 @@ _BASE = Plan("", (), (10, 100, 1000))
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the user has chosen so far; ``plan`` makes a plan of it.
+    """What the user has chosen so far: the rows of the table, and in ``base`` everything else of the plan.
 
-    Attributes
-    ----------
-    base
-        Everything of the plan but its dataset and its configurations.
-    facts
-        Of the dataset: they decide the default codecs; without a dataset these are those of arrays.
+    The facts of the dataset decide the default codecs; without a dataset these are those of arrays.
     """
 
     rows: tuple[Row, ...]
@@ -87,8 +82,8 @@ class Draft:
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 
     def _fitting(self, configuration: str, facts: DatasetFacts) -> str:
-        one = Configuration.parse(configuration)
-        bare = configuration.partition("@")[0].partition("+")[0] + (f"@{one.folder}" if one.folder else "")
+        parsed = Configuration.parse(configuration)
+        bare = parsed.backend + (f"@{parsed.folder}" if parsed.folder else "")
         default = str(Configuration.parse(bare, facts))
         if configuration == str(Configuration.parse(bare, self.facts)):
             return default
@@ -115,15 +110,14 @@ class Draft:
     def next_codec(self, index: int) -> Draft:
         """Give one row the next codec with which it is not yet in the table."""
         row = self.rows[index]
-        one = Configuration.parse(row.configuration)
-        codecs = list(codec_entries())
-        start = codecs.index(one.codec)
-        for name in (*codecs[start + 1 :], *codecs[:start]):
-            entry = codec_entries()[name]
-            text = str(replace(one, codec=name, codec_options=entry.options()))
+        parsed = Configuration.parse(row.configuration)
+        codecs = list(codec_entries().values())
+        start = [entry.name for entry in codecs].index(parsed.codec)
+        for entry in (*codecs[start + 1 :], *codecs[:start]):
+            text = str(replace(parsed, codec=entry.name, codec_options=entry.options()))
             if text not in self.configurations and _possible(text, self.facts):
                 return self._with(index, Row(text, row.ticked))
-        raise UsageError(f"{one.backend} is in the table with every codec that fits.")
+        raise UsageError(f"{parsed.backend} is in the table with every codec that fits.")
 
     def add(self, text: str) -> Draft:
         """Add a configuration below those that are ticked.  Raises UsageError where it cannot be meant or is there."""

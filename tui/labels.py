@@ -88,18 +88,8 @@ _REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽",
 class Series:
     """How one configuration is shown.
 
-    Attributes
-    ----------
-    codec
-        With its options, and a word where it loses something.
-    name
-        The backend, with the codec, options or folder where the backend alone does not tell it apart.
-    mark
-        One cell wide; solid for the first configuration of a backend, hollow for its second.
-    role
-        The theme variable of its colour, such as ``$series-lmdb``; references are grey.
-    reference
-        It is there to compare with, and never to keep images in.
+    ``codec`` has its options, ``name`` tells it apart from the others, ``mark`` is one cell wide, ``role`` is the theme
+    variable of its colour, such as ``$series-lmdb``.
     """
 
     configuration: str

@@ -146,24 +146,11 @@ def _write_bytes(value: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a plan.
+    """One field of a plan: ``label`` in the form (empty where it is not in it), ``hint`` with an example.
 
-    Attributes
-    ----------
-    label
-        What the form calls it; empty where the form does not have it.
-    hint
-        What it is, with an example.
-    write
-        Makes the text that ``parse`` reads.
-    metavar
-        What the help of ``bench`` writes for a value.
-    default
-        What an option that is left out, or an empty field of the form, means.
-    always
-        The command line of a plan states it even where it is the default.
-    flag
-        What the help of ``bench`` says of an option without a value.
+    ``write`` makes the text that ``parse`` reads.  In the help of ``bench``, ``metavar`` stands for the value and
+    ``default`` says what it is without one; ``flag`` is the help of an option that takes no value.  The command line of
+    a plan states a field where it is not the default, or ``always``.
     """
 
     label: str

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from backends import units
 from backends.analysis.verdict import Ranking
 from backends.bench.schedule import configurations
 from backends.runs.run import RunState
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.keys import View
-from tui.labels import Known, is_one_image, seconds_title
+from tui.labels import Known, Series, is_one_image, seconds_title
 from tui.text import safe_text
-from tui.widgets.verdict import Standing, disk_standings, standings
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One configuration's figure and how many times the best one's it is."""
+
+    series: Series
+    value: float
+    ratio: float
+
+
+def standings(run: RunState, series: Known, aspect: str, count: int) -> list[Standing]:
+    """The medians of seconds, the least first."""
+    figures = (run.figures.get((name, aspect, count)) for name in series)
+    return _ordered(series, {figure.configuration: figure.seconds for figure in figures if figure})
+
+
+def disk_standings(run: RunState, series: Known) -> list[Standing]:
+    """Allocated bytes at the largest size, the least first."""
+    count = run.plan.sizes[-1]
+    return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
+
+
+def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
+    known = sorted((float(value), name) for name, value in values.items() if value)
+    return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
 def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, focus: str) -> Chart:

@@ -22,9 +22,10 @@ from tui.draft import draft_of
 from tui.keys import View
 from tui.labels import Known, identify
 from tui.reports import render
+from tui.run_charts import disk_standings, standings
 from tui.tables import HEAD, number_rows, result_text
 from tui.widgets.run import chart_in_words
-from tui.widgets.verdict import disk_standings, full_rows, standings, verdict_rows
+from tui.widgets.verdict import full_rows, verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)

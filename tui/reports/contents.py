@@ -12,8 +12,8 @@ from backends.analysis.warnings import warnings_of
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Cell, Measurement, aspect_of
 from backends.bench.schedule import aspects
-from tui.draft import command_line
 from tui.labels import dataset_name, describe_plan
+from tui.plan_fields import command_line
 from tui.reports.article import article_sections
 from tui.reports.formats import fill
 from tui.reports.model import Bars, Chart, Curve, Names, Point, Report, Row, Section, Table, names_of, time_curve

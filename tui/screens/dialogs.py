@@ -60,16 +60,8 @@ class Choices(OptionList):
 class AskScreen(ModalScreen[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
-    Parameters
-    ----------
-    parse
-        Called in a thread with the text; raises ImgstoreError with the sentence to show.
-    live
-        Whether the text is also parsed while it is typed; for parsers that take no time.
-    folders
-        Whether folders are offered as completions.
-    choices
-        Called in a thread; texts to pick from and what is shown for each.
+    ``parse`` is called in a thread, and if ``live`` while typing too; it raises ImgstoreError with what to show.
+    ``choices``, also called in a thread, gives texts to pick from and what is shown for each.
     """
 
     CSS_PATH = "ask.tcss"
@@ -159,13 +151,7 @@ class AskScreen(ModalScreen[Any]):
 
 
 class ChoiceScreen(ModalScreen[str | None]):
-    """Dismissed with the letter of a choice, or with None to go back.
-
-    Parameters
-    ----------
-    choices
-        By letter; one to go back is added.
-    """
+    """Dismissed with the letter of a choice, or with None to go back, which is added to the choices."""
 
     CSS_PATH = "ask.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,b,n", "dismiss(None)", "back")]

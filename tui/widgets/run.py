@@ -12,9 +12,10 @@ from backends import units
 from backends.runs.run import RunState
 from tui.keys import View
 from tui.labels import Known, Series, counts, title
+from tui.run_charts import disk_standings, standings
 from tui.text import fit, safe_text
 from tui.widgets.footer import label_top
-from tui.widgets.verdict import disk_standings, entries, standings
+from tui.widgets.verdict import entries
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -19,7 +18,7 @@ from backends.analysis.figures import SIGNS, TIE
 from backends.analysis.verdict import DEMO, SMALL, Rank, Ranking, Verdict, amount, ratio_text
 from backends.runs.run import RunState
 from tui.keys import SCROLLS
-from tui.labels import Known, Series, title
+from tui.labels import Known, title
 from tui.text import fit, safe_text
 
 _KEYS = {
@@ -32,33 +31,6 @@ _UNSAID = ("store durable", "files")
 """Rankings that have no rows in the panel."""
 _TITLE = 9
 _LEGEND = "> faster than   = tie   ? undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One configuration's figure and how many times the best one's it is."""
-
-    series: Series
-    value: float
-    ratio: float
-
-
-def standings(run: RunState, series: Known, aspect: str, count: int) -> list[Standing]:
-    """The medians of seconds, the least first."""
-    return _ordered(
-        series, {name: one.seconds for (name, what, n), one in run.figures.items() if (what, n) == (aspect, count)}
-    )
-
-
-def disk_standings(run: RunState, series: Known) -> list[Standing]:
-    """Allocated bytes at the largest size, the least first."""
-    count = run.plan.sizes[-1]
-    return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
-
-
-def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
-    known = sorted((float(value), name) for name, value in values.items() if value)
-    return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
 def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool = False) -> list[Content]:
