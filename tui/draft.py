@@ -96,11 +96,11 @@ class Draft:
         rows = tuple(Row(row.configuration, row.configuration in plan.configurations) for row in self.rows)
         return replace(self, rows=rows, base=plan)
 
-    def article(self, dataset: str) -> Draft:
+    def article(self) -> Draft:
         """The draft of the article's experiment.  Raises UsageError where the dataset is not one for it."""
         if self.facts is None:
             raise UsageError("there is no dataset yet: o opens one.")
-        return replace(draft_of(article_plan(dataset, self.facts)), facts=self.facts)
+        return replace(draft_of(article_plan(self.facts.path, self.facts)), facts=self.facts)
 
     def toggle(self, index: int) -> Draft:
         """Tick or untick one row."""

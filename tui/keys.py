@@ -40,10 +40,10 @@ WORKBENCH: list[BindingType] = [
     Binding("w", "ask('where')", "where", id="where", tooltip="Where the run writes"),
     Binding("p", "ask('plan')", "plan", id="plan", tooltip="Sizes, repeats, ..."),
     Binding("r", "run", "run", id="run", tooltip="Run the plan"),
-    Binding("space", "pick", "pick", id="pick", tooltip="Tick or untick"),
-    Binding("c", "codec", "codec", id="codec", tooltip="Next codec"),
+    Binding("space", "edit('toggle')", "pick", id="pick", tooltip="Tick or untick"),
+    Binding("c", "edit('next_codec')", "codec", id="codec", tooltip="Next codec"),
     Binding("plus,equals_sign", "ask('add')", "add", key_display="+", id="add", tooltip="Add a configuration"),
-    Binding("minus", "remove", "remove", id="remove", tooltip="Remove a configuration"),
+    Binding("minus", "edit('remove')", "remove", id="remove", tooltip="Remove a configuration"),
     Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
     Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
     Binding("d", "disk", "disk", id="disk", tooltip="Disk, trade-off, chart"),
@@ -58,7 +58,7 @@ WORKBENCH: list[BindingType] = [
 ]
 """The words of the help are the tooltips."""
 
-TABLE_HINTS = ("pick", "codec", "ask('add')", "remove")
+TABLE_HINTS = ("edit('toggle')", "edit('next_codec')", "ask('add')", "edit('remove')")
 CHART_HINTS = ("scale", "look('numbers')", "disk", "look('verdict')", "full")
 """Actions whose keys stand in the bottom edge of their panel."""
 
@@ -98,12 +98,12 @@ class State(Protocol):
 
 RESULTS = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
 
-_TABLE = frozenset({"pick", "codec", "remove"})
+_TABLE = frozenset({"toggle", "next_codec", "remove"})
 _EDITS = _TABLE | {"add", "where", "plan", "run", "copy", "article"}
 
 
 def acts(action: str, state: State) -> bool:
-    """Whether a key of the workbench does something now; for ``look`` and ``ask`` the action is their parameter."""
+    """Whether a key of the workbench does something now; for ``look``, ``ask`` and ``edit`` it is their parameter."""
     run, view = state.run, state.view
     results = run is not None and view in RESULTS
     if action in _EDITS:

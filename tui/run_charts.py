@@ -56,12 +56,12 @@ def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> 
     curves = []
     names = [name for name in configurations(run.plan) if name in series]
     for name in names:
-        one = series[name]
-        found = (run.figures.get((name, aspect, size)) for size in run.plan.sizes)
-        points = tuple((f.count, f.seconds) for f in found if f is not None and f.seconds is not None)
+        known = series[name]
+        figures = (run.figures.get((name, aspect, size)) for size in run.plan.sizes)
+        points = tuple((f.count, f.seconds) for f in figures if f is not None and f.seconds is not None)
         end = ends.get(name) if images else None
         predicted = (float(images), end.value) if images and end and len(points) > 1 else None
-        curves.append(Curve(safe_text(one.name, 40), one.mark, one.role, points, predicted))
+        curves.append(Curve(safe_text(known.name, 40), known.mark, known.role, points, predicted))
     extended = images if images and any(curve.predicted for curve in curves) else None
     return TimeChart(
         tuple(curves),
@@ -75,8 +75,8 @@ def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> 
 
 def _one_image(run: RunState, series: Known, aspect: str) -> Bars:
     bars = tuple(
-        _bar(one, units.seconds(one.value), "" if one.ratio == 1 else units.ratio(one.ratio))
-        for one in standings(run, series, aspect, 1)
+        _bar(standing, units.seconds(standing.value), "" if standing.ratio == 1 else units.ratio(standing.ratio))
+        for standing in standings(run, series, aspect, 1)
     )
     title = f"{seconds_title(aspect).removesuffix('-one')} one image, its container opened anew each time"
     return Bars(title if bars else "nothing is measured yet", bars)
@@ -86,17 +86,18 @@ def _disk(run: RunState, series: Known) -> Bars:
     """One bar a configuration: allocated bytes at the largest size, the least first."""
     count = run.plan.sizes[-1]
     bars = []
-    for one in disk_standings(run, series):
-        name = one.series.configuration
+    for standing in disk_standings(run, series):
+        name = standing.series.configuration
         figure = next(f for (c, _, n), f in run.figures.items() if (c, n) == (name, count) and f.bytes_allocated)
         files = f"{figure.files:,} file{'' if figure.files == 1 else 's'}" if figure.files is not None else ""
-        bars.append(_bar(one, units.size(one.value), f"{units.size(figure.bytes_apparent)} of data, {files}"))
+        bars.append(_bar(standing, units.size(standing.value), f"{units.size(figure.bytes_apparent)} of data, {files}"))
     title = f"Allocated on disk by {count:,} images" if bars else f"{count:,} images are not stored yet"
     return Bars(title, tuple(bars))
 
 
-def _bar(one: Standing, text: str, note: str) -> Bar:
-    return Bar(safe_text(one.series.name, 40), one.series.mark, one.series.role, one.value, text, note)
+def _bar(standing: Standing, text: str, note: str) -> Bar:
+    series = standing.series
+    return Bar(safe_text(series.name, 40), series.mark, series.role, standing.value, text, note)
 
 
 def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
@@ -105,15 +106,15 @@ def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
     speed = (verdict.ranking("shuffled") or verdict.ranking("shuffled cold")) if verdict else None
     disk = verdict.ranking("disk") if verdict else None
     if verdict is None or speed is None or disk is None:
-        asked = "shuffled" in run.plan.operations and run.alive
-        return Bars("waiting for shuffled reads" if asked else "no shuffled reads were measured: p adds them")
+        waiting = "shuffled" in run.plan.operations and run.alive
+        return Bars("waiting for shuffled reads" if waiting else "no shuffled reads were measured: p adds them")
     rates = {name: verdict.images / seconds for name, seconds in _predicted(speed).items()}
     points = {name: (size, rates[name]) for name, size in _predicted(disk).items() if name in rates and name in series}
     names = {name: safe_text(series[name].name, 40) for name in points}
     best = [name for name in verdict.front if name in points]
     how = "" if verdict.images == speed.count else ", predicted"
     return TradeOff(
-        f"Nothing else is both faster ({speed.use}) and smaller: {', '.join(names[one] for one in best)}"
+        f"Nothing else is both faster ({speed.use}) and smaller: {', '.join(names[name] for name in best)}"
         if best
         else "so far, too early to tell",
         tuple(

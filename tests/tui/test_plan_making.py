@@ -95,7 +95,7 @@ def test_the_command_line_makes_the_same_plan(plan: Plan, monkeypatch: pytest.Mo
 
 def test_the_command_line_of_the_article_makes_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_dataset("sample") as dataset:
-        plan = Draft((), facts=dataset.facts()).article("sample").plan("sample")
+        plan = Draft((), facts=dataset.facts()).article().plan("sample")
     assert (plan.preset, plan.first) == ("article", True)
     assert planned(shlex.split(command_line(plan))[2:], monkeypatch) == plan
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
@@ -36,6 +37,7 @@ from tui.widgets.run import Remark, RunPanel
 from tui.widgets.start import StartList
 from tui.widgets.verdict import VerdictPanel
 
+NOTHING_TICKED = "Nothing is ticked: space ticks a configuration."
 PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 
 
@@ -72,22 +74,13 @@ class Workbench(Screen[None]):
 
     def compose(self) -> ComposeResult:
         here = Workbench
+        measured = here.run, here.series, here.aspect
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.place, here.run)
-        yield BackendTable(classes="panel").data_bind(here.draft, here.series, here.run, here.aspect)
-        yield RunPanel(classes="panel").data_bind(here.run, here.series, here.remark, here.view, here.aspect)
+        yield BackendTable(classes="panel").data_bind(*measured, here.draft)
+        yield RunPanel(classes="panel").data_bind(*measured, here.remark, here.view)
         with Horizontal(id="lower"):
-            yield ChartPanel(classes="panel").data_bind(
-                here.view,
-                here.run,
-                here.series,
-                here.aspect,
-                here.log_scale,
-                here.configuration,
-                here.words,
-                here.method,
-                here.jobs,
-                here.folder,
-            )
+            charts = ChartPanel(classes="panel").data_bind(*measured, here.view, here.log_scale, here.configuration)
+            yield charts.data_bind(here.words, here.method, here.jobs, here.folder)
             yield VerdictPanel(classes="panel").data_bind(here.run, here.series)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
@@ -148,7 +141,7 @@ class Workbench(Screen[None]):
         if self.aspect not in draft.aspects:
             self.aspect = draft.aspects[0]
         plan = self._plan()
-        self.words, self.method = "" if plan else "Nothing is ticked: space ticks a configuration.", ""
+        self.words, self.method = "" if plan else NOTHING_TICKED, ""
         self.say(describe_plan(plan) if plan else "")
         self.query_one(BackendTable).focus()
         if plan and self.facts is not None:
@@ -223,7 +216,7 @@ class Workbench(Screen[None]):
         return self.view is View.CHART and self.query_one(ChartPanel).size.height >= LOW
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return acts(str(parameters[0]) if action in ("look", "ask") else action, self)
+        return acts(str(parameters[0]) if action in ("look", "ask", "edit") else action, self)
 
     def describe_action(self, action: str) -> str:
         return word_of(action, self)
@@ -244,27 +237,24 @@ class Workbench(Screen[None]):
         self.change(self.draft)
 
     def action_run(self) -> None:
-        plan = self._plan()
-        if plan:
+        if plan := self._plan():
             self.post_message(messages.StartRun(plan))
         else:
-            self.say("Nothing is ticked: space ticks a configuration.", urgent=True)
+            self.say(NOTHING_TICKED, urgent=True)
 
     def action_stop(self) -> None:
         self.post_message(messages.StopRun())
 
-    def action_pick(self) -> None:
-        self.change(self.draft.toggle(self.query_one(BackendTable).row))
+    def action_edit(self, change: str) -> None:
+        """Change the draft at the row under the cursor, by one of its methods."""
+        self._try(partial(getattr(self.draft, change), self.query_one(BackendTable).row))
 
-    def action_codec(self) -> None:
-        self._try(self.draft.next_codec)
+    def action_article(self) -> None:
+        self._try(self.draft.article)
 
-    def action_remove(self) -> None:
-        self._try(self.draft.remove)
-
-    def _try(self, change: Callable[[int], Draft]) -> None:
+    def _try(self, change: Callable[[], Draft]) -> None:
         try:
-            self.change(change(self.query_one(BackendTable).row))
+            self.change(change())
         except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
@@ -304,8 +294,7 @@ class Workbench(Screen[None]):
             self.post_message(messages.ListJobs())
 
     def action_copy(self) -> None:
-        plan = self._plan()
-        if plan:
+        if plan := self._plan():
             self.app.copy_to_clipboard(command_line(plan))
             self.say("The command line of this plan was copied: " + command_line(plan))
 
@@ -318,9 +307,6 @@ class Workbench(Screen[None]):
             panel.focus_content()
         else:
             panel.focus()
-
-    def action_article(self) -> None:
-        self._try(lambda _: self.draft.article(self.facts.path if self.facts else ""))
 
     def action_ask(self, form: str) -> None:
         from tui.screens import dialogs

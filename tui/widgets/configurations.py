@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.content import Content
+from textual.events import Click
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -45,7 +46,7 @@ class _Grid:
 
 
 class BackendTable(Widget, can_focus=True):
-    """Columns never change width; a finished cell shows its time, a waiting one a dot, a running one its share."""
+    """The table of configurations: a finished cell shows its time, a waiting one a dot, a running one its progress."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
@@ -164,8 +165,8 @@ class BackendTable(Widget, can_focus=True):
         """The configuration under the cursor."""
         return self.draft.rows[self.row].configuration
 
-    def on_click(self, event: object) -> None:
-        offset = getattr(event, "y", 0) - 2
+    def on_click(self, event: Click) -> None:
+        offset = event.y - 2
         if 0 <= offset < len(self.draft.rows):
             self.cursor = offset + self._first_row()
 
@@ -209,22 +210,20 @@ class BackendTable(Widget, can_focus=True):
         return Content.styled(text + "".join(fit(name, _width(name, grid), right=True) for name in grid.extras), "$dim")
 
     def _row(self, row: Row, grid: _Grid, *, chosen: bool = False, box: str = "") -> Content:
-        one = self.series[row.configuration]
-        grey = not row.ticked or one.reference
+        series = self.series[row.configuration]
+        grey = not row.ticked or series.reference
         parts: list[Content | tuple[str, str]] = [
             (box or ("[x] " if row.ticked else "[ ] "), "" if row.ticked else "$dim"),
-            (one.mark + " ", "$dim" if grey else one.role),
-            (fit(safe_text(one.backend, 40), grid.names) + "  ", "$dim" if grey else "bold"),
-            (fit(_codec(one), grid.codecs) + " " * grid.gap, "$dim"),
+            (series.mark + " ", "$dim" if grey else series.role),
+            (fit(safe_text(series.backend, 40), grid.names) + "  ", "$dim" if grey else "bold"),
+            (fit(_codec(series), grid.codecs) + " " * grid.gap, "$dim"),
         ]
-        cells = [
-            self._cell(one.configuration, size, row.ticked)
-            for size in self._sizes[grid.start : grid.start + grid.fitting]
-        ]
+        shown = self._sizes[grid.start : grid.start + grid.fitting]
+        cells = [self._cell(row.configuration, size, row.ticked) for size in shown]
         widths = [*(grid.width for _ in cells), *(_width(name, grid) for name in grid.extras)]
-        cells += self._extras(one.configuration, row.ticked, grid.extras)
+        cells += self._extras(row.configuration, row.ticked, grid.extras)
         for (text, style), width in zip(cells, widths, strict=True):
-            parts.append((fit(text, width, right=True), style or ("$dim" if one.reference else "")))
+            parts.append((fit(text, width, right=True), style or ("$dim" if series.reference else "")))
         line = Content.assemble(*parts)
         line = Content.assemble(line, " " * max(0, self.size.width - line.cell_length))
         if chosen and self.has_focus:
@@ -232,10 +231,10 @@ class BackendTable(Widget, can_focus=True):
         return line
 
     def _cell(self, configuration: str, size: int, ticked: bool) -> tuple[str, str]:
-        """What one cell says: a figure, a share, a dot, or that it failed."""
+        """Text and style of a cell: a figure, a share, a dot, or that it failed."""
         run = self.run
         key = (configuration, self.aspect, size)
-        waiting = ("·" if ticked and key in cells_of(run.plan if run else self.draft.sketch) else "", "$dim")
+        waiting = self._waiting(key, ticked)
         if run is None:
             return waiting
         if run.trial is not None and run.trial.cell == key:
@@ -251,21 +250,24 @@ class BackendTable(Widget, can_focus=True):
         return units.seconds(figure.seconds), "" if figure.repeats >= run.plan.repeats else "$dim"
 
     def _extras(self, configuration: str, ticked: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
-        """What the largest size takes on disk, in files, how many times bare bytes, how fast and how durable it was."""
-        run, size = self.run, self._sizes[-1]
-        found = run.figures.get((configuration, self.aspect, size)) if run is not None else None
-        if run is None or found is None or not found.repeats:
-            planned = (configuration, self.aspect, size) in cells_of(run.plan if run else self.draft.sketch)
-            return [("·" if ticked and planned else "", "$dim")] * len(names)
-        limit = multiple_of_limit(found, run.figures.values())
+        """Text and style of the cells behind the sizes, all of the largest one."""
+        run, key = self.run, (configuration, self.aspect, self._sizes[-1])
+        figure = run.figures.get(key) if run is not None else None
+        if run is None or figure is None or not figure.repeats:
+            return [self._waiting(key, ticked)] * len(names)
+        limit = multiple_of_limit(figure, run.figures.values())
         texts = {
-            "on disk": units.size(found.bytes_allocated),
+            "on disk": units.size(figure.bytes_allocated),
             _LIMIT: units.ratio(limit) if limit is not None else "·",
-            "files": f"{found.files:,}" if found.files is not None else "·",
-            "img/s": units.rate(found.images_per_second).removesuffix(" img/s"),
-            "durable": units.seconds(found.seconds_durable),
+            "files": f"{figure.files:,}" if figure.files is not None else "·",
+            "img/s": units.rate(figure.images_per_second).removesuffix(" img/s"),
+            "durable": units.seconds(figure.seconds_durable),
         }
         return [(texts[name], "") for name in names]
+
+    def _waiting(self, key: tuple[str, str, int], ticked: bool) -> tuple[str, str]:
+        """A dot where the plan measures the cell."""
+        return "·" if ticked and key in cells_of(self.run.plan if self.run else self.draft.sketch) else "", "$dim"
 
 
 def _width(name: str, grid: _Grid) -> int:
@@ -273,5 +275,5 @@ def _width(name: str, grid: _Grid) -> int:
     return grid.width + {_EXTRAS[0]: 1, _LIMIT: -1}.get(name, 0) * (grid.width == _NARROW_COLUMN)
 
 
-def _codec(one: Series) -> str:
-    return safe_text(one.codec + (f" @{one.folder}" if one.folder else ""), 60)
+def _codec(series: Series) -> str:
+    return safe_text(series.codec + (f" @{series.folder}" if series.folder else ""), 60)

@@ -27,8 +27,6 @@ _KEYS = {
 }
 """What the screen says where the command line names options."""
 
-_UNSAID = ("store durable", "files")
-"""Rankings that have no rows in the panel."""
 _TITLE = 9
 _LEGEND = "> faster than   = tie   ? undecided"
 
@@ -38,19 +36,19 @@ def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool
 
     With ``values`` each has its own: `` > ▲ lmdb 66 ms (2.4x)``.
     """
-    found = []
-    for one in ranking.ranks:
-        if one.configuration in series:
-            known = series[one.configuration]
-            sign = (f" {SIGNS[one.outcome]} ", "$dim") if one.outcome else ""
+    parts = []
+    for rank in ranking.ranks:
+        if rank.configuration in series:
+            known = series[rank.configuration]
+            sign = (f" {SIGNS[rank.outcome]} ", "$dim") if rank.outcome else ""
             mark = (f"{known.mark} ", known.role) if marks else ""
             name = (safe_text(known.name, 24), "" if marks else known.role)
-            ratio = ratio_text(one) if one.outcome else ""
-            value = f" {amount(ranking.use, one)}" if values or not one.outcome else ""
+            ratio = ratio_text(rank) if rank.outcome else ""
+            value = f" {amount(ranking.use, rank)}" if values or not rank.outcome else ""
             if value and ratio:
                 ratio = f" ({ratio.strip()})"
-            found.append(Content.assemble(sign, mark, name, (value + ratio, "bold")))
-    return found
+            parts.append(Content.assemble(sign, mark, name, (value + ratio, "bold")))
+    return parts
 
 
 def sentences(verdict: Verdict) -> tuple[str, ...]:
@@ -64,7 +62,7 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     verdict = run.verdict
-    rows = _said(run, verdict)
+    rows = _sentences(run, verdict)
     rows.append(Content(""))
     for use in (*run.aspects, "disk"):
         ranking = verdict.ranking(use) if verdict else None
@@ -79,7 +77,7 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
 
 
-def _said(run: RunState, verdict: Verdict | None) -> list[Content]:
+def _sentences(run: RunState, verdict: Verdict | None) -> list[Content]:
     state = _state(run)
     if verdict is None or not verdict.complete:
         return [Content.styled(state, "$dim")]
@@ -104,11 +102,11 @@ def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
 
 
 def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
-    """Everything that is decided: the sentences, the rankings with the range of the repeats, the warnings."""
+    """The whole verdict: its sentences, the rankings with the range of the repeats, the warnings."""
     verdict = run.verdict if run else None
     if run is None or verdict is None:
         return verdict_rows(run, series, width)
-    rows = _said(run, verdict)
+    rows = _sentences(run, verdict)
     for ranking in verdict.rankings:
         rows += [Content(""), *_table(run, ranking, series)]
     rows += [Content(""), Content.styled(_LEGEND, "$dim")]
@@ -117,24 +115,24 @@ def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
 
 
 def _table(run: RunState, ranking: Ranking, series: Known) -> list[Content]:
-    ranks = [one for one in ranking.ranks if one.configuration in series]
+    ranks = [rank for rank in ranking.ranks if rank.configuration in series]
     if not ranks:
         return []
     more = ", with its sync" if "durable" in ranking.use else ""
     images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
-    names = max(cell_len(safe_text(one.configuration, 40)) for one in ranks)
-    ranges = {one.configuration: _range(run, ranking, one) for one in ranks}
-    said = f", range of {run.plan.repeats}" if any(ranges.values()) else ""
-    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}{said}", "$dim"))]
-    for one in ranks:
-        known = series[one.configuration]
+    width = max(cell_len(safe_text(rank.configuration, 40)) for rank in ranks)
+    ranges = {rank.configuration: _range(run, ranking, rank) for rank in ranks}
+    spread = f", range of {run.plan.repeats}" if any(ranges.values()) else ""
+    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}{spread}", "$dim"))]
+    for rank in ranks:
+        known = series[rank.configuration]
         rows.append(
             Content.assemble(
-                (SIGNS.get(one.outcome, " "), "bold"),
+                (SIGNS.get(rank.outcome, " "), "bold"),
                 (f" {known.mark}", known.role),
-                f" {fit(safe_text(one.configuration, 40), names)}{amount(ranking.use, one):>10}",
-                f"{'' if not one.outcome or one.outcome == TIE else units.ratio(one.ratio):>8}",
-                (f"{ranges[one.configuration]:>22}", "$dim"),
+                f" {fit(safe_text(rank.configuration, 40), width)}{amount(ranking.use, rank):>10}",
+                f"{'' if not rank.outcome or rank.outcome == TIE else units.ratio(rank.ratio):>8}",
+                (f"{ranges[rank.configuration]:>22}", "$dim"),
             )
         )
     return rows
