@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
-import functools
 import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from backends.errors import ImgstoreError, NotAllowed
-from tui.plan_fields import FIELDS, option_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+from tui.options import DefaultGroup, output_options, plan_options
 
 PROGRAM = "imgstore-tui"
-
-
-class DefaultGroup(click.Group):
-    """A group whose first word may also be an argument of its ``default`` command.
-
-    A word that is nearly the name of a command is refused with that name, unless a file of that name exists.
-    """
-
-    def __init__(self, *args: Any, default: str, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._default = default
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            self._refuse_typo(args)
-            args = [self._default, *args]
-        return super().parse_args(context, args)
-
-    def _refuse_typo(self, args: list[str]) -> None:
-        known = [name for name, command in self.commands.items() if not command.hidden]
-        near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.7) if args else []
-        if near and not Path(args[0]).exists():
-            raise click.UsageError(f"no command {args[0]}: did you mean {near[0]}? All commands: {', '.join(known)}.")
 
 
 @click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,37 +41,6 @@ def open_screen(dataset: str | None) -> int:
     from tui.app import run
 
     return run(dataset, jobs_folder())
-
-
-_OUTPUTS = {
-    "json": "the result as JSON",
-    "csv": "every trial as CSV",
-    "markdown": "a report as Markdown",
-    "html": "a report with charts as one HTML file",
-}
-
-
-def output_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that write a result into files; the command takes those given as ``files``, by their kind."""
-
-    @functools.wraps(command)
-    def with_files(**options: Any) -> int:
-        files = {kind: options.pop(kind) for kind in _OUTPUTS}
-        return command(files={kind: file for kind, file in files.items() if file is not None}, **options)
-
-    for kind, content in reversed(_OUTPUTS.items()):
-        text = f"Write {content} there; - for standard output."
-        with_files = click.option(f"--{kind}", metavar="FILE", help=text)(with_files)
-    return with_files
-
-
-def plan_options(command: Callable[..., int]) -> Callable[..., int]:
-    """The options for the fields of a plan; the command takes those that are given as text or True."""
-    for name, field in reversed(FIELDS.items()):
-        text = field.flag or f"{field.hint}.  [default: {field.default}]"
-        kind: dict[str, Any] = {"is_flag": True, "default": None} if field.flag else {"metavar": field.metavar}
-        command = click.option(option_name(name), name, help=text, **kind)(command)
-    return command
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The keys: what each does, which of them act now, and what Enter does next.
+"""Keys of the workbench: what each does, which of them act now, and what Enter does next.
 
 Lower case acts here, capitals go elsewhere; control and function keys are aliases only.
 """

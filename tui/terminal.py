@@ -19,26 +19,26 @@ from textual.filter import LineFilter
 
 
 def speaks_unicode(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal takes UTF-8: where the locale says nothing, it does; ``C`` and Latin ones do not.
+    """Whether the terminal takes UTF-8: it does unless the locale is another one, such as ``C`` or Latin-1.
 
     Python itself sets ``LC_CTYPE`` to ``C.UTF-8`` where it finds the C locale, so that name alone says nothing.
     """
     ctype = environ.get("LC_CTYPE", "")
-    said = environ.get("LC_ALL") or (ctype if ctype != "C.UTF-8" else "") or environ.get("LANG", "")
+    locale = environ.get("LC_ALL") or (ctype if ctype != "C.UTF-8" else "") or environ.get("LANG", "")
     if environ.get("TERM") == "linux":
         return False
-    return not said or "utf" in said.lower()
+    return not locale or "utf" in locale.lower()
 
 
 class NoColours(LineFilter):
-    """Takes every colour out and leaves bold, dim, underline and reverse."""
+    """Removes colours; bold, dim, underline and reverse stay."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [Segment(text, style and style.without_color, control) for text, style, control in segments]
 
 
 class AsciiGlyphs(LineFilter):
-    """Puts an ASCII sign in the place of every other one, cell by cell."""
+    """Replaces what is not ASCII, cell by cell."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [

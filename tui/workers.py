@@ -117,11 +117,11 @@ def disks() -> list[tuple[str, str]]:
     """A folder on each disk that can be written to, and how a list shows it."""
     from backends.bench.disk import free_bytes, writable_folders
 
-    found = [(str(folder), mount.filesystem, free_bytes(folder)) for folder, mount in writable_folders()]
-    width = max((min(len(folder), 40) for folder, _, _ in found), default=0)
+    rows = [(str(folder), mount.filesystem, free_bytes(folder)) for folder, mount in writable_folders()]
+    width = max((min(len(folder), 40) for folder, _, _ in rows), default=0)
     return [
         (folder, f"{safe_text(folder, 40):<{width}}  {kind:<6} {units.capacity(free):>7} free")
-        for folder, kind, free in found
+        for folder, kind, free in rows
     ]
 
 
@@ -153,9 +153,9 @@ def export(result: Result | None, text: str) -> str:
 
 
 def completion(text: str) -> str | None:
-    """``text`` with the first folder that begins so behind it; None where there is none."""
-    place = Path(text).expanduser()
-    parent, begin = (place, "") if text.endswith("/") else (place.parent, place.name)
+    """``text`` completed with the first folder that begins like it; None where there is none."""
+    path = Path(text).expanduser()
+    parent, begin = (path, "") if text.endswith("/") else (path.parent, path.name)
     if not text or text == "~":
         return None
     try:
@@ -163,8 +163,8 @@ def completion(text: str) -> str | None:
             names = sorted(entry.name for entry in entries if entry.name.startswith(begin) and entry.is_dir())
     except OSError:
         return None
-    found = [name for name in names if begin or not name.startswith(".")]
-    return text + found[0][len(begin) :] + "/" if found else None
+    shown = [name for name in names if begin or not name.startswith(".")]
+    return text + shown[0][len(begin) :] + "/" if shown else None
 
 
 MOST_THREADS = 64
@@ -172,7 +172,7 @@ MOST_THREADS = 64
 
 
 class Threads(ThreadPoolExecutor):
-    """Ends without waiting for one that waits for a dead disk."""
+    """A pool of threads that ends without waiting for a thread that waits for a dead disk."""
 
     def __init__(self) -> None:
         super().__init__(MOST_THREADS)

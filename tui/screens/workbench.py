@@ -42,7 +42,7 @@ PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 
 
 class Workbench(Screen[None]):
-    """Panels 1 to 5.  What they show follows from the dataset, the draft, the run on show and the view."""
+    """The five panels, and the state that they show: dataset, draft, run and view."""
 
     CSS_PATH = "workbench.tcss"
     AUTO_FOCUS = ""
