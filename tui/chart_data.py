@@ -103,12 +103,12 @@ def is_drawable(point: Point) -> bool:
 
 def drawable_curves(curves: Iterable[Curve]) -> list[Curve]:
     """The curves that have points, without what cannot be drawn."""
-    found = []
-    for one in curves:
-        points = tuple(filter(is_drawable, one.points))
-        end = one.predicted if one.predicted and is_drawable(one.predicted) else None
-        found.append(replace(one, points=points, predicted=end if points else None))
-    return [one for one in found if one.points]
+    cleaned = []
+    for curve in curves:
+        points = tuple(filter(is_drawable, curve.points))
+        end = curve.predicted if curve.predicted and is_drawable(curve.predicted) else None
+        cleaned.append(replace(curve, points=points, predicted=end if points else None))
+    return [curve for curve in cleaned if curve.points]
 
 
 def with_dropped(title: str, number: int) -> str:

@@ -262,11 +262,11 @@ def _put_names(plot: _Plot, curves: Sequence[Curve], owners: dict[tuple[int, int
 
 def _apart(wanted: Sequence[int], rows: int) -> list[int]:
     """Rows in the same order, no two alike: each the wanted one or as little below it as the rows allow."""
-    found: list[int] = []
+    placed: list[int] = []
     for index, row in enumerate(wanted):
-        below = max(row, found[-1] + 1) if found else row
-        found.append(min(below, rows - len(wanted) + index))
-    return found
+        below = max(row, placed[-1] + 1) if placed else row
+        placed.append(min(below, rows - len(wanted) + index))
+    return placed
 
 
 def _draw_bars(page: _Page, chart: Bars) -> None:

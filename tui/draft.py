@@ -124,7 +124,7 @@ class Draft:
         name = str(Configuration.parse(text.strip(), self.facts))
         if name in self.configurations:
             raise UsageError(f"{name} is in the table already.")
-        below = max((place for place, row in enumerate(self.rows, 1) if row.ticked), default=0)
+        below = max((number for number, row in enumerate(self.rows, 1) if row.ticked), default=0)
         return replace(self.changed(), rows=(*self.rows[:below], Row(name), *self.rows[below:]))
 
     def remove(self, index: int) -> Draft:

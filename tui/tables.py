@@ -132,9 +132,11 @@ def result_text(result: Result) -> str:
     tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
     verdict = result.verdict
     lines = [*verdict.sentences, *verdict.lines] if verdict.rankings else []
-    said = [f"  {safe_text(line, limit=1000)}" for line in lines]
+    verdict_lines = [f"  {safe_text(line, limit=1000)}" for line in lines]
     notes = [*_footnotes(result), *(safe_text(line, limit=1000) for line in remarks(result))]
-    return "\n\n".join([*tables, *(["\n".join(("Verdict", *said))] if said else []), "\n".join(notes)])
+    return "\n\n".join(
+        [*tables, *(["\n".join(("Verdict", *verdict_lines))] if verdict_lines else []), "\n".join(notes)]
+    )
 
 
 def _aspect(aspect: str, result: Result) -> str:

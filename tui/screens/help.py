@@ -21,14 +21,14 @@ _COLUMN = 38
 
 def key_rows(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
     """``(keys, what they do)`` of each action, keys of one action together."""
-    found: dict[str, tuple[list[str], str]] = {}
+    rows: dict[str, tuple[list[str], str]] = {}
     for binding in bindings:
         if isinstance(binding, Binding):
             names = [binding.key_display] if binding.key_display else [key_name(one) for one in _each(binding)]
-            keys, _ = found.setdefault(binding.description, ([], ""))
+            keys, _ = rows.setdefault(binding.description, ([], ""))
             keys += [name for name in names if name not in keys]
-            found[binding.description] = (keys, binding.tooltip or binding.description)
-    return [(" ".join(keys), text) for keys, text in found.values()]
+            rows[binding.description] = (keys, binding.tooltip or binding.description)
+    return [(" ".join(keys), text) for keys, text in rows.values()]
 
 
 def _each(binding: Binding) -> Iterable[Binding]:

@@ -82,14 +82,14 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
 
     def _list(self) -> None:
         now, shown, rows = time.time(), self.listed, self.query_one(RunList)
-        place = rows.highlighted or 0
+        selected = rows.highlighted or 0
         options = [Option(self._row(job, now), id=job.id) for job in shown]
         if not options:
-            said = "reading the history…" if self.jobs is None else "no runs yet" if not self.jobs else "no run matches"
-            options = [Option(Content.styled(said, "$dim"), disabled=True)]
+            text = "reading the history…" if self.jobs is None else "no runs yet" if not self.jobs else "no run matches"
+            options = [Option(Content.styled(text, "$dim"), disabled=True)]
         rows.clear_options().add_options(options)
         if shown:
-            rows.highlighted = min(place, len(shown) - 1)
+            rows.highlighted = min(selected, len(shown) - 1)
         self.query_one("#filter").display = bool(self.words) or self.query_one(Input).has_focus
         box = self.query_one("#jobs")
         of_all = f"{len(shown)} of " if self.words else ""
@@ -116,8 +116,8 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
 
     @property
     def _here(self) -> RunFacts | None:
-        place, shown = self.query_one(RunList).highlighted, self.listed
-        return shown[place] if place is not None and place < len(shown) else None
+        row, shown = self.query_one(RunList).highlighted, self.listed
+        return shown[row] if row is not None and row < len(shown) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("tick", "delete"):

@@ -59,13 +59,13 @@ class Workbench(Screen[None]):
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
     configuration: reactive[str] = reactive("")
-    """The one under the cursor: its curve is drawn last."""
+    """The configuration under the cursor, whose curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[str] = reactive("", bindings=True)
     """What the plan will do, or what went wrong."""
     method: reactive[str] = reactive("")
-    """Whether the words describe a plan that Enter starts."""
+    """How the plan that the words describe is measured; empty where Enter starts none."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""

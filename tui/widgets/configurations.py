@@ -120,8 +120,8 @@ class BackendTable(Widget, can_focus=True):
         """Write the top edge."""
         below = len(self.draft.rows) - self._first_row() - self._room
         cache = cache_words(self.aspect, self.run)
-        said = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ())))
-        label_top(self, said, f"{below} more below" if below > 0 and self.size.height else "")
+        edge = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ())))
+        label_top(self, edge, f"{below} more below" if below > 0 and self.size.height else "")
 
     @property
     def _room(self) -> int:
@@ -173,10 +173,10 @@ class BackendTable(Widget, can_focus=True):
     def render(self) -> Content:
         grid, first = self._grid(), self._first_row()
         lines = [self._head(grid)]
-        for place, index in enumerate(self._order[first : first + self._room], first):
+        for number, index in enumerate(self._order[first : first + self._room], first):
             row = self.draft.rows[index]
             if row.configuration in self.series:
-                lines.append(self._row(row, grid, chosen=place == self.cursor))
+                lines.append(self._row(row, grid, chosen=number == self.cursor))
         lines += [self._row(Row(name), grid, box="    ") for name in self._limits]
         return Content("\n").join(lines)
 

@@ -66,7 +66,7 @@ class DatasetPanel(Widget, can_focus=True):
         folder = short(safe_text(place.folder), max(12, room - len(disk) - len("writes to ")))
         writes = f"writes to {folder}{disk}"
         with_user = f"{writes} ─ {self._who}"
-        return next((said for said in (with_user, writes) if cell_len(said) <= room), f"writes to {folder}")
+        return next((text for text in (with_user, writes) if cell_len(text) <= room), f"writes to {folder}")
 
     @property
     def boxed(self) -> bool:
@@ -129,5 +129,5 @@ class DatasetPanel(Widget, can_focus=True):
         others = ", ".join(f"{safe_text(name, 20)} {count:,}" for name, count in facts.splits.items())
         notes = "".join(f"   {safe_text(note, 300)}" for note in facts.notes)
         kind = "" if dataset_name(facts) == facts.kind else f"{safe_text(facts.kind, 30)}   "
-        said = f"{kind}split {safe_text(facts.split, 20)}   of {others}{notes}"
-        return Content.styled(fit(said, self.size.width).rstrip(), "$dim")
+        line = f"{kind}split {safe_text(facts.split, 20)}   of {others}{notes}"
+        return Content.styled(fit(line, self.size.width).rstrip(), "$dim")

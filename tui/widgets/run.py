@@ -48,8 +48,8 @@ class RunPanel(Widget, can_focus=True):
     def render(self) -> Content:
         run, room = self.run, self.size.width
         if self.remark.sentence:
-            said = safe_text(("! " if self.remark.urgent else "") + self.remark.sentence, 400)
-            return Content.styled(fit(said, room).rstrip(), "$error" if self.remark.urgent else "$dim")
+            text = safe_text(("! " if self.remark.urgent else "") + self.remark.sentence, 400)
+            return Content.styled(fit(text, room).rstrip(), "$error" if self.remark.urgent else "$dim")
         if run is None:
             return Content("")
         if run.alive:
