@@ -18,7 +18,7 @@ from textual.widgets import DataTable, Static
 from backends.datasets.base import DatasetFacts
 from backends.runs.history import RunFacts
 from backends.runs.run import RunState
-from tui.chart_data import Chart
+from tui.chart_data import LOW, Chart
 from tui.charts import Palette
 from tui.keys import MOVES, SIDEWAYS, View
 from tui.labels import Known, sentence_of, time_title, title
@@ -121,7 +121,10 @@ class ChartPanel(Vertical, can_focus=True):
     def _title(self) -> str:
         if self.view is View.NUMBERS:
             return f"{_TITLES[self.view]} ─ {title(self.aspect)}, ← → for more"
-        return _TITLES.get(self.view) or f"4 Charts ─ {time_title(self.aspect, self.log_scale)}"
+        return (
+            _TITLES.get(self.view)
+            or f"4 Charts ─ {time_title(self.aspect, self.log_scale and self.size.height >= LOW)}"
+        )
 
     def _draw(self) -> None:
         if self.run is None or not self.size:
