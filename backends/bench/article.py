@@ -1,4 +1,4 @@
-"""Reference configurations: images kept as the code of a well-known article keeps them.
+"""How the code of a well-known article stores and reads images, for its reference configurations.
 
 The article is *Three Ways of Storing and Accessing Lots of Images in Python* (realpython.com).  Libraries are called as
 there, in the same order and as often, so that its times can be set beside those of the backends.  What differs:
@@ -25,7 +25,7 @@ from PIL import Image
 from backends.errors import ContainerDamaged, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,40 +34,7 @@ if TYPE_CHECKING:
     Labels = Sequence[int | np.int64] | NDArray[np.uint8]
 
 
-METHODS = ("png", "lmdb", "hdf5")
 _PAGE_BYTES = 1 << 14
-
-
-def store_many(method: str, path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    """Keep ``images``, (n, height, width, channels) with n > 0, and ``labels``, (n,), below ``path``.
-
-    ``path`` becomes a folder, or is an empty one: the article makes its folders before it measures.
-    Raises UsageError where ``hdf5`` is to keep a label outside 0 to 255.
-    """
-    _STORE[method](path, images, labels)
-
-
-def read_many(method: str, path: Path, count: int) -> tuple[Pixels, Labels]:
-    """Read all ``count`` images that ``store_many`` kept, and their labels.
-
-    Returns
-    -------
-    As in the article: for hdf5 ``(n, height, width, channels)`` and ``(n,)`` uint8, for the others a list of
-    ``(height, width, channels)`` uint8 and a list of numbers.
-    Raises ContainerDamaged where a value in LMDB is not what was stored.
-    """
-    return _READ[method](path, count)
-
-
-def store_one(method: str, path: Path, image: NDArray[np.uint8], label: int) -> None:
-    """Keep one image, ``(height, width, channels)``, by the calls for many, which the article repeats for it."""
-    store_many(method, path, image[np.newaxis], np.array([label], np.int64))
-
-
-def read_one(method: str, path: Path) -> tuple[NDArray[np.uint8], int]:
-    """The image that ``store_one`` kept, ``(height, width, channels)``, and its label."""
-    images, labels = read_many(method, path, 1)
-    return images[0], int(labels[0])
 
 
 def _store_png(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
@@ -110,7 +77,7 @@ def _read_lmdb(path: Path, count: int) -> tuple[Pixels, Labels]:
 
 @dataclass
 class _Item:
-    """What LMDB keeps of one image."""
+    """One image in LMDB: a line of JSON, then its pixels."""
 
     channels: int
     size: Sequence[int]
@@ -118,18 +85,17 @@ class _Item:
     pixels: bytes
 
     def pack(self) -> bytes:
-        about = vars(self).copy()
-        pixels: bytes = about.pop("pixels")
-        return (
-            json.dumps(about, default=lambda number: [number.dtype.str, number.item()]).encode("ascii") + b"\n" + pixels
-        )
+        fields = vars(self).copy()
+        pixels: bytes = fields.pop("pixels")
+        line = json.dumps(fields, default=lambda number: [number.dtype.str, number.item()])
+        return line.encode("ascii") + b"\n" + pixels
 
     @classmethod
     def unpack(cls, value: bytes) -> _Item:
-        about, _, pixels = value.partition(b"\n")
-        found = json.loads(about)
-        kind, number = found["label"]
-        return cls(found["channels"], found["size"], np.dtype(kind).type(number), pixels)
+        line, _, pixels = value.partition(b"\n")
+        fields = json.loads(line)
+        kind, number = fields["label"]
+        return cls(fields["channels"], fields["size"], np.dtype(kind).type(number), pixels)
 
 
 def _store_hdf5(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
@@ -146,5 +112,23 @@ def _read_hdf5(path: Path, count: int) -> tuple[Pixels, Labels]:
         return np.array(file["/images"]).astype("uint8"), np.array(file["/meta"]).astype("uint8")
 
 
-_STORE = {"png": _store_png, "lmdb": _store_lmdb, "hdf5": _store_hdf5}
-_READ = {"png": _read_png, "lmdb": _read_lmdb, "hdf5": _read_hdf5}
+STORE: dict[str, Callable[[Path, NDArray[np.uint8], NDArray[np.int64]], None]] = {
+    "article-png": _store_png,
+    "article-lmdb": _store_lmdb,
+    "article-hdf5": _store_hdf5,
+}
+"""Each stores images, ``(n, height, width, channels)`` with n > 0, and labels, ``(n,)``, in a new or an empty folder.
+
+That of HDF5 raises UsageError for a label outside 0 to 255.  The article calls the same for a single image.
+"""
+
+READ: dict[str, Callable[[Path, int], tuple[Pixels, Labels]]] = {
+    "article-png": _read_png,
+    "article-lmdb": _read_lmdb,
+    "article-hdf5": _read_hdf5,
+}
+"""Each reads so many images and their labels.
+
+HDF5 gives arrays, the others a list of ``(height, width, channels)`` uint8 and a list of numbers.  That of LMDB raises
+ContainerDamaged where a value is not what was stored.
+"""

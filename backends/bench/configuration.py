@@ -48,10 +48,10 @@ class Configuration:
             A name or an option that is not there, an empty folder, ``source`` for a dataset without files, or a codec
             that does not keep the dataset's channels.
         """
-        what, at, folder = text.partition("@")
+        method, at, folder = text.partition("@")
         if at and not folder:
-            raise UsageError(f"{text!r} names no folder behind its @: write {what}@/some/folder.")
-        left, _, right = what.partition("+")
+            raise UsageError(f"{text!r} names no folder behind its @: write {method}@/some/folder.")
+        left, _, right = method.partition("+")
         backend, _, backend_options = left.partition(":")
         entry = backend_entry(backend)
         codec, _, codec_options = right.partition(":")
@@ -73,6 +73,16 @@ class Configuration:
         )
 
     @property
+    def is_lossless(self) -> bool:
+        """Whether what is read is what was stored, bit for bit."""
+        return codec_entry(self.codec).lossless
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is measured to compare with, such as bare bytes, and is no candidate itself."""
+        return backend_entry(self.backend).reference
+
+    @property
     def method(self) -> str:
         """The configuration without its folder: ``lmdb+png:level=2``."""
         return _with(self.backend, self.backend_options) + "+" + _with(self.codec, self.codec_options)
@@ -82,13 +92,13 @@ class Configuration:
 
 
 def is_lossless(configuration: str) -> bool:
-    """Whether what is read is what was stored, bit for bit."""
-    return codec_entry(Configuration.parse(configuration).codec).lossless
+    """``Configuration.is_lossless`` of its text."""
+    return Configuration.parse(configuration).is_lossless
 
 
 def is_reference(configuration: str) -> bool:
-    """Whether it is measured to compare with, such as bare bytes, and is no candidate itself."""
-    return backend_entry(Configuration.parse(configuration).backend).reference
+    """``Configuration.is_reference`` of its text."""
+    return Configuration.parse(configuration).is_reference
 
 
 def _check_reference(text: str, name: str, codec: str, facts: DatasetFacts | None) -> None:

@@ -18,12 +18,29 @@ from backends.registry import backend_entries
 
 LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "simplejpeg", "xxhash")
 
+MEMORY_SHARE = 4
+"""What is held in memory on purpose takes at most this part (a quarter) of it."""
+
+CGROUP = Path("/sys/fs/cgroup")
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Attributes: ``cores`` that the process may use; ``memory_bytes`` is the machine's, ``memory_limit`` and
-    ``cpu_quota`` (processors' worth) the cgroup's, None where it sets none; ``mounts`` are those that the run
-    writes on; ``load`` is that of the last minute before."""
+    """The machine and the software of a run.
+
+    Attributes
+    ----------
+    cores
+        Those that the process may use.
+    memory_bytes, memory_limit
+        The machine's memory, and the limit of the cgroup, None where it sets none.
+    mounts
+        Those that the run writes on.
+    load
+        Load average of the last minute before.
+    cpu_quota
+        Processors' worth of time that the cgroup allows, such as 1.5; None where it sets no bound.
+    """
 
     host: str
     user: str
@@ -45,81 +62,13 @@ class Environment:
 
     @property
     def free_bytes(self) -> int | None:
-        """What was free where the run writes first."""
+        """Bytes that were free where the run writes first."""
         return self.mounts[0].free_bytes if self.mounts else None
-
-
-def describe_environment(folders: tuple[Path, ...]) -> Environment:
-    """The environment of a run that writes in ``folders``."""
-    used = [entry.library for entry in backend_entries().values() if entry.library]
-    return Environment(
-        host=socket.gethostname(),
-        user=_user(),
-        system=f"{platform.system()} {platform.release()}",
-        cpu=_cpu(),
-        cores=available_cores(),
-        memory_bytes=machine_memory(),
-        memory_limit=cgroup_memory(),
-        python=platform.python_version(),
-        libraries={name: found for name in (*LIBRARIES, *used) if (found := _version(name))},
-        mounts=tuple({found.point: found for found in map(mount_of, folders)}.values()),
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        cpu_quota=cpu_quota(),
-    )
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine_memory() -> int:
-    """Bytes of physical memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def usable_memory() -> int:
-    """Bytes of memory that this process's cgroup leaves of the machine's."""
-    return min(machine_memory(), cgroup_memory() or machine_memory())
-
-
-def cgroup_memory() -> int | None:
-    """The memory limit of this process's cgroup (version 2) in bytes; None where there is none."""
-    folder = cgroup_folder()
-    with contextlib.suppress(OSError, ValueError):
-        return int((folder / "memory.max").read_text()) if folder else None
-    return None
-
-
-def _cpu() -> str:
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return platform.processor() or platform.machine() or sys.platform
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Each None where the system does not tell.
+    """What happened during a run; each None where the system does not tell.
 
     Attributes
     ----------
@@ -138,7 +87,7 @@ class Conditions:
 
 
 class ConditionsWatch:
-    """Looks at the machine when it is made and when it is asked."""
+    """Compares the machine's counters with those at the time when it was made."""
 
     def __init__(self) -> None:
         self._load, self._ticks, self._throttled = _load(), _ticks(), _throttled_seconds()
@@ -153,21 +102,59 @@ class ConditionsWatch:
         return Conditions(self._load, _load(), steal, held)
 
 
-def cgroup_folder() -> Path | None:
-    """The folder of this process's cgroup (version 2); None where there is none."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        return Path(f"{CGROUP}{next(line.partition('::')[2] for line in lines if line.startswith('0::'))}")
+def describe_environment(folders: tuple[Path, ...]) -> Environment:
+    """The environment of a run that writes in ``folders``."""
+    names = (*LIBRARIES, *(entry.library for entry in backend_entries().values() if entry.library))
+    return Environment(
+        host=socket.gethostname(),
+        user=_user(),
+        system=f"{platform.system()} {platform.release()}",
+        cpu=_processor(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_bytes=_machine_memory(),
+        memory_limit=_memory_limit(),
+        python=platform.python_version(),
+        libraries={name: number for name in names if (number := _version(name))},
+        mounts=tuple({mount.point: mount for mount in map(mount_of, folders)}.values()),
+        load=_load(),
+        cpu_quota=_cpu_quota(),
+    )
+
+
+def usable_memory() -> int:
+    """Bytes of memory that this process's cgroup leaves of the machine's."""
+    return min(_machine_memory(), _memory_limit() or _machine_memory())
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _memory_limit() -> int | None:
+    with contextlib.suppress(ValueError):  # "max" is no limit
+        return int(_cgroup_file("memory.max"))
     return None
 
 
-def cpu_quota() -> float | None:
-    """Processors' worth of time that the cgroup allows, such as 1.5; None where it sets no bound."""
-    folder = cgroup_folder()
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = (folder / "cpu.max").read_text().split() if folder else ("max", "1")
+def _cpu_quota() -> float | None:
+    with contextlib.suppress(ValueError, ZeroDivisionError):
+        quota, period = _cgroup_file("cpu.max").split()
         return int(quota) / int(period)
     return None
+
+
+def _throttled_seconds() -> float | None:
+    match = re.search(r"^throttled_usec (\d+)$", _cgroup_file("cpu.stat"), re.MULTILINE)
+    return int(match[1]) / 1e6 if match else None
+
+
+def _cgroup_file(name: str) -> str:
+    """The text of a file of this process's cgroup (version 2); empty where there is none."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        folder = next(line.partition("::")[2] for line in lines if line.startswith("0::"))
+        return Path(f"{CGROUP}{folder}", name).read_text()
+    return ""
 
 
 def _load() -> float | None:
@@ -182,10 +169,22 @@ def _ticks() -> tuple[int, int] | None:
     return None
 
 
-def _throttled_seconds() -> float | None:
-    folder = cgroup_folder()
-    with contextlib.suppress(OSError):
-        text = (folder / "cpu.stat").read_text() if folder else ""
-        found = re.search(r"^throttled_usec (\d+)$", text, re.MULTILINE)
-        return int(found[1]) / 1e6 if found else None
-    return None
+def _processor() -> str:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine() or sys.platform
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -16,7 +16,7 @@ import numpy as np
 from backends.bench.disk import sync, tree
 from backends.bench.machine import usable_memory
 
-UNTIMED = "sync"
+SYNC = "sync"
 """The phase that makes data durable: in no figure but the durable one."""
 
 _MOVED = re.compile(rb"^read_bytes: (\d+)\nwrite_bytes: (\d+)$", re.MULTILINE)
@@ -46,7 +46,7 @@ class Stopwatch:
     @property
     def total(self) -> float:
         """Seconds of all phases but ``sync``."""
-        return sum(took for phase, took in self.seconds.items() if phase != UNTIMED)
+        return sum(took for phase, took in self.seconds.items() if phase != SYNC)
 
     def phase(self, name: str) -> _Phase:
         """Count what a ``with`` block takes towards ``name``.  Garbage is not collected meanwhile."""
@@ -75,7 +75,7 @@ class _Phase:
         watch.seconds[name] = watch.seconds.get(name, 0.0) + took
         watch.cpu_seconds[name] = watch.cpu_seconds.get(name, 0.0) + used
         after = None if self.before is None else _moved()
-        if self.before is not None and after is not None and name != UNTIMED:
+        if self.before is not None and after is not None and name != SYNC:
             watch.bytes_read = (watch.bytes_read or 0) + after[0] - self.before[0]
             watch.bytes_written = (watch.bytes_written or 0) + after[1] - self.before[1]
         if self.collecting:

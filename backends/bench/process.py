@@ -6,6 +6,7 @@ milliseconds each, a quarter of a second where Python starts anew.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import multiprocessing
@@ -13,7 +14,6 @@ import os
 import signal
 import struct
 import sys
-import threading
 import traceback
 from importlib import import_module
 from multiprocessing.connection import wait
@@ -24,6 +24,7 @@ from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
 from backends.bench.trial import COUNTER_BYTES, Task, blank, execute
+from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError
 from backends.registry import backend_entry, codec_entry
 
@@ -69,31 +70,33 @@ class Trials:
             With outcome ``failed`` where the trial raised, or its process died.
         """
         receive, send = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(task, send), daemon=True)
+        process = self._context.Process(target=_child, args=(task, send))
         process.start()
         send.close()
+        measurement: Measurement | None = None
         try:
             while not wait([receive, process.sentinel], POLL_SECONDS):
                 poll(counted(task.counter))
-            found = _receive(receive)
+            with contextlib.suppress(EOFError, OSError):  # it died
+                measurement = receive.recv()
             process.join()
         finally:
             process.kill()
             process.join()
             receive.close()
-        return found or blank(task.trial, "failed", _death(process.exitcode, task))
+        return measurement or blank(task.trial, "failed", _death(process.exitcode, task))
 
 
 def run_in_thread(task: Task, poll: Callable[[int], None]) -> Measurement:
     """Execute a task in this thread; ``poll`` is called before it and after each batch, and may raise Cancelled."""
     poll(0)
-    return _attempt(task, lambda: execute(task, lambda worker, done: poll(done)))
+    return _attempt(task, lambda worker, done: poll(done))
 
 
-def _attempt(task: Task, perform: Callable[[], Measurement]) -> Measurement:
+def _attempt(task: Task, tick: Callable[[int, int], None]) -> Measurement:
     """Execute a task; what it raises, but Cancelled, becomes a failed measurement with a sentence."""
     try:
-        return perform()
+        return execute(task, tick)
     except Cancelled:
         raise
     except ImgstoreError as error:
@@ -106,13 +109,6 @@ def _attempt(task: Task, perform: Callable[[], Measurement]) -> Measurement:
         return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}"[:MESSAGE])
 
 
-def _counting(task: Task) -> Measurement:
-    """Execute a task; the job sees the images done by each worker, at the cost of one store to memory a batch."""
-    with task.counter.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
-        shared[:] = bytes(COUNTER_BYTES)
-        return execute(task, lambda worker, done: struct.pack_into("=q", shared, 8 * worker, done))
-
-
 def counted(counter: Path) -> int:
     """The images that all workers of the trial at work have done."""
     content = counter.read_bytes()
@@ -122,12 +118,12 @@ def counted(counter: Path) -> int:
 def _modules(configurations: tuple[str, ...]) -> list[str]:
     """The modules of the configurations, without those that cannot be imported: they would end the server."""
     parsed = [Configuration.parse(text) for text in configurations]
-    entries = [backend_entry(one.backend) for one in parsed] + [codec_entry(one.codec) for one in parsed]
-    modules = sorted({entry.target.partition(":")[0] for entry in entries})
-    return [module for module in modules if module.startswith("backends.") or _imports(module)]
+    targets = [backend_entry(one.backend).target for one in parsed] + [codec_entry(one.codec).target for one in parsed]
+    modules = sorted({target.partition(":")[0] for target in targets})
+    return [module for module in modules if module.startswith("backends.") or _can_import(module)]
 
 
-def _imports(module: str) -> bool:
+def _can_import(module: str) -> bool:
     try:
         import_module(module)
     except (Exception, SystemExit):  # its trials say what is wrong
@@ -137,40 +133,22 @@ def _imports(module: str) -> bool:
 
 def _child(task: Task, send: Connection) -> None:
     """The body of a trial's process.  It leaves without cleaning up: h5py crashes there after a full disk."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _first_to_go()
-    send.send(_attempt(task, lambda: _counting(task)))
+    end_with_parent()
+    with contextlib.suppress(OSError):
+        # When memory runs out, the kernel takes this process and not the job, the screen or somebody else's.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    with task.counter.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
+        shared[:] = bytes(COUNTER_BYTES)
+        # the job sees the images done, at the cost of one store to memory a batch
+        send.send(_attempt(task, lambda worker, done: struct.pack_into("=q", shared, 8 * worker, done)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _first_to_go() -> None:
-    """When memory runs out, the kernel takes this process and not the job, the screen or somebody else's."""
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    except OSError:
-        return
-
-
-def _receive(connection: Connection) -> Measurement | None:
-    try:
-        found: Measurement = connection.recv()
-    except (EOFError, OSError):
-        return None
-    return found
-
-
 def _death(code: int | None, task: Task) -> str:
-    full = _disk_full(task, None)
-    if full:
+    """A sentence on a process that ended without a result."""
+    if full := _disk_full(task, None):
         return full
     if code is None or code >= 0:
         return f"the trial's process ended with exit code {code} and no result; the job's log may say why."
@@ -183,12 +161,12 @@ def _death(code: int | None, task: Task) -> str:
 def _disk_full(task: Task, error: Exception | None) -> str | None:
     """A sentence where the disk is full, whatever the library made of it."""
     folder = task.artefact.parent
-    found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
-    if isinstance(error, OSError) and error.errno == errno.EDQUOT:
+    space, number = os.statvfs(folder), error.errno if isinstance(error, OSError) else None
+    free = space.f_bavail * space.f_frsize
+    if number == errno.EDQUOT:
         return f"your quota on {folder} is used up: free some, or choose {ELSEWHERE}."
-    if found.f_files and not found.f_favail:
+    if space.f_files and not space.f_favail:
         return f"the filesystem of {folder} has no inodes left for more files (space is left): choose {ELSEWHERE}."
-    if free < _NEARLY_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+    if free < _NEARLY_FULL or number == errno.ENOSPC:
         return f"the disk is full: {folder} has {units.capacity(free)} left; choose {ELSEWHERE}."
     return None

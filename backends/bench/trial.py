@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.bench import operations, references
-from backends.bench.configuration import Configuration, is_reference
+from backends.bench import references
+from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
 from backends.bench.measurement import (
     COLD,
@@ -19,15 +19,16 @@ from backends.bench.measurement import (
     Measurement,
     Trial,
 )
-from backends.bench.meters import UNTIMED, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
-from backends.bench.operations import Execution, perform_shared
+from backends.bench.meters import SYNC, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
+from backends.bench.operations import OPERATIONS, Execution
 from backends.bench.staging import Source
+from backends.bench.workers import perform_shared
 from backends.registry import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Perform = Callable[[Execution], None]
+    from backends.bench.operations import Operation
 
 
 SHARED = ("store", "read", "shuffled")
@@ -68,23 +69,26 @@ class Task:
     @property
     def rehearsal(self) -> Path:
         """A folder for a container of one image, which is stored and read before the clock starts."""
-        return self.artefact.with_name(f"{self.artefact.name}.{self.trial.aspect.replace(' ', '-')}")
+        return self._beside(self.trial.aspect.replace(" ", "-"))
 
     @property
     def decoded(self) -> Path:
         """The folder of the digests of what a lossy codec's records decode to."""
-        return self.artefact.with_name(f"{self.artefact.name}.decoded")
+        return self._beside("decoded")
 
     @property
     def loops(self) -> Path:
         """The folder of what a store makes besides its artefact."""
-        return self.artefact.with_name(f"{self.artefact.name}.loops")
+        return self._beside("loops")
 
     @property
     def made(self) -> tuple[Path, ...]:
         """All that the trial may leave behind."""
         stored = (self.artefact, self.decoded, self.loops)
         return (*(stored if self.trial.reads is None else ()), self.rehearsal)
+
+    def _beside(self, name: str) -> Path:
+        return self.artefact.with_name(f"{self.artefact.name}.{name}")
 
 
 def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: None) -> Measurement:
@@ -93,8 +97,8 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
     Parameters
     ----------
     tick
-        Told after each batch, with the clock stopped, which worker has done how many images; what it raises ends
-        the trial.
+        Called after each batch, with the clock stopped, with a worker's number and the images it has done; what it
+        raises ends the trial.
 
     Raises
     ------
@@ -102,35 +106,12 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
         Whatever the backend, the codec or the operating system raises; ContainerDamaged where what is read
         differs from the source.
     """
-    trial, perform = task.trial, _method(task.trial)
-    execution = _execution(task, tick)
-    _rehearse(execution, task.rehearsal, perform)
-    if execution.workers > 1:
-        perform = partial(perform_shared, perform=perform)
-    make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
-    resident = None
-    if trial.reads is not None:
-        resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
-    execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
-    perform(execution)
-    usage = usage_of(task.artefact)
-    loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, perform, usage.bytes_allocated))
-    return replace(
-        _measured(execution, loops),
-        resident=resident,
-        bytes_apparent=usage.bytes_apparent,
-        bytes_allocated=usage.bytes_allocated,
-        files=usage.files,
-    )
-
-
-def _execution(task: Task, tick: Callable[[int, int], None]) -> Execution:
-    trial = task.trial
-    shared = trial.operation in SHARED and not is_reference(trial.configuration)
-    return Execution(
+    trial, configuration = task.trial, Configuration.parse(task.trial.configuration)
+    shared = trial.operation in SHARED and not configuration.is_reference
+    execution = Execution(
         trial=trial,
         source=task.source.first(trial.count),
-        configuration=Configuration.parse(trial.configuration),
+        configuration=configuration,
         artefact=task.artefact,
         watch=Stopwatch(),
         memory=MemoryWatch(),
@@ -142,25 +123,36 @@ def _execution(task: Task, tick: Callable[[int, int], None]) -> Execution:
         decoded=task.decoded,
         workers=min(task.workers, trial.count) if shared else 1,
     )
-
-
-def _measured(execution: Execution, loops: int) -> Measurement:
-    """What the clock and the memory say of one execution out of so many."""
+    operation = _operation(configuration, trial.operation)
+    _rehearse(execution, task.rehearsal, operation)
+    if execution.workers > 1:
+        operation = partial(perform_shared, operation=operation)
+    make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
+    resident = None
+    if trial.reads is not None:
+        resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
+    execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
+    operation(execution)
+    usage = usage_of(task.artefact)
+    loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, operation, usage.bytes_allocated))
     watch, memory = execution.watch, execution.memory
-    phases = {phase: took / loops for phase, took in watch.seconds.items()}
+    phases = {phase: seconds / loops for phase, seconds in watch.seconds.items()}
     return replace(
-        blank(execution.trial, "ok"),
+        blank(trial, "ok"),
         seconds=watch.total / loops,
-        seconds_durable=watch.total / loops + phases.get(UNTIMED, 0.0),
+        seconds_durable=watch.total / loops + phases.get(SYNC, 0.0),
         phases=phases,
-        cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != UNTIMED) / loops,
+        cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != SYNC) / loops,
         loops=loops,
         peak_rss=memory.peak_rss,
         peak_anonymous=memory.peak_anonymous,
         bytes_read=watch.bytes_read,
         bytes_written=watch.bytes_written,
-        verified=not execution.remarks,
-        message=" ".join(execution.remarks),
+        resident=resident,
+        bytes_apparent=usage.bytes_apparent,
+        bytes_allocated=usage.bytes_allocated,
+        files=usage.files,
+        verified=True,
     )
 
 
@@ -183,18 +175,16 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
     )
 
 
-def _method(trial: Trial) -> Perform:
-    """The function that does the trial's operation."""
-    if is_reference(trial.configuration):
-        limit = Configuration.parse(trial.configuration).backend == LIMIT
-        return (references.LIMITS if limit else references.ARTICLE)[trial.operation]
-    return operations.BY_NAME[trial.operation]
+def _operation(configuration: Configuration, name: str) -> Operation:
+    if not configuration.is_reference:
+        return OPERATIONS[name]
+    return (references.LIMITS if configuration.backend == LIMIT else references.ARTICLE)[name]
 
 
-def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
+def _rehearse(execution: Execution, folder: Path, operation: Operation) -> None:
     """Store one image and do the operation on it, so that what libraries load on first use is in no figure."""
     folder.mkdir()
-    one = replace(
+    single = replace(
         execution,
         trial=replace(execution.trial, count=1),
         artefact=folder / "container",
@@ -204,25 +194,25 @@ def _rehearse(execution: Execution, folder: Path, perform: Perform) -> None:
         tick=lambda worker, done: None,
     )
     if execution.trial.reads is not None:
-        _method(replace(execution.trial, operation="store"))(one)
-    perform(one)
+        _operation(execution.configuration, "store")(single)
+    operation(single)
 
 
-def _loop(task: Task, execution: Execution, perform: Perform, bytes_each: int) -> int:
+def _loop(task: Task, execution: Execution, operation: Operation, bytes_each: int) -> int:
     """Repeat a short operation until it has taken long enough, and return how often; each store makes a container."""
     if not task.trial.repeat:
         return 0
     stores, loops = task.trial.reads is None, 0
     most = min(MOST_LOOPS, task.copy_bytes // (bytes_each + FOLDER_BYTES)) if stores else MOST_LOOPS
-    execution = replace(execution, again=True)
+    execution = replace(execution, repeated=True)
     execution.watch.light = True
     while execution.watch.total < LEAST_SECONDS and loops < most:
         if stores:
             folder = task.loops / f"{loops:03d}"
             folder.mkdir(parents=True)
             execution = replace(execution, artefact=folder / "container")
-        perform(execution)
+        operation(execution)
         loops += 1
         if execution.workers == 1:  # workers count for themselves, and are killed with their processes
-            execution.check()
+            execution.check_cancelled()
     return loops
