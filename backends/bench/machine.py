@@ -26,34 +26,20 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The machine and the software of a run.
-
-    Attributes
-    ----------
-    cores
-        Those that the process may use.
-    memory_bytes, memory_limit
-        The machine's memory, and the limit of the cgroup, None where it sets none.
-    mounts
-        Those that the run writes on.
-    load
-        Load average of the last minute before.
-    cpu_quota
-        Processors' worth of time that the cgroup allows, such as 1.5; None where it sets no bound.
-    """
+    """The machine and the software of a run."""
 
     host: str
     user: str
     system: str
     cpu: str
-    cores: int
+    cores: int  # that the process may use
     memory_bytes: int
-    memory_limit: int | None
+    memory_limit: int | None  # of the cgroup, in bytes
     python: str
     libraries: dict[str, str]
-    mounts: tuple[Mount, ...]
-    load: float | None = None
-    cpu_quota: float | None = None
+    mounts: tuple[Mount, ...]  # that the run writes on
+    load: float | None = None  # load average of the minute before
+    cpu_quota: float | None = None  # processors' worth of time that the cgroup allows, such as 1.5
 
     @property
     def usable_memory(self) -> int:
@@ -68,22 +54,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What happened during a run; each None where the system does not tell.
+    """What happened during a run; each None where the system does not tell."""
 
-    Attributes
-    ----------
-    load_before, load_after
-        Processes that ran or waited to run, over the last minute.
-    steal
-        Share of the processors' time, 0 to 1, that the host gave to other machines.
-    throttled_seconds
-        Time for which the cgroup's processor quota held its processes back.
-    """
-
-    load_before: float | None = None
+    load_before: float | None = None  # processes that ran or waited to run, over the last minute
     load_after: float | None = None
-    steal: float | None = None
-    throttled_seconds: float | None = None
+    steal: float | None = None  # share of the processors' time that the host gave to other machines
+    throttled_seconds: float | None = None  # for which the cgroup's processor quota held its processes back
 
 
 class ConditionsWatch:

@@ -10,11 +10,15 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backends.bench.disk import sync, tree
 from backends.bench.machine import usable_memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SYNC = "sync"
 """The phase that makes data durable: in no figure but the durable one."""
@@ -23,30 +27,19 @@ _MOVED = re.compile(rb"^read_bytes: (\d+)\nwrite_bytes: (\d+)$", re.MULTILINE)
 
 
 class Stopwatch:
-    """What has been counted so far.
-
-    Attributes
-    ----------
-    seconds, cpu_seconds
-        By phase name, in the order in which the phases were met.
-    bytes_read, bytes_written
-        What this process had fetched from the device and made to be written to it, ``sync`` left out; None where
-        the system does not tell.
-    light
-        Whether bytes are not looked at any more: looking takes as long as storing one image.
-    """
+    """Counts seconds, processor time and bytes moved, phase by phase."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}  # by phase, in the order in which the phases were met
         self.cpu_seconds: dict[str, float] = {}
-        self.light = False
-        self.bytes_read: int | None = None
+        self.bytes_read: int | None = None  # by this process from devices, sync left out; None if the system is silent
         self.bytes_written: int | None = None
+        self.light = False  # bytes are not looked at any more: looking takes as long as storing one image
 
     @property
     def total(self) -> float:
         """Seconds of all phases but ``sync``."""
-        return sum(took for phase, took in self.seconds.items() if phase != SYNC)
+        return sum(seconds for phase, seconds in self.seconds.items() if phase != SYNC)
 
     def phase(self, name: str) -> _Phase:
         """Count what a ``with`` block takes towards ``name``.  Garbage is not collected meanwhile."""
@@ -69,10 +62,10 @@ class _Phase:
         self.start = time.perf_counter()
 
     def __exit__(self, *failure: object) -> None:
-        took = time.perf_counter() - self.start
+        seconds = time.perf_counter() - self.start
         used = time.process_time() - self.cpu
         watch, name = self.watch, self.name
-        watch.seconds[name] = watch.seconds.get(name, 0.0) + took
+        watch.seconds[name] = watch.seconds.get(name, 0.0) + seconds
         watch.cpu_seconds[name] = watch.cpu_seconds.get(name, 0.0) + used
         after = None if self.before is None else _moved()
         if self.before is not None and after is not None and name != SYNC:
@@ -85,13 +78,18 @@ class _Phase:
 def _moved() -> tuple[int, int] | None:
     """Bytes that this process read from and wrote to devices so far (proc(5), /proc/pid/io)."""
     with contextlib.suppress(OSError):
-        descriptor = os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            found = _MOVED.search(os.pread(descriptor, 512, 0))
-        finally:
-            os.close(descriptor)
-        return (int(found[1]), int(found[2])) if found else None
+        match = _MOVED.search(_read_proc("io"))
+        return (int(match[1]), int(match[2])) if match else None
     return None
+
+
+def _read_proc(name: str) -> bytes:
+    """A file of /proc/self, by the fewest calls: it is read for every phase or batch."""
+    descriptor = os.open(f"/proc/self/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, 512, 0)
+    finally:
+        os.close(descriptor)
 
 
 PRESENT_BYTES = 1 << 33
@@ -110,15 +108,10 @@ def make_present(size: int) -> None:
 
 
 class MemoryWatch:
-    """Peaks since it was made.
+    """Peaks of memory since it was made, in bytes; None before they are taken and where the system does not tell.
 
     The resident peak is VmHWM after a reset through ``clear_refs``: ``ru_maxrss`` would be inherited from the
     process that forked this one.  Anonymous memory leaves mapped files out, which are the page cache's.
-
-    Attributes
-    ----------
-    peak_rss, peak_anonymous
-        Bytes; None before ``settle`` and ``sample``, and where the system does not tell.
     """
 
     def __init__(self) -> None:
@@ -128,33 +121,24 @@ class MemoryWatch:
             Path("/proc/self/clear_refs").write_text("5")
 
     def sample(self) -> None:
-        """Look at the anonymous memory now."""
+        """Look at the anonymous memory now, in statm: a quarter of the time that status takes, once a batch."""
         with contextlib.suppress(OSError):
-            self.peak_anonymous = max(_anonymous(), self.peak_anonymous or 0)
+            _, resident, of_files, *_ = _read_proc("statm").split()
+            self.peak_anonymous = max((int(resident) - int(of_files)) * mmap.PAGESIZE, self.peak_anonymous or 0)
 
     def settle(self) -> None:
         """Take the resident peak; what follows does not count."""
         if self.peak_rss is None:
             with contextlib.suppress(OSError):
-                found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-                self.peak_rss = int(found[1]) * 1024 if found else None
-
-
-def _anonymous() -> int:
-    """Resident bytes without those of files, from statm: a quarter of the time that status takes, once a batch."""
-    descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _, resident, of_files, *_ = os.pread(descriptor, 256, 0).split()
-    finally:
-        os.close(descriptor)
-    return (int(resident) - int(of_files)) * mmap.PAGESIZE
+                match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+                self.peak_rss = int(match[1]) * 1024 if match else None
 
 
 WARM_ENOUGH = 0.99
 """Share of resident bytes from which on a container counts as warm without being read once more."""
 
-FILES_LOOKED_AT = 1_000
-"""Of a warm container of many files so many, evenly spread, say how much of all is resident."""
+FILES_SAMPLED = 1_000
+"""Of a warm container of many files, so many are looked at, evenly spread."""
 
 _PIECE = 1 << 22
 
@@ -178,56 +162,47 @@ def make_cold(path: Path) -> float | None:
 
 def make_warm(path: Path) -> float | None:
     """Read a container through where it is not in the page cache; return the share of its bytes that is."""
-    share = resident_share(path, FILES_LOOKED_AT)
+    share = resident_share(path, FILES_SAMPLED)
     if share is not None and share >= WARM_ENOUGH:
         return share
     for file in tree(path)[0]:
         with file.open("rb", buffering=0) as stream:
             while stream.read(_PIECE):
                 pass
-    return resident_share(path, FILES_LOOKED_AT)
+    return resident_share(path, FILES_SAMPLED)
 
 
 def resident_share(path: Path, most_files: int | None = None) -> float | None:
     """Share of a container's pages that are in the page cache, 0 to 1; None where the system does not tell.
 
-    Parameters
-    ----------
-    most_files
-        Look at so many of its files, evenly spread; None for all.
+    Looks at ``most_files`` of its files at most, evenly spread.
     """
     files = tree(path)[0]
     if most_files is not None and len(files) > most_files:
         files = files[:: -(-len(files) // most_files)]
     resident = pages = 0
     for file in files:
-        found = _resident_pages(file)
-        if found is None:
+        flags = _resident_pages(file)
+        if flags is None:
             return None
-        resident += found[0]
-        pages += found[1]
+        resident += int(flags.sum())
+        pages += len(flags)
     return resident / pages if pages else None
 
 
-def _resident_pages(file: Path) -> tuple[int, int] | None:
-    """Resident and all pages of a file, by mincore(2) on a map that is never touched."""
+def _resident_pages(file: Path) -> NDArray[np.uint8] | None:
+    """1 for each page of a file that is resident, else 0, by mincore(2) on a map that is never touched."""
     mincore = getattr(ctypes.CDLL(None), "mincore", None)
-    if mincore is None:
-        return None
-    descriptor = os.open(file, os.O_RDONLY)
+    size = file.stat().st_size
+    flags = np.empty(-(-size // mmap.PAGESIZE), np.uint8)
+    if mincore is None or not size:
+        return None if mincore is None else flags
     try:
-        size = os.fstat(descriptor).st_size
-        if not size:
-            return 0, 0
-        with mmap.mmap(descriptor, size, prot=mmap.PROT_READ) as mapped:
+        with file.open("rb") as stream, mmap.mmap(stream.fileno(), size, prot=mmap.PROT_READ) as mapped:
             view = np.frombuffer(mapped, np.uint8)
-            flags = np.empty(-(-size // mmap.PAGESIZE), np.uint8)
-            failed = mincore(
-                ctypes.c_void_p(view.ctypes.data), ctypes.c_size_t(size), ctypes.c_void_p(flags.ctypes.data)
-            )
+            addresses = ctypes.c_void_p(view.ctypes.data), ctypes.c_size_t(size), ctypes.c_void_p(flags.ctypes.data)
+            failed = mincore(*addresses)
             del view
     except OSError:  # a filesystem that maps nothing
         return None
-    finally:
-        os.close(descriptor)
-    return None if failed else (int((flags & 1).sum()), len(flags))
+    return None if failed else flags & 1

@@ -33,41 +33,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a trial's operation on all of its images, or on a worker's share of them.
-
-    Attributes
-    ----------
-    artefact
-        The container that is stored or read.
-    tick
-        Called with a worker's number and the images it has done; what it raises ends the execution.
-    batch, seed
-        Of shuffled reads.
-    start, stop
-        The images of the source.
-    decoded
-        A folder for the digests of what the records of a lossy codec decode to.
-    worker, workers
-        The number of this worker, and how many there are.
-    repeated
-        Whether the same was done and compared before: only the clock counts.
-    """
+    """One execution of a trial's operation on all of its images, or on a worker's share of them."""
 
     trial: Trial
     source: Source
     configuration: Configuration
-    artefact: Path
+    artefact: Path  # the container that is stored or read
     watch: Stopwatch
     memory: MemoryWatch
-    tick: Callable[[int, int], None]
-    batch: int
+    tick: Callable[[int, int], None]  # takes a worker's number and the images it has done; may raise to end the trial
+    batch: int  # of shuffled reads
     seed: int
-    start: int
+    start: int  # the images of the source
     stop: int
-    decoded: Path
+    decoded: Path  # a folder for the digests of what the records of a lossy codec decode to
     worker: int = 0
     workers: int = 1
-    repeated: bool = False
+    repeated: bool = False  # the same was done and compared before: only the clock counts
 
     @property
     def count(self) -> int:

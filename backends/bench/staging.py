@@ -1,13 +1,12 @@
-"""Decoded images of a plan, staged once in the work folder."""
+"""Decoded images of a plan, staged once in the work folder: how they are put there, and how trials fetch them."""
 
 from __future__ import annotations
 
 import errno
 import math
 import os
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +20,14 @@ from backends.errors import DatasetDamaged, NoSpace
 from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from backends.datasets.base import Dataset, Decoded, Failure
+    from backends.datasets.base import Dataset, Failure
+
+    Tick = Callable[[int, int], None]
 
 
 BATCH = 1024
@@ -34,6 +35,12 @@ BATCH = 1024
 
 BATCH_BYTES = 1 << 26
 """Bytes of pixels in a batch, about; a larger image is a batch of its own."""
+
+PICTURES = 64
+"""Picture files that are decoded at a time: they may be large."""
+
+_SPARE_PICTURES = 1000
+"""How many pictures more than needed, and a tenth, are drawn, for those that do not decode."""
 
 PIXELS, RECORDS = "pixels.raw", "records.raw"
 LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy", "record_bytes.npy"
@@ -55,8 +62,8 @@ def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArr
 
 def record_digests(records: Records) -> NDArray[np.uint64]:
     """The xxh3 digest of each record's bytes, ``(n,)`` uint64."""
-    found = (xxhash.xxh3_64_intdigest(records.record(i).data) for i in range(len(records)))
-    return np.fromiter(found, np.uint64, len(records))
+    digests = (xxhash.xxh3_64_intdigest(records.record(i).data) for i in range(len(records)))
+    return np.fromiter(digests, np.uint64, len(records))
 
 
 def _seed(shape: tuple[int, ...]) -> int:
@@ -66,20 +73,12 @@ def _seed(shape: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Attributes
-    ----------
-    image_shape
-        ``(height, width, channels)`` where all staged images have one, else None.
-    staged
-        The number of distinct images.
-    classes
-        Names of the classes, by label.
-    """
+    """The staged images; images beyond their number are the first ones again."""
 
     folder: Path
-    image_shape: tuple[int, int, int] | None
-    staged: int
-    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None  # (height, width, channels) where all staged images have one
+    staged: int  # distinct images
+    classes: tuple[str, ...]  # names by label
 
     def first(self, count: int) -> Source:
         """The source of the first ``count`` images, which has no more to go through than these."""
@@ -111,41 +110,28 @@ class Source:
     def images(self, start: int, stop: int) -> Iterator[Images]:
         """Images ``start`` to ``stop`` in batches; each is valid until the next."""
         shapes = self._load(SHAPES)
-        for labels, data, ends, first in self._batches(PIXELS, self._pixel_bytes(), start, stop):
+        for labels, data, offsets, first in self._batches(PIXELS, self._pixel_bytes(), start, stop):
             if self.image_shape is not None:
                 yield Images(data.reshape(-1, *self.image_shape), labels)
             else:
-                cuts = ends.tolist()
-                some = shapes[first : first + len(labels)].tolist()
-                mixed = [data[cut:end].reshape(shape) for cut, end, shape in zip(cuts, cuts[1:], some, strict=False)]
-                yield Images(mixed, labels)
+                parts = np.split(data, offsets[1:-1])
+                shaped = zip(parts, shapes[first : first + len(labels)].tolist(), strict=True)
+                yield Images([part.reshape(shape) for part, shape in shaped], labels)
 
     def records(self, start: int, stop: int) -> Iterator[Records]:
         """The files' bytes of images ``start`` to ``stop`` in batches; each is valid until the next."""
-        for labels, data, ends, _ in self._batches(RECORDS, self._load(RECORD_BYTES), start, stop):
-            yield Records(data, ends, labels)
+        for labels, data, offsets, _ in self._batches(RECORDS, self._load(RECORD_BYTES), start, stop):
+            yield Records(data, offsets, labels)
 
     def digests(self, start: int, stop: int) -> NDArray[np.uint64]:
         """The digests of images ``start`` to ``stop``, ``(n,)`` uint64."""
-        found: NDArray[np.uint64] = self._load(DIGESTS)[np.arange(start, stop) % self.staged]
-        return found
+        digests: NDArray[np.uint64] = self._load(DIGESTS)[np.arange(start, stop) % self.staged]
+        return digests
 
     def labels(self, start: int, stop: int) -> NDArray[np.int64]:
         """The labels of images ``start`` to ``stop``, ``(n,)`` int64."""
-        found: NDArray[np.int64] = self._load(LABELS)[np.arange(start, stop) % self.staged]
-        return found
-
-    def _batches(
-        self, name: str, sizes: NDArray[np.int64], start: int, stop: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], int]]:
-        """Of each batch the labels, bytes and where the images in them end, and the first staged image."""
-        labels, buffer, ends = self.labels(start, stop), np.empty(0, np.uint8), _ends(sizes, self.staged)
-        with _opened(self.folder / name) as file:
-            for low, high in self.ranges(start, stop):
-                first, last = low % self.staged, low % self.staged + high - low
-                buffer = _fetch(file, int(ends[first]), int(ends[last]), buffer)
-                offsets = ends[first : last + 1] - ends[first]
-                yield labels[low - start : high - start], buffer[: offsets[-1]], offsets, first
+        labels: NDArray[np.int64] = self._load(LABELS)[np.arange(start, stop) % self.staged]
+        return labels
 
     def record_ends(self, count: int, codec: str) -> NDArray[np.int64]:
         """Where the first ``count`` images end, laid end to end as pixels (``raw``) or files (``source``).
@@ -155,23 +141,30 @@ class Source:
         sizes: NDArray[np.int64] = self._load(RECORD_BYTES) if codec == "source" else self._pixel_bytes()
         return offsets_of(np.resize(sizes, count))
 
+    def _batches(
+        self, name: str, sizes: NDArray[np.int64], start: int, stop: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], int]]:
+        """Labels, bytes and offsets of each batch, and its first staged image."""
+        ends = even_offsets(self.staged, int(sizes[0])) if len(sizes) == 1 else offsets_of(sizes)
+        labels, buffer = self.labels(start, stop), np.empty(0, np.uint8)
+        with _opened(self.folder / name) as file:
+            for low, high in self.ranges(start, stop):
+                first = low % self.staged
+                offsets = ends[first : first + high - low + 1]
+                buffer = _fetch(file, int(offsets[0]), int(offsets[-1]), buffer)
+                offsets = offsets - offsets[0]
+                yield labels[low - start : high - start], buffer[: offsets[-1]], offsets, first
+
     def _load(self, name: str) -> NDArray[Any]:
-        """A row for each staged image, or the one for all."""
-        found: NDArray[Any] = np.load(self.folder / name, mmap_mode="r")[: self.staged]
-        return found
+        """A row for each staged image, or a single one for all."""
+        rows: NDArray[Any] = np.load(self.folder / name, mmap_mode="r")[: self.staged]
+        return rows
 
     def _pixel_bytes(self) -> NDArray[np.int64]:
         if self.image_shape is not None:
             return np.full(1, np.prod(self.image_shape, dtype=np.int64))
         sizes: NDArray[np.int64] = self._load(SHAPES).prod(axis=1, dtype=np.int64)
         return sizes
-
-
-def _ends(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Offsets ``(count + 1,)`` of things of these sizes, or all of the one size, end to end."""
-    if len(sizes) == 1:
-        return even_offsets(count, int(sizes[0]))
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
 
 @contextmanager
@@ -189,39 +182,31 @@ def _fetch(file: int, start: int, stop: int, buffer: NDArray[np.uint8]) -> NDArr
         buffer = np.zeros(stop - start, np.uint8)
     view, done = buffer[: stop - start].data, 0
     while done < len(view):
-        found = os.preadv(file, [view[done:]], start + done)
-        if not found:
+        size = os.preadv(file, [view[done:]], start + done)
+        if not size:
             raise OSError(errno.EIO, "the staged images ended early")
-        done += found
+        done += size
     return buffer
-
-
-PICTURES = 64
-"""Picture files that are decoded at a time: they may be large."""
-
-Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to stage: how many distinct images, drawn by which seed or the first ones, as pixels and as the files'
-    own bytes."""
+    """What to stage."""
 
-    count: int
+    count: int  # distinct images
     seed: int
     pixels: bool = True
-    records: bool = False
-    first: bool = False
+    records: bool = False  # the files' own bytes
+    first: bool = False  # the first images instead of a random sample
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Staged:
-    """Attributes: ``source`` for the trials, ``seconds`` that reading and decoding the dataset took, and
-    ``failures``, the pictures that did not decode."""
+    """What staging made."""
 
     source: Source
-    seconds: float
-    failures: tuple[Failure, ...] = field(default=())
+    seconds: float  # reading and decoding the dataset
+    failures: tuple[Failure, ...] = ()  # pictures that did not decode
 
 
 def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
@@ -255,26 +240,24 @@ def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) ->
     if dataset.image_shape is None:
         raise DatasetDamaged("the dataset's arrays have different sizes.")
     count, watch = wanted.count, Stopwatch()
-    ids = _drawn(dataset, wanted, count)
+    ids = _draw(dataset, wanted, count)
     order = np.argsort(ids)
     digests, labels = np.empty(count, np.uint64), np.empty(count, np.int64)
     pixels = _allocate(folder / PIXELS, (count, *dataset.image_shape))
     for start in range(0, count, BATCH):
-        places = order[start : start + BATCH]
+        rows = order[start : start + BATCH]
         with watch.phase("read"):
-            images = dataset.read(ids[places])
-        found = np.ascontiguousarray(images.pixels, np.uint8)
-        pixels[places] = found
-        digests[places] = digests_of(found)
-        labels[places] = images.labels
-        tick(start + len(places), count)
+            images = dataset.read(ids[rows])
+        batch = np.ascontiguousarray(images.pixels, np.uint8)
+        pixels[rows], digests[rows], labels[rows] = batch, digests_of(batch), images.labels
+        tick(start + len(rows), count)
     np.save(folder / SHAPES, np.array([dataset.image_shape], np.int32))
     np.save(folder / DIGESTS, digests)
     np.save(folder / LABELS, labels)
     return Staged(Source(folder, dataset.image_shape, count, dataset.classes), watch.total)
 
 
-def _drawn(dataset: Dataset, wanted: Wanted, count: int) -> NDArray[np.int64]:
+def _draw(dataset: Dataset, wanted: Wanted, count: int) -> NDArray[np.int64]:
     """The ids of ``count`` images: the first, or a seeded random sample."""
     if wanted.first:
         return np.arange(count, dtype=np.int64)
@@ -284,24 +267,27 @@ def _drawn(dataset: Dataset, wanted: Wanted, count: int) -> NDArray[np.int64]:
 def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Pictures are decoded in the order of the sample; for one that does not decode the next is drawn."""
     watch = Stopwatch()
-    drawn = _drawn(dataset, wanted, min(dataset.count, wanted.count + wanted.count // 10 + 1000))
-    columns: list[tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]]] = []
+    ids = _draw(dataset, wanted, min(dataset.count, wanted.count + wanted.count // 10 + _SPARE_PICTURES))
+    columns: list[tuple[NDArray[Any], ...]] = []
     failures: list[Failure] = []
     done = position = 0
     with (folder / PIXELS).open("xb") as pixels, (folder / RECORDS).open("xb") as records:
-        while done < wanted.count and position < len(drawn):
-            some = drawn[position : position + min(PICTURES, wanted.count - done)]
-            position += len(some)
+        while done < wanted.count and position < len(ids):
+            batch = ids[position : position + min(PICTURES, wanted.count - done)]
+            position += len(batch)
             with watch.phase("read"):
-                found = dataset.decode(some, source=wanted.records)
-            failures += found.failures
+                decoded = dataset.decode(batch, source=wanted.records)
+            failures += decoded.failures
+            images, sizes = decoded.images.pixels, np.empty(0, np.int64)
             if wanted.pixels:
-                for image in found.images.pixels:
+                for image in images:
                     pixels.write(np.ascontiguousarray(image).data)
-            if found.source is not None:
-                records.write(found.source.data.data)
-            columns.append(_columns(found))
-            done += len(found.ids)
+            if decoded.source is not None:
+                records.write(decoded.source.data.data)
+                sizes = np.diff(decoded.source.offsets)
+            shapes = np.array([image.shape for image in images], np.int32).reshape(-1, 3)
+            columns.append((decoded.images.labels, digests_of(images), shapes, sizes))
+            done += len(decoded.ids)
             tick(done, wanted.count)
     if not done:
         why = f"{failures[0].name}: {failures[0].why}" if failures else "it is empty"
@@ -312,28 +298,17 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
     np.save(folder / DIGESTS, digests)
     np.save(folder / LABELS, labels)
     np.save(folder / RECORD_BYTES, sizes)
-    height, width, channels = (int(side) for side in shapes[0])
+    height, width, channels = map(int, shapes[0])
     shape = (height, width, channels) if one_size else None
     return Staged(Source(folder, shape, done, dataset.classes), watch.total, tuple(failures))
 
 
-def _columns(
-    found: Decoded,
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]]:
-    pixels = found.images.pixels
-    shapes = np.array([image.shape for image in pixels], np.int32).reshape(-1, 3)
-    sizes = np.diff(found.source.offsets) if found.source is not None else np.empty(0, np.int64)
-    return found.images.labels, digests_of(pixels), shapes, sizes
-
-
 def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """A mapped file whose blocks exist, so that a full disk is an error here and not a fault later."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
+    with path.open("xb") as file:
+        size = int(np.prod(shape))
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, int(np.prod(shape)))
+            os.posix_fallocate(file.fileno(), 0, size)
         else:
-            os.ftruncate(descriptor, int(np.prod(shape)))
-    finally:
-        os.close(descriptor)
+            file.truncate(size)
     return np.memmap(path, np.uint8, "r+", shape=shape)

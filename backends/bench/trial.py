@@ -41,30 +41,16 @@ BESIDE_PIXELS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A trial with what its process needs to execute it.
-
-    Attributes
-    ----------
-    artefact
-        The container that a store makes and a read reads.
-    counter
-        A file of ``COUNTER_BYTES`` that holds the number of images that each worker has done so far.
-    batch, seed
-        Of shuffled reads.
-    copy_bytes
-        Bytes of further containers that a short store may make when it is repeated.
-    workers
-        Processes that share the work, where there is enough of it.
-    """
+    """A trial with what its process needs to execute it."""
 
     trial: Trial
     source: Source
-    artefact: Path
-    counter: Path
-    batch: int = 256
+    artefact: Path  # the container that a store makes and a read reads
+    counter: Path  # a file of COUNTER_BYTES: the number of images that each worker has done so far
+    batch: int = 256  # of shuffled reads
     seed: int = 0
-    copy_bytes: int = 0
-    workers: int = 1
+    copy_bytes: int = 0  # of further containers that a short store may make when it is repeated
+    workers: int = 1  # processes that share the work, where there is enough of it
 
     @property
     def rehearsal(self) -> Path:
