@@ -1,4 +1,4 @@
-"""What a plan will take: time, disk, and where it writes."""
+"""What a plan will take: time, disk, the folders it writes in, and which trials fit into its budget."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import check_space, choose_work_dir, free_bytes, mount_of
-from backends.bench.machine import usable_memory
+from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
 from backends.bench.schedule import configurations, trials
 from backends.errors import NoSpace
@@ -32,6 +32,9 @@ _RATE = {"raw": 150e6, "png": 20e6}
 _DECODE_RATE = 100e6
 _PILLOW_RATE = 15e6
 """Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
+
+STORE_WORK, READ_WORK = 3.0, 2.0
+"""How many times its measured seconds an operation takes with fetching, syncing, reading back and comparing."""
 
 COPY_FACTOR = 10
 """All copies that repeated stores make take at most so many times the largest container ..."""
@@ -61,118 +64,62 @@ class Need:
         return Need(self.bytes + other.bytes, self.files + other.files)
 
 
-def image_bytes(facts: DatasetFacts) -> int:
-    """Bytes of the pixels of one image: exact where all have one size, else a bound on a sample's mean."""
-    if facts.raw_bytes is None:
-        return _UNKNOWN_IMAGE_BYTES
-    mean = facts.raw_bytes / max(1, facts.count)
-    return math.ceil(mean * _SAMPLE_MARGIN if facts.estimated else mean)
-
-
-def record_bytes(codec: str, facts: DatasetFacts) -> int:
-    """Bytes of one record at most, on average: PNG of noise is a little larger than its pixels."""
-    if codec == SOURCE and facts.source_bytes is not None:
-        return math.ceil(facts.source_bytes / max(1, facts.count) * _SAMPLE_MARGIN)
-    return math.ceil(image_bytes(facts) * 1.02)
-
-
-def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
-    """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
-    parsed = Configuration.parse(configuration, facts)
-    record = record_bytes(parsed.codec, facts) + _RECORD_BYTES + backend_entry(parsed.backend).overhead
-    one_file_each = parsed.backend in ("files", "article-png")
-    files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
-    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
-
-
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """What short stores may write when they are repeated.
+    """What short stores may write when they are repeated."""
 
-    Attributes
-    ----------
-    bytes
-        Of all copies that one store makes.
-    count
-        Images; larger stores are not repeated.
-    """
-
-    bytes: int = 0
-    count: int = 0
+    bytes: int = 0  # of all copies that one store makes
+    count: int = 0  # images; larger stores are not repeated
 
     def allowed(self, trial: Trial) -> int:
         """Bytes of copies that ``trial`` may write: none for reads and warm-ups."""
         return self.bytes if trial.reads is None and trial.repeat and trial.count <= self.count else 0
 
 
-def plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copies:
-    """Share what copies may take in all equally among the stores, from the smallest on, while a copy of each fits.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run writes."""
 
-    Parameters
-    ----------
-    free
-        Bytes that are free on the fullest of the disks that the run writes to.
-    """
-    stores = [one for one in trials(plan) if one.reads is None]
-    largest = max(container_need(one.configuration, one.count, facts, block).bytes for one in stores)
-    total, found = min(COPY_FACTOR * largest, int(free * COPY_SHARE)), Copies()
-    for number, count in enumerate(sorted(one.count for one in stores if one.repeat), 1):
-        share = min(COPY_BYTES, total // number)
-        if count * image_bytes(facts) <= share:
-            found = Copies(share, count)
-    return found
+    main: Path  # the folder of the staged images
+    by_configuration: dict[str, Path]  # the folder of each configuration's artefacts
+    bytes_at_most: int  # of everything that lies on all disks at one time
+    copies: Copies
+    early: bool  # artefacts are removed as soon as nothing needs them, since all of them together do not fit
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys((self.main, *self.by_configuration.values())))
 
 
-def trial_need(trial: Trial, facts: DatasetFacts, block: int, workers: int, copies: Copies) -> Need:
-    """The most that a trial writes: a container of one image to warm up; a store also its container and copies."""
-    need = container_need(trial.configuration, 1, facts, block)
-    if trial.reads is not None:
-        return need
-    container = container_need(trial.configuration, trial.count, facts, block, workers)
-    copied = min(copies.allowed(trial), MOST_LOOPS * (container.bytes + FOLDER_BYTES))
-    return need + container + Need(copied, min(MOST_LOOPS * container.files, copied // block + MOST_LOOPS))
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan takes."""
+
+    seconds: float  # roughly
+    bytes_at_most: int
+    work: Path  # the folder that it writes in
 
 
-def staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
-    """Bytes that staging takes for one image: its pixels, its file's own bytes, or both."""
-    codecs = {Configuration.parse(text, facts).codec for text in plan.configurations}
-    pixels = image_bytes(facts) if codecs != {SOURCE} else 0
-    return pixels + (record_bytes(SOURCE, facts) if SOURCE in codecs else 0) + 32
-
-
-def source_need(plan: Plan, facts: DatasetFacts) -> Need:
-    """What the staged images take."""
-    return Need(min(max(plan.sizes), facts.count) * staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
-
-
-def source_seconds(plan: Plan, facts: DatasetFacts) -> float:
-    """Seconds that a run takes to begin and to decode its images, roughly."""
-    return 0.5 + min(max(plan.sizes), facts.count) * image_bytes(facts) / _DECODE_RATE
+def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
+    """What ``plan`` on the dataset ``facts`` will take.  Raises NoSpace and NotAllowed where it cannot run."""
+    plan = fit_to_memory(plan, facts)
+    places = find_places(plan, facts, "estimate")
+    source = 0.5 + _distinct_images(plan, facts) * _image_bytes(facts) / _DECODE_RATE
+    seconds = source + sum(trial_seconds(trial, facts) for trial in trials(plan))
+    return Estimate(min(seconds, plan.budget or seconds), places.bytes_at_most, places.main.parent)
 
 
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
-    one = Configuration.parse(trial.configuration, facts)
-    rate = _PILLOW_RATE if one.backend == "article-png" else _RATE.get(one.codec, _DECODE_RATE)
-    work = trial.count * image_bytes(facts) / rate
+    configuration = Configuration.parse(trial.configuration, facts)
+    pillow = configuration.backend == "article-png"
+    rate = _PILLOW_RATE if pillow else _RATE.get(configuration.codec, _DECODE_RATE)
+    work = trial.count * _image_bytes(facts) / rate
     return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
 
 
-STORE_WORK, READ_WORK = 3.0, 2.0
-"""How many times its measured seconds an operation takes with fetching, syncing, reading back and comparing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Attributes: seconds that ``count`` images took by the clock (``work``), and what was around that."""
-
-    count: int
-    work: float
-    around: float
-
-
 class Pace:
-    """Knows how long trials take, with all that surrounds what they measure.
+    """Predicts how long trials take, with all that surrounds what they measure, from those that were done.
 
     Parameters
     ----------
@@ -183,24 +130,23 @@ class Pace:
     def __init__(self, budget: float | None, facts: DatasetFacts, started: float) -> None:
         self._end = None if budget is None else started + budget
         self._facts = facts
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._done: dict[tuple[str, str], tuple[int, float, float]] = {}  # count, seconds measured, seconds around them
 
-    def learn(self, trial: Trial, seconds: float, found: Measurement) -> None:
-        """A trial took so long, its process and comparison included.  Warm-ups pay for what is loaded once."""
-        if trial.repeat and found.seconds is not None:
-            work = found.seconds
-            self._known[trial.configuration, trial.aspect] = _Known(
-                trial.count, work, max(0.0, seconds - work * found.loops)
-            )
+    def learn(self, trial: Trial, seconds: float, measurement: Measurement) -> None:
+        """Note how long a trial took, its process and comparison included.  Warm-ups pay for what is loaded once."""
+        work = measurement.seconds
+        if trial.repeat and work is not None:
+            around = max(0.0, seconds - work * measurement.loops)
+            self._done[trial.configuration, trial.aspect] = trial.count, work, around
 
     def predict(self, trial: Trial) -> float:
         """Seconds that a trial will take: what was measured of the same, scaled, with its comparison and the rest."""
-        known = self._known.get((trial.configuration, trial.aspect))
-        if known is None:
+        if (trial.configuration, trial.aspect) not in self._done:
             return trial_seconds(trial, self._facts)
-        more = max(1.0, trial.count / known.count)
-        compared = known.work * (more - 1) * (STORE_WORK if trial.reads is None else READ_WORK)
-        return known.around + max(known.work + compared, LEAST_SECONDS)
+        count, work, around = self._done[trial.configuration, trial.aspect]
+        more = max(1.0, trial.count / count)
+        compared = work * (more - 1) * (STORE_WORK if trial.reads is None else READ_WORK)
+        return around + max(work + compared, LEAST_SECONDS)
 
     def left(self) -> float | None:
         """Seconds of the budget that are left; None where there is no bound."""
@@ -225,60 +171,10 @@ class Pace:
         return {index: seconds for index, seconds in predicted.items() if index not in kept}
 
 
-MEMORY_SHARE = 4
-"""Staging takes at most this part (a quarter) of the memory there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a run writes.
-
-    Attributes
-    ----------
-    main
-        The folder of the staged images.
-    by_configuration
-        The folder of each configuration's artefacts.
-    bytes_at_most
-        Of everything that lies on all disks at one time.
-    copies
-        What short stores may write when they are repeated.
-    early
-        Artefacts are removed as soon as nothing needs them, since all of them together do not fit.
-    """
-
-    main: Path
-    by_configuration: dict[str, Path]
-    bytes_at_most: int
-    copies: Copies
-    early: bool
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys((self.main, *self.by_configuration.values())))
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a plan takes: ``seconds`` is rough, ``bytes_at_most`` a bound; ``work`` is the folder that it writes in."""
-
-    seconds: float
-    bytes_at_most: int
-    work: Path
-
-
-def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
-    """What ``plan`` on the dataset ``facts`` will take.  Raises NoSpace and NotAllowed where it cannot run."""
-    plan = fit_to_memory(plan, facts)
-    places = find_places(plan, facts, "estimate")
-    seconds = source_seconds(plan, facts) + sum(trial_seconds(trial, facts) for trial in trials(plan))
-    return Estimate(min(seconds, plan.budget or seconds), places.bytes_at_most, places.main.parent)
-
-
 def fit_to_memory(plan: Plan, facts: DatasetFacts) -> Plan:
     """``plan`` with the memory that staging may take, and with sizes whose images fit into it."""
     memory = plan.memory or usable_memory() // MEMORY_SHARE
-    sizes = fit_sizes(plan.sizes, facts.count, staged_bytes(plan, facts), memory)
+    sizes = fit_sizes(plan.sizes, facts.count, _staged_bytes(plan, facts), memory)
     return replace(plan, sizes=sizes, split=facts.split, memory=memory)
 
 
@@ -299,14 +195,13 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
     main = choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset)) / folder
     chosen = {text: Configuration.parse(text).folder for text in configurations(plan)}
     by_configuration = {
-        text: choose_work_dir(asked, None) / folder if asked else main for text, asked in chosen.items()
+        text: choose_work_dir(parent, None) / folder if parent else main for text, parent in chosen.items()
     }
-    found = {path: mount_of(path) for path in dict.fromkeys((main, *by_configuration.values()))}
-    block = max(mount.block_bytes for mount in found.values())
-    copies = plan_copies(plan, facts, block, min(map(free_bytes, found)))
-    everything, early = _needs(plan, facts, main, by_configuration, found, copies)
-    most = sum(need.bytes for need in everything.values())
-    places = Places(main, by_configuration, most, copies, early=False)
+    mounts = {path: mount_of(path) for path in dict.fromkeys((main, *by_configuration.values()))}
+    block = max(mount.block_bytes for mount in mounts.values())
+    copies = _plan_copies(plan, facts, block, min(map(free_bytes, mounts)))
+    everything, early = _needs(plan, facts, main, by_configuration, mounts, copies)
+    places = Places(main, by_configuration, sum(need.bytes for need in everything.values()), copies, early=False)
     try:
         for path, need in everything.items():
             check_space(path.parent, need.bytes, need.files)
@@ -318,24 +213,84 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
 
 
 def _needs(
-    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], found: dict[Path, Mount], copies: Copies
+    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], mounts: dict[Path, Mount], copies: Copies
 ) -> tuple[dict[Path, Need], dict[Path, Need]]:
-    """What each filesystem must hold where nothing is removed before the end, and where each block is."""
-    mounts = {path: mount.point for path, mount in found.items()}
-    first = {mounts[path]: path for path in reversed((main, *folders.values()))}
-    staged = source_need(plan, facts)
-    everything = dict.fromkeys(first.values(), Need()) | {first[mounts[main]]: staged}
+    """What each filesystem must hold where nothing is removed before the end, and where each block is.
+
+    A filesystem is named by the first of the folders on it.
+    """
+    by_point = {mounts[path].point: path for path in reversed((main, *folders.values()))}
+    staged = Need(_distinct_images(plan, facts) * _staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
+    everything = dict.fromkeys(by_point.values(), Need()) | {main: staged}
     blocks: dict[tuple[int, int], dict[Path, Need]] = {}
     for trial in trials(plan):
-        path = folders[trial.configuration]
-        need = trial_need(trial, facts, found[path].block_bytes, plan.workers, copies)
-        home = first[mounts[path]]
-        everything[home] += need
-        block = blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(first.values(), Need()))
-        block[home] += need
+        mount = mounts[folders[trial.configuration]]
+        need, path = _trial_need(trial, facts, mount.block_bytes, plan.workers, copies), by_point[mount.point]
+        everything[path] += need
+        blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(by_point.values(), Need()))[path] += need
     early = {
-        home: max((block[home] for block in blocks.values()), key=lambda need: need.bytes)
-        + (staged if home == first[mounts[main]] else Need())
-        for home in everything
+        path: max((block[path] for block in blocks.values()), key=lambda need: need.bytes)
+        + (staged if path == main else Need())
+        for path in everything
     }
     return everything, early
+
+
+def _trial_need(trial: Trial, facts: DatasetFacts, block: int, workers: int, copies: Copies) -> Need:
+    """The most that a trial writes: a container of one image to warm up; a store also its container and copies."""
+    need = container_need(trial.configuration, 1, facts, block)
+    if trial.reads is not None:
+        return need
+    container = container_need(trial.configuration, trial.count, facts, block, workers)
+    copied = min(copies.allowed(trial), MOST_LOOPS * (container.bytes + FOLDER_BYTES))
+    return need + container + Need(copied, min(MOST_LOOPS * container.files, copied // block + MOST_LOOPS))
+
+
+def _plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copies:
+    """Share what copies may take in all equally among the stores, from the smallest on, while a copy of each fits.
+
+    ``free`` are the bytes that are free on the fullest of the disks that the run writes to.
+    """
+    stores = [trial for trial in trials(plan) if trial.reads is None]
+    largest = max(container_need(trial.configuration, trial.count, facts, block).bytes for trial in stores)
+    total, copies = min(COPY_FACTOR * largest, int(free * COPY_SHARE)), Copies()
+    for number, count in enumerate(sorted(trial.count for trial in stores if trial.repeat), 1):
+        share = min(COPY_BYTES, total // number)
+        if count * _image_bytes(facts) <= share:
+            copies = Copies(share, count)
+    return copies
+
+
+def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
+    """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
+    parsed = Configuration.parse(configuration, facts)
+    record = _record_bytes(parsed.codec, facts) + _RECORD_BYTES + backend_entry(parsed.backend).overhead
+    one_file_each = parsed.backend in ("files", "article-png")
+    files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
+    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
+
+
+def _distinct_images(plan: Plan, facts: DatasetFacts) -> int:
+    return min(max(plan.sizes), facts.count)
+
+
+def _staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
+    """Bytes that staging takes for one image: its pixels, its file's own bytes, or both."""
+    codecs = {Configuration.parse(text, facts).codec for text in plan.configurations}
+    pixels = _image_bytes(facts) if codecs != {SOURCE} else 0
+    return pixels + (_record_bytes(SOURCE, facts) if SOURCE in codecs else 0) + 32
+
+
+def _image_bytes(facts: DatasetFacts) -> int:
+    """Bytes of the pixels of one image: exact where all have one size, else a bound on a sample's mean."""
+    if facts.raw_bytes is None:
+        return _UNKNOWN_IMAGE_BYTES
+    mean = facts.raw_bytes / max(1, facts.count)
+    return math.ceil(mean * _SAMPLE_MARGIN if facts.estimated else mean)
+
+
+def _record_bytes(codec: str, facts: DatasetFacts) -> int:
+    """Bytes of one record at most, on average: PNG of noise is a little larger than its pixels."""
+    if codec == SOURCE and facts.source_bytes is not None:
+        return math.ceil(facts.source_bytes / max(1, facts.count) * _SAMPLE_MARGIN)
+    return math.ceil(_image_bytes(facts) * 1.02)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.bench.disk import sync, tree
-from backends.bench.machine import usable_memory
+from backends.bench.machine import MEMORY_SHARE, usable_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def make_present(size: int) -> None:
     """
     with contextlib.suppress(ValueError, MemoryError):  # a system that does not tell, a process that may not have it
         free = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE
-        np.ones(min(size, free // 2, usable_memory() // 4, PRESENT_BYTES), np.uint8)
+        np.ones(min(size, free // 2, usable_memory() // MEMORY_SHARE, PRESENT_BYTES), np.uint8)
 
 
 class MemoryWatch:
@@ -150,13 +150,9 @@ def make_cold(path: Path) -> float | None:
     attributes of files.  Nothing of anybody else is touched.
     """
     sync(path)
-    for file in tree(path)[0]:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
+    for name in tree(path)[0] if hasattr(os, "posix_fadvise") else ():
+        with name.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return resident_share(path)
 
 
@@ -205,4 +201,4 @@ def _resident_pages(file: Path) -> NDArray[np.uint8] | None:
             del view
     except OSError:  # a filesystem that maps nothing
         return None
-    return None if failed else flags & 1
+    return None if failed else flags & np.uint8(1)

@@ -27,7 +27,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
     everything has its turn in random order, but for reads, which come after the store that makes what they read.
     """
     rng = random.Random(plan.seed)
-    found: list[Trial] = []
+    planned: list[Trial] = []
     for size, repeat in _blocks(plan):
         turns = [(name, turn) for name in configurations(plan) for turn in _turns(plan, name, size)]
         rng.shuffle(turns)
@@ -36,7 +36,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
         for name, (operation, cache) in turns:
             made_by = STORES.get(operation)
             trial = Trial(
-                index=len(found),
+                index=len(planned),
                 configuration=name,
                 operation=operation,
                 count=size,
@@ -46,19 +46,25 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
                 cache=cache,
             )
             stores[name, operation] = trial.index
-            found.append(trial)
-    return tuple(found)
+            planned.append(trial)
+    return tuple(planned)
+
+
+@lru_cache(32)
+def cells_of(plan: Plan) -> frozenset[Cell]:
+    """Every cell that a plan fills."""
+    return frozenset(trial.cell for trial in trials(replace(plan, repeats=1)) if trial.shown)
 
 
 def aspects(plan: Plan) -> tuple[str, ...]:
     """The aspects of a plan, in the order in which they are shown: ``store``, ``read``, ``read cold``."""
-    found = (
+    shown = (
         aspect_of(*turn)
         for operation in plan.operations
-        for name in sorted(plan.configurations, key=lambda name: len(_ways(plan, name, operation)), reverse=True)
-        for turn in _ways(plan, name, operation)
+        for name in sorted(plan.configurations, key=lambda name: len(_cache_turns(plan, name, operation)), reverse=True)
+        for turn in _cache_turns(plan, name, operation)
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(shown))
 
 
 def configurations(plan: Plan) -> tuple[str, ...]:
@@ -71,30 +77,27 @@ def configurations(plan: Plan) -> tuple[str, ...]:
 
 def _blocks(plan: Plan) -> list[tuple[int, int]]:
     """Sizes with their repeats; operations on one image have a size of their own."""
-    ones = set(plan.operations) & set(ONE_IMAGE)
-    sizes = sorted({*(plan.sizes if set(plan.operations) - ones else ()), *((1,) if ones else ())})
+    one_image = set(plan.operations) & set(ONE_IMAGE)
+    sizes = sorted({*(plan.sizes if set(plan.operations) - one_image else ()), *((1,) if one_image else ())})
     return [(sizes[0], 0), *((size, repeat) for size in sizes for repeat in range(1, plan.repeats + 1))]
 
 
 def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
     """What a configuration does in a block of ``size`` images: with the stores that its reads need, and no more."""
-    bulk = size in plan.sizes
-    wanted = [name for name in plan.operations if (size == 1 if name in ONE_IMAGE else bulk)]
-    if bulk and set(wanted) - set(ONE_IMAGE):
-        wanted.append("copy")
-    turns = [turn for operation in wanted for turn in _ways(plan, configuration, operation)]
+    operations = [name for name in plan.operations if (size == 1 if name in ONE_IMAGE else size in plan.sizes)]
+    if set(operations) - set(ONE_IMAGE):
+        operations.append("copy")
+    turns = [turn for operation in operations for turn in _cache_turns(plan, configuration, operation)]
     needed = [(STORES[operation], WARM) for operation, _ in turns if operation in STORES]
     return [*dict.fromkeys([*turns, *needed])]
 
 
-def _ways(plan: Plan, configuration: str, operation: str) -> list[Turn]:
+def _cache_turns(plan: Plan, configuration: str, operation: str) -> list[Turn]:
     """An operation in every state of the cache that it is measured in."""
     entry = _entry(configuration)
     if operation not in entry.operations:
         return []
-    if operation not in STORES:
-        return [(operation, WARM)]
-    caches = plan.caches if operation in entry.from_disk else (WARM,)
+    caches = plan.caches if operation in STORES and operation in entry.from_disk else (WARM,)
     return [(operation, cache) for cache in caches]
 
 
@@ -105,16 +108,10 @@ def _entry(configuration: str) -> BackendEntry:
 
 def _put_stores_first(turns: list[tuple[str, Turn]]) -> None:
     """Let each store change places with the first of the reads that need it, where one comes before it."""
-    for place, (name, (operation, _)) in enumerate(turns):
+    for position, (name, (operation, _)) in enumerate(turns):
         if operation in STORES.values():
             first = next(
                 at for at, (other, turn) in enumerate(turns)
                 if other == name and operation in (turn[0], STORES.get(turn[0]))
             )  # fmt: skip
-            turns[place], turns[first] = turns[first], turns[place]
-
-
-@lru_cache(32)
-def cells_of(plan: Plan) -> frozenset[Cell]:
-    """Every cell that a plan fills."""
-    return frozenset(trial.cell for trial in trials(replace(plan, repeats=1)) if trial.shown)
+            turns[position], turns[first] = turns[first], turns[position]

@@ -35,29 +35,15 @@ class MadeFolder:
 
 
 class WorkFolder:
-    """A new folder for a run's source and artefacts.
+    """A new folder for a run's source and artefacts, at ``root``, which must not exist; raises NotAllowed otherwise.
 
-    Everything is written to its record before it is made, so that a crash leaves nothing unknown behind.
-
-    Parameters
-    ----------
-    root
-        A path that does not exist yet; missing folders above it are made, and removed again if empty.
-
-    Attributes
-    ----------
-    made
-        What ``clean`` needs to remove it after a crash: the folder, then those above it that were made, nearest first.
-
-    Raises
-    ------
-    NotAllowed
-        It cannot be made, or is there.
+    Everything is written to its record before it is made, so that a crash leaves nothing unknown behind.  Missing
+    folders above it are made too, and removed again if empty.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.made: tuple[MadeFolder, ...] = ()
+        self.made: tuple[MadeFolder, ...] = ()  # what clean needs: the folder, then those above that were made
         self._folder = self._record = -1
         try:
             for folder in reversed([folder for folder in root.parents if not folder.exists()]):
@@ -112,13 +98,12 @@ def clean(made: tuple[MadeFolder, ...], tick: Callable[[], None] = lambda: None)
     made
         As in ``WorkFolder``, kept where no other user can write.
     tick
-        Called after each thing that was removed, of which there may be a hundred thousand files each.
+        Called after each removal, which may take a hundred thousand files.
 
     Returns
     -------
     tuple of Path
-        What is still there: what could not be removed, and the work folder where somebody put something into it or
-        it is not the one that was made.
+        What could not be removed, and the work folder where it holds something else or is not the one that was made.
     """
     left: tuple[Path, ...] = ()
     for number, folder in enumerate(made):
@@ -147,13 +132,13 @@ def is_there(folder: MadeFolder) -> bool:
 
 def _make(folder: Path) -> MadeFolder:
     folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    return MadeFolder(str(folder.absolute()), found.st_dev, found.st_ino, found.st_uid)
+    made = folder.lstat()
+    return MadeFolder(str(folder.absolute()), made.st_dev, made.st_ino, made.st_uid)
 
 
-def _is(found: os.stat_result, folder: MadeFolder) -> bool:
-    same = (found.st_dev, found.st_ino, found.st_uid) == (folder.device, folder.inode, folder.owner)
-    return same and stat.S_ISDIR(found.st_mode)
+def _is(status: os.stat_result, folder: MadeFolder) -> bool:
+    same = (status.st_dev, status.st_ino, status.st_uid) == (folder.device, folder.inode, folder.owner)
+    return same and stat.S_ISDIR(status.st_mode)
 
 
 @contextlib.contextmanager
@@ -185,14 +170,14 @@ def _clear(folder: int, path: Path, tick: Callable[[], None]) -> tuple[Path, ...
 
 
 def _recorded(folder: int) -> list[str]:
-    """The names in the record; lines that are none are passed over.  Raises OSError where it is no regular file."""
+    """The names in the record; other lines are passed over.  Raises OSError where it is not a regular file of ours."""
     try:
         descriptor = os.open(RECORD, os.O_RDONLY | _OPEN, dir_fd=folder)
     except FileNotFoundError:
         return []
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.fstat(folder).st_uid:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.fstat(folder).st_uid:
             raise OSError(errno.EINVAL, "the record is not a file of ours")
         lines = file.read().splitlines()
     names = []
