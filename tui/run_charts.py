@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backends import units
-from backends.analysis.verdict import Ranking
+from backends.analysis.ranking import Ranking
 from backends.bench.schedule import configurations
 from backends.runs.run import RunState
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff

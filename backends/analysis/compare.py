@@ -3,79 +3,71 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from backends.analysis.figures import Comparison, compare
+from backends.analysis.figures import Comparison, compare, summarise
 from backends.bench.schedule import configurations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from backends.analysis.figures import Figure
     from backends.bench.machine import Environment
-    from backends.bench.measurement import Cell
+    from backends.bench.measurement import Cell, Measurement
     from backends.bench.plan import Plan
-    from backends.runs.run import Result
+    from backends.datasets.base import DatasetFacts
+
+
+class Figures(Protocol):
+    """What is compared of a run."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def dataset(self) -> DatasetFacts: ...
+    @property
+    def environment(self) -> Environment: ...
+    @property
+    def measurements(self) -> Sequence[Measurement]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CellComparison:
-    """One figure of both runs.
-
-    Attributes
-    ----------
-    first, second
-        Medians of the seconds.
-    ratio
-        ``second / first``.
-    paired
-        What the repeats say, each of the second run by its like of the first; None where they are not alike.
-    """
+    """One figure of both runs."""
 
     configuration: str
     aspect: str
     count: int
-    first: float
+    first: float  # median of the seconds
     second: float
-    ratio: float
-    paired: Comparison | None
+    ratio: float  # second / first
+    paired: Comparison | None  # of each repeat of the second run with its like; None where they are not alike
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """Two runs.
-
-    Attributes
-    ----------
-    same_plan
-        Whether both did the same trials on the same images in the same order, so that repeats are paired.
-    differences
-        What else differs, in sentences.
-    missing
-        How many figures only one of them has.
-    """
+    """Two runs."""
 
     cells: tuple[CellComparison, ...]
-    same_plan: bool
-    differences: tuple[str, ...]
-    missing: int
+    same_plan: bool  # both did the same trials on the same images in the same order, so that repeats are paired
+    differences: tuple[str, ...]  # what else differs, in sentences
+    missing: int  # figures that only one of them has
 
 
-def compare_runs(first: Result, second: Result) -> RunComparison:
+def compare_runs(first: Figures, second: Figures) -> RunComparison:
     """Compare every figure that both runs have."""
     same = _trials(first.plan) == _trials(second.plan) and first.dataset.fingerprint == second.dataset.fingerprint
-    befores = {one.cell: one for one in first.figures if one.seconds}
-    afters = {one.cell: one for one in second.figures if one.seconds}
-    pairs = _ratios(first, second) if same else {}
-    cells = [_cell(one, afters[cell], pairs.get(cell)) for cell, one in befores.items() if cell in afters]
-    places = {name: place for place, name in enumerate(configurations(first.plan))}
-    aspects = list(dict.fromkeys(one.aspect for one in cells))
-    return RunComparison(
-        cells=tuple(sorted(cells, key=lambda one: (aspects.index(one.aspect), one.count, places[one.configuration]))),
-        same_plan=same,
-        differences=tuple(_differences(first, second)),
-        missing=len(befores.keys() ^ afters.keys()),
-    )
+    before = {figure.cell: figure.seconds for figure in summarise(first.measurements) if figure.seconds}
+    after = {figure.cell: figure.seconds for figure in summarise(second.measurements) if figure.seconds}
+    ratios = _ratios(first, second) if same else {}
+    cells = [
+        CellComparison(*cell, one, after[cell], after[cell] / one, compare(ratios[cell]) if cell in ratios else None)
+        for cell, one in before.items()
+        if cell in after
+    ]
+    names, aspects = configurations(first.plan), list(dict.fromkeys(cell.aspect for cell in cells))
+    cells.sort(key=lambda cell: (aspects.index(cell.aspect), cell.count, names.index(cell.configuration)))
+    missing = len(before.keys() ^ after.keys())
+    return RunComparison(tuple(cells), same, tuple(_differences(first, second)), missing)
 
 
 def _trials(plan: Plan) -> Plan:
@@ -83,33 +75,28 @@ def _trials(plan: Plan) -> Plan:
     return replace(plan, dataset="", work_dir=None, memory=None, budget=None, predict=None)
 
 
-def _ratios(first: Result, second: Result) -> dict[Cell, list[float]]:
+def _ratios(first: Figures, second: Figures) -> dict[Cell, list[float]]:
     known = {(one.cell, one.repeat): one.seconds for one in first.measurements if one.shown and one.seconds}
-    found: dict[Cell, list[float]] = {}
+    ratios: dict[Cell, list[float]] = {}
     for one in second.measurements:
         before = known.get((one.cell, one.repeat))
         if one.shown and before and one.seconds:
-            found.setdefault(one.cell, []).append(one.seconds / before)
-    return found
+            ratios.setdefault(one.cell, []).append(one.seconds / before)
+    return ratios
 
 
-def _cell(before: Figure, after: Figure, ratios: list[float] | None) -> CellComparison:
-    first, second = before.seconds or 0.0, after.seconds or 0.0
-    return CellComparison(*before.cell, first, second, second / first, compare(ratios) if ratios else None)
-
-
-def _differences(first: Result, second: Result) -> Iterator[str]:
+def _differences(first: Figures, second: Figures) -> Iterator[str]:
     if first.dataset.fingerprint != second.dataset.fingerprint:
-        names = [f"{one.kind} ({one.path}, {one.split})" for one in (first.dataset, second.dataset)]
+        names = [f"{facts.kind} ({facts.path}, {facts.split})" for facts in (first.dataset, second.dataset)]
         yield f"Other images: {' and '.join(names)}."
     if first.plan.workers != second.plan.workers:
         yield f"Other number of workers: {first.plan.workers} and {second.plan.workers}."
-    known, other = _described(first.environment), _described(second.environment)
-    for what in dict.fromkeys((*known, *other)):
-        one, two = known.get(what, "none"), other.get(what, "none")
-        if one != two:
-            yield f"Other {what}: {one} and {two}."
-    loads = [one.environment.load or 0.0 for one in (first, second)]
+    before, after = _described(first.environment), _described(second.environment)
+    for name in dict.fromkeys((*before, *after)):
+        values = before.get(name, "none"), after.get(name, "none")
+        if values[0] != values[1]:
+            yield f"Other {name}: {values[0]} and {values[1]}."
+    loads = [run.environment.load or 0.0 for run in (first, second)]
     if max(loads) >= 1 and max(loads) > 2 * min(loads):
         yield f"Other load before the run: {loads[0]:.1f} and {loads[1]:.1f} processes."
 
@@ -123,8 +110,8 @@ def _described(environment: Environment) -> dict[str, str]:
         "system": environment.system,
         "Python": environment.python,
         "filesystem": " and ".join(
-            f"{one.filesystem} on {one.point}" + (" without journal" if one.journal is False else "")
-            for one in environment.mounts
+            f"{mount.filesystem} on {mount.point}" + (" without journal" if mount.journal is False else "")
+            for mount in environment.mounts
         ),
-        **{f"version of {name}": found for name, found in environment.libraries.items()},
+        **{f"version of {name}": number for name, number in environment.libraries.items()},
     }

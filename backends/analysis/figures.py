@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, median, stdev
+from statistics import fmean, median, quantiles, stdev
 from typing import TYPE_CHECKING
 
 from backends import units
@@ -38,26 +38,13 @@ _MOST_NEEDED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How many times the seconds of another thing one thing takes.
+    """How many times the seconds of another thing one thing takes."""
 
-    Attributes
-    ----------
-    ratio
-        Geometric mean of the paired ratios; None without pairs.
-    outcome
-        ``faster``, ``slower``, ``tie`` or ``undecided``.
-    pairs, dropped
-        How many ratios went in, and how many were left out: of durations that were zero, negative, infinite or NaN.
-    needed
-        How many pairs would show this difference, or one of 10 % if it is smaller, in nine of ten runs; None where too
-        few were measured to say.
-    """
-
-    ratio: float | None
-    outcome: str
+    ratio: float | None  # geometric mean of the paired ratios; None without pairs
+    outcome: str  # FASTER, SLOWER, TIE or UNDECIDED
     pairs: int
-    dropped: int = 0
-    needed: int | None = None
+    dropped: int = 0  # pairs left out: of durations that were zero, negative, infinite or NaN
+    needed: int | None = None  # pairs that show this difference, or 10 % if that is more, in nine of ten runs
 
 
 def usable(values: Iterable[float]) -> list[float]:
@@ -67,10 +54,10 @@ def usable(values: Iterable[float]) -> list[float]:
 
 def quartiles(values: Sequence[float]) -> tuple[float, float] | None:
     """The first and the third quartile, interpolated as numpy does; None without values."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return _quantile(ordered, 0.25), _quantile(ordered, 0.75)
+    if len(values) < 2:
+        return (values[0], values[0]) if values else None
+    first, _, third = quantiles(values, method="inclusive")
+    return first, third
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -78,22 +65,22 @@ def spread(values: Sequence[float]) -> float | None:
     return stdev(values) / fmean(values) if len(values) > 1 else None
 
 
-def paired_ratios(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+def paired_ratios(numerators: Mapping[int, float], denominators: Mapping[int, float]) -> list[float]:
     """Ratios of the seconds in each block that both have; NaN where one of the two is no duration."""
-    pairs = ((one[block], other[block]) for block in sorted(set(one) & set(other)))
+    pairs = ((numerators[block], denominators[block]) for block in sorted(set(numerators) & set(denominators)))
     return [left / right if len(usable((left, right))) == 2 else math.nan for left, right in pairs]
 
 
 def compare(ratios: Iterable[float]) -> Comparison:
-    """Judge paired ratios, one thing's seconds by the other's, each pair of one block.
+    """Judge ratios of one thing's seconds to the other's, each of a pair of one block.
 
     The rule is Student's interval of the mean logarithm at 95 %.  One thing is faster where the interval excludes 1 and
     the mean is more than 3 % away from it; the two tie where the interval excludes a difference of 10 %; all else is
     undecided.  ``tests.benchmarks.control`` counts how often that is right.
     """
-    found = list(ratios)
-    logs = [math.log(ratio) for ratio in usable(found)]
-    pairs, dropped = len(logs), len(found) - len(logs)
+    given = list(ratios)
+    logs = [math.log(ratio) for ratio in usable(given)]
+    pairs, dropped = len(logs), len(given) - len(logs)
     if pairs < _FEWEST:
         return Comparison(math.exp(fmean(logs)) if logs else None, UNDECIDED, pairs, dropped)
     centre, scatter = fmean(logs), stdev(logs)
@@ -127,65 +114,33 @@ def _student(freedom: int) -> float:
     )
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    left = math.floor(place)
-    right = min(left + 1, len(ordered) - 1)
-    return ordered[left] + (ordered[right] - ordered[left]) * (place - left)
-
-
 @dataclass(frozen=True, slots=True)
 class Figure(InCell):
-    """What the repeats of one configuration, operation and count say.
+    """The summary of the repeats of one configuration, operation, count and cache state.
 
-    Attributes
-    ----------
-    repeats
-        How many measurements went in; 0 where all failed or were skipped.
-    dropped
-        How many were left out because their duration was none: zero, negative, infinite or NaN.
-    samples
-        The ``seconds`` that went in, in the order of the repeats.
-    seconds, seconds_low, seconds_high
-        Median, least and most of the repeats' ``seconds``; None without repeats.
-    quartiles
-        First and third of ``seconds``.
-    spread
-        Their standard deviation as a share of their mean; None for fewer than two repeats.
-    cpu_seconds
-        Median of the repeats' ``cpu_seconds``.
-    resident
-        The largest share of the artefact's bytes that the page cache held before a repeat's read.
-    seconds_durable
-        Median of the repeats' ``seconds_durable``.
-    bytes_apparent, bytes_allocated, files
-        Of the last repeat: what the container takes on disk.
-    verified
-        Whether every repeat was verified.
-    message
-        Why a repeat failed or was skipped; empty where none was.
+    Seconds are None without repeats; sizes are those of the last repeat.
     """
 
     configuration: str
     operation: str
     count: int
     cache: str
-    repeats: int
-    seconds: float | None
+    repeats: int  # measurements that went in; 0 where all failed or were skipped
+    seconds: float | None  # median; least and most follow
     seconds_low: float | None
     seconds_high: float | None
-    seconds_durable: float | None
+    seconds_durable: float | None  # median
     bytes_apparent: int | None
     bytes_allocated: int | None
     files: int | None
-    verified: bool
-    message: str
-    quartiles: tuple[float, float] | None = None
-    spread: float | None = None
-    cpu_seconds: float | None = None
-    resident: float | None = None
-    samples: tuple[float, ...] = ()
-    dropped: int = 0
+    verified: bool  # every repeat was
+    message: str  # why a repeat failed or was skipped
+    quartiles: tuple[float, float] | None = None  # first and third of the seconds
+    spread: float | None = None  # standard deviation of the seconds as a share of their mean
+    cpu_seconds: float | None = None  # median
+    resident: float | None = None  # largest share of the artefact that the page cache held before a read
+    samples: tuple[float, ...] = ()  # the seconds, in the order of the repeats
+    dropped: int = 0  # measurements whose duration was zero, negative, infinite or NaN
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -202,25 +157,31 @@ class Figure(InCell):
 def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
     """One figure for each cell that is shown: by operation, count and cache."""
     cells: dict[Cell, list[Measurement]] = {}
-    for found in measurements:
-        if found.shown:
-            cells.setdefault(found.cell, []).append(found)
-    ordered = sorted(cells.values(), key=lambda found: _order(found[0]))
-    return tuple(_figure(found) for found in ordered)
+    for measurement in measurements:
+        if measurement.shown:
+            cells.setdefault(measurement.cell, []).append(measurement)
+    order = (*OPERATIONS, "copy")
+    by_cell = sorted(
+        cells.values(), key=lambda cell: (order.index(cell[0].operation), cell[0].count, CACHES.index(cell[0].cache))
+    )
+    return tuple(map(_figure, by_cell))
 
 
 def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None:
     """How many times the seconds of bare bytes a figure takes; None where the machine's limit was not measured."""
-    same = (figure.operation, figure.cache, figure.count)
-    for one in figures:
-        if one.configuration.startswith(f"{LIMIT}+") and (one.operation, one.cache, one.count) == same:
-            return figure.seconds / one.seconds if figure.seconds and one.seconds else None
+    for limit in _limits(figures):
+        if (limit.aspect, limit.count) == (figure.aspect, figure.count):
+            return figure.seconds / limit.seconds if figure.seconds and limit.seconds else None
     return None
+
+
+def _limits(figures: Iterable[Figure]) -> list[Figure]:
+    return [figure for figure in figures if figure.configuration.startswith(f"{LIMIT}+")]
 
 
 def limits_sentence(figures: Iterable[Figure]) -> str | None:
     """``The machine itself: stores 1.1 GB/s, reads 4.9 GB/s, copies 9.1 GB/s (50,000 images).``"""
-    known = [one for one in figures if one.configuration.startswith(f"{LIMIT}+") and one.seconds and one.bytes_apparent]
+    known = [figure for figure in _limits(figures) if figure.seconds and figure.bytes_apparent]
     count = max((one.count for one in known), default=0)
     verbs = {"store": "stores", "read": "reads", "copy": "copies"}
     rates = [
@@ -231,23 +192,15 @@ def limits_sentence(figures: Iterable[Figure]) -> str | None:
     return f"The machine itself: {', '.join(rates)} ({count:,} images)." if rates else None
 
 
-def _order(one: Measurement) -> tuple[int, int, int]:
-    operation = (*OPERATIONS, "copy").index(one.operation)
-    return operation, one.count, CACHES.index(one.cache)
-
-
-def _figure(found: list[Measurement]) -> Figure:
-    done = [one for one in found if one.outcome == "ok" and one.seconds is not None]
+def _figure(cell: list[Measurement]) -> Figure:
+    done = [one for one in cell if one.outcome == "ok" and one.seconds is not None]
     good = [one for one in done if usable([one.seconds or 0.0])]
     seconds = [one.seconds for one in good if one.seconds is not None]
     last = good[-1] if good else None
     return Figure(
-        configuration=found[0].configuration,
-        operation=found[0].operation,
-        count=found[0].count,
-        cache=found[0].cache,
+        *(cell[0].configuration, cell[0].operation, cell[0].count, cell[0].cache),
         repeats=len(good),
-        seconds=median(seconds) if seconds else None,
+        seconds=_median(seconds),
         seconds_low=min(seconds, default=None),
         seconds_high=max(seconds, default=None),
         seconds_durable=_median(one.seconds_durable for one in good),
@@ -255,7 +208,7 @@ def _figure(found: list[Measurement]) -> Figure:
         bytes_allocated=last.bytes_allocated if last else None,
         files=last.files if last else None,
         verified=bool(good) and all(one.verified for one in good),
-        message=next((one.message for one in found if one.message), ""),
+        message=next((one.message for one in cell if one.message), ""),
         quartiles=quartiles(seconds),
         spread=spread(seconds),
         cpu_seconds=_median(one.cpu_seconds for one in good),

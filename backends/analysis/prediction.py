@@ -32,60 +32,32 @@ DURABLE = "store durable"
 
 
 class Point(NamedTuple):
-    """What ``images`` images took.
-
-    Attributes
-    ----------
-    scatter
-        Two standard deviations of the repeats, as a share.  Their number does not narrow it: what disturbs one repeat
-        disturbs those that follow it.
-    owed
-        What the sync after a store takes, as a share of the store: of more images it becomes a part of the store, when
-        the system holds no more bytes back.
-    """
+    """What a number of images took."""
 
     images: int
     value: float
-    scatter: float = 0.0
-    owed: float = 0.0
+    scatter: float = 0.0  # two standard deviations of the repeats, as a share: what disturbs one disturbs the next too
+    owed: float = 0.0  # what the sync takes, as a share of the store: with more images it becomes a part of the store
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A value that was not measured.
-
-    Attributes
-    ----------
-    low, high
-        The value less and plus its doubt.
-    unsure
-        Why it should not be relied on; empty where it can be.
-    measured
-        Whether this very number of images was measured.
-    """
+    """A value that was not measured."""
 
     value: float
-    low: float
-    high: float
-    unsure: str = ""
-    measured: bool = False
+    low: float  # the value less its doubt
+    high: float  # and plus its doubt
+    unsure: str = ""  # why it should not be relied on
+    measured: bool = False  # this very number of images was measured
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one configuration would take for ``images`` images.
-
-    Attributes
-    ----------
-    seconds
-        By aspect: ``store``, ``read``, ``shuffled cold``, and ``store durable``, with its sync.
-    bytes_allocated, files
-        What the container would take; None where no size of it is known.
-    """
+    """What one configuration would take for ``images`` images."""
 
     configuration: str
     images: int
-    seconds: dict[str, Predicted] = field(default_factory=dict)
+    seconds: dict[str, Predicted] = field(default_factory=dict)  # by aspect, and "store durable" with its sync
     bytes_allocated: Predicted | None = None
     files: Predicted | None = None
 
@@ -94,47 +66,46 @@ def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = N
     """Predict for each configuration, in the order of the figures; references and one-image operations are left out.
 
     Each quantity is a + b n of the number of images n, both at least 0, fitted by least squares of relative errors
-    that weigh as much as their size, so that b comes from the largest sizes.
-
-    Parameters
-    ----------
-    memory_bytes
-        What the page cache can hold; warm reads of larger containers are unsure.  None where it is not known.
+    that weigh as much as their size, so that b comes from the largest sizes.  Warm reads of containers larger than
+    ``memory_bytes``, which the page cache can hold, are unsure.
     """
-    found: dict[str, list[Figure]] = {}
+    by_name: dict[str, list[Figure]] = {}
     for figure in figures:
         if figure.repeats and figure.operation not in ONE_IMAGE and not is_reference(figure.configuration):
-            found.setdefault(figure.configuration, []).append(figure)
-    return tuple(_prediction(name, ours, images, memory_bytes) for name, ours in found.items())
+            by_name.setdefault(figure.configuration, []).append(figure)
+    return tuple(_prediction(name, ours, images, memory_bytes) for name, ours in by_name.items())
 
 
 def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
-    allocated = _predicted(images, _sizes((one.count, one.bytes_allocated) for one in figures))
+    allocated = _predicted(images, _sizes((figure.count, figure.bytes_allocated) for figure in figures))
+    files = _predicted(images, _sizes((figure.count, figure.files) for figure in figures))
     too_large = memory_bytes is not None and allocated is not None and allocated.value > memory_bytes
-    timed = [(one.aspect, one) for one in figures]
-    timed += [(DURABLE, replace(one, seconds=one.seconds_durable)) for one in figures if one.aspect == "store"]
+    by_aspect: dict[str, list[Figure]] = {}
+    for figure in figures:
+        by_aspect.setdefault(figure.aspect, []).append(figure)
+        if figure.aspect == "store":
+            by_aspect.setdefault(DURABLE, []).append(replace(figure, seconds=figure.seconds_durable))
     seconds = {}
-    for aspect in dict.fromkeys(aspect for aspect, _ in timed):
-        those = [one for which, one in timed if which == aspect]
-        warm_read = those[0].operation in STORES and those[0].cache != COLD
-        why = "what is read warm would not fit into memory" if warm_read and too_large else ""
-        if all(one.spread is None for one in those):
-            why = why or "each size was measured once"
-        points = [
-            Point(
-                one.count, one.seconds, 2 * (one.spread or 0.0), (one.seconds_durable or one.seconds) / one.seconds - 1
-            )
-            for one in those
-            if one.seconds
-        ]
-        if found := _predicted(images, points, why):
-            seconds[aspect] = found
-    files = _predicted(images, _sizes((one.count, one.files) for one in figures))
+    for aspect, timed in by_aspect.items():
+        unsure = ""
+        if too_large and timed[0].operation in STORES and timed[0].cache != COLD:
+            unsure = "what is read warm would not fit into memory"
+        elif all(figure.spread is None for figure in timed):
+            unsure = "each size was measured once"
+        points = [_point(figure, figure.seconds) for figure in timed if figure.seconds]
+        if predicted := _predicted(images, points, unsure):
+            seconds[aspect] = predicted
     return Prediction(name, images, seconds, allocated, files)
 
 
-def _sizes(found: Iterable[tuple[int, int | None]]) -> list[Point]:
-    return [Point(count, value) for count, value in {count: value for count, value in found if value}.items()]
+def _point(figure: Figure, seconds: float) -> Point:
+    owed = (figure.seconds_durable or seconds) / seconds - 1
+    return Point(figure.count, seconds, 2 * (figure.spread or 0.0), owed)
+
+
+def _sizes(pairs: Iterable[tuple[int, int | None]]) -> list[Point]:
+    """The last size that is known of each count."""
+    return [Point(count, size) for count, size in {count: size for count, size in pairs if size}.items()]
 
 
 def _predicted(images: int, points: Sequence[Point], unsure: str = "") -> Predicted | None:

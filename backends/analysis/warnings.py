@@ -11,7 +11,7 @@ from backends.bench.disk import IN_MEMORY, REMOTE
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from backends.analysis.figures import Figure
     from backends.bench.machine import Conditions, Environment
@@ -31,15 +31,9 @@ RESIDENT = 0.05
 def warnings_of(
     plan: Plan, measurements: Sequence[Measurement], conditions: Conditions | None, environment: Environment
 ) -> tuple[str, ...]:
-    """Sentences, one for each rule that applies.
-
-    Parameters
-    ----------
-    conditions
-        None while the run goes on.
-    """
+    """Sentences, one for each rule that applies; ``conditions`` is None while the run goes on."""
     figures = [one for one in summarise(measurements) if one.repeats]
-    found: list[str | None] = [
+    sentences: list[str | None] = [
         _spread(figures),
         _short(plan, measurements),
         _resident(figures),
@@ -48,8 +42,8 @@ def warnings_of(
     ]
     if conditions is not None:
         measured = sum((one.seconds_durable or 0.0) * one.loops for one in measurements)
-        found += [_load(conditions, environment), _steal(conditions), _throttled(conditions, measured)]
-    return tuple(sentence for sentence in found if sentence)
+        sentences += _disturbed(conditions, environment, measured)
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _spread(figures: Sequence[Figure]) -> str | None:
@@ -93,7 +87,7 @@ def _resident(figures: Sequence[Figure]) -> str | None:
 def _memory(figures: Sequence[Figure], environment: Environment) -> str | None:
     reads = [one for one in figures if one.operation in STORES and not is_reference(one.configuration)]
     largest = max((one.bytes_allocated or 0 for one in reads), default=0)
-    memory = min(environment.memory_bytes, environment.memory_limit or environment.memory_bytes)
+    memory = environment.usable_memory
     if not largest or any(one.cache == COLD for one in reads) or largest >= memory / 2:
         return None
     return (
@@ -114,29 +108,19 @@ def _filesystem(point: str, kind: str) -> str | None:
     return None
 
 
-def _load(conditions: Conditions, environment: Environment) -> str | None:
-    """The run itself keeps one core busy, so that the load after it has one process of its own."""
+def _disturbed(conditions: Conditions, environment: Environment, measured: float) -> Iterator[str]:
+    """What else the machine did, beside ``measured`` seconds of trials."""
     before, after = conditions.load_before or 0.0, conditions.load_after or 0.0
-    if max(before, after - 1) <= max(0.5, environment.cores - 1):
-        return None
-    load = f"{max(before, after):.1f} on {environment.cores} core{'s' if environment.cores != 1 else ''}"
-    return (
-        f"The load average was {load}: other programs competed for processor or disk. "
-        "The figures compare with each other, but not with those of a quiet machine."
-    )
-
-
-def _steal(conditions: Conditions) -> str | None:
-    if conditions.steal is None or conditions.steal <= STEAL:
-        return None
-    return f"The host gave {conditions.steal:.0%} of the processors' time to other machines: repeat at a quieter time."
-
-
-def _throttled(conditions: Conditions, measured: float) -> str | None:
-    held = conditions.throttled_seconds or 0.0
-    if held <= THROTTLED * measured:
-        return None
-    return f"The cgroup's processor quota held the run back for {units.spoken(held)}: figures are too slow by that."
+    if max(before, after - 1) > max(0.5, environment.cores - 1):  # the run itself keeps one core busy
+        load = f"{max(before, after):.1f} on {environment.cores} core{'s' if environment.cores != 1 else ''}"
+        yield (
+            f"The load average was {load}: other programs competed for processor or disk. "
+            "The figures compare with each other, but not with those of a quiet machine."
+        )
+    if (steal := conditions.steal or 0.0) > STEAL:
+        yield f"The host gave {steal:.0%} of the processors' time to other machines: repeat at a quieter time."
+    if (held := conditions.throttled_seconds or 0.0) > THROTTLED * measured:
+        yield f"The cgroup's processor quota held the run back for {units.spoken(held)}: figures are too slow by that."
 
 
 def _cell(one: Figure) -> str:

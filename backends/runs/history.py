@@ -14,7 +14,7 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from backends.analysis.verdict import ranking_line
+from backends.analysis.ranking import ranking_line
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
 from backends.runs.events import from_fields
 from backends.runs.folder import CANCEL, CLEANED, EVENTS, HEARD, LOCK, LOG, SPEC, Tail, read_spec

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from backends.analysis.figures import FASTER, SLOWER, compare, paired_ratios
-from backends.analysis.verdict import seconds_by_block
+from backends.analysis.ranking import seconds_by_block
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan

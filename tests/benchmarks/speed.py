@@ -25,7 +25,7 @@ import numpy as np
 
 from backends import units
 from backends.analysis.figures import paired_ratios
-from backends.analysis.verdict import seconds_by_block
+from backends.analysis.ranking import seconds_by_block
 from backends.bench.plan import Plan
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend

@@ -15,7 +15,8 @@ from textual.widgets import Static
 
 from backends import units
 from backends.analysis.figures import SIGNS, TIE
-from backends.analysis.verdict import DEMO, SMALL, Rank, Ranking, Verdict, amount, ratio_text
+from backends.analysis.ranking import Rank, Ranking, amount, ratio_text
+from backends.analysis.verdict import DEMO, SMALL, Verdict
 from backends.runs.run import RunState
 from tui.keys import SCROLLS
 from tui.labels import Known, title

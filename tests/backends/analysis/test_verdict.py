@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backends.analysis.figures import FASTER, TIE, UNDECIDED, multiple_of_limit, summarise
-from backends.analysis.verdict import DECIDED, DEMO, EARLY, NOTHING, SMALL, Ranking, Verdict, decide, ranking_line
+from backends.analysis.ranking import Ranking, ranking_line
+from backends.analysis.verdict import DECIDED, DEMO, EARLY, NOTHING, SMALL, Verdict, decide
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts

@@ -1,0 +1,133 @@
+"""Rankings of configurations by time, disk and files, and how a ranking reads in one line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backends import units
+from backends.analysis.figures import FASTER, MARGIN, SIGNS, SLOWER, TIE, UNDECIDED, compare, paired_ratios
+from backends.analysis.prediction import DURABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from backends.analysis.figures import Figure
+    from backends.analysis.prediction import Predicted, Prediction
+    from backends.bench.measurement import Measurement
+
+SIZES = ("disk", "files")
+"""What configurations are ranked by besides times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One configuration in a ranking."""
+
+    configuration: str
+    value: float  # median of the repeats; what is predicted for disk and files
+    ratio: float  # how many times the least value of the ranking it is
+    outcome: str  # what the first of the ranking is beside it: faster, tie or undecided; empty for the first
+    needed: int | None = None  # repeats that would decide, where that is open and known
+    predicted: Predicted | None = None  # the value for the number of images that the verdict is for
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Configurations by one measure, the best first."""
+
+    use: str  # an aspect such as "shuffled cold"; "store durable", "disk", "files"
+    count: int  # images that the values are for
+    ranks: tuple[Rank, ...]
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The first, and what ties with it."""
+        return tuple(rank.configuration for rank in self.ranks if rank.outcome in ("", TIE))
+
+    def rank_of(self, configuration: str | None) -> Rank | None:
+        return next((rank for rank in self.ranks if rank.configuration == configuration), None)
+
+
+def make_rankings(
+    figures: Sequence[Figure], measurements: Sequence[Measurement], predictions: Sequence[Prediction], images: int
+) -> dict[str, Ranking]:
+    """All rankings by use: of each aspect that was measured, then of the predicted sizes."""
+    rankings: dict[str, Ranking] = {}
+    for aspect in dict.fromkeys(figure.aspect for figure in figures):
+        for use in (aspect, DURABLE) if aspect == "store" else (aspect,):
+            predicted = {one.configuration: one.seconds.get(use) for one in predictions}
+            of_aspect = [figure for figure in figures if figure.aspect == aspect]
+            if ranking := _rank_times(use, of_aspect, measurements, predicted):
+                rankings[use] = ranking
+    for use in SIZES:
+        sizes = {one.configuration: one.files if use == "files" else one.bytes_allocated for one in predictions}
+        if known := {name: size for name, size in sizes.items() if size}:
+            rankings[use] = _rank_sizes(use, images, known)
+    return rankings
+
+
+def _rank_times(
+    use: str, figures: Sequence[Figure], measurements: Iterable[Measurement], predicted: dict[str, Predicted | None]
+) -> Ranking | None:
+    """Rank one aspect at the largest count that all of its configurations were measured at; None without one."""
+    measured: dict[int, dict[str, float]] = {}
+    for figure in figures:
+        seconds = figure.seconds_durable if use == DURABLE else figure.seconds
+        measured.setdefault(figure.count, {})[figure.configuration] = seconds or math.inf
+    most = len({figure.configuration for figure in figures})
+    count = max((count for count, medians in measured.items() if len(medians) == most), default=None)
+    if count is None:
+        return None
+    medians = measured[count]
+    blocks = seconds_by_block(measurements, figures[0].aspect, count, use == DURABLE)
+    first, *others = sorted(medians, key=lambda name: medians[name])
+    ranks = [Rank(first, medians[first], 1.0, "", None, predicted.get(first))]
+    for name in others:
+        comparison = compare(paired_ratios(blocks[name], blocks[first]))
+        outcome = {SLOWER: FASTER, FASTER: UNDECIDED}.get(comparison.outcome, comparison.outcome)
+        needed = comparison.needed if outcome == UNDECIDED else None
+        ranks.append(Rank(name, medians[name], medians[name] / medians[first], outcome, needed, predicted.get(name)))
+    return Ranking(use, count, tuple(ranks))
+
+
+def _rank_sizes(use: str, images: int, sizes: dict[str, Predicted]) -> Ranking:
+    first, *others = sorted(sizes, key=lambda name: sizes[name].value)
+    ranks = [Rank(first, sizes[first].value, 1.0, "", None, sizes[first])]
+    for name in others:
+        ratio = sizes[name].value / sizes[first].value
+        ranks.append(Rank(name, sizes[name].value, ratio, TIE if ratio <= MARGIN else FASTER, None, sizes[name]))
+    return Ranking(use, images, tuple(ranks))
+
+
+def ranking_line(ranking: Ranking) -> str:
+    """``shuffled 50,000: hdf5+raw 27.4 ms = npy+raw > lmdb+raw 2.4x``: a sign says how the first is to what follows."""
+    first, *others = ranking.ranks
+    parts = [f"{first.configuration} {amount(ranking.use, first)}"]
+    parts += [f"{SIGNS[rank.outcome]} {rank.configuration}{ratio_text(rank)}" for rank in others]
+    return f"{ranking.use} {ranking.count:,}: {' '.join(parts)}"
+
+
+def amount(use: str, rank: Rank) -> str:
+    """The value in its unit."""
+    if use == "files":
+        return f"{rank.value:,.0f}"
+    return units.size(rank.value) if use == "disk" else units.seconds(rank.value)
+
+
+def ratio_text(rank: Rank) -> str:
+    """`` 2.4x``; nothing for a tie, where the sign says it all."""
+    return "" if rank.outcome == TIE else f" {units.ratio(rank.ratio)}"
+
+
+def seconds_by_block(
+    measurements: Iterable[Measurement], aspect: str, count: int, durable: bool = False
+) -> dict[str, dict[int, float]]:
+    """The seconds of each configuration by the block, which is the repeat, in which they were measured."""
+    blocks: dict[str, dict[int, float]] = {}
+    for one in measurements:
+        seconds = one.seconds_durable if durable else one.seconds
+        if one.shown and one.outcome == "ok" and one.count == count and one.aspect == aspect and seconds is not None:
+            blocks.setdefault(one.configuration, {})[one.repeat] = seconds
+    return blocks
