@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.bench.article import METHODS, read_many, read_one, store_many, store_one
+from backends.bench.article import READ, STORE
 from backends.errors import ContainerDamaged, UsageError
 
 if TYPE_CHECKING:
@@ -23,32 +23,24 @@ if TYPE_CHECKING:
 KINDS = pytest.mark.parametrize("channels", [1, 3])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", STORE)
+@pytest.mark.parametrize(("count", "side"), [(240, 32), (1, 32), (1, 1)])
 @KINDS
-def test_many_images_come_back(method: str, channels: int, tmp_path: Path, sample_images: Images) -> None:
-    pixels = np.asarray(sample_images.pixels)[..., :channels]
-    store_many(method, tmp_path / "many", pixels, sample_images.labels)
+def test_images_come_back(
+    method: str, channels: int, count: int, side: int, tmp_path: Path, sample_images: Images
+) -> None:
+    pixels = np.asarray(sample_images.pixels)[:count, :side, :side, :channels]
+    STORE[method](tmp_path / "many", pixels, sample_images.labels[:count])
     assert [path.name for path in tmp_path.iterdir()] == ["many"]
-    images, labels = read_many(method, tmp_path / "many", 240)
+    images, labels = READ[method](tmp_path / "many", count)
     np.testing.assert_array_equal(images, pixels)
-    np.testing.assert_array_equal(labels, sample_images.labels)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@KINDS
-@pytest.mark.parametrize("side", [32, 1])
-def test_one_image_comes_back(method: str, channels: int, side: int, tmp_path: Path, sample_images: Images) -> None:
-    pixels = sample_images.pixels[5][:side, :side, :channels]
-    store_one(method, tmp_path / "one", pixels, 255)
-    image, label = read_one(method, tmp_path / "one")
-    np.testing.assert_array_equal(image, pixels)
-    assert label == 255
+    np.testing.assert_array_equal(labels, sample_images.labels[:count])
 
 
 @KINDS
-def test_any_program_opens_the_pictures(channels: int, tmp_path: Path, sample_images: Images) -> None:
+def test_any_program_opens_pictures(channels: int, tmp_path: Path, sample_images: Images) -> None:
     pixels = np.asarray(sample_images.pixels)[:3, ..., :channels]
-    store_many("png", tmp_path / "many", pixels, np.array([7, -1, 300]))
+    STORE["article-png"](tmp_path / "many", pixels, np.array([7, -1, 300]))
     with Image.open(tmp_path / "many/2.png") as picture:
         assert (picture.format, picture.mode) == ("PNG", "L" if channels == 1 else "RGB")
         np.testing.assert_array_equal(picture, pixels[2].squeeze())
@@ -56,15 +48,14 @@ def test_any_program_opens_the_pictures(channels: int, tmp_path: Path, sample_im
 
 
 @pytest.mark.parametrize("label", [-1, 256])
-def test_labels_that_8_bits_cut_are_refused_before_anything_is_written(
-    label: int, tmp_path: Path, sample_images: Images
-) -> None:
+def test_label_beyond_8_bits_is_refused_before_writing(label: int, tmp_path: Path, sample_images: Images) -> None:
+    image, labels = np.asarray(sample_images.pixels)[:1], np.array([label])
     with pytest.raises(UsageError, match="0 to 255"):
-        store_one("hdf5", tmp_path / "one", sample_images.pixels[0], label)
+        STORE["article-hdf5"](tmp_path / "one", image, labels)
     assert list(tmp_path.iterdir()) == []
-    for method in ("png", "lmdb"):
-        store_one(method, tmp_path / method, sample_images.pixels[0], label)
-        assert read_one(method, tmp_path / method)[1] == label
+    for method in ("article-png", "article-lmdb"):
+        STORE[method](tmp_path / method, image, labels)
+        assert READ[method](tmp_path / method, 1)[1] == [label]
 
 
 class Trap:
@@ -77,19 +68,18 @@ class Trap:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_in_lmdb_is_refused_and_does_not_run(tmp_path: Path, sample_images: Images) -> None:
-    store_one("lmdb", tmp_path / "one", sample_images.pixels[0], 3)
+def test_pickle_in_lmdb_is_refused_and_does_not_run(tmp_path: Path) -> None:
     value = pickle.dumps(Trap(tmp_path / "sprung"))
     put(tmp_path / "one", value)
     with pytest.raises(ContainerDamaged, match="store the images again"):
-        read_one("lmdb", tmp_path / "one")
+        READ["article-lmdb"](tmp_path / "one", 1)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(value)
     assert (tmp_path / "sprung").exists(), "the trap itself works"
 
 
 @pytest.mark.parametrize(
-    "about",
+    "fields",
     [
         {},
         [3],
@@ -100,20 +90,19 @@ def test_a_pickle_in_lmdb_is_refused_and_does_not_run(tmp_path: Path, sample_ima
         {"channels": 3, "size": [2, 2], "label": ["cat", 3]},
     ],
 )
-def test_a_value_that_is_no_image_is_refused(about: object, tmp_path: Path, sample_images: Images) -> None:
-    store_one("lmdb", tmp_path / "one", sample_images.pixels[0], 3)
-    put(tmp_path / "one", json.dumps(about).encode() + b"\n" + bytes(12))
+def test_value_that_is_no_image_is_refused(fields: object, tmp_path: Path) -> None:
+    put(tmp_path / "one", json.dumps(fields).encode() + b"\n" + bytes(12))
     with pytest.raises(ContainerDamaged, match="store the images again"):
-        read_one("lmdb", tmp_path / "one")
+        READ["article-lmdb"](tmp_path / "one", 1)
 
 
-def test_an_image_that_is_not_there_is_said(tmp_path: Path, sample_images: Images) -> None:
-    store_one("lmdb", tmp_path / "one", sample_images.pixels[0], 3)
+def test_missing_image_is_one_sentence(tmp_path: Path, sample_images: Images) -> None:
+    STORE["article-lmdb"](tmp_path / "one", np.asarray(sample_images.pixels)[:1], np.array([3]))
     with pytest.raises(ContainerDamaged, match="store the images again"):
-        read_many("lmdb", tmp_path / "one", 2)
+        READ["article-lmdb"](tmp_path / "one", 2)
 
 
 def put(path: Path, value: bytes) -> None:
-    """Replace the first image of an environment."""
+    """Make an environment whose first image is ``value``."""
     with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"00000000", value)

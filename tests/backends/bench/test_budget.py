@@ -1,17 +1,19 @@
-"""What a plan writes at most, compared with what it has written."""
+"""Budget: what a plan writes at most, how long trials take, and which of them fit."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.bench.budget import COPY_FACTOR, container_need, find_places
+from backends.bench.budget import COPY_FACTOR, Pace, container_need, find_places
 from backends.bench.disk import usage_of
+from backends.bench.measurement import Trial
 from backends.bench.plan import Plan, default_sizes
-from backends.bench.trial import Task
+from backends.bench.trial import Task, blank
 from backends.datasets import open_dataset
 from backends.images import Layout
 from backends.registry import backend_entries, make_backend, make_codec
@@ -23,17 +25,23 @@ if TYPE_CHECKING:
 
     from backends.images import Images
 
+FACTS = open_dataset("sample").facts()
+FAST = Trial(0, "npy+raw", "store", 1000, 1)
+SLOW = Trial(1, "files+png", "store", 1000, 1)
+SLOW_READ = Trial(2, "files+png", "read", 1000, 1, reads=1)
+BLOCK = (SLOW, SLOW_READ, FAST)
+
 
 @pytest.mark.parametrize("codec", ["raw", "png", "jpeg"])
 @pytest.mark.parametrize("backend", backend_entries())
 def test_a_container_takes_no_more_than_estimated(
     sample_images: Images, tmp_path: Path, backend: str, codec: str
 ) -> None:
-    facts, count = open_dataset("sample").facts(), 10 * len(sample_images)
+    count = 10 * len(sample_images)
     with make_backend(backend).create(tmp_path / "container", Layout(count, codec, (32, 32, 3))) as writer:
         for _ in range(10):
             writer.append(make_codec(codec).encode(sample_images))
-    used, said = usage_of(tmp_path / "container"), container_need(f"{backend}+{codec}", count, facts, 4_096)
+    used, said = usage_of(tmp_path / "container"), container_need(f"{backend}+{codec}", count, FACTS, 4_096)
     assert max(used.bytes_apparent, used.bytes_allocated) <= said.bytes
     assert used.files <= said.files
 
@@ -76,8 +84,8 @@ def test_a_run_writes_no_more_than_it_announced(tmp_path: Path, workers: int) ->
 
 @pytest.mark.usefixtures("endless_copies")
 def test_all_copies_take_at_most_ten_largest_containers(tmp_path: Path) -> None:
-    peak, facts = measured_peak(tmp_path, "files", "lmdb", "hdf5", in_thread=True), open_dataset("sample").facts()
-    largest = max(container_need(name, 100, facts, 4096).bytes for name in ("files", "lmdb", "hdf5"))
+    peak = measured_peak(tmp_path, "files", "lmdb", "hdf5", in_thread=True)
+    largest = max(container_need(name, 100, FACTS, 4096).bytes for name in ("files", "lmdb", "hdf5"))
     assert 0 < peak.copies <= COPY_FACTOR * largest
     assert peak.bytes <= peak.announced
 
@@ -91,5 +99,39 @@ def test_copies_without_a_limit_exceed_the_announcement(tmp_path: Path, monkeypa
 
 def test_stores_too_large_for_their_share_make_no_copies(tmp_path: Path) -> None:
     plan = Plan("sample", ("files", "lmdb", "hdf5"), default_sizes(2000), repeats=5, work_dir=str(tmp_path))
-    copies = find_places(plan, open_dataset("sample").facts(), "test").copies
+    copies = find_places(plan, FACTS, "test").copies
     assert copies.count == 100
+
+
+def pace(budget: float | None) -> Pace:
+    found = Pace(budget, FACTS, time.monotonic())
+    for trial, seconds in ((FAST, 0.1), (SLOW, 300.0), (SLOW_READ, 100.0)):
+        found.learn(trial, seconds, replace(blank(trial, "ok"), seconds=seconds))
+    return found
+
+
+def test_what_was_learnt_is_scaled_to_larger_counts_only() -> None:
+    known = pace(None)
+    assert known.predict(SLOW) == 300.0
+    assert 1500.0 <= known.predict(replace(SLOW, count=5000)) <= 5000.0
+    assert known.predict(replace(SLOW, count=10)) == 300.0
+    assert 0 < known.predict(replace(SLOW, configuration="lmdb+raw")) < 10
+
+
+def test_a_warm_up_teaches_nothing() -> None:
+    known = Pace(None, FACTS, time.monotonic())
+    known.learn(replace(SLOW, repeat=0), 300.0, replace(blank(SLOW, "ok"), seconds=300.0))
+    assert known.predict(SLOW) < 10
+
+
+def test_without_a_budget_everything_is_done() -> None:
+    assert pace(None).unaffordable(BLOCK) == {}
+    assert pace(None).left() is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "skipped"),
+    [(1000.0, {}), (350.0, {2: 100.0}), (200.0, {1: 300.0, 2: 100.0}), (0.01, {0: 0.1, 1: 300.0, 2: 100.0})],
+)
+def test_the_cheapest_are_kept_and_no_read_without_its_store(budget: float, skipped: dict[int, float]) -> None:
+    assert pace(budget).unaffordable(BLOCK) == skipped

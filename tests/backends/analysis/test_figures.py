@@ -1,10 +1,13 @@
-"""Comparisons: how often they are right."""
+"""Figures and comparisons: what they hold, and how often they are right."""
 
 from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,9 +23,9 @@ from backends.analysis.figures import (
     paired_ratios,
     quartiles,
     spread,
-    usable,
+    summarise,
 )
-from tests.backends.analysis.measured import noisy
+from tests.backends.analysis.measured import measured, noisy
 
 TRIES = 1_000
 
@@ -37,9 +40,9 @@ def outcomes(factor: float, noise: float, repeats: int, hiccups: float = 0.0) ->
     return Counter(compare(once(factor) / once(1) for _ in range(repeats)).outcome for _ in range(TRIES))
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.03, 0.1, 0.3])
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.3])
 @pytest.mark.parametrize("hiccups", [0.0, 0.1])
-@pytest.mark.parametrize("repeats", [3, 5, 8, 10, 60])
+@pytest.mark.parametrize("repeats", [3, 5, 10, 60])
 def test_equals_differ_in_5_of_100_comparisons(noise: float, hiccups: float, repeats: int) -> None:
     found = outcomes(1, noise, repeats, hiccups)
     assert found[FASTER] + found[SLOWER] <= 0.065 * TRIES
@@ -116,5 +119,26 @@ def test_quartiles_and_spread_are_numpy_s(values: list[float]) -> None:
     assert spread(values) == pytest.approx(np.std(values, ddof=1) / np.mean(values), rel=1e-6, abs=1e-9)
 
 
-def test_durations_are_finite_and_above_0() -> None:
-    assert usable([1.0, 0.0, -1.0, math.nan, math.inf, 2.0]) == [1.0, 2.0]
+def test_a_figure_has_its_samples_and_how_sure_it_is() -> None:
+    found = measured("lmdb+raw", "read cold", 10, [3.0, 1.0, 2.0, 5.0, 4.0], cpu_seconds=0.5)
+    found[1] = replace(found[1], resident=0.07)
+    (figure,) = summarise(found)
+    assert (figure.seconds, figure.repeats, figure.samples) == (3.0, 5, (3.0, 1.0, 2.0, 5.0, 4.0))
+    assert (figure.quartiles, figure.range, figure.cpu_seconds) == ((2.0, 4.0), (1.0, 5.0), 0.5)
+    assert figure.spread == pytest.approx(math.sqrt(2.5) / 3)
+    assert figure.resident == 0.07
+
+
+def test_figure_drops_what_is_no_duration() -> None:
+    (figure,) = summarise(measured("lmdb+raw", "read", 10, [1.0, 0.0, math.nan, -2.0, math.inf, 3.0]))
+    assert (figure.seconds, figure.repeats, figure.dropped, figure.samples) == (2.0, 2, 4, (1.0, 3.0))
+
+
+def test_a_figure_without_repeats_has_nothing() -> None:
+    (figure,) = summarise(measured("lmdb+raw", "read", 10, [0.0]))
+    assert (figure.seconds, figure.quartiles, figure.range, figure.spread) == (None, None, None, None)
+
+
+def test_numpy_is_not_needed() -> None:
+    code = "import sys, backends.analysis.figures, backends.analysis.verdict; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
