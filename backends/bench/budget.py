@@ -121,10 +121,7 @@ def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
 class Pace:
     """Predicts how long trials take, with all that surrounds what they measure, from those that were done.
 
-    Parameters
-    ----------
-    budget
-        Seconds from ``started`` (``time.monotonic``) on; None for no bound.
+    ``budget`` is in seconds from ``started`` (``time.monotonic``) on; None for no bound.
     """
 
     def __init__(self, budget: float | None, facts: DatasetFacts, started: float) -> None:

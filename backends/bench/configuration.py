@@ -19,34 +19,21 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One thing that is compared.  ``str(configuration)`` is its name everywhere and parses back to it.
-
-    Attributes
-    ----------
-    folder
-        Where it writes, as typed; None where the run decides.
-    """
+    """What is compared.  ``str(configuration)`` is its name everywhere and parses back to it."""
 
     backend: str
     codec: str
     backend_options: Options
     codec_options: Options
-    folder: str | None = None
+    folder: str | None = None  # where it writes, as typed; None where the run decides
 
     @classmethod
     def parse(cls, text: str, facts: DatasetFacts | None = None) -> Configuration:
         """Read ``BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER]``; a bare backend takes its default codec.
 
-        Parameters
-        ----------
-        facts
-            What is to be stored: decides the default codec.  Without it, arrays of one size.
-
-        Raises
-        ------
-        UsageError
-            A name or an option that is not there, an empty folder, ``source`` for a dataset without files, or a codec
-            that does not keep the dataset's channels.
+        The facts of what is to be stored decide the default codec; without them, it is that for arrays of one size.
+        Raises UsageError for a name or an option that does not exist, an empty folder, ``source`` for a dataset without
+        files, or a codec that does not keep the dataset's channels.
         """
         method, at, folder = text.partition("@")
         if at and not folder:

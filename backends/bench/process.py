@@ -42,13 +42,7 @@ _NEARLY_FULL = 1 << 20
 
 
 class Trials:
-    """Executes tasks, each in a fresh process.
-
-    Parameters
-    ----------
-    configurations
-        The server imports the modules of these before the first trial.
-    """
+    """Executes tasks, each in a fresh process; the modules of ``configurations`` are imported before the first."""
 
     def __init__(self, configurations: tuple[str, ...]) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -57,17 +51,9 @@ class Trials:
         self._context.set_forkserver_preload(modules)
 
     def run(self, task: Task, poll: Callable[[int], None]) -> Measurement:
-        """Execute a task and wait for it.
+        """Execute a task and wait for it; its outcome is ``failed`` where it raised, or its process died.
 
-        Parameters
-        ----------
-        poll
-            Called about ten times a second with the images done; what it raises ends the trial's process.
-
-        Returns
-        -------
-        Measurement
-            With outcome ``failed`` where the trial raised, or its process died.
+        ``poll`` is called about ten times a second with the images done; what it raises ends the trial's process.
         """
         receive, send = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_child, args=(task, send))

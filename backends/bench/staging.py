@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +20,7 @@ from backends.images import Images, Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from io import FileIO
     from typing import Any
 
     from numpy.typing import NDArray
@@ -134,10 +134,7 @@ class Source:
         return labels
 
     def record_ends(self, count: int, codec: str) -> NDArray[np.int64]:
-        """Where the first ``count`` images end, laid end to end as pixels (``raw``) or files (``source``).
-
-        ``(count + 1,)`` int64.
-        """
+        """Where the first ``count`` images end as pixels (``raw``) or files (``source``), ``(count + 1,)`` int64."""
         sizes: NDArray[np.int64] = self._load(RECORD_BYTES) if codec == "source" else self._pixel_bytes()
         return offsets_of(np.resize(sizes, count))
 
@@ -147,7 +144,7 @@ class Source:
         """Labels, bytes and offsets of each batch, and its first staged image."""
         ends = even_offsets(self.staged, int(sizes[0])) if len(sizes) == 1 else offsets_of(sizes)
         labels, buffer = self.labels(start, stop), np.empty(0, np.uint8)
-        with _opened(self.folder / name) as file:
+        with (self.folder / name).open("rb", buffering=0) as file:
             for low, high in self.ranges(start, stop):
                 first = low % self.staged
                 offsets = ends[first : first + high - low + 1]
@@ -167,25 +164,17 @@ class Source:
         return sizes
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _fetch(file: int, start: int, stop: int, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _fetch(file: FileIO, start: int, stop: int, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bytes ``start`` to ``stop`` at the front of ``buffer``, or of a larger one."""
     if len(buffer) < stop - start:
         buffer = np.zeros(stop - start, np.uint8)
-    view, done = buffer[: stop - start].data, 0
-    while done < len(view):
-        size = os.preadv(file, [view[done:]], start + done)
+    file.seek(start)
+    view = buffer[: stop - start].data
+    while view:  # a read of more than 2 GiB comes in parts
+        size = file.readinto(view)
         if not size:
             raise OSError(errno.EIO, "the staged images ended early")
-        done += size
+        view = view[size:]
     return buffer
 
 
@@ -212,17 +201,8 @@ class Staged:
 def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Decode a seeded random sample into ``folder``, which must not exist.
 
-    Parameters
-    ----------
-    tick
-        Called after each batch with the images done and their total; what it raises ends the staging.
-
-    Raises
-    ------
-    NoSpace
-        The filesystem is full.
-    DatasetDamaged
-        Not one picture decodes.
+    ``tick`` is called after each batch with the images done and their total; what it raises ends the staging.  Raises
+    NoSpace where the filesystem is full, DatasetDamaged where not one picture decodes.
     """
     folder.mkdir()
     try:

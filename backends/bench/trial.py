@@ -80,17 +80,9 @@ class Task:
 def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: None) -> Measurement:
     """Do the trial.
 
-    Parameters
-    ----------
-    tick
-        Called after each batch, with the clock stopped, with a worker's number and the images it has done; what it
-        raises ends the trial.
-
-    Raises
-    ------
-    Exception
-        Whatever the backend, the codec or the operating system raises; ContainerDamaged where what is read
-        differs from the source.
+    ``tick`` is called after each batch, with the clock stopped, with a worker's number and the images it has done; what
+    it raises ends the trial.  Raises whatever the backend, the codec or the operating system raises, and
+    ContainerDamaged where what is read differs from the source.
     """
     trial, configuration = task.trial, Configuration.parse(task.trial.configuration)
     shared = trial.operation in SHARED and not configuration.is_reference

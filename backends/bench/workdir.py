@@ -93,17 +93,9 @@ class WorkFolder:
 def clean(made: tuple[MadeFolder, ...], tick: Callable[[], None] = lambda: None) -> tuple[Path, ...]:
     """Remove what the record in a work folder lists, and the folders that were made if nothing else is in them.
 
-    Parameters
-    ----------
-    made
-        As in ``WorkFolder``, kept where no other user can write.
-    tick
-        Called after each removal, which may take a hundred thousand files.
-
-    Returns
-    -------
-    tuple of Path
-        What could not be removed, and the work folder where it holds something else or is not the one that was made.
+    ``made`` is as in ``WorkFolder``, kept where no other user can write.  ``tick`` is called after each removal, which
+    may take a hundred thousand files.  Returns what could not be removed, and the work folder where it holds something
+    else or is not the one that was made.
     """
     left: tuple[Path, ...] = ()
     for number, folder in enumerate(made):

@@ -37,12 +37,8 @@ def perform_shared(execution: Execution, operation: Operation) -> None:
     """Do an operation with several processes that begin together.
 
     The time is that of the slowest worker's phases, during which fetching from the source does not count, as for one;
-    processor time, memory and bytes moved are those of all workers together.
-
-    Raises
-    ------
-    Exception
-        Whatever the first worker that failed raised; ChildProcessError where one died.
+    processor time, memory and bytes moved are those of all workers together.  Raises whatever the first worker that
+    failed raised, and ChildProcessError where one died.
     """
     if execution.trial.reads is None:
         execution.artefact.mkdir()
