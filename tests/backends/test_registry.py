@@ -31,7 +31,7 @@ def test_an_entry_says_what_its_codec_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("make", [make_backend, make_codec, backend_entry, codec_entry])
-def test_an_unknown_name_is_refused_with_those_that_there_are(make: object) -> None:
+def test_unknown_name_is_refused_with_known_ones(make: object) -> None:
     assert callable(make)
     with pytest.raises(UsageError, match=r"'zip'.*choose one of"):
         make("zip")
@@ -42,13 +42,13 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(make: object) -> N
     [("png", text) for text in ("level=13", "level=-1", "level=x", "effort=1", "level")]
     + [("jpeg", text) for text in ("quality=0", "quality=101", "level=1")],
 )
-def test_options_that_cannot_be_meant_are_refused(codec: str, text: str) -> None:
+def test_impossible_options_are_refused(codec: str, text: str) -> None:
     with pytest.raises(UsageError, match=codec):
         parse_options(codec_entry(codec).options, text, codec)
 
 
 @pytest.mark.parametrize(("text", "options"), [("", PngOptions()), ("level=3", PngOptions(3))])
-def test_options_are_read_as_they_are_written(text: str, options: PngOptions) -> None:
+def test_options_round_trip(text: str, options: PngOptions) -> None:
     assert parse_options(PngOptions, text, "png") == options
     assert format_options(options) == text
 

@@ -95,7 +95,7 @@ def test_fewer_than_three_pairs_are_undecided() -> None:
     assert compare([]).ratio is None
 
 
-def test_what_is_no_duration_is_dropped_and_counted() -> None:
+def test_comparison_drops_what_is_no_duration() -> None:
     one = {1: 2.0, 2: 0.0, 3: 2.0, 4: math.nan, 5: 2.0, 6: math.inf, 7: -1.0, 8: 2.0}
     found = compare(paired_ratios(one, dict.fromkeys(range(1, 8), 1.0)))
     assert found.ratio == pytest.approx(2)
@@ -119,7 +119,7 @@ def test_quartiles_and_spread_are_numpy_s(values: list[float]) -> None:
     assert spread(values) == pytest.approx(np.std(values, ddof=1) / np.mean(values), rel=1e-6, abs=1e-9)
 
 
-def test_a_figure_has_its_samples_and_how_sure_it_is() -> None:
+def test_figure_has_samples_and_spread() -> None:
     found = measured("lmdb+raw", "read cold", 10, [3.0, 1.0, 2.0, 5.0, 4.0], cpu_seconds=0.5)
     found[1] = replace(found[1], resident=0.07)
     (figure,) = summarise(found)
@@ -134,7 +134,7 @@ def test_figure_drops_what_is_no_duration() -> None:
     assert (figure.seconds, figure.repeats, figure.dropped, figure.samples) == (2.0, 2, 4, (1.0, 3.0))
 
 
-def test_a_figure_without_repeats_has_nothing() -> None:
+def test_figure_without_repeats_is_empty() -> None:
     (figure,) = summarise(measured("lmdb+raw", "read", 10, [0.0]))
     assert (figure.seconds, figure.quartiles, figure.range, figure.spread) == (None, None, None, None)
 

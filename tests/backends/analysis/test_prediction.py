@@ -65,7 +65,7 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
         assert one.files.unsure == ""
 
 
-def test_an_exact_line_is_met() -> None:
+def test_exact_line_is_predicted() -> None:
     found = of(linear((10, 100, 1_000, 10_000)), 100_000)
     assert found.seconds["read"].value == pytest.approx(1.002)
     assert found.seconds["read"].unsure == ""
@@ -73,7 +73,7 @@ def test_an_exact_line_is_met() -> None:
     assert found.bytes_allocated.value == pytest.approx(310_100_000)
 
 
-def test_the_cost_of_the_largest_sizes_counts() -> None:
+def test_largest_sizes_decide_prediction() -> None:
     """Small sizes that were disturbed threefold change a prediction by less than a tenth."""
     small = [one for size in (10, 100) for one in measured("lmdb+raw", "read", size, [3 * (2e-3 + 1e-5 * size)] * 5)]
     found = of([*small, *linear((1_000, 10_000))], 100_000)
@@ -93,7 +93,7 @@ def test_times_are_within_25_percent_or_unsure(noise: float) -> None:
     assert sure >= 180 or noise > 0.02
 
 
-def test_what_was_measured_is_not_predicted() -> None:
+def test_measured_size_is_not_predicted() -> None:
     found = of(linear((100, 1_000), 0.05), 1_000)
     (figure,) = (one for one in summarise(linear((100, 1_000), 0.05)) if one.count == 1_000)
     assert found.seconds["read"].measured
@@ -108,29 +108,29 @@ def test_what_was_measured_is_not_predicted() -> None:
         ((100, 1_000), 1_000_000, "it is 1,000 times the largest size measured"),
     ],
 )
-def test_what_cannot_be_relied_on_is_unsure(sizes: tuple[int, ...], images: int, reason: str) -> None:
+def test_few_or_small_sizes_are_unsure(sizes: tuple[int, ...], images: int, reason: str) -> None:
     assert of(linear(sizes), images).seconds["read"].unsure == reason
 
 
-def test_what_was_measured_once_is_unsure() -> None:
+def test_single_repeat_is_unsure() -> None:
     found = of(linear((1_000, 10_000), repeats=1), 100_000)
     assert found.seconds["read"].unsure == "each size was measured once"
     assert of(linear((1_000, 10_000), repeats=2), 100_000).seconds["read"].unsure == ""
 
 
-def test_repeats_that_scatter_make_a_prediction_unsure() -> None:
+def test_scattering_repeats_are_unsure() -> None:
     scattered = [one for size in (100, 1_000) for one in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])]
     assert of(scattered, 10_000).seconds["read"].unsure.startswith("it may be off by ")
 
 
-def test_a_cost_that_grows_makes_a_prediction_unsure() -> None:
+def test_growing_cost_is_unsure() -> None:
     curved = [one for size in (100, 1_000, 10_000) for one in measured("lmdb+raw", "read", size, [size**1.15] * 5)]
     found = of(curved, 100_000).seconds["read"]
     assert found.unsure.startswith("it may be off by ")
     assert found.high >= 100_000**1.15
 
 
-def test_warm_reads_that_would_not_fit_into_memory_are_unsure() -> None:
+def test_warm_reads_beyond_memory_are_unsure() -> None:
     cold = measured("lmdb+raw", "read cold", 1_000, [0.1] * 5) + measured("lmdb+raw", "read cold", 10_000, [1.0] * 5)
     found = of([*linear((1_000, 10_000)), *cold], 100_000, memory_bytes=1 << 28)
     assert found.seconds["read"].unsure == "what is read warm would not fit into memory"
@@ -138,7 +138,7 @@ def test_warm_reads_that_would_not_fit_into_memory_are_unsure() -> None:
     assert of(linear((1_000, 10_000)), 100_000, memory_bytes=1 << 34).seconds["read"].unsure == ""
 
 
-def test_stores_are_predicted_with_their_sync_and_references_not_at_all() -> None:
+def test_stores_are_predicted_with_sync_references_not() -> None:
     stores = [
         one
         for size in (1_000, 10_000)
@@ -150,7 +150,7 @@ def test_stores_are_predicted_with_their_sync_and_references_not_at_all() -> Non
     assert {aspect: one.value for aspect, one in found.seconds.items()} == pytest.approx({"store": 1, DURABLE: 2})
 
 
-def test_a_store_is_unsure_by_what_its_sync_takes() -> None:
+def test_store_is_unsure_by_its_sync() -> None:
     """Ten times the images do not fit into what the system holds back, so that the store waits for the disk."""
     stores = [
         one

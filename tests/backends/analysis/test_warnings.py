@@ -35,7 +35,7 @@ def fine(aspect: str = "read", count: int = 1_000, **more: float) -> list[Measur
     return measured("lmdb+raw", aspect, count, [1.0, 1.01, 0.99], **{"bytes_allocated": LARGE, **more})
 
 
-def test_a_good_run_has_none() -> None:
+def test_good_run_has_no_warning() -> None:
     assert said(fine()) == ()
     assert said(fine(), None) == ()
 
@@ -51,7 +51,7 @@ def test_spread_names_the_worst_and_the_number() -> None:
     assert "hdf5+raw store at 10 images, by 50%" in sentence
 
 
-def test_a_short_figure_counts_where_it_is_not_looped_and_decides() -> None:
+def test_short_figure_warns_unless_looped_or_small() -> None:
     short = measured("npy+raw", "read", 1_000, [0.01, 0.01, 0.01])
     (sentence,) = said([*fine(), *short])
     assert (
@@ -62,13 +62,13 @@ def test_a_short_figure_counts_where_it_is_not_looped_and_decides() -> None:
     assert "at 1 image on" in said([*fine(), *(replace(one, count=1, operation="read-one") for one in short)])[0]
 
 
-def test_cold_reads_that_were_not_cold() -> None:
+def test_resident_cold_read_warns() -> None:
     assert said(fine("read cold", resident=0.04)) == ()
     (sentence,) = said(fine("read cold", resident=0.3))
     assert sentence.startswith("Cold reads are best effort: 30% of what lmdb+raw read cold at 1,000 images reads")
 
 
-def test_warm_reads_of_little_measure_memory() -> None:
+def test_warm_read_of_small_container_warns() -> None:
     small = fine(bytes_allocated=GIB)
     (sentence,) = said(small)
     assert "(1.00 GiB) fits into memory (8.00 GiB): this measures memory, not disk" in sentence
@@ -87,7 +87,7 @@ def test_warm_reads_of_little_measure_memory() -> None:
         ("overlay", "/scratch is an overlay"),
     ],
 )
-def test_filesystems_are_named(kind: str, words: str) -> None:
+def test_unusual_filesystem_warns(kind: str, words: str) -> None:
     (sentence,) = said(fine(), environment=replace(QUIET, mounts=(replace(EXT4, filesystem=kind),)))
     assert sentence.startswith(words)
 
@@ -102,7 +102,7 @@ def test_filesystems_are_named(kind: str, words: str) -> None:
         (replace(CALM, throttled_seconds=1.0), "The cgroup's processor quota held the run back for 1.0 s"),
     ],
 )
-def test_conditions_that_disturb(conditions: Conditions, words: str) -> None:
+def test_disturbing_conditions_warn(conditions: Conditions, words: str) -> None:
     (sentence,) = said(fine(), conditions)
     assert sentence.startswith(words)
 
@@ -117,5 +117,5 @@ def test_conditions_that_disturb(conditions: Conditions, words: str) -> None:
         replace(CALM, throttled_seconds=0.02),
     ],
 )
-def test_conditions_that_do_not(conditions: Conditions) -> None:
+def test_quiet_conditions_do_not_warn(conditions: Conditions) -> None:
     assert said(fine(), conditions) == ()

@@ -34,7 +34,7 @@ BLOCK = (SLOW, SLOW_READ, FAST)
 
 @pytest.mark.parametrize("codec", ["raw", "png", "jpeg"])
 @pytest.mark.parametrize("backend", backend_entries())
-def test_a_container_takes_no_more_than_estimated(
+def test_container_takes_no_more_than_estimated(
     sample_images: Images, tmp_path: Path, backend: str, codec: str
 ) -> None:
     count = 10 * len(sample_images)
@@ -77,7 +77,7 @@ def endless_copies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_writes_no_more_than_it_announced(tmp_path: Path, workers: int) -> None:
+def test_run_writes_no_more_than_announced(tmp_path: Path, workers: int) -> None:
     peak = measured_peak(tmp_path, *backend_entries(), "hdf5+jpeg", workers=workers)
     assert 0 < peak.bytes <= peak.announced
 
@@ -110,7 +110,7 @@ def pace(budget: float | None) -> Pace:
     return found
 
 
-def test_what_was_learnt_is_scaled_to_larger_counts_only() -> None:
+def test_pace_scales_to_larger_counts_only() -> None:
     known = pace(None)
     assert known.predict(SLOW) == 300.0
     assert 1500.0 <= known.predict(replace(SLOW, count=5000)) <= 5000.0
@@ -118,13 +118,13 @@ def test_what_was_learnt_is_scaled_to_larger_counts_only() -> None:
     assert 0 < known.predict(replace(SLOW, configuration="lmdb+raw")) < 10
 
 
-def test_a_warm_up_teaches_nothing() -> None:
+def test_pace_ignores_warm_ups() -> None:
     known = Pace(None, FACTS, time.monotonic())
     known.learn(replace(SLOW, repeat=0), 300.0, replace(blank(SLOW, "ok"), seconds=300.0))
     assert known.predict(SLOW) < 10
 
 
-def test_without_a_budget_everything_is_done() -> None:
+def test_everything_is_affordable_without_budget() -> None:
     assert pace(None).unaffordable(BLOCK) == {}
     assert pace(None).left() is None
 
@@ -133,5 +133,5 @@ def test_without_a_budget_everything_is_done() -> None:
     ("budget", "skipped"),
     [(1000.0, {}), (350.0, {2: 100.0}), (200.0, {1: 300.0, 2: 100.0}), (0.01, {0: 0.1, 1: 300.0, 2: 100.0})],
 )
-def test_the_cheapest_are_kept_and_no_read_without_its_store(budget: float, skipped: dict[int, float]) -> None:
+def test_cheapest_trials_and_their_stores_are_kept(budget: float, skipped: dict[int, float]) -> None:
     assert pace(budget).unaffordable(BLOCK) == skipped

@@ -22,7 +22,7 @@ from backends.errors import NoSpace, NotAllowed
 MEMORY = Path("/dev/shm")
 
 
-def test_usage_tells_apparent_from_allocated_bytes_and_counts_files(tmp_path: Path) -> None:
+def test_usage_has_apparent_and_allocated_bytes_and_files(tmp_path: Path) -> None:
     (tmp_path / "box" / "inner").mkdir(parents=True)
     (tmp_path / "box" / "small").write_bytes(b"x")
     with (tmp_path / "box" / "inner" / "sparse").open("wb") as file:
@@ -42,7 +42,7 @@ def test_sync_takes_files_and_folders(tmp_path: Path, files: int) -> None:
     sync(tmp_path / "0")
 
 
-def test_a_mount_is_named_as_the_system_names_it(tmp_path: Path) -> None:
+def test_mount_is_named_as_in_mountinfo(tmp_path: Path) -> None:
     mount = mount_of(tmp_path / "not" / "there" / "yet")
     assert mount.block_bytes == os.statvfs(tmp_path).f_frsize
     if Path("/proc/self/mountinfo").exists():
@@ -50,7 +50,7 @@ def test_a_mount_is_named_as_the_system_names_it(tmp_path: Path) -> None:
         assert mount.filesystem in Path("/proc/self/mountinfo").read_text()
 
 
-def test_a_run_writes_beside_its_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_work_dir_is_beside_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data" / "set").mkdir(parents=True)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -60,26 +60,26 @@ def test_a_run_writes_beside_its_dataset(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(not MEMORY.is_dir(), reason="no filesystem in memory at /dev/shm")
-def test_a_filesystem_in_memory_is_used_only_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_filesystem_is_used_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mount_of(MEMORY).filesystem == "tmpfs"
     monkeypatch.chdir(tmp_path)
     assert choose_work_dir(None, MEMORY / "set") == tmp_path
     assert choose_work_dir(str(MEMORY), None) == MEMORY
 
 
-def test_a_file_is_no_folder_to_write_in(tmp_path: Path) -> None:
+def test_file_as_work_dir_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotAllowed, match="is a file: name a folder"):
         choose_work_dir(str(tmp_path / "file"), None)
 
 
-def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_missing_work_dir_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed, match=r"there is no folder .*/new: create it, or choose another folder"):
         choose_work_dir(str(tmp_path / "new"), None)
     assert not (tmp_path / "new").exists()
 
 
-def test_one_writable_folder_of_each_disk_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writable_folders_list_one_per_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = writable_folders()
     devices = [folder.stat().st_dev for folder, _ in found]
@@ -89,7 +89,7 @@ def test_one_writable_folder_of_each_disk_is_listed(tmp_path: Path, monkeypatch:
         assert tmp_path in [folder for folder, _ in found]
 
 
-def test_a_folder_has_one_name_however_it_is_written(tmp_path: Path) -> None:
+def test_work_dir_is_resolved(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
     for name in ("folder", "link", "folder/../link/", "./folder"):
@@ -97,13 +97,13 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "{}/loop/x", "{}/" + "n" * 300])
-def test_a_folder_that_cannot_be_reached_is_one_sentence(tmp_path: Path, name: str) -> None:
+def test_unreachable_work_dir_is_one_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(NotAllowed, match=r"cannot be reached .* choose another folder"):
         choose_work_dir(name.format(tmp_path), None)
 
 
-def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
+def test_space_check_names_need_and_free_space(tmp_path: Path) -> None:
     check_space(tmp_path, 1, 1)
     with pytest.raises(NoSpace, match=r"writes up to 1,180,591,621 TB, and [\d.,]+ \w+ can be used"):
         check_space(tmp_path, 1 << 70, 1)

@@ -31,16 +31,16 @@ def container(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_was_just_written_is_warm(container: Path) -> None:
+def test_written_container_is_resident(container: Path) -> None:
     assert resident_share(container) == 1.0
 
 
-def test_cold_means_nothing_is_left_in_memory(container: Path) -> None:
+def test_cold_container_is_not_resident(container: Path) -> None:
     assert make_cold(container) == 0.0
     assert resident_share(container) == 0.0
 
 
-def test_what_is_not_synced_or_is_mapped_stays_and_is_found(container: Path) -> None:
+def test_dirty_and_mapped_pages_stay_and_are_counted(container: Path) -> None:
     descriptor = os.open(container / "a", os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # dirty: the sync is what makes it cold
     assert resident_share(container / "a") == 1.0
@@ -52,7 +52,7 @@ def test_what_is_not_synced_or_is_mapped_stays_and_is_found(container: Path) -> 
     assert 0.2 < share < 0.5
 
 
-def test_warm_means_everything_is_in_memory(container: Path) -> None:
+def test_warm_container_is_resident(container: Path) -> None:
     make_cold(container)
     assert make_warm(container) == 1.0
     assert resident_share(container, most_files=2) == 1.0
@@ -83,7 +83,7 @@ def touched(most: int, free_pages: int | None, address_space: int | None) -> int
         (1 << 40, None, 1 << 20, 0, SIZE // 4),
     ],
 )
-def test_what_is_asked_is_touched_unless_it_is_not_free(
+def test_present_memory_is_bounded_by_what_is_free(
     most: int, free_pages: int | None, address_space: int | None, least: int, at_most: int
 ) -> None:
     code, found = in_child("fork", touched, most, free_pages, address_space)

@@ -30,7 +30,7 @@ PLAN = Plan("sample", ("files", "lmdb", "hdf5"), (100, 10), repeats=3)
         ("hdf5@/scratch", "hdf5+raw@/scratch"),
     ],
 )
-def test_a_configuration_has_one_name_that_parses_back(text: str, name: str) -> None:
+def test_configuration_name_parses_back(text: str, name: str) -> None:
     parsed = Configuration.parse(text)
     assert str(parsed) == name
     assert Configuration.parse(name) == parsed
@@ -49,12 +49,12 @@ def test_a_configuration_has_one_name_that_parses_back(text: str, name: str) -> 
         ("lmdb@", "names no folder behind its @"),
     ],
 )
-def test_what_is_not_a_configuration_is_one_sentence(text: str, sentence: str) -> None:
+def test_wrong_configuration_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
         Configuration.parse(text)
 
 
-def test_a_codec_that_does_not_keep_the_channels_is_one_sentence() -> None:
+def test_codec_without_these_channels_is_refused() -> None:
     facts = open_dataset("sample").facts()
     assert Configuration.parse("tar+jpeg", facts).codec == "jpeg"
     with pytest.raises(UsageError, match=r"'tar\+jpeg': jpeg keeps no images of 4 channels: choose raw or png"):
@@ -91,19 +91,19 @@ def test_references_keep_bare_pixels_of_one_size() -> None:
         (Plan("sample", ("lmdb",), (1,), caches=("cold",), in_thread=True), "cold reads need a process of their own"),
     ],
 )
-def test_a_plan_that_cannot_be_meant_is_one_sentence(plan: Plan, sentence: str) -> None:
+def test_impossible_plan_is_one_sentence(plan: Plan, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
         check_plan(plan)
 
 
-def test_a_checked_plan_names_things_once_and_in_order() -> None:
+def test_checked_plan_is_canonical() -> None:
     checked = check_plan(Plan("sample", ("lmdb", "lmdb+raw", "files"), (100, 10, 100), operations=("read", "store")))
     assert checked.configurations == ("lmdb+raw", "files+png")
     assert checked.sizes == (10, 100)
     assert checked.operations == ("store", "read")
 
 
-def test_every_repeat_is_a_block_with_each_turn_once() -> None:
+def test_each_repeat_is_block_with_each_turn_once() -> None:
     plan = check_plan(replace(PLAN, caches=("warm", "cold")))
     blocks: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for trial in trials(plan):
@@ -119,7 +119,7 @@ def test_each_read_is_measured_warm_and_cold() -> None:
     )
 
 
-def test_a_read_follows_the_store_that_made_its_artefact() -> None:
+def test_read_follows_its_store() -> None:
     found = trials(check_plan(replace(PLAN, operations=OPERATIONS, limits=True)))
     for trial in found:
         if trial.reads is not None:
@@ -129,13 +129,13 @@ def test_a_read_follows_the_store_that_made_its_artefact() -> None:
             assert (store.count, store.repeat) == (trial.count, trial.repeat)
 
 
-def test_operations_on_one_image_have_a_size_of_their_own() -> None:
+def test_one_image_operations_have_size_one() -> None:
     found = trials(check_plan(replace(PLAN, operations=("read", "read-one"))))
     counts = {(trial.operation, trial.count) for trial in found}
     assert counts == {("store-one", 1), ("read-one", 1), *((name, n) for name in ("store", "read") for n in (10, 100))}
 
 
-def test_references_do_what_they_can_and_are_no_backends() -> None:
+def test_references_do_their_operations_only() -> None:
     plan = check_plan(Plan("sample", ("article-png", "lmdb"), (10,), operations=OPERATIONS, repeats=1, limits=True))
     able: dict[str, set[str]] = {}
     for trial in trials(plan):
@@ -145,7 +145,7 @@ def test_references_do_what_they_can_and_are_no_backends() -> None:
     assert not {"article-png", "limit"} & set(backend_entries())
 
 
-def test_the_seed_makes_the_order() -> None:
+def test_seed_decides_order() -> None:
     def order(seed: int) -> list[str]:
         return [
             trial.configuration for trial in trials(check_plan(Plan("sample", PLAN.configurations, (10,), seed=seed)))
@@ -155,7 +155,7 @@ def test_the_seed_makes_the_order() -> None:
     assert len({tuple(order(seed)) for seed in range(5)}) > 1
 
 
-def test_warm_ups_and_unasked_stores_are_not_shown() -> None:
+def test_warm_ups_and_needed_stores_are_not_shown() -> None:
     plan = check_plan(Plan("sample", ("lmdb",), (10,), operations=("read",), repeats=2))
     assert sorted((t.aspect, t.repeat, t.shown) for t in trials(plan)) == [
         *(("read", 0, False), ("read", 1, True), ("read", 2, True)),

@@ -57,7 +57,7 @@ def run(task: Task) -> Measurement:
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_every_operation_is_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
+def test_operations_are_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
     for operation in ("store", "read", "shuffled"):
         found = run(task(tmp_path, source, configuration, operation))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
@@ -76,7 +76,7 @@ def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, 
     assert counted(tmp_path / "counter") == 1001
 
 
-def test_a_wrong_image_in_one_shard_fails_the_trial(tmp_path: Path, source: Source) -> None:
+def test_wrong_image_in_shard_fails_trial(tmp_path: Path, source: Source) -> None:
     assert run(replace(task(tmp_path, source, "files+png"), workers=2)).verified
     folder = tmp_path / "artefact" / "00001" / "000"
     shutil.copy(folder / "000007.png", folder / "000008.png")
@@ -85,7 +85,7 @@ def test_a_wrong_image_in_one_shard_fails_the_trial(tmp_path: Path, source: Sour
         assert (found.outcome, found.message) == ("failed", f"image {image} of files+png is not what was stored.")
 
 
-def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, source: Source) -> None:
+def test_failing_worker_fails_trial(tmp_path: Path, source: Source) -> None:
     assert run(replace(task(tmp_path, source, "npy+raw"), workers=2)).verified
     shutil.rmtree(tmp_path / "artefact" / "00001")
     found = run(replace(task(tmp_path, source, "npy+raw", "read"), workers=2))
@@ -94,7 +94,7 @@ def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, source: Source) ->
 
 
 @pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "article-png", "article-lmdb", "article-hdf5"])
-def test_one_image_is_stored_and_read_for_long_enough(tmp_path: Path, source: Source, configuration: str) -> None:
+def test_one_image_operations_are_looped(tmp_path: Path, source: Source, configuration: str) -> None:
     for operation in ("store-one", "read-one"):
         found = run(task(tmp_path, source, configuration, operation, count=1))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
@@ -102,7 +102,7 @@ def test_one_image_is_stored_and_read_for_long_enough(tmp_path: Path, source: So
         assert found.loops * found.seconds >= LEAST_SECONDS or found.loops > 50
 
 
-def test_a_store_that_is_looped_writes_no_more_than_it_may(tmp_path: Path, source: Source) -> None:
+def test_looped_store_keeps_its_copy_bound(tmp_path: Path, source: Source) -> None:
     free = replace(task(tmp_path, source, "npy+raw", count=10), copy_bytes=1 << 30)
     bounded = replace(free, artefact=tmp_path / "other", copy_bytes=200_000)
     assert run(bounded).loops < run(free).loops
@@ -112,14 +112,14 @@ def test_a_store_that_is_looped_writes_no_more_than_it_may(tmp_path: Path, sourc
 
 
 @pytest.mark.parametrize("configuration", ["limit+raw", "article-png", "article-lmdb", "article-hdf5"])
-def test_references_are_measured_like_everything_else(tmp_path: Path, source: Source, configuration: str) -> None:
+def test_references_are_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
     for operation in ("store", *(("read", "shuffled", "copy") if configuration == "limit+raw" else ("read",))):
         found = run(task(tmp_path, source, configuration, operation))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
         assert (found.seconds or 0) > 0
 
 
-def test_a_wrong_image_in_an_article_store_is_found(tmp_path: Path, source: Source) -> None:
+def test_wrong_image_in_article_store_is_found(tmp_path: Path, source: Source) -> None:
     assert run(task(tmp_path, source, "article-png")).verified
     shutil.copy(tmp_path / "artefact" / "7.png", tmp_path / "artefact" / "8.png")
     found = run(task(tmp_path, source, "article-png", "read"))
@@ -127,7 +127,7 @@ def test_a_wrong_image_in_an_article_store_is_found(tmp_path: Path, source: Sour
 
 
 @pytest.mark.parametrize("operation", ["read", "shuffled", "copy"])
-def test_the_limit_reads_what_was_stored(tmp_path: Path, source: Source, operation: str) -> None:
+def test_limit_compares_what_it_reads(tmp_path: Path, source: Source, operation: str) -> None:
     assert run(task(tmp_path, source, "limit+raw")).verified
     with (tmp_path / "artefact").open("r+b") as file:
         file.write(bytes(32 * 32 * 3))
@@ -136,14 +136,14 @@ def test_the_limit_reads_what_was_stored(tmp_path: Path, source: Source, operati
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_a_full_disk_is_a_failed_trial_with_a_sentence(full_disk: Path, source: Source, configuration: str) -> None:
+def test_full_disk_fails_trial_with_sentence(full_disk: Path, source: Source, configuration: str) -> None:
     found = run(task(full_disk, source, configuration, count=2000))
     assert found.outcome == "failed"
     assert "the disk is full" in found.message
     assert found.seconds is None
 
 
-def test_a_read_of_something_else_than_the_source_fails(tmp_path: Path, source: Source) -> None:
+def test_read_of_other_count_fails(tmp_path: Path, source: Source) -> None:
     assert run(task(tmp_path, source, "hdf5+raw")).verified
     found = run(task(tmp_path, source, "hdf5+raw", "read", count=400))
     assert (found.outcome, found.verified) == ("failed", False)
@@ -165,7 +165,7 @@ def test_labels_and_pixels_are_both_compared(tmp_path: Path, source: Source, spo
         execute(task(tmp_path, wrong, "lmdb+raw", "read"))
 
 
-def test_what_the_poll_raises_ends_the_process(tmp_path: Path, source: Source) -> None:
+def test_exception_of_poll_ends_process(tmp_path: Path, source: Source) -> None:
     def enough(done: int) -> None:
         raise KeyboardInterrupt
 
@@ -174,7 +174,7 @@ def test_what_the_poll_raises_ends_the_process(tmp_path: Path, source: Source) -
 
 
 @pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "files+jpeg"])
-def test_a_thread_can_be_cancelled_at_each_batch(tmp_path: Path, source: Source, configuration: str) -> None:
+def test_thread_is_cancelled_at_any_batch(tmp_path: Path, source: Source, configuration: str) -> None:
     whole = task(tmp_path, source, configuration, count=3000)
     seen: list[int] = []
     assert run_in_thread(whole, seen.append).outcome == "ok"
@@ -192,7 +192,7 @@ def test_a_thread_can_be_cancelled_at_each_batch(tmp_path: Path, source: Source,
         assert calls == seen[:enough]
 
 
-def test_a_thread_finds_what_a_process_finds(tmp_path: Path, source: Source) -> None:
+def test_thread_and_process_measure_same_sizes(tmp_path: Path, source: Source) -> None:
     found = run_in_thread(task(tmp_path, source, "files+png"), lambda done: None)
     again = run(task(tmp_path, source, "files+png", "read"))
     assert (found.bytes_apparent, found.files) == (again.bytes_apparent, again.files)

@@ -31,7 +31,7 @@ def sample() -> Dataset:
     return open_dataset("sample")
 
 
-def test_a_sample_is_drawn_from_the_whole_dataset_with_its_labels(sample: Dataset, tmp_path: Path) -> None:
+def test_sample_is_drawn_from_whole_dataset(sample: Dataset, tmp_path: Path) -> None:
     found = gather(staged(sample, Wanted(300, 7), tmp_path / "source"), 300)
     everything = sample.read(np.arange(sample.count))
     ids = {int(digest): i for i, digest in enumerate(digests_of(np.asarray(everything.pixels)))}
@@ -42,7 +42,7 @@ def test_a_sample_is_drawn_from_the_whole_dataset_with_its_labels(sample: Datase
     assert np.array_equal(found.labels, everything.labels[chosen])
 
 
-def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
+def test_seed_decides_sample(sample: Dataset, tmp_path: Path) -> None:
     def digests(seed: int, name: str) -> list[int]:
         found: list[int] = staged(sample, Wanted(50, seed), tmp_path / name).digests(0, 50).tolist()
         return found
@@ -50,7 +50,7 @@ def test_the_seed_makes_the_sample(sample: Dataset, tmp_path: Path) -> None:
     assert digests(1, "a") == digests(1, "b") != digests(2, "c")
 
 
-def test_a_batch_of_large_images_comes_in_parts(
+def test_batch_of_large_images_comes_in_parts(
     sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, rows = staged(sample, Wanted(20, 0), tmp_path / "source"), np.arange(30)[::-1]
@@ -63,7 +63,7 @@ def test_a_batch_of_large_images_comes_in_parts(
 
 
 @pytest.mark.parametrize("batch", [1, 7, 20, 64])
-def test_a_count_beyond_the_staged_images_repeats_them(
+def test_count_beyond_staged_images_repeats_them(
     sample: Dataset, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = staged(sample, Wanted(20, 0), tmp_path / "source")
@@ -82,7 +82,7 @@ def test_digests_tell_one_bit() -> None:
     assert len(digests_of(np.zeros((0, 4, 4, 3), np.uint8))) == 0
 
 
-def test_what_a_tick_raises_ends_the_staging(sample: Dataset, tmp_path: Path) -> None:
+def test_exception_of_tick_ends_staging(sample: Dataset, tmp_path: Path) -> None:
     def enough(done: int, total: int) -> None:
         raise KeyboardInterrupt(f"{done} of {total}")
 
@@ -95,7 +95,7 @@ def test_what_a_tick_raises_ends_the_staging(sample: Dataset, tmp_path: Path) ->
     [((10, 100), 1000, (10, 100)), ((10, 10_000), 50, (10, 10_000)), ((10, 5000, 9000), 9000, (10, 100))],
     ids=["fits", "repeats fit", "shrinks"],
 )
-def test_sizes_that_do_not_fit_into_memory_are_shrunk(
+def test_sizes_shrink_to_memory(
     sizes: tuple[int, ...], count: int, fitted: tuple[int, ...]
 ) -> None:
     assert fit_sizes(sizes, count, 3072, memory=100 * 3072 + 5) == fitted

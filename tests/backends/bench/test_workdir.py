@@ -14,7 +14,7 @@ from backends.bench.workdir import WorkFolder, clean
 from backends.errors import NotAllowed
 
 
-def test_all_that_was_claimed_is_removed_and_the_folders_with_it(tmp_path: Path) -> None:
+def test_claimed_files_and_new_folders_are_removed(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "new" / "deeper" / "work")
     (work.claim("folder")).mkdir()
     (work.root / "folder" / "file").write_bytes(b"x")
@@ -24,7 +24,7 @@ def test_all_that_was_claimed_is_removed_and_the_folders_with_it(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_somebody_else_put_there_stays_and_is_named(tmp_path: Path) -> None:
+def test_foreign_file_stays_and_folder_is_returned(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "work")
     (work.claim("ours")).write_bytes(b"x")
     (work.root / "theirs").write_bytes(b"precious")
@@ -33,7 +33,7 @@ def test_what_somebody_else_put_there_stays_and_is_named(tmp_path: Path) -> None
     assert not (work.root / "ours").exists()
 
 
-def test_a_link_is_removed_and_not_followed(tmp_path: Path) -> None:
+def test_link_is_removed_and_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_bytes(b"x")
@@ -43,7 +43,7 @@ def test_a_link_is_removed_and_not_followed(tmp_path: Path) -> None:
     assert (precious / "file").exists()
 
 
-def test_a_crash_leaves_a_record_by_which_the_next_start_cleans(tmp_path: Path) -> None:
+def test_record_of_crashed_run_is_enough_to_clean(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "work")
     (work.claim("artefact")).mkdir()
     record = work.root / "made.jsonl"
@@ -65,7 +65,7 @@ def test_a_crash_leaves_a_record_by_which_the_next_start_cleans(tmp_path: Path) 
         b"[]",
     ],
 )
-def test_a_record_that_is_spoilt_removes_nothing_else(tmp_path: Path, line: bytes) -> None:
+def test_spoilt_record_removes_nothing_else(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "precious").mkdir()
     work = WorkFolder(tmp_path / "work")
     (work.root / "theirs").write_bytes(b"precious")
@@ -76,7 +76,7 @@ def test_a_record_that_is_spoilt_removes_nothing_else(tmp_path: Path, line: byte
     assert (work.root / "theirs").exists()
 
 
-def test_two_may_clean_at_once_and_only_the_owner_looks_inside(tmp_path: Path) -> None:
+def test_work_folder_is_private_and_cleaned_by_several(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "new" / "work")
     for name in map(str, range(300)):
         work.claim(name).write_bytes(b"x")
@@ -86,7 +86,7 @@ def test_two_may_clean_at_once_and_only_the_owner_looks_inside(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+def test_impossible_folder_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     with pytest.raises(NotAllowed, match=r"nowhere/work cannot be made \(File exists\)"):
         WorkFolder(tmp_path / "nowhere" / "work")
@@ -117,7 +117,7 @@ def test_record_that_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path
     assert {path.name for path in work.root.iterdir()} == {"made.jsonl", "ours", "theirs"}
 
 
-def test_folders_above_go_where_the_work_folder_is_gone(tmp_path: Path) -> None:
+def test_parents_are_removed_without_work_folder(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "new" / "deeper" / "work")
     assert [Path(one.path).name for one in work.made] == ["work", "deeper", "new"]
     shutil.rmtree(work.root)
