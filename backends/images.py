@@ -14,19 +14,14 @@ _JSON = json.JSONEncoder(separators=(",", ":"))
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """A batch of decoded images.
+    """A batch of decoded images with 1, 3 or 4 channels.
 
-    Attributes
-    ----------
-    pixels
-        ``(n, height, width, channels)`` uint8 if all images have the same size, else a sequence of
-        ``(height, width, channels)`` uint8 arrays; 1, 3 or 4 channels.
-    labels
-        ``(n,)`` int64; -1 for an image without a label.
+    Pixels are ``(n, height, width, channels)`` uint8 if all images have the same size, else a sequence of
+    ``(height, width, channels)`` uint8 arrays.
     """
 
     pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (n,); -1 for an image without a label
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,25 +29,12 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A batch of encoded images, joined end to end.
+    """A batch of encoded images, joined end to end: record ``i`` is ``data[offsets[i]:offsets[i + 1]]``."""
 
-    Attributes
-    ----------
-    data
-        ``(total_bytes,)`` uint8.
-    offsets
-        ``(n + 1,)`` int64: record ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
-    labels
-        ``(n,)`` int64; -1 for an image without a label.
-    shapes
-        ``(n, 3)`` int32 (height, width, channels) for raw images of mixed size; None if the layout or the record itself
-        says the shape.
-    """
-
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    shapes: NDArray[np.int32] | None = None
+    data: NDArray[np.uint8]  # (total_bytes,)
+    offsets: NDArray[np.int64]  # (n + 1,)
+    labels: NDArray[np.int64]  # (n,); -1 for an image without a label
+    shapes: NDArray[np.int32] | None = None  # (n, 3) height, width, channels, of raw images of mixed size only
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -76,24 +58,12 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Description of the content of a container, kept in it as JSON.
-
-    Attributes
-    ----------
-    count
-        The exact number of images.
-    codec
-        Name of the codec of all records.
-    image_shape
-        ``(height, width, channels)`` if all images have the same, else None.
-    classes
-        Names of the classes by label; empty if there are no classes.
-    """
+    """Description of the content of a container, kept in it as JSON."""
 
     count: int
-    codec: str
-    image_shape: tuple[int, int, int] | None
-    classes: tuple[str, ...] = ()
+    codec: str  # name of the codec of all records
+    image_shape: tuple[int, int, int] | None  # (height, width, channels) if all images have the same
+    classes: tuple[str, ...] = ()  # names by label; empty if there are no classes
 
     @property
     def record_bytes(self) -> int | None:

@@ -27,45 +27,22 @@ ENTRY_POINTS = "imgstore.backends"
 
 @dataclass(frozen=True, slots=True)
 class BackendEntry:
-    """What is known of a backend without importing it.
-
-    Attributes
-    ----------
-    target
-        ``module:Class`` of the Backend.
-    codec
-        The codec of a bare backend name, for images of one size.
-    operations, from_disk
-        What it can be measured at, and which of these find out what is in the page cache.
-    reference
-        It is there to compare with, and never to keep images in.
-    library
-        The importable module it needs; None where the standard library is enough.
-    extra
-        The pip extra that brings the library; None where it comes with the program.
-    error
-        Why a plug-in is broken, and what to do, in a sentence; empty for all others.
-    overhead
-        Bytes around each record, beyond a few and the rest of a block of the filesystem.
-    marks, colours
-        How charts show its first, second and third configuration; its colour on dark and on light terminals, and on
-        those with sixteen colours.
-    """
+    """What is known of a backend without importing it."""
 
     name: str
     title: str
-    target: str
-    codec: str
-    library: str | None = None
-    extra: str | None = None
-    overhead: int = 0
-    marks: str = "★☆✪"
-    colours: tuple[str, str, str] = ("#d6d3cb", "#26292c", "ansi_white")
+    target: str  # "module:Class" of the Backend
+    codec: str  # of a bare backend name, for images of one size
+    library: str | None = None  # importable module that it needs; None where the standard library is enough
+    extra: str | None = None  # pip extra that brings the library; None where it comes with the program
+    overhead: int = 0  # bytes around each record, beyond a few and the rest of a block of the filesystem
+    marks: str = "★☆✪"  # how charts show its first, second and third configuration
+    colours: tuple[str, str, str] = ("#d6d3cb", "#26292c", "ansi_white")  # on dark, light and sixteen-colour terminals
     options: type[Options] = Options
-    operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")
-    from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")
-    reference: bool = False
-    error: str = ""
+    operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")  # that it can be measured at
+    from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")  # those that depend on the page cache
+    reference: bool = False  # it is there to compare with, and never to keep images in
+    error: str = ""  # why a plug-in is broken, and what to do
 
     @property
     def installed(self) -> bool:
@@ -84,20 +61,14 @@ class BackendEntry:
 
 @dataclass(frozen=True, slots=True)
 class CodecEntry:
-    """What is known of a codec without importing it.
-
-    Attributes
-    ----------
-    channels
-        The numbers of channels that it keeps.
-    """
+    """What is known of a codec without importing it."""
 
     name: str
     title: str
     target: str
     options: type[Options] = Options
     lossless: bool = True
-    channels: tuple[int, ...] = (1, 3, 4)
+    channels: tuple[int, ...] = (1, 3, 4)  # numbers of channels that it keeps
 
 
 _BACKENDS = (
@@ -152,11 +123,11 @@ def backend_entries() -> dict[str, BackendEntry]:
 
     A plug-in that is broken is among them, and says so in its ``error``.
     """
-    found = {entry.name: entry for entry in _BACKENDS}
+    entries = {entry.name: entry for entry in _BACKENDS}
     for point in entry_points(group=ENTRY_POINTS):
-        entry = _plug_in(point, {*found, *(entry.name for entry in _REFERENCES)})
-        found[entry.name] = entry
-    return found
+        entry = _plug_in(point, {*entries, *(entry.name for entry in _REFERENCES)})
+        entries[entry.name] = entry
+    return entries
 
 
 def _plug_in(point: EntryPoint, taken: set[str]) -> BackendEntry:
@@ -179,11 +150,11 @@ def _plug_in(point: EntryPoint, taken: set[str]) -> BackendEntry:
     return BackendEntry(name, "a broken plug-in", "", "raw", error=why)
 
 
-def _wrong_with(found: object, taken: set[str]) -> str:
+def _wrong_with(loaded: object, taken: set[str]) -> str:
     """What keeps an object that a plug-in calls its entry from being one; empty for nothing."""
-    if not isinstance(found, BackendEntry):
-        return f"is no BackendEntry but {type(found).__name__}"
-    entry: Any = found  # nobody checked the types of its fields
+    if not isinstance(loaded, BackendEntry):
+        return f"is no BackendEntry but {type(loaded).__name__}"
+    entry: Any = loaded  # nobody checked the types of its fields
     texts = (entry.name, entry.title, entry.target, entry.library or "x", *entry.operations, *entry.from_disk)
     if not all(isinstance(text, str) and text for text in texts) or not re.fullmatch(r"[\w.]+:\w+", entry.target):
         return "has an entry whose name, title, target (module:Class), library or operations are not as documented"
@@ -234,13 +205,7 @@ def require_backend(name: str) -> BackendEntry:
 
 
 def make_backend(name: str, options: Options | None = None) -> Backend:
-    """A backend ready for use.
-
-    Raises
-    ------
-    BackendUnavailable
-        Its library is not installed; the message has the command that installs it.
-    """
+    """A backend ready for use.  Raises BackendUnavailable, with the command that installs what is missing."""
     entry = require_backend(name)
     return cast("Backend", _load(entry.target)(options or entry.options()))
 

@@ -55,14 +55,12 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     found = predict([one for one in result.figures if one.count < 5_000], 5_000)
     assert {one.configuration for one in found} == set(names)
     for one in found:
-        measurement = truth[one.configuration]
-        for predicted, value in ((one.bytes_allocated, measurement.bytes_allocated),):
-            assert predicted is not None
-            assert value == pytest.approx(predicted.value, rel=0.1)
-            assert (predicted.unsure, predicted.measured) == ("", False)
+        figure = truth[one.configuration]
+        assert one.bytes_allocated is not None
         assert one.files is not None
-        assert round(one.files.value) == measurement.files
-        assert one.files.unsure == ""
+        assert figure.bytes_allocated == pytest.approx(one.bytes_allocated.value, rel=0.1)
+        assert round(one.files.value) == figure.files
+        assert (one.bytes_allocated.unsure, one.bytes_allocated.measured, one.files.unsure) == ("", False, "")
 
 
 def test_exact_line_is_predicted() -> None:
@@ -101,21 +99,17 @@ def test_measured_size_is_not_predicted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "images", "reason"),
+    ("sizes", "repeats", "images", "reason"),
     [
-        ((10, 100), 50_000, "the largest size measured is 100 images"),
-        ((5_000,), 50_000, "one size was measured, of 5,000 images"),
-        ((100, 1_000), 1_000_000, "it is 1,000 times the largest size measured"),
+        ((10, 100), 5, 50_000, "the largest size measured is 100 images"),
+        ((5_000,), 5, 50_000, "one size was measured, of 5,000 images"),
+        ((100, 1_000), 5, 1_000_000, "it is 1,000 times the largest size measured"),
+        ((1_000, 10_000), 1, 100_000, "each size was measured once"),
+        ((1_000, 10_000), 2, 100_000, ""),
     ],
 )
-def test_few_or_small_sizes_are_unsure(sizes: tuple[int, ...], images: int, reason: str) -> None:
-    assert of(linear(sizes), images).seconds["read"].unsure == reason
-
-
-def test_single_repeat_is_unsure() -> None:
-    found = of(linear((1_000, 10_000), repeats=1), 100_000)
-    assert found.seconds["read"].unsure == "each size was measured once"
-    assert of(linear((1_000, 10_000), repeats=2), 100_000).seconds["read"].unsure == ""
+def test_few_sizes_or_repeats_are_unsure(sizes: tuple[int, ...], repeats: int, images: int, reason: str) -> None:
+    assert of(linear(sizes, repeats=repeats), images).seconds["read"].unsure == reason
 
 
 def test_scattering_repeats_are_unsure() -> None:
