@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,30 +71,32 @@ def test_references_keep_bare_pixels_of_one_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "sentence"),
+    ("fields", "sentence"),
     [
-        (Plan("sample", (), (1,)), "name at least one configuration"),
-        (Plan("sample", ("lmdb",), ()), "name at least one number of images"),
-        (Plan("sample", ("lmdb",), (0,)), "size 0 is not a number of images"),
-        (Plan("sample", ("lmdb",), (-5,)), "size -5 is not a number of images"),
-        (Plan("sample", ("lmdb",), (1,), repeats=0), "0 repeats cannot be made"),
-        (Plan("sample", ("lmdb",), (1,), repeats=10**9), "choose 1 to 100,000"),
-        (Plan("sample", ("lmdb",), (10**400,)), "choose 1 to 1,000,000,000,000"),
-        (Plan("sample", ("lmdb",), (1,), seed=-1), "seed -1 is below 0"),
-        (Plan("sample", ("lmdb",), (1,), operations=("write",)), "there is no operation 'write'"),
-        (Plan("sample", ("lmdb",), (1,), operations=()), "there is no operation ''"),
-        (Plan("sample", ("lmdb",), (1,), batch=0), "a batch of 0 images cannot be read"),
-        (Plan("sample", ("lmdb",), (1,), budget=0.0), "a budget of 0.0 seconds is none"),
-        (Plan("sample", ("lmdb",), (1,), budget=math.nan), "a budget of nan seconds is none"),
-        (Plan("sample", ("lmdb",), (1,), predict=0), "0 images cannot be predicted"),
-        (Plan("sample", ("lmdb",), (1,), caches=("hot",)), "there is no cache state 'hot': choose of warm, cold"),
-        (Plan("sample", ("lmdb",), (1,), operations=("store",), caches=("cold",)), "no operation reads"),
-        (Plan("sample", ("lmdb",), (1,), caches=("cold",), in_thread=True), "cold reads need a process of their own"),
+        ({"configurations": ()}, "name at least one configuration"),
+        ({"sizes": ()}, "name at least one number of images"),
+        ({"sizes": (0,)}, "size 0 is not a number of images"),
+        ({"sizes": (-5,)}, "size -5 is not a number of images"),
+        ({"sizes": (10**400,)}, "choose 1 to 1,000,000,000,000"),
+        ({"repeats": 0}, "0 repeats cannot be made"),
+        ({"repeats": 10**9}, "choose 1 to 100,000"),
+        ({"seed": -1}, "seed -1 is below 0"),
+        ({"operations": ("write",)}, "there is no operation 'write'"),
+        ({"operations": ()}, "there is no operation ''"),
+        ({"batch": 0}, "a batch of 0 images cannot be read"),
+        ({"workers": 65}, "65 workers cannot share a trial"),
+        ({"workers": 2, "in_thread": True}, "workers are processes"),
+        ({"budget": 0.0}, "a budget of 0.0 seconds is none"),
+        ({"budget": math.nan}, "a budget of nan seconds is none"),
+        ({"predict": 0}, "0 images cannot be predicted"),
+        ({"caches": ("hot",)}, "there is no cache state 'hot': choose of warm, cold"),
+        ({"operations": ("store",), "caches": ("cold",)}, "no operation reads"),
+        ({"caches": ("cold",), "in_thread": True}, "cold reads need a process of their own"),
     ],
 )
-def test_impossible_plan_is_one_sentence(plan: Plan, sentence: str) -> None:
+def test_impossible_plan_is_one_sentence(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
-        check_plan(plan)
+        check_plan(replace(PLAN, **fields))
 
 
 def test_checked_plan_is_canonical() -> None:

@@ -50,9 +50,7 @@ def test_seed_decides_sample(sample: Dataset, tmp_path: Path) -> None:
     assert digests(1, "a") == digests(1, "b") != digests(2, "c")
 
 
-def test_batch_of_large_images_comes_in_parts(
-    sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batch_of_large_images_comes_in_parts(sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, rows = staged(sample, Wanted(20, 0), tmp_path / "source"), np.arange(30)[::-1]
     assert [part.tolist() for part in source.parts(rows)] == [rows.tolist()]
     for images, sizes in ((7, [7, 7, 7, 7, 2]), (0.5, [1] * 30)):
@@ -95,7 +93,5 @@ def test_exception_of_tick_ends_staging(sample: Dataset, tmp_path: Path) -> None
     [((10, 100), 1000, (10, 100)), ((10, 10_000), 50, (10, 10_000)), ((10, 5000, 9000), 9000, (10, 100))],
     ids=["fits", "repeats fit", "shrinks"],
 )
-def test_sizes_shrink_to_memory(
-    sizes: tuple[int, ...], count: int, fitted: tuple[int, ...]
-) -> None:
+def test_sizes_shrink_to_memory(sizes: tuple[int, ...], count: int, fitted: tuple[int, ...]) -> None:
     assert fit_sizes(sizes, count, 3072, memory=100 * 3072 + 5) == fitted
