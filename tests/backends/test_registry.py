@@ -16,7 +16,7 @@ from backends.registry import backend_entry, codec_entries, codec_entry, make_ba
 
 
 @pytest.mark.parametrize("name", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])
-def test_an_entry_says_what_its_backend_says(name: str) -> None:
+def test_entry_agrees_with_backend(name: str) -> None:
     entry, backend = backend_entry(name), make_backend(name)
     assert entry.name == backend.name
     assert entry.installed
@@ -24,7 +24,7 @@ def test_an_entry_says_what_its_backend_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["raw", "png", "source", "jpeg"])
-def test_an_entry_says_what_its_codec_says(name: str) -> None:
+def test_entry_agrees_with_codec(name: str) -> None:
     entry, codec = codec_entry(name), make_codec(name)
     assert (entry.name, entry.lossless) == (codec.name, codec.lossless)
     assert isinstance(codec.options, entry.options)
@@ -101,29 +101,13 @@ def test_other_packages_add_backends(tmp_path: Path) -> None:
         ("", "bad", "cannot be imported (AttributeError: module 'bad_plug_in' has no attribute 'bad')"),
         ("bad = 'hdf5'", "bad", "is no BackendEntry but str"),
         ("bad = BackendEntry", "bad", "is no BackendEntry but type"),
-        ("bad = BackendEntry('mine', 5, 'bad_plug_in:Mine', 'raw')", "bad", "are not as documented"),
+        ("bad = BackendEntry('mine', 5, 'bad_plug_in:M', 'raw')", "bad", "are not as documented"),
         ("bad = BackendEntry('mine', 'x', 'bad_plug_in', 'raw')", "bad", "are not as documented"),
-        ("bad = BackendEntry('my@own', 'x', 'bad_plug_in:Mine', 'raw')", "bad", "no configuration can have"),
-        (
-            "bad = BackendEntry('mine', 'x', 'bad_plug_in:Mine', 'gif')",
-            "bad",
-            "has the codec 'gif', which does not exist",
-        ),
-        (
-            "bad = BackendEntry('mine', 'x', 'bad_plug_in:M', 'raw', options=3)",
-            "bad",
-            "has options that are no Options",
-        ),
-        (
-            "bad = BackendEntry('files', 'x', 'bad_plug_in:Mine', 'raw')",
-            "bad",
-            "is called 'files', as another backend is",
-        ),
-        (
-            "bad = BackendEntry('limit', 'x', 'bad_plug_in:Mine', 'raw')",
-            "bad",
-            "is called 'limit', as another backend is",
-        ),
+        ("bad = BackendEntry('my@own', 'x', 'bad_plug_in:M', 'raw')", "bad", "no configuration can have"),
+        ("bad = BackendEntry('mine', 'x', 'bad_plug_in:M', 'gif')", "bad", "the codec 'gif', which does not exist"),
+        ("bad = BackendEntry('mine', 'x', 'bad_plug_in:M', 'raw', options=3)", "bad", "options that are no Options"),
+        ("bad = BackendEntry('files', 'x', 'bad_plug_in:M', 'raw')", "bad", "is called 'files', as another backend is"),
+        ("bad = BackendEntry('limit', 'x', 'bad_plug_in:M', 'raw')", "bad", "is called 'limit', as another backend is"),
         ("import no_such_library", "files", "cannot be imported (ModuleNotFoundError"),
     ],
 )

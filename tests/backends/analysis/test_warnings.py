@@ -95,27 +95,19 @@ def test_unusual_filesystem_warns(kind: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
-        (replace(CALM, load_before=3.4), "The load average was 3.4 on 4 cores"),
-        (replace(CALM, load_before=75.8), "The load average was 75.8 on 4 cores"),
-        (replace(CALM, load_after=4.5), "The load average was 4.5 on 4 cores"),
-        (replace(CALM, steal=0.2), "The host gave 20% of the processors' time to other machines"),
-        (replace(CALM, throttled_seconds=1.0), "The cgroup's processor quota held the run back for 1.0 s"),
+        ({"load_before": 2.9}, None),
+        ({"load_before": 3.4}, "The load average was 3.4 on 4 cores"),
+        ({"load_before": 75.8}, "The load average was 75.8 on 4 cores"),
+        ({"load_after": 3.9}, None),
+        ({"load_after": 4.5}, "The load average was 4.5 on 4 cores"),
+        ({"steal": 0.04}, None),
+        ({"steal": 0.2}, "The host gave 20% of the processors' time to other machines"),
+        ({"throttled_seconds": 0.02}, None),
+        ({"throttled_seconds": 1.0}, "The cgroup's processor quota held the run back for 1.0 s"),
+        (dict.fromkeys(("load_before", "load_after", "steal", "throttled_seconds")), None),
     ],
 )
-def test_disturbing_conditions_warn(conditions: Conditions, words: str) -> None:
-    (sentence,) = said(fine(), conditions)
-    assert sentence.startswith(words)
-
-
-@pytest.mark.parametrize(
-    "conditions",
-    [
-        Conditions(),
-        replace(CALM, load_before=2.9),
-        replace(CALM, load_after=3.9),
-        replace(CALM, steal=0.04),
-        replace(CALM, throttled_seconds=0.02),
-    ],
-)
-def test_quiet_conditions_do_not_warn(conditions: Conditions) -> None:
-    assert said(fine(), conditions) == ()
+def test_disturbing_conditions_warn(conditions: dict[str, float | None], words: str | None) -> None:
+    sentences = said(fine(), replace(CALM, **conditions))
+    assert len(sentences) == (words is not None)
+    assert words is None or sentences[0].startswith(words)
