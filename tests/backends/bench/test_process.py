@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +173,33 @@ def test_exception_of_poll_ends_process(tmp_path: Path, source: Source) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Trials(CONFIGURATIONS).run(task(tmp_path, source, "files+png", count=100_000), enough)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_workers_end_with_killed_trial(tmp_path: Path, source: Source) -> None:
+    """Workers inherit the open counter of their trial."""
+
+    def enough(done: int) -> None:
+        if done:
+            assert len(holders(tmp_path / "counter")) == 3
+            raise KeyboardInterrupt
+
+    long = replace(task(tmp_path, source, "files+png", count=100_000), workers=2)
+    with pytest.raises(KeyboardInterrupt):
+        Trials(CONFIGURATIONS).run(long, enough)
+    while holders(tmp_path / "counter"):
+        time.sleep(0.01)
+    assert counted(tmp_path / "counter") < 100_000
+
+
+def holders(file: Path) -> set[str]:
+    """The processes that have a file open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == file:
+                found.add(link.parts[2])
+    return found
 
 
 @pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "files+jpeg"])
