@@ -1,4 +1,4 @@
-"""The app as the tests see it: a fixed user, machine, disk and terminal."""
+"""The app under test, with a fixed user, machine, disk and terminal."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import tui.workers
 from backends.bench.budget import Estimate
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
+from tui.app import ImgstoreApp
 from tui.messages import Place
 
 GOLDEN = Path(__file__).with_name("golden")
 UPDATE = "IMGSTORE_UPDATE_GOLDEN"
-"""Set it to 1 to write the golden frames anew; then read the diff."""
 
 
 def fixed_weight(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
-    """What a plan takes, the same on every machine."""
+    """An estimate that is the same on every machine."""
     return Estimate(25.0, 60_000_000, Path("/scratch/me")), Place("/scratch/me", "ext4", 1_200_000_000_000)
 
 
 @pytest.fixture(autouse=True)
 def fixed_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The same user, machine, colours and current folder everywhere."""
+    """Set the same user, machine, colours, estimate and current folder for every test."""
     for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE", "LANG", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -38,10 +38,16 @@ def fixed_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(folder)
 
 
-def compare_golden(name: str, found: str) -> None:
-    """Fail where ``found`` differs from the golden frame, or write it where that is asked for."""
+@pytest.fixture
+def app(tmp_path: Path) -> ImgstoreApp:
+    """The app with an empty history."""
+    return ImgstoreApp(tmp_path / "jobs")
+
+
+def compare_golden(name: str, shown: str) -> None:
+    """Fail if ``shown`` differs from the golden frame; with IMGSTORE_UPDATE_GOLDEN=1, write it first."""
     path = GOLDEN / f"{name}.txt"
     if os.environ.get(UPDATE) == "1":
         path.parent.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == found
+        path.write_text(shown, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == shown

@@ -1,12 +1,14 @@
-"""Driving the app in tests: waiting for conditions, reading the screen, telling it of runs."""
+"""Drives the app in tests: waits for conditions, reads the screen, shows recorded runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from backends.bench.plan import Plan
 from backends.runs import events
@@ -17,27 +19,44 @@ from tui.draft import draft_of
 from tui.keys import View
 from tui.widgets.chart import ChartPanel
 
-PATIENCE = 20.0
-"""Seconds after which a condition that never came true fails the test."""
+SMALL, LARGE = (80, 24), (120, 36)
+TIMEOUT_SECONDS = 60.0
+"""After which a condition that never came true fails the test."""
+POLL_SECONDS = 0.005
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], object]) -> None:
-    """Let the app work until ``condition`` holds."""
-    async with asyncio.timeout(PATIENCE):
+    """Let the app work until ``condition`` holds and the screen shows it."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not condition():
-            await pilot.pause()
+            await asyncio.sleep(POLL_SECONDS)
     await pilot.pause()
 
 
+async def until_text(pilot: Pilot[int], text: str) -> None:
+    """Let the app work until ``text`` stands on the screen, wherever its lines are broken."""
+    await until(pilot, lambda: text in words(pilot))
+
+
 def app_of(pilot: Pilot[int]) -> ImgstoreApp:
-    """The app that is driven."""
+    """The app under test."""
     return cast("ImgstoreApp", pilot.app)
 
 
 def frame(pilot: Pilot[int]) -> str:
-    """The screen as text, a row a line, trailing blanks stripped."""
+    """The screen as text, without blanks at the ends of lines."""
     strips = pilot.app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips) + "\n"
+
+
+def words(pilot: Pilot[int]) -> str:
+    """The screen as one line of words, without borders."""
+    return " ".join(frame(pilot).replace("│", " ").split())
+
+
+def footer(pilot: Pilot[int]) -> str:
+    """The last line of the screen."""
+    return frame(pilot).splitlines()[-1]
 
 
 def segments(pilot: Pilot[int]) -> list[Any]:
@@ -46,13 +65,13 @@ def segments(pilot: Pilot[int]) -> list[Any]:
 
 
 async def settle(pilot: Pilot[int]) -> None:
-    """Wait until every chart that is wanted has been drawn."""
+    """Wait until every chart that the screen asked for has been drawn."""
     panel = app_of(pilot).workbench.query_one(ChartPanel)
     await until(pilot, lambda: panel.drawn)
 
 
 async def start(pilot: Pilot[int]) -> ImgstoreApp:
-    """The list to begin with, and three backends in the table, however many there are."""
+    """Wait for the start list, and put three backends into the table, however many are installed."""
     app = app_of(pilot)
     await until(pilot, lambda: app.workbench.focused is not None)
     app.workbench.draft = draft_of(plan_of(sizes=(10, 100, 1000)))
@@ -61,22 +80,48 @@ async def start(pilot: Pilot[int]) -> ImgstoreApp:
 
 
 async def open_cifar(pilot: Pilot[int], **changes: Any) -> None:
-    """A dataset is open and its plan weighed."""
+    """Open a dataset and wait until its plan is estimated."""
     app = await start(pilot)
     app.workbench.show_dataset(facts(**changes))
     await until(pilot, lambda: app.workbench.place is not None and app.workbench.view is View.PLAN)
 
 
-async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan) -> None:
-    """A run is followed up to the last of its recorded events."""
+async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan | None = None) -> None:
+    """Follow a recorded run up to its last event."""
     app = app_of(pilot)
-    app.follow(cast("Job", job), plan)
+    app.post_message(messages.JobOpened(cast("Job", job), plan or plan_of()))
     await until(pilot, lambda: app.workbench.run is not None and app.workbench.run.now == job.told[-1].time)
     await settle(pilot)
 
 
+@asynccontextmanager
+async def planned(app: ImgstoreApp, size: tuple[int, int] = SMALL, **changes: Any) -> AsyncIterator[Pilot[int]]:
+    """The app with a dataset open and its plan estimated."""
+    async with app.run_test(size=size) as pilot:
+        await open_cifar(pilot, **changes)
+        yield pilot
+        app.leave(0)
+
+
+@asynccontextmanager
+async def showing(
+    app: ImgstoreApp, job: RecordedJob | None = None, plan: Plan | None = None, size: tuple[int, int] = SMALL
+) -> AsyncIterator[Pilot[int]]:
+    """The app with a recorded run on the screen, by default one that finished."""
+    async with planned(app, size) as pilot:
+        await show(pilot, job or recording(plan), plan)
+        yield pilot
+
+
+async def fill(pilot: Pilot[int], *keys: str, **fields: str) -> None:
+    """Put texts into fields of the dialog by their ids, or into its only one as ``text``, then press ``keys``."""
+    for name, value in fields.items():
+        app_of(pilot).screen.query_one("Input" if name == "text" else f"#{name}", Input).value = value
+    await pilot.press(*keys)
+
+
 def recording(plan: Plan | None = None, end: Callable[[events.Event], bool] | None = None, **more: Any) -> RecordedJob:
-    """A job with the events of a run, up to the first for which ``end`` holds."""
+    """A job with the events of a run, up to the first for which ``end`` is true."""
     told = list(through_the_file(run_events(plan or plan_of(), **more)))
     if end is not None:
         told = told[: next(index for index, event in enumerate(told) if end(event)) + 1]
@@ -99,3 +144,15 @@ def at_progress(count: int, operation: str = "store", nth: int = 1) -> Callable[
         return False
 
     return end
+
+
+def record_starts(monkeypatch: Any, job_of: Callable[[Plan], RecordedJob] | None = None) -> list[Plan]:
+    """Replace the start of runs by ``job_of``; returns the list of plans that were started."""
+    plans: list[Plan] = []
+
+    def start_run(plan: Plan, jobs: object) -> RecordedJob:
+        plans.append(plan)
+        return job_of(plan) if job_of else recording(plan)
+
+    monkeypatch.setattr("backends.runs.job.start_run", start_run)
+    return plans

@@ -1,67 +1,219 @@
-"""Dialogs: the folder to write in, and the fields of the plan."""
+"""Dialogs: where data lies, the fields of the plan, reports, and what becomes of a run that goes on."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from backends.bench.disk import IN_MEMORY, mount_of
-from tests.tui.driving import frame, open_cifar, until
+from backends.runs.folder import new_folder
+from tests.tui.driving import (
+    SMALL,
+    at_progress,
+    fill,
+    footer,
+    frame,
+    open_cifar,
+    planned,
+    record_starts,
+    recording,
+    show,
+    showing,
+    start,
+    until,
+    until_text,
+    words,
+)
+from tests.tui.recorded import RecordedJob, plan_of
 from tui.app import ImgstoreApp
 from tui.plan_fields import FIELDS
-from tui.screens.dialogs import AskScreen, Choices
-
-SMALL = (80, 24)
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> ImgstoreApp:
-    return ImgstoreApp(tmp_path / "jobs")
+async def test_wrong_configuration_stays_in_its_dialog(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("plus", *"lmdb", "plus", *"gif", "enter")
+        assert "there is no codec 'gif'" in frame(pilot)
+        assert app.screen.query_one(Input).value == "lmdb+gif"
+        await fill(pilot, "enter", text="lmdb+png")
+        await until_text(pilot, "4 configurations")
+        assert app.workbench.draft.configurations[-1] == "lmdb+png"
+        assert "△" in frame(pilot)
 
 
-async def test_a_disk_is_picked_from_the_list(app: ImgstoreApp) -> None:
+async def test_wrong_dataset_path_stays_in_its_dialog(app: ImgstoreApp, cifar10_folder: Path) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await fill(pilot, "o")
+        await fill(pilot, "enter", text="/nowhere")
+        await until_text(pilot, "does not exist")
+        assert app.screen.query_one(Input).value == "/nowhere"
+        await fill(pilot, "enter", text=str(cifar10_folder))
+        await until_text(pilot, "Times storing and reading 10 to 200 images")
+
+
+async def test_tab_completes_a_path(app: ImgstoreApp) -> None:
+    Path("my pictures").mkdir()
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await pilot.press("o", *"./my")
+        await until_text(pilot, "my pictures/")
+        await pilot.press("tab")
+        field = app.screen.query_one(Input)
+        assert (field.value, field.has_focus) == ("./my pictures/", True)
+
+
+async def test_work_folder_is_checked_before_it_is_taken(app: ImgstoreApp, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with planned(app) as pilot:
+        await pilot.press("w")
+        for name, sentence in (("file", "is a file"), ("new", "there is no folder")):
+            await fill(pilot, "enter", text=str(tmp_path / name))
+            await until_text(pilot, sentence)
+        await fill(pilot, "enter", text=str(tmp_path))
+        await until(pilot, lambda: app.workbench.draft.base.work_dir == str(tmp_path))
+
+
+async def test_work_folder_is_picked_from_listed_disks(app: ImgstoreApp) -> None:
     if mount_of(Path.cwd()).filesystem in IN_MEMORY:
         pytest.skip("the folder of the tests is in memory: no disk to list")
-    async with app.run_test(size=SMALL) as pilot:
-        await open_cifar(pilot)
+    async with planned(app) as pilot:
         await pilot.press("w")
-        listed = app.screen.query_one(Choices)
-        await until(pilot, lambda: listed.option_count)
+        disks = app.screen.query_one(OptionList)
+        await until(pilot, lambda: disks.option_count)
         assert " free" in frame(pilot)
         await pilot.press("down")
-        assert listed.has_focus
-        while listed.highlighted != listed.get_option_index(str(Path.cwd())):
+        assert disks.has_focus
+        while disks.highlighted != disks.get_option_index(str(Path.cwd())):
             await pilot.press("down")
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.draft.base.work_dir == str(Path.cwd()))
 
 
-async def test_a_missing_folder_to_write_in_is_refused(app: ImgstoreApp, tmp_path: Path) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        await open_cifar(pilot)
-        await pilot.press("w")
-        app.screen.query_one(Input).value = str(tmp_path / "new")
-        await pilot.press("enter")
-        await until(pilot, lambda: "there is no folder" in frame(pilot))
-        assert isinstance(app.screen, AskScreen)
+async def test_wrong_plan_fields_stay_in_the_form(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        before = app.workbench.draft
+        for field, wrong, sentence in (
+            ("sizes", "0", "choose 1 to"),
+            ("sizes", "abc", "is not a number of images"),
+            ("repeats", "0", "choose 1 to 100,000"),
+            ("operations", "fly", "there is no operation"),
+            ("caches", "hot", "there is no cache state"),
+            ("budget", "soon", "is not a time"),
+            ("predict", "all", "is not a number of images"),
+            ("limits", "maybe", "neither yes nor no"),
+            ("in_thread", "elsewhere", "is no place to run trials in"),
+        ):
+            await pilot.press("p")
+            await fill(pilot, "enter", **{field: wrong})
+            assert sentence in words(pilot), field
+            assert app.screen.query_one(f"#{field}", Input).value == wrong
+            await pilot.press("escape")
+            assert app.workbench.draft == before
 
 
-async def test_memory_is_shown_in_gib_and_kept_exactly(app: ImgstoreApp) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        await open_cifar(pilot)
+async def test_plan_form_changes_the_plan(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("p")
+        await fill(pilot, "enter", sizes="1k, 10", repeats="5", operations="read")
+        plan = app.workbench.draft.base
+        assert (plan.sizes, plan.repeats, plan.operations) == ((10, 1000), 5, ("read",))
+        assert "2 Backends ─ Read" in frame(pilot)
+
+
+async def test_plan_form_refuses_workers_in_a_thread(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("p")
+        await fill(pilot, "enter", in_thread="worker", workers="2")
+        assert "run trials in separate processes" in words(pilot)
+        await fill(pilot, "enter", workers="1")
+        assert app.workbench.draft.base.in_thread
+
+
+async def test_memory_limit_in_gib_is_kept_exactly(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
         app.workbench.change(app.workbench.draft.changed(memory=6_319_127_552))
         await pilot.press("p")
-        field = app.screen.query_one("#memory", Input)
-        assert field.value == "5.88 GiB"
-        app.screen.query_one("#repeats", Input).value = "7"
-        await pilot.press("enter")
-        assert (app.workbench.draft.base.repeats, app.workbench.draft.base.memory) == (7, 6_319_127_552)
+        assert app.screen.query_one("#memory", Input).value == "5.88 GiB"
+        await fill(pilot, "enter", repeats="7")
+        plan = app.workbench.draft.base
+        assert (plan.repeats, plan.memory) == (7, 6_319_127_552)
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("6 GiB", 6 << 30), ("512M", 512 << 20), ("1.5 gb", 3 << 29), ("700", 700), ("", None)]
+    ("field", "text", "value"),
+    [
+        ("memory", "6 GiB", 6 << 30),
+        ("memory", "512M", 512 << 20),
+        ("memory", "1.5 gb", 3 << 29),
+        ("memory", "700", 700),
+        ("memory", "", None),
+        ("sizes", "10, 100,1k", (10, 100, 1000)),
+        ("sizes", "2M 5;5", (5, 2_000_000)),
+        ("sizes", " 007 ", (7,)),
+        ("operations", "READ, store read", ("store", "read")),
+    ],
 )
-def test_memory_is_read_as_people_write_it(text: str, size: int | None) -> None:
-    assert FIELDS["memory"].parse(text) == size
+def test_plan_field_reads_usual_notations(field: str, text: str, value: object) -> None:
+    assert FIELDS[field].parse(text) == value
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.html", "<html"), ("a.md", "# "), ("a.csv", "configuration"),
+                                               ("a.json", '"trials"')])  # fmt: skip
+async def test_report_has_the_format_of_its_name(app: ImgstoreApp, name: str, content: str) -> None:
+    async with showing(app) as pilot:
+        await pilot.press("e")
+        await fill(pilot, "enter", text=name)
+        await until_text(pilot, "The report is in")
+    assert content in Path(name).read_text()
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("a.pdf", "no known ending"), ("/nowhere/a.md", "cannot be written")])
+async def test_report_that_cannot_be_written_says_why(app: ImgstoreApp, name: str, sentence: str) -> None:
+    async with showing(app) as pilot:
+        await pilot.press("e")
+        await fill(pilot, "enter", text=name)
+        await until_text(pilot, sentence)
+        assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(("key", "started"), [("enter", False), ("s", True)])
+async def test_second_run_is_confirmed(
+    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, key: str, started: bool
+) -> None:
+    plans = record_starts(monkeypatch, lambda plan: RecordedJob(recording().told, id="other"))
+    async with app.run_test(size=SMALL) as pilot:
+        await show(pilot, recording(end=at_progress(10_000)))
+        await open_cifar(pilot)
+        await pilot.press("enter")
+        await until_text(pilot, "A run is going on")
+        assert not plans
+        await pilot.press(key)
+        await until_text(pilot, "trials verified" if started else "x stop")
+        assert bool(plans) is started
+        app.leave(0)
+
+
+async def test_run_beside_another_process_is_confirmed(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = record_starts(monkeypatch)
+    folder = new_folder(app.jobs, plan_of())
+    async with planned(app) as pilot:
+        await pilot.press("r")
+        await until_text(pilot, "A run is going on")
+        await pilot.press("w")
+        await until(pilot, lambda: app.runs.shown == folder.name)
+        assert not plans
+
+
+@pytest.mark.parametrize(("key", "leaves", "stops"), [("l", True, False), ("s", True, True), ("escape", False, False)])
+async def test_quitting_during_run_offers_three_choices(
+    app: ImgstoreApp, key: str, leaves: bool, stops: bool
+) -> None:
+    job = recording(end=at_progress(10_000))
+    async with showing(app, job) as pilot:
+        await pilot.press("q", key)
+        await until(pilot, lambda: not leaves or app.return_code is not None)
+        assert (app.return_code == 0) is leaves
+        assert job.cancelled.is_set() is stops
+        assert leaves or footer(pilot).startswith(" x stop")

@@ -1,0 +1,130 @@
+"""The history screen: finding, opening, comparing and deleting runs; results from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from backends.runs import events
+from backends.runs.folder import EVENTS, new_folder
+from backends.runs.run import collect, to_json
+from tests.tui.driving import LARGE, SMALL, footer, frame, settle, until, until_text
+from tests.tui.recorded import START, plan_of, run_events
+from tui.app import ImgstoreApp
+
+
+def make_runs(jobs: Path) -> list[str]:
+    """Write the folders of three finished runs, oldest first; returns their names."""
+    names = []
+    for number in range(3):
+        plan = replace(plan_of("files", "lmdb", sizes=(10, 1000)), dataset=f"/data/set-{number}")
+        folder = jobs / f"20261122-06150{number}-k3f{number}"
+        folder.mkdir(parents=True)
+        spec = {"kind": "bench", "created": START + 86400.0 * number, "plan": asdict(plan)}
+        (folder / "spec.json").write_text(json.dumps(spec))
+        (folder / EVENTS).write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+        names.append(folder.name)
+    return names
+
+
+@asynccontextmanager
+async def history(app: ImgstoreApp, text: str) -> AsyncIterator[Pilot[int]]:
+    """The app with its history on the screen once ``text`` is listed."""
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("H")
+        await until_text(pilot, text)
+        yield pilot
+        app.leave(0)
+
+
+async def test_finished_run_is_listed_and_replayed(app: ImgstoreApp) -> None:
+    folder = new_folder(app.jobs, plan_of())
+    (folder / EVENTS).write_bytes(b"".join(map(events.encode_event, run_events(plan_of()))))
+    async with app.run_test(size=SMALL) as pilot:
+        await until_text(pilot, "finished cifar-10-batches-py files, lmdb, hdf5 10 to 50k just now")
+        await pilot.press("H")
+        await until_text(pilot, "Enter open")
+        await pilot.press("enter")
+        await until_text(pilot, "trials verified")
+        await settle(pilot)
+        assert "2.17 s" in frame(pilot)
+
+
+async def test_filter_words_narrow_the_list(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    async with history(app, "set-0") as pilot:
+        await pilot.press("slash", *"set-1 lmdb")
+        assert re.findall(r"set-\d(?! lmdb)", frame(pilot)) == ["set-1"]
+        await pilot.press("enter", "enter")
+        await until_text(pilot, "trials verified")
+        assert app.workbench.run is not None
+        assert app.workbench.run.plan.dataset == "/data/set-1"
+
+
+async def test_escape_clears_the_filter_then_closes(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    async with history(app, "set-0") as pilot:
+        await pilot.press("slash", *"none")
+        assert "no run matches" in frame(pilot)
+        await pilot.press("escape")
+        assert {"set-0", "set-1", "set-2"} <= set(frame(pilot).split())
+        await pilot.press("escape")
+        assert "4 Start" in frame(pilot)
+
+
+@pytest.mark.parametrize(("key", "deleted"), [("d", True), ("escape", False), ("b", False)])
+async def test_marked_runs_are_deleted_after_confirmation(app: ImgstoreApp, key: str, deleted: bool) -> None:
+    names = make_runs(app.jobs)
+    async with history(app, "set-0") as pilot:
+        await pilot.press("space", "G", "space", "d")
+        assert "Delete 2 runs?" in frame(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: ("set-0" in frame(pilot)) is not deleted)
+        assert [name for name in names if (app.jobs / name).exists()] == (names[1:2] if deleted else names)
+
+
+async def test_running_job_is_not_deleted(app: ImgstoreApp) -> None:
+    folder = new_folder(app.jobs, plan_of())
+    async with history(app, "d delete") as pilot:
+        await pilot.press("d", "d")
+        await until_text(pilot, "is running")
+        assert folder.exists()
+
+
+async def test_two_marked_runs_compare_older_first(app: ImgstoreApp) -> None:
+    names = make_runs(app.jobs)
+    async with history(app, "set-0") as pilot:
+        assert "compare" not in footer(pilot)
+        await pilot.press("space", "j", "space")
+        assert "= compare" in footer(pilot)
+        await pilot.press("equals_sign")
+        await until_text(pilot, f"{names[1]}, then {names[2]}")
+        assert re.search(r"▲ lmdb\+raw +10\.1 ms +10\.1 ms +1\.00x  tie", frame(pilot))
+
+
+async def test_result_file_opens_read_only(tmp_path: Path) -> None:
+    result = collect(run_events(plan_of()))
+    assert result is not None
+    (tmp_path / "result.json").write_text(to_json(result))
+    app = ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json"))
+    async with app.run_test(size=LARGE) as pilot:
+        await until_text(pilot, "trials verified")
+        await settle(pilot)
+        before = frame(pilot)
+        assert all(text in before for text in ("measured on login3", "2.17 s", "medians of 3 repeats"))
+        assert not [text for text in ("r run", "space pick", "p plan") if text in before]
+        await pilot.press("space", "minus", "r", "p")
+        assert frame(pilot) == before
+
+
+async def test_file_that_is_no_result_says_so(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"schema": 1')
+    async with ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json")).run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: "is not JSON, or was cut short" in frame(pilot).replace("\n", ""))
