@@ -1,3 +1,5 @@
+"""Charts as text: cells, axes, names beside their lines, bars, colours, threads."""
+
 from __future__ import annotations
 
 import itertools
@@ -7,7 +9,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,13 +18,9 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.tui.driving import open_cifar, recording, show, until
-from tests.tui.recorded import plan_of
-from tui.app import ImgstoreApp
-from tui.chart_data import LOW, PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff, dropped
-from tui.charts import draw
-from tui.terminal import ascii_glyphs
-from tui.theme import DARK, LIGHT, SIXTEEN, palette, themes
+from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
+from tui.charts import LOW, draw, dropped
+from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, palette, themes
 
 FILES = Curve("files", "●", "$series-files", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
 LMDB = Curve("lmdb", "▲", "$series-lmdb", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))
@@ -88,7 +85,7 @@ def test_wide_names_keep_the_width_of_every_row() -> None:
     assert "lmdb@/データ" in "\n".join(rows_of(wide))
 
 
-def test_unusable_points_are_dropped_and_said() -> None:
+def test_unusable_points_are_dropped_and_counted() -> None:
     bad = replace(FILES, points=(*FILES.points, (10, 0.0), (10, -1.0), (10, math.nan), (10, math.inf), (0, 1.0)))
     assert dropped([bad]) == 5
     drawn, clean = (rows_of(replace(CHART, curves=(one,))) for one in (bad, FILES))
@@ -96,34 +93,31 @@ def test_unusable_points_are_dropped_and_said() -> None:
     assert drawn[1:] == clean[1:]
 
 
-def test_every_measured_point_has_its_marker() -> None:
+def test_each_curve_has_its_markers_and_its_name() -> None:
     apart = replace(CHART, curves=(FILES, replace(HDF5, points=tuple((x, y / 50) for x, y in HDF5.points))))
     drawn = "".join(rows_of(apart, 80, 20))
     assert (drawn.count("●"), drawn.count("■")) == (4, 4)
-
-
-def test_names_apart_stand_beside_their_own_markers() -> None:
-    rows = rows_of(CHART)
     for curve in CHART.curves:
+        rows = rows_of(CHART)
         assert f"{curve.marker} {curve.name}" in rows[row_with(rows, curve.name)]
 
 
-@pytest.mark.parametrize("size", [(80, 9), (60, 14), (120, 20), (200, 40)])
-@pytest.mark.parametrize("focus", [None, 0, 1, 2, 3, 4])
-def test_names_that_collide_follow_their_values(size: tuple[int, int], focus: int | None) -> None:
+@pytest.mark.parametrize("size", [(80, 9), (60, 14), (200, 40)])
+@pytest.mark.parametrize("focus", [None, 0, 4])
+def test_colliding_names_stand_in_order_of_values(size: tuple[int, int], focus: int | None) -> None:
     rows = rows_of(replace(CHART, curves=FIVE, focus=focus), *size)
     by_value = sorted(FIVE, key=lambda one: -one.points[-1][1])
     places = [row_with(rows, f"{one.marker} {one.name}") for one in by_value]
     assert places == sorted(set(places))
 
 
-def test_names_of_equal_lines_are_all_there() -> None:
+def test_equal_curves_keep_all_their_names() -> None:
     same = tuple(replace(FILES, name=name) for name in ("files", "lmdb+png", "tar", "npy"))
     rows = rows_of(replace(CHART, curves=same), 80, 14)
     assert len({row_with(rows, f"● {re.escape(one.name)}") for one in same}) == 4
 
 
-def test_name_that_ends_early_covers_no_line() -> None:
+def test_name_of_a_short_curve_covers_no_line() -> None:
     early = replace(LMDB, points=LMDB.points[:2])
     rows = rows_of(replace(CHART, curves=(FILES, early, HDF5)), 90, 16)
     without = rows_of(replace(CHART, curves=(FILES, replace(early, name=""), HDF5)), 90, 16)
@@ -132,37 +126,33 @@ def test_name_that_ends_early_covers_no_line() -> None:
     assert strokes[0] >= strokes[1]
 
 
-def test_seconds_have_decades_in_whole_rows() -> None:
-    found = [(row, tick[1]) for row, line in enumerate(rows_of(CHART, 70, 16)) if (tick := re.match(r" *(.+) ┤", line))]
-    assert [text for _, text in found] == ["1 s", "100 ms", "10 ms", "1 ms"]
-    assert len({below - above for (above, _), (below, _) in itertools.pairwise(found)}) == 1
+def test_log_axis_has_decades_at_equal_distances() -> None:
+    ticks = [(row, tick[1]) for row, line in enumerate(rows_of(CHART, 70, 16)) if (tick := re.match(r" *(.+) ┤", line))]
+    assert [text for _, text in ticks] == ["1 s", "100 ms", "10 ms", "1 ms"]
+    assert len({below - above for (above, _), (below, _) in itertools.pairwise(ticks)}) == 1
 
 
-@pytest.mark.parametrize(("chart", "ticks"), [(CHART, "10 100 1k 10k"), (LINEAR, "0 2k 4k 6k 8k 10k")])
-def test_counts_have_ticks_that_people_say(chart: TimeChart, ticks: str) -> None:
-    assert rows_of(chart)[-1].split() == [*ticks.split(), "images"]
+def test_linear_axis_starts_at_zero_with_even_steps() -> None:
+    labels = [line.split("┤")[0].strip() for line in rows_of(LINEAR) if "┤" in line]
+    assert labels == ["500 ms", "400 ms", "300 ms", "200 ms", "100 ms", "0"]
+    assert rows_of(LINEAR)[-1].split() == ["0", "2k", "4k", "6k", "8k", "10k", "images"]
 
 
 def test_crowded_ticks_keep_a_blank_between_them() -> None:
+    assert rows_of(CHART)[-1].split() == ["10", "100", "1k", "10k", "images"]
     counts = (10, 11, 12, 100, 1000, 9000, 10_000)
     words = rows_of(replace(CHART, counts=counts), 50)[-1].split()
     assert set(words) <= {"10", "11", "12", "100", "1k", "9k", "10k", "images"}
     assert words[-2:] == ["10k", "images"]
 
 
-def test_linear_axis_starts_at_zero_with_even_steps() -> None:
-    labels = [line.split("┤")[0].strip() for line in rows_of(LINEAR) if "┤" in line]
-    assert labels == ["500 ms", "400 ms", "300 ms", "200 ms", "100 ms", "0"]
-
-
-def test_x_axis_stands_still_while_points_come_in() -> None:
-    started = tuple(replace(one, points=one.points[:1]) for one in CHART.curves)
+@pytest.mark.parametrize("points", [0, 1])
+def test_x_axis_stays_while_points_come_in(points: int) -> None:
+    started = tuple(replace(curve, points=curve.points[:points]) for curve in CHART.curves)
     assert rows_of(replace(CHART, curves=started))[-2:] == rows_of(CHART)[-2:]
-    nothing = tuple(replace(one, points=()) for one in CHART.curves)
-    assert rows_of(replace(CHART, curves=nothing))[-2:] == rows_of(CHART)[-2:]
 
 
-@pytest.mark.parametrize("focus", [0, 1, 2])
+@pytest.mark.parametrize("focus", [0, 2])
 def test_focused_curve_is_drawn_last(focus: int) -> None:
     same = (FILES, replace(LMDB, points=FILES.points), replace(HDF5, points=FILES.points))
     plot = "".join(row[:60] for row in rows_of(replace(CHART, curves=same, focus=focus), 80))
@@ -183,15 +173,12 @@ def test_low_chart_has_bars_of_the_largest_count(height: int, bars: bool) -> Non
     drawn = "\n".join(rows_of(CHART, 56, height))
     assert ("Seconds to store, 10k images" in drawn and "436 ms  40x" in drawn) is bars
     assert ("█" in drawn) is bars
-
-
-def test_low_chart_says_how_many_bars_are_missing() -> None:
     rows = rows_of(replace(CHART, curves=FIVE), 56, 4)
     assert "first 3 of 5" in rows[0]
     assert [row.split()[1] for row in rows[1:]] == ["npy", "hdf5", "lmdb"]
 
 
-@pytest.mark.parametrize("values", [(196.0, 147.0), (1.0, 0.0), (0.0, 0.0), (1e300, 1.0), (math.inf, 1.0)])
+@pytest.mark.parametrize("values", [(196.0, 147.0), (0.0, 0.0), (1e300, 1.0), (math.inf, 1.0)])
 @pytest.mark.parametrize("size", SIZES)
 def test_bars_of_any_values_fill_their_cells(values: tuple[float, ...], size: tuple[int, int]) -> None:
     bars = tuple(Bar("a", "●", "", value, f"{value:.3g} B", "1 file") for value in values)
@@ -209,13 +196,9 @@ def test_trade_off_has_each_name_beside_its_point() -> None:
     for curve in TRADE_OFF.curves:
         assert f"{curve.marker} {curve.name}" in rows[1 + row_with(rows[1:], curve.name)]
     assert sum(row.count("·") for row in rows) > 3
-
-
-def test_low_trade_off_has_bars_of_rates_and_sizes() -> None:
-    rows = rows_of(TRADE_OFF, 70, 5)
-    assert [row.split()[1] for row in rows[2:]] == ["lmdb", "hdf5", "files"]
-    assert "100k img/s" in rows[2]
-    assert "977 KiB" in rows[2]
+    low = rows_of(TRADE_OFF, 70, 5)
+    assert [row.split()[1] for row in low[2:]] == ["lmdb", "hdf5", "files"]
+    assert ("100k img/s" in low[2], "977 KiB" in low[2]) == (True, True)
 
 
 def test_chart_in_ascii_keeps_markers_names_and_ticks() -> None:
@@ -229,18 +212,18 @@ MANY = [replace(CHART, counts=(10, 100, 1000, 10_000 + 1000 * n), focus=n % 3) f
 
 
 def draw_at_once() -> list[str]:
-    """Each of the many charts, drawn in a thread of its own at the same time."""
-    found: dict[int, str] = {}
+    """Draw each of the charts in a thread of its own."""
+    drawn: dict[int, str] = {}
 
     def work(number: int) -> None:
-        found[number] = draw.__wrapped__(MANY[number], 70, 14).plain
+        drawn[number] = draw.__wrapped__(MANY[number], 70, 14).plain
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(MANY))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [found.get(number, "") for number in range(len(MANY))]
+    return [drawn.get(number, "") for number in range(len(MANY))]
 
 
 def draw_in_turn() -> list[str]:
@@ -254,7 +237,7 @@ def test_charts_drawn_in_many_threads_are_right() -> None:
 
 
 def test_without_the_lock_threads_draw_wrong_charts() -> None:
-    """In a process of its own, for plotext's C code may crash then."""
+    """In a process of its own, which plotext's C code may crash."""
     script = """
 import contextlib, sys
 import tui.charts
@@ -264,8 +247,7 @@ tui.charts._LOCK = contextlib.nullcontext()
 sys.setswitchinterval(1e-5)
 sys.exit(all(draw_at_once() == alone for _ in range(20)))
 """
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
-    assert found.returncode != 1
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode != 1
 
 
 @pytest.mark.parametrize("name", [DARK, LIGHT, SIXTEEN])
@@ -279,27 +261,5 @@ def test_each_theme_colours_a_name_with_its_marker(name: str) -> None:
     assert colour_at(drawn, "100 ms") == dict(colours)["$dim"]
     assert colour_at(drawn, "┤") == dict(colours)["$line"]
     assert not any(span.style.bgcolor for span in drawn.spans if isinstance(span.style, Style))
-
-
-def test_chart_without_colours_is_the_same_text() -> None:
-    coloured = draw(CHART, 70, 14, (("$series-files", 11), ("$dim", 7)))
-    assert coloured.plain == draw(CHART, 70, 14).plain
+    assert draw(CHART, 70, 14, (("$series-files", 11), ("$dim", 7))).plain == draw(CHART, 70, 14).plain
     assert colour_at(draw(CHART, 70, 14), "files") is None
-
-
-async def test_theme_change_colours_the_chart_anew(tmp_path: Path) -> None:
-    app = ImgstoreApp(tmp_path / "jobs")
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_cifar(pilot)
-        await show(pilot, recording(), plan_of())
-        chart = app.query_one("#chart")
-
-        def marker_is(colour: object) -> bool:
-            parts = [part for row in range(chart.size.height) for part in chart.render_line(row) if "▲" in part.text]
-            found = [part.style.color for part in parts if part.style and part.style.color]
-            return {one.triplet or one.number for one in found} == {colour}
-
-        for name, colour in ((LIGHT, (0, 11, 158)), (SIXTEEN, 12), (DARK, (82, 132, 225))):
-            app.theme = name
-            await until(pilot, lambda colour=colour: marker_is(colour))  # type: ignore[misc]
-        app.leave(0)

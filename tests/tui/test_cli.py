@@ -4,308 +4,328 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tui.cli import main
+
 PROGRAM = Path(sys.executable).parent / "imgstore-tui"
+QUICK = ("--sizes", "10", "--repeats", "1")
+KINDS = ("json", "csv", "markdown", "html")
+
+
+@dataclass
+class Shell:
+    """Runs the program with a history and a work folder of its own."""
+
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "state"), "LC_ALL": "C.UTF-8"}
+
+    def call(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *words],
+            capture_output=True,
+            text=True,
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def bench(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.call("bench", "sample", *words, "--work-dir", str(self.work), **variables)
+
+    def script(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of bash, in which ``imgstore-tui`` is the program."""
+        line = f"imgstore-tui() {{ '{PROGRAM}' \"$@\"; }}; cd '{self.folder}'; {script}"
+        return subprocess.run(["bash", "-c", line], env=self.environment, capture_output=True, text=True)
+
+    @contextmanager
+    def long_run(self) -> Iterator[subprocess.Popen[str]]:
+        """A run that goes on for a while, from its first words on; ended at the latest with the block."""
+        words = ("bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(self.work))
+        with subprocess.Popen(
+            [PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert "trials" in process.stderr.readline()
+            yield process
+
+    def history(self, *words: str) -> list[dict[str, str]]:
+        jobs: list[dict[str, str]] = json.loads(self.call("history", *words, "--json").stdout)
+        return jobs
+
+
+def make_shell(folder: Path) -> Shell:
+    (folder / "work").mkdir(parents=True)
+    return Shell(folder)
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "LC_ALL": "C.UTF-8"}
+def shell(tmp_path: Path) -> Shell:
+    return make_shell(tmp_path / "shell")
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+@dataclass
+class Measured:
+    """A run of two configurations with a file of each kind."""
+
+    shell: Shell
+    done: subprocess.CompletedProcess[str]
+
+    def file(self, kind: str) -> Path:
+        return self.shell.folder / f"result.{kind}"
 
 
-def call(environment: dict[str, str], *words: str, **more: object) -> subprocess.CompletedProcess[str]:
-    found: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
-        [PROGRAM, *words], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, **more
-    )
-    return found
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    shell = make_shell(tmp_path_factory.mktemp("measured") / "shell")
+    files = [word for kind in KINDS for word in (f"--{kind}", str(shell.folder / f"result.{kind}"))]
+    done = shell.bench("files", "lmdb", "--sizes", "10,50", "--repeats", "2", "--operations", "store,read", *files)
+    assert done.returncode == 0, done.stderr
+    return Measured(shell, done)
 
 
-def bench(environment: dict[str, str], work: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    quick = ("--sizes", "10", "--repeats", "1") if "--sizes" not in words else ()
-    return call(environment, "bench", *words, *quick, "--work-dir", str(work))
-
-
-def test_bench_prints_a_table_an_aspect_and_narrates_on_standard_error(environment: dict[str, str], work: Path) -> None:
-    words = ("files", "lmdb", "--sizes", "10,50", "--repeats", "2", "--operations", "store,read")
-    found = bench(environment, work, "sample", *words)
-    assert found.returncode == 0, found.stderr
-    tables = [table.splitlines() for table in found.stdout.split("\n\n")]
+def test_bench_prints_a_table_for_each_operation(measured: Measured) -> None:
+    tables = [table.splitlines() for table in measured.done.stdout.split("\n\n")]
     assert tables[0][0].split() == ["Store", "10", "50", "durable", "on", "disk", "apparent", "files"]
-    assert [table[0].split() for table in tables[1:2]] == [["Read", "10", "50"]]
+    assert tables[1][0].split() == ["Read", "10", "50"]
     assert {tuple(line.split()[0] for line in table[1:]) for table in tables[:2]} == {("files+png", "lmdb+raw")}
-    assert "median of 2" in found.stdout
-    assert "20 trials. Temporary files: up to" in found.stderr
+    assert "median of 2" in measured.done.stdout
+    assert "20 trials. Temporary files: up to" in measured.done.stderr
+    assert list(measured.shell.work.iterdir()) == []
 
 
-def test_the_json_of_bench_has_every_trial_and_a_summary(
-    environment: dict[str, str], work: Path, tmp_path: Path
-) -> None:
-    target = tmp_path / "out.json"
-    found = bench(environment, work, "sample", "lmdb", "hdf5", "--json", str(target))
-    assert found.returncode == 0, found.stderr
-    result = json.loads(target.read_text())
+def test_bench_json_has_every_trial_and_a_summary(measured: Measured) -> None:
+    result = json.loads(measured.file("json").read_text())
     assert {"schema", "environment", "dataset", "plan", "trials", "summary"} <= set(result)
     assert result["schema"] == 1
-    operations = [one["operation"] for one in result["trials"] if one["configuration"] == "lmdb+raw"]
-    assert sorted(operations) == sorted(one["operation"] for one in result["trials"])[::2]
-    assert set(operations) == {"store", "read", "shuffled"}
+    keys = [(trial["configuration"], trial["operation"], trial["count"], trial["repeat"]) for trial in result["trials"]]
+    assert len(set(keys)) == len(keys) == 20
     assert {"configuration", "backend", "codec", "operation", "count", "cache", "repeat", "outcome", "seconds",
             "seconds_durable", "phases", "cpu_seconds", "peak_rss", "peak_anonymous", "bytes_apparent",
             "bytes_allocated", "files", "verified", "message"} <= set(result["trials"][0])  # fmt: skip
-    assert [path.name for path in tmp_path.glob(".out.json*")] == []
+    assert list(measured.shell.folder.glob(".result*")) == []
 
 
-def test_json_on_standard_output_is_all_there_is_on_it(environment: dict[str, str], work: Path) -> None:
-    found = bench(environment, work, "sample", "hdf5", "--operations", "read", "--json", "-")
-    assert {trial["operation"] for trial in json.loads(found.stdout)["trials"]} == {"read"}
+@pytest.mark.parametrize("kind", KINDS)
+def test_history_writes_the_same_report_again(measured: Measured, kind: str) -> None:
+    again = measured.shell.call("history", "show", "last", f"--{kind}", "-")
+    assert (again.returncode, again.stdout) == (0, measured.file(kind).read_text())
+
+
+def test_history_shows_and_compares_runs_and_files(measured: Measured) -> None:
+    shell, file = measured.shell, str(measured.file("json"))
+    (job,) = shell.history("SAMPLE", "lmdb")
+    assert job["state"] == "finished"
+    shown = [shell.call(*words).stdout for words in (("history", "show", job["id"]), ("info", file))]
+    assert shown == [measured.done.stdout] * 2
+    compared = shell.call("history", "compare", "last", file)
+    assert (compared.returncode, "repeats are paired" in compared.stdout, " 1.00x" in compared.stdout) == (0, 1, 1)
+    assert "No run matches" in shell.call("history", "sample", "hdf5").stderr
+    assert "is not running" in shell.call("history", "stop", job["id"]).stderr
+    missing = shell.call("history", "show", "nope")
+    assert (missing.returncode, "no run is called 'nope'" in missing.stderr) == (2, True)
+
+
+def test_history_deletes_a_run(measured: Measured, shell: Shell) -> None:
+    assert "No runs yet" in shell.call("history").stderr
+    shutil.copytree(measured.shell.folder / "state", shell.folder / "state")
+    (job,) = shell.history()
+    assert shell.call("history", "delete", job["id"][-4:]).returncode == 0
+    assert "No runs yet" in shell.call("history").stderr
+
+
+def test_output_without_our_characters_uses_others(measured: Measured) -> None:
+    shown = measured.shell.call("history", "show", "last", PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.isascii()
 
 
 @pytest.mark.parametrize(
     ("words", "sentence", "code"),
     [
-        (("sample", "zip"), "there is no backend 'zip'", 2),
-        (("sample", "--sizes", "abc"), "'abc' is not a number of images", 2),
-        (("sample", "--sizes", "0"), "0 is not a number of images to measure", 2),
-        (("sample", "--sizes", ""), "no sizes: write at least one", 2),
-        (("sample", "--repeats", "0"), "0 repeats are not possible", 2),
-        (("sample", "--operations", "paint"), "there is no operation 'paint'", 2),
-        (("sample", "--split", "dev"), "dev", 2),
-        (("sample", "--budget", "0s"), "0s is no time at all", 2),
-        (("sample", "--budget", "soon"), "'soon' is not a time", 2),
-        (("sample", "--predict", "0"), "0 is not a number of images", 2),
-        (("sample", "--batch", "none"), "'none' is not a number of images", 2),
-        (("sample", "--cache", "hot"), "there is no cache state 'hot'", 2),
-        (("sample", "--cache", "cold", "--operations", "store"), "no operation reads", 2),
-        (("sample", "--cache", "cold", "--in-thread"), "cold reads need a process of their own", 2),
-        (("sample", "--workers", "2", "--in-thread"), "workers are processes", 2),
-        (("sample", "--workers", "0"), "'0' is not a number of workers", 2),
-        (("sample", "--memory", "much"), "'much' is not an amount of memory", 2),
-        (("sample", "lmdb+source", "--preset", "article"), "not files to pass through", 2),
-        (("/not/there",), "/not/there", 1),
-        (("sample", "--json", "/not/there/out.json"), "there is no folder /not/there", 1),
-        (("sample", "--sizes", "1000000000000"), "free", 1),
-        ((), "Missing argument 'DATASET'", 2),
-        (("sample", "--nope"), "No such option", 2),
+        ("zip", "there is no backend 'zip'", 2),
+        ("--sizes abc", "'abc' is not a number of images", 2),
+        ("--sizes 0", "0 is not a number of images to measure", 2),
+        ("--sizes=", "no sizes: write at least one", 2),
+        ("--repeats 0", "0 repeats are not possible", 2),
+        ("--operations paint", "there is no operation 'paint'", 2),
+        ("--split dev", "dev", 2),
+        ("--budget 0s", "0s is no time at all", 2),
+        ("--budget soon", "'soon' is not a time", 2),
+        ("--predict 0", "0 is not a number of images", 2),
+        ("--batch none", "'none' is not a number of images", 2),
+        ("--cache hot", "there is no cache state 'hot'", 2),
+        ("--cache cold --operations store", "no operation reads", 2),
+        ("--cache cold --in-thread", "cold reads need a process of their own", 2),
+        ("--workers 2 --in-thread", "workers are processes", 2),
+        ("--workers 0", "'0' is not a number of workers", 2),
+        ("--memory much", "'much' is not an amount of memory", 2),
+        ("lmdb+source --preset article", "not files to pass through", 2),
+        ("--csv FILE --html FILE", "to one place", 2),
+        ("--csv - --html -", "to one place", 2),
+        ("--json /not/there/out.json", "there is no folder /not/there", 1),
+        ("--sizes 1000000000000", "free", 1),
+        ("--work-dir FILE", "is a file", 1),
+        ("--nope", "No such option", 2),
     ],
 )
-def test_bad_input_is_one_sentence_an_exit_code_and_nothing_left(
-    environment: dict[str, str], work: Path, words: tuple[str, ...], sentence: str, code: int
+def test_bad_option_is_one_sentence_and_an_exit_code(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    sentence: str,
+    code: int,
 ) -> None:
-    found = call(environment, "bench", *words, "--work-dir", str(work))
-    assert found.returncode == code
-    assert sentence in found.stderr
-    assert "Traceback" not in found.stderr
-    assert found.stdout == ""
-    assert list(work.iterdir()) == []
+    options = words.replace("FILE", str(shell.folder / "file")).split()
+    if "--work-dir" in options:
+        (shell.folder / "file").write_bytes(b"precious")
+    monkeypatch.setenv("XDG_STATE_HOME", shell.environment["XDG_STATE_HOME"])
+    monkeypatch.setattr(sys, "argv", ["imgstore-tui", "bench", "sample", "--work-dir", str(shell.work), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    output, errors = capsys.readouterr()
+    assert (ended.value.code, output) == (code, "")
+    assert sentence in errors
+    assert "Traceback" not in errors
+    assert list(shell.work.iterdir()) == []
+    assert not (shell.folder / "file").exists() or (shell.folder / "file").read_bytes() == b"precious"
 
 
-def test_what_a_budget_leaves_out_is_listed_with_its_predicted_time(environment: dict[str, str], work: Path) -> None:
-    words = ("sample", "files", "--sizes", "100,100000", "--repeats", "1", "--operations", "store", "--budget", "6s")
-    found = bench(environment, work, *words, "--json", "-")
-    assert found.returncode == 0, found.stderr
-    trials = {trial["count"]: trial for trial in json.loads(found.stdout)["trials"]}
+@pytest.mark.parametrize(
+    ("words", "sentence", "code"),
+    [
+        ("bench /not/there", "/not/there", 1),
+        ("bench", "Missing argument 'DATASET'", 2),
+        ("benhc sample", "no command benhc: did you mean bench?", 2),
+        ("histroy", "no command histroy: did you mean history?", 2),
+        ("", "the terminal UI needs a terminal", 2),
+        ("bencch", "the terminal UI needs a terminal", 2),
+    ],
+)
+def test_bad_command_is_one_sentence_and_an_exit_code(shell: Shell, words: str, sentence: str, code: int) -> None:
+    """A dataset whose name is almost a command's is opened, not corrected."""
+    (shell.folder / "bencch").mkdir()
+    done = shell.script(f"imgstore-tui {words} </dev/null")
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (code, "", False)
+    assert sentence in done.stderr
+
+
+def test_budget_lists_what_it_leaves_out(shell: Shell) -> None:
+    words = ("files", "--sizes", "100,100000", "--repeats", "1", "--operations", "store", "--budget", "6s")
+    done = shell.bench(*words, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    trials = {trial["count"]: trial for trial in json.loads(done.stdout)["trials"]}
     assert trials[100]["outcome"] == "ok"
     assert trials[100_000]["outcome"] == "skipped"
     assert trials[100_000]["predicted_seconds"] > 4
     assert "of the budget were left" in trials[100_000]["message"]
 
 
-@pytest.mark.parametrize(("words", "command"), [(["benhc", "sample"], "bench"), (["histroy"], "history")])
-def test_a_mistyped_command_is_told_the_nearest(environment: dict[str, str], words: list[str], command: str) -> None:
-    found = call(environment, *words)
-    assert found.returncode == 2
-    assert f"no command {words[0]}: did you mean {command}?" in found.stderr
+def test_budget_too_short_for_any_trial_fails(shell: Shell) -> None:
+    done = shell.bench("lmdb", *QUICK, "--budget", "0.001s")
+    assert done.returncode == 1
+    assert "Nothing fits into the time limit: the shortest trial takes about" in done.stdout
+    assert list(shell.work.iterdir()) == []
 
 
-def test_a_dataset_named_almost_like_a_command_is_opened(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "bencch").mkdir()
-    found = subprocess.run([PROGRAM, "bencch"], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert "the terminal UI needs a terminal" in found.stderr
-
-
-def test_a_budget_that_nothing_fits_into_is_said(environment: dict[str, str], work: Path) -> None:
-    found = bench(environment, work, "sample", "lmdb", "--budget", "0.001s")
-    assert found.returncode == 1
-    assert "Nothing fits into the time limit: the shortest trial takes about" in found.stdout
-    assert list(work.iterdir()) == []
-
-
-def test_limits_cold_reads_and_the_article_are_measured_beside(environment: dict[str, str], work: Path) -> None:
+def test_limits_cold_reads_and_article_stand_beside(shell: Shell) -> None:
     words = ("--operations", "store,read", "--cache", "warm,cold", "--limits", "--sizes", "20", "--repeats", "1")
-    found = bench(environment, work, "sample", "hdf5", "article-hdf5", *words, "--json", "-")
-    assert found.returncode == 0, found.stderr
-    result = json.loads(found.stdout)
-    cells = {(one["configuration"], one["operation"], one["cache"]) for one in result["summary"]}
-    assert {("limit+raw", "read", "cold"), ("limit+raw", "copy", "warm")} <= cells
-    assert {("article-hdf5+raw", "store", "warm"), ("hdf5+raw", "read", "cold")} <= cells
-    ranked = {one["configuration"] for each in result["verdict"]["rankings"] for one in each["ranks"]}
+    done = shell.bench("hdf5", "article-hdf5", *words, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    figures = {(figure["configuration"], figure["operation"], figure["cache"]) for figure in result["summary"]}
+    assert {("limit+raw", "read", "cold"), ("limit+raw", "copy", "warm")} <= figures
+    assert {("article-hdf5+raw", "store", "warm"), ("hdf5+raw", "read", "cold")} <= figures
+    ranked = {rank["configuration"] for ranking in result["verdict"]["rankings"] for rank in ranking["ranks"]}
     assert ranked == {"hdf5+raw"}
     assert result["conditions"]["load_after"] is not None
 
 
-def test_a_work_dir_that_is_a_file_is_refused(environment: dict[str, str], work: Path) -> None:
-    (work / "file").write_bytes(b"precious")
-    found = call(environment, "bench", "sample", "hdf5", "--work-dir", str(work / "file"))
-    assert (found.returncode, "is a file" in found.stderr) == (1, True)
-    assert (work / "file").read_bytes() == b"precious"
-
-
-def test_an_interrupt_stops_the_run_keeps_what_finished_and_exits_130(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stderr is not None
-        assert "trials" in process.stderr.readline()
+def test_interrupt_stops_the_run_and_exits_130(shell: Shell) -> None:
+    with shell.long_run() as process:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate()
     assert process.returncode == 130
     assert "The run was stopped" in output
-    assert list(work.iterdir()) == []
+    assert list(shell.work.iterdir()) == []
 
 
-def test_a_run_that_somebody_else_stops_exits_130(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        (job,) = json.loads(call(environment, "history", "--json").stdout)
-        assert call(environment, "history", "stop", job["id"]).returncode == 0
+def test_run_stopped_from_the_history_exits_130(shell: Shell) -> None:
+    with shell.long_run() as process:
+        (job,) = shell.history()
+        assert shell.call("history", "stop", job["id"]).returncode == 0
         process.communicate()
     assert process.returncode == 130
 
 
-def test_more_than_one_interrupt_leaves_a_run_that_still_stops(environment: dict[str, str], work: Path) -> None:
-    words = [str(PROGRAM), "bench", "sample", "hdf5", "--sizes", "10", "--repeats", "2000", "--work-dir", str(work)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        (job,) = json.loads(call(environment, "history", "--json").stdout)
+def test_repeated_interrupts_still_stop_the_run(shell: Shell) -> None:
+    with shell.long_run() as process:
+        (job,) = shell.history()
         stuck = int(Path(job["folder"], "lock").read_text())
         os.kill(stuck, signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
         while process.poll() is None:  # a handler may interrupt whatever it likes, itself too
             process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
         assert Path(job["folder"], "cancel").exists()
         assert process.returncode in (130, -signal.SIGINT)  # the last may come when Python listens no more
         os.kill(stuck, signal.SIGCONT)
-    assert call(environment, "history", "show", job["id"]).returncode == 0
-    assert list(work.iterdir()) == []
+    assert shell.call("history", "show", job["id"]).returncode == 0
+    assert list(shell.work.iterdir()) == []
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full", "2> >(true)"])
-def test_a_run_goes_on_though_nobody_reads_what_it_says(
-    environment: dict[str, str], work: Path, tmp_path: Path, closed: str
-) -> None:
-    target = tmp_path / "out.json"
-    words = f"'{PROGRAM}' bench sample npy --sizes 10 --repeats 1 --work-dir '{work}' --json '{target}' {closed}"
-    found = subprocess.run(["bash", "-c", words], env=environment, capture_output=True, text=True)
-    assert found.returncode == 0
-    assert "Error" not in found.stderr
-    assert json.loads(target.read_text())["outcome"] == "finished"
+def test_run_goes_on_with_closed_streams(shell: Shell, closed: str) -> None:
+    done = shell.script(f"imgstore-tui bench sample npy {' '.join(QUICK)} --work-dir work --json out.json {closed}")
+    assert done.returncode == 0
+    assert "Error" not in done.stderr
+    assert json.loads((shell.folder / "out.json").read_text())["outcome"] == "finished"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_standard_output_on_a_full_disk_is_one_sentence(environment: dict[str, str]) -> None:
-    found = subprocess.run(
-        f"'{PROGRAM}' backends >/dev/full", shell=True, env=environment, capture_output=True, text=True
-    )
-    assert (found.returncode, found.stderr) == (1, "imgstore-tui: standard output is on a full disk.\n")
+@pytest.mark.parametrize(
+    ("script", "code", "errors"),
+    [
+        ("imgstore-tui backends >/dev/full", 1, "imgstore-tui: standard output is on a full disk.\n"),
+        ("mkdir gone; cd gone; rmdir ../gone; imgstore-tui info sample", 1,
+         "imgstore-tui: the current folder was removed: change to another one.\n"),
+        ("imgstore-tui backends | true", 0, ""),
+    ],
+    ids=["full disk", "removed folder", "closed pipe"],
+)  # fmt: skip
+def test_broken_surroundings_are_at_most_a_sentence(shell: Shell, script: str, code: int, errors: str) -> None:
+    done = shell.script(script)
+    assert (done.returncode, done.stderr) == (code, errors)
 
 
-def test_an_output_that_lacks_our_characters_shows_others(environment: dict[str, str], work: Path) -> None:
-    found = bench(environment | {"PYTHONIOENCODING": "ascii"}, work, "sample", "hdf5", "--sizes", "2000")
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.isascii()
+def test_info_describes_a_dataset(shell: Shell) -> None:
+    assert "2,000 images 32×32×3, 10 classes" in shell.call("info", "sample").stdout
+    assert json.loads(shell.call("info", "sample", "--json").stdout)["count"] == 2000
 
 
-def test_a_current_folder_that_is_gone_is_one_sentence(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "gone").mkdir()
-    words = f"cd '{tmp_path}/gone' && rmdir '{tmp_path}/gone' && '{PROGRAM}' info sample"
-    found = subprocess.run(words, shell=True, env=environment, capture_output=True, text=True)
-    assert (found.returncode, "the current folder was removed" in found.stderr) == (1, True)
+def test_backends_lists_names_and_defaults(shell: Shell) -> None:
+    assert "hdf5+raw" in shell.call("backends").stdout
+    backends = json.loads(shell.call("backends", "--json").stdout)
+    assert [backend["name"] for backend in backends][:3] == ["files", "lmdb", "hdf5"]
 
 
-def test_info_says_what_a_dataset_is(environment: dict[str, str]) -> None:
-    found = call(environment, "info", "sample")
-    assert "2,000 images 32×32×3, 10 classes" in found.stdout
-    assert json.loads(call(environment, "info", "sample", "--json").stdout)["count"] == 2000
-
-
-def test_backends_lists_what_is_there(environment: dict[str, str]) -> None:
-    assert "hdf5+raw" in call(environment, "backends").stdout
-    found = json.loads(call(environment, "backends", "--json").stdout)
-    assert [entry["name"] for entry in found][:3] == ["files", "lmdb", "hdf5"]
-
-
-def test_history_lists_shows_and_stops(environment: dict[str, str], work: Path) -> None:
-    assert "No runs yet" in call(environment, "history").stderr
-    table = bench(environment, work, "sample", "hdf5").stdout
-    (job,) = json.loads(call(environment, "history", "--json").stdout)
-    assert job["state"] == "finished"
-    assert call(environment, "history", "show", job["id"]).stdout == table
-    assert "is not running" in call(environment, "history", "stop", job["id"]).stderr
-    missing = call(environment, "history", "show", "nope")
-    assert (missing.returncode, "no run is called 'nope'" in missing.stderr) == (2, True)
-
-
-def test_history_compares_and_deletes_runs_and_takes_results_from_elsewhere(
-    environment: dict[str, str], work: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "elsewhere.json"
-    table = bench(environment, work, "sample", "hdf5", "--json", str(file)).stdout
-    assert call(environment, "info", str(file)).stdout == call(environment, "history", "show", "last").stdout == table
-    found = call(environment, "history", "compare", "last", str(file))
-    assert (found.returncode, "repeats are paired" in found.stdout, " 1.00x" in found.stdout) == (0, True, True)
-    (job,) = json.loads(call(environment, "history", "SAMPLE", "hdf5", "--json").stdout)
-    assert "No run matches" in call(environment, "history", "sample", "lmdb").stderr
-    assert call(environment, "history", "delete", job["id"][-4:]).returncode == 0
-    assert "No runs yet" in call(environment, "history").stderr
-
-
-def test_a_run_is_written_in_every_kind_at_once_and_again_from_the_history(
-    environment: dict[str, str], work: Path, tmp_path: Path
-) -> None:
-    files = {kind: tmp_path / f"result.{kind}" for kind in ("json", "csv", "markdown", "html")}
-    options = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
-    assert bench(environment, work, "sample", "lmdb", *options).returncode == 0
-    for kind, file in files.items():
-        again = call(environment, "history", "show", "last", f"--{kind}", "-")
-        assert (again.returncode, again.stdout) == (0, file.read_text()), kind
-
-
-def test_two_reports_in_one_place_are_refused_before_anything_is_measured(
-    environment: dict[str, str], work: Path, tmp_path: Path
-) -> None:
-    for one in (str(tmp_path / "file"), "-"):
-        found = bench(environment, work, "sample", "lmdb", "--csv", one, "--html", one)
-        assert (found.returncode, "to one place" in found.stderr) == (2, True)
-    assert (list(work.iterdir()), (tmp_path / "file").exists()) == ([], False)
-
-
-def test_the_screen_needs_a_terminal_and_says_what_does_not(environment: dict[str, str]) -> None:
-    found = call(environment)
-    assert (found.returncode, "needs a terminal" in found.stderr) == (2, True)
-
-
-def test_a_closed_pipe_is_no_traceback(environment: dict[str, str]) -> None:
-    found = subprocess.run(f"'{PROGRAM}' backends | true", shell=True, env=environment, capture_output=True, text=True)
-    assert found.stderr == ""
-
-
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["bench", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["bench", "--help"]], ids=" ".join)
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     heavy = {"numpy", "h5py", "lmdb", "PIL", "textual", "plotext", "rich"}
     code = (
@@ -313,9 +333,9 @@ def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"sys.stderr.write(' '.join(sorted({heavy!r} & set(sys.modules))))"
     )
-    found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert "imgstore-tui" in found.stdout
-    assert found.stderr == ""
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert "imgstore-tui" in done.stdout
+    assert done.stderr == ""
 
 
 def test_importing_backends_imports_nothing_heavy() -> None:

@@ -207,9 +207,7 @@ async def test_run_beside_another_process_is_confirmed(app: ImgstoreApp, monkeyp
 
 
 @pytest.mark.parametrize(("key", "leaves", "stops"), [("l", True, False), ("s", True, True), ("escape", False, False)])
-async def test_quitting_during_run_offers_three_choices(
-    app: ImgstoreApp, key: str, leaves: bool, stops: bool
-) -> None:
+async def test_quitting_during_run_offers_three_choices(app: ImgstoreApp, key: str, leaves: bool, stops: bool) -> None:
     job = recording(end=at_progress(10_000))
     async with showing(app, job) as pilot:
         await pilot.press("q", key)
