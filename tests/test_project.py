@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_the_two_packages_and_the_sample_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_two_packages_and_the_sample(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {
         "backends",
@@ -40,7 +40,7 @@ def test_the_wheel_holds_the_two_packages_and_the_sample_and_nothing_else(wheel:
 
 
 def test_installed_program_imports_its_own_packages(wheel: Path, tmp_path: Path) -> None:
-    """What pip does, unpacked beside a folder with packages of the same names that comes first."""
+    """The wheel is unpacked as pip does it, beside a folder of packages with the same names that comes first."""
     hostile, installed = tmp_path / "hostile", tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(installed)
     for name in ("backends", "tui"):

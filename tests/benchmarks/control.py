@@ -1,4 +1,4 @@
-"""How often a comparison is right: a configuration entered twice, and one that does a tenth more work.
+"""Counts how often a comparison is right: of a configuration with itself, and with one that does a tenth more work.
 
     python -m tests.benchmarks.control FOLDER [--configurations lmdb,hdf5] [--size 1000] [--comparisons 100]
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
+import sys
 from collections import Counter
 from pathlib import Path
 from statistics import median
@@ -22,12 +22,11 @@ from backends.analysis.ranking import seconds_by_block
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
-from backends.runs.job import start_run
-from backends.runs.run import Result, collect
+from backends.runs.run import Result
+from tests.benchmarks.speed import run_plan, say
 
 REPEATS = (3, 5, 10, 20)
 ROOT = Path(__file__).parents[2]
-Blocks = dict[str, dict[int, float]]
 
 
 def add_twins(folder: Path, names: list[str]) -> None:
@@ -42,24 +41,18 @@ def add_twins(folder: Path, names: list[str]) -> None:
 
 def measure(folder: Path, names: list[str], size: int, blocks: int) -> Result:
     """A run with every configuration in two folders, and its twin."""
-    import sys
-
     twins = folder / "twins"
     add_twins(twins, names)
     sys.path.insert(0, str(twins))
     configurations = [f"{name}+raw@{folder / side}" for name in names for side in "AB"]
     configurations += [f"slower-{name}+raw@{folder / 'A'}" for name in names]
     plan = Plan("sample", tuple(configurations), (size,), ("read", "shuffled"), repeats=blocks, work_dir=str(folder))
-    with tempfile.TemporaryDirectory() as jobs:
-        result = collect(start_run(plan, Path(jobs)).follow())
-    if result is None or result.outcome != "finished" or result.failures:
-        raise SystemExit(result.failures[0].message if result and result.failures else "the run did not finish.")
-    return result
+    return run_plan(plan)
 
 
-def outcomes(one: dict[int, float], other: dict[int, float], repeats: int) -> Counter[str]:
-    """How comparisons of ``repeats`` consecutive blocks each come out."""
-    ratios = paired_ratios(one, other)
+def outcomes(first: dict[int, float], second: dict[int, float], repeats: int) -> Counter[str]:
+    """The outcomes of comparisons of ``repeats`` consecutive blocks each."""
+    ratios = paired_ratios(first, second)
     groups = [ratios[start : start + repeats] for start in range(0, len(ratios) - repeats + 1, repeats)]
     return Counter(compare(group).outcome for group in groups)
 
@@ -81,19 +74,20 @@ def tallies(measurements: tuple[Measurement, ...], aspect: str, size: int, repea
         equal[backend] = outcomes(first, second, repeats)
         slower[backend] = outcomes(twin, first, repeats)
         true[backend] = median(paired_ratios(twin, first))
-    return [_line("equals", equal, (FASTER, SLOWER), {}), _line("a tenth more work", slower, (SLOWER,), true)]
+    return [line("equals", equal, (FASTER, SLOWER), {}), line("a tenth more work", slower, (SLOWER,), true)]
 
 
-def _line(what: str, found: dict[str, Counter[str]], wanted: tuple[str, ...], true: dict[str, float]) -> str:
-    total = sum(found.values(), Counter())
+def line(title: str, counted: dict[str, Counter[str]], wanted: tuple[str, ...], true: dict[str, float]) -> str:
+    """How many comparisons had a wanted outcome, in all and of each backend."""
+    total = sum(counted.values(), Counter())
     hits = sum(total[outcome] for outcome in wanted)
     each = ", ".join(
-        f"{name} {sum(one[outcome] for outcome in wanted)}/{one.total()}"
+        f"{name} {sum(counts[outcome] for outcome in wanted)}/{counts.total()}"
         + (f" (takes {true[name]:.2f}x)" if name in true else "")
-        for name, one in found.items()
+        for name, counts in counted.items()
     )
     rest = ", ".join(f"{count} {outcome}" for outcome, count in sorted(total.items()))
-    return f"{what}: {hits} of {total.total()} differ ({hits / max(1, total.total()):.1%}; {rest}): {each}"
+    return f"{title}: {hits} of {total.total()} differ ({hits / max(1, total.total()):.1%}; {rest}): {each}"
 
 
 def main() -> None:
@@ -102,15 +96,15 @@ def main() -> None:
     parser.add_argument("--configurations", default="files,lmdb,hdf5,npy,sqlite")
     parser.add_argument("--size", type=int, default=1_000)
     parser.add_argument("--comparisons", type=int, default=100, help="at least, over all configurations")
-    arguments = parser.parse_args()
-    names = arguments.configurations.split(",")
-    blocks = max(REPEATS) * -(-arguments.comparisons // len(names))
-    result = measure(arguments.folder.absolute(), names, arguments.size, blocks)
-    print(f"{blocks} blocks of {arguments.size:,} images; load {os.getloadavg()[0]:.1f}")  # noqa: T201
-    for aspect in dict.fromkeys(one.aspect for one in result.figures if one.repeats):
+    options = parser.parse_args()
+    names = options.configurations.split(",")
+    blocks = max(REPEATS) * -(-options.comparisons // len(names))
+    result = measure(options.folder.absolute(), names, options.size, blocks)
+    say(f"{blocks} blocks of {options.size:,} images; load {os.getloadavg()[0]:.1f}")
+    for aspect in dict.fromkeys(figure.aspect for figure in result.figures if figure.repeats):
         for repeats in REPEATS:
-            for line in tallies(result.measurements, aspect, arguments.size, repeats):
-                print(f"{aspect}, {repeats} repeats, {line}")  # noqa: T201
+            for tally in tallies(result.measurements, aspect, options.size, repeats):
+                say(f"{aspect}, {repeats} repeats, {tally}")
 
 
 if __name__ == "__main__":

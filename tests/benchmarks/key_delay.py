@@ -1,4 +1,4 @@
-"""How long keys wait while a run goes on, and what trials in a worker thread measure beside separate processes.
+"""Measures how long keys wait during a run, and trials in a worker thread beside those in separate processes.
 
     python -m tests.benchmarks.key_delay [--rounds 3]
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from backends.bench.measurement import Measurement
 from backends.runs.job import list_jobs, open_job
 from backends.runs.run import collect
+from tests.benchmarks.speed import say
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
 IDLE, PROCESSES, THREAD = "nothing", "separate processes", "worker thread"
@@ -41,12 +42,12 @@ def press(terminal: Terminal, key: str) -> float:
 
 def press_while_alive(terminal: Terminal, jobs: Path, most: int | None = None) -> list[float]:
     """The delays of keys pressed until the run has ended, or ``most`` of them."""
-    found: list[float] = []
-    while len(found) < most if most else any(one.state == "running" for one in list_jobs(jobs)):
+    delays: list[float] = []
+    while len(delays) < most if most else any(job.state == "running" for job in list_jobs(jobs)):
         for key in "jk":
-            found.append(press(terminal, key))
+            delays.append(press(terminal, key))
             time.sleep(PAUSE_SECONDS)
-    return found
+    return delays
 
 
 def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
@@ -72,33 +73,32 @@ def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
             terminal.wait_for_end()
         finally:
             terminal.close()
-    return idle, busy, [one for one in result.measurements if one.shown and one.seconds is not None]
+    return idle, busy, [trial for trial in result.measurements if trial.shown and trial.seconds is not None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs in each mode")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     delays: dict[str, list[float]] = defaultdict(list)
     seconds: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _ in range(arguments.rounds):
+    for _ in range(options.rounds):
         for mode in (PROCESSES, THREAD):
             idle, busy, measurements = run_once(mode)
             delays[IDLE] += idle
             delays[mode] += busy
-            largest = max(one.count for one in measurements)
-            for one in measurements:
-                if one.count == largest:
-                    seconds[mode][one.configuration, one.operation].append(one.seconds or 0.0)
+            largest = max(trial.count for trial in measurements)
+            for trial in measurements:
+                if trial.count == largest:
+                    seconds[mode][trial.configuration, trial.operation].append(trial.seconds or 0.0)
     for mode in (IDLE, PROCESSES, THREAD):
-        found = delays[mode]
-        cuts = statistics.quantiles(found, n=20)
-        print(f"{mode} runs: {len(found)} keys, median {cuts[9] * 1e3:.0f} ms, 95 % within {cuts[18] * 1e3:.0f} ms")  # noqa: T201
-    for (configuration, operation), found in seconds[PROCESSES].items():
-        process, thread = (statistics.median(one) for one in (found, seconds[THREAD][configuration, operation]))
-        print(  # noqa: T201
+        cuts = statistics.quantiles(delays[mode], n=20)
+        say(f"{mode} runs: {len(delays[mode])} keys, median {cuts[9] * 1e3:.0f} ms, 95 % in {cuts[18] * 1e3:.0f} ms")
+    for (configuration, operation), times in seconds[PROCESSES].items():
+        process, thread = statistics.median(times), statistics.median(seconds[THREAD][configuration, operation])
+        say(
             f"{configuration} {operation}: {process * 1e3:.2f} ms, in a worker thread {thread * 1e3:.2f} ms,"
-            f" {thread / process:.2f}x, medians of {len(found)}"
+            f" {thread / process:.2f}x, medians of {len(times)}"
         )
 
 

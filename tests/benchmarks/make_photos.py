@@ -1,4 +1,4 @@
-"""Make a large set of photo-sized JPEGs out of a few dozen photographs, for benchmarks.
+"""Makes a large set of photo-sized JPEGs out of a few dozen photographs, for benchmarks.
 
     python tests/benchmarks/make_photos.py DESTINATION PHOTOGRAPH... [--train 50000] [--val 2500] [--seed 0]
 
@@ -49,13 +49,13 @@ def write(picture: Image.Image, path: Path, rng: random.Random) -> None:
 
 def make_photos(destination: Path, photographs: list[Path], counts: dict[str, int], seed: int) -> None:
     """Write the splits of ``counts``: each photograph is opened once and has an equal share of every split."""
-    for place, path in enumerate(sorted(photographs, key=lambda photograph: (photograph.stem, photograph))):
+    for first, path in enumerate(sorted(photographs, key=lambda photograph: (photograph.stem, photograph))):
         with Image.open(path) as image:
             photograph = image.convert("RGB")
         for split, count in counts.items():
             folder = destination / split / path.stem
             folder.mkdir(parents=True, exist_ok=True)
-            for number in range(place, count, len(photographs)):
+            for number in range(first, count, len(photographs)):
                 rng = random.Random(f"{seed} {split} {number}")
                 write(draw(photograph, rng), folder / f"{number:06}.JPEG", rng)
 
@@ -67,7 +67,7 @@ if __name__ == "__main__":
     parser.add_argument("--train", type=int, default=50_000)
     parser.add_argument("--val", type=int, default=2_500)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    if asked.destination.exists():
-        parser.error(f"{asked.destination} exists already: name a folder to make.")
-    make_photos(asked.destination, asked.photographs, {"train": asked.train, "val": asked.val}, asked.seed)
+    options = parser.parse_args()
+    if options.destination.exists():
+        parser.error(f"{options.destination} exists already: name a folder to make.")
+    make_photos(options.destination, options.photographs, {"train": options.train, "val": options.val}, options.seed)

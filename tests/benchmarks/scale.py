@@ -1,4 +1,4 @@
-"""What an image costs at 10,000 and at 1,000,000: each container beside the same bytes, written and read bare.
+"""Measures the cost of an image at 10,000 and at 1,000,000 in each container, beside the same bytes without one.
 
     python -m tests.benchmarks.scale DATASET WORK_DIR [--counts 10000 1000000] [--turns 3]
 
@@ -40,7 +40,7 @@ NAMES = (BARE, "npy", "hdf5", "lmdb", "sqlite", "tar")
 
 
 def store(name: str, path: Path, dataset: str, count: int, watch: MemoryWatch) -> tuple[float, float]:
-    """Seconds, of which on a processor, of storing ``count`` images: those of a container again and again."""
+    """Store ``count`` images, repeating the first ones; returns wall and CPU seconds."""
     images = open_dataset(dataset).read(np.arange(REPEATED))
     pixels, labels = np.stack(list(images.pixels)), images.labels
     shape, pixels = pixels.shape[1:], pixels.reshape(REPEATED, -1)
@@ -61,7 +61,7 @@ def store(name: str, path: Path, dataset: str, count: int, watch: MemoryWatch) -
 
 
 def read(name: str, path: Path, dataset: str, count: int, watch: MemoryWatch) -> tuple[float, float]:
-    """Seconds, of which on a processor, of opening and reading all, batch by batch, into one array."""
+    """Open and read all, batch by batch, into one array; returns wall and CPU seconds."""
     batch = np.ones((BATCH, open_dataset(dataset).read(np.arange(1)).pixels[0].size), np.uint8)
     backend = None if name == BARE else make_backend(name)
     start = time.perf_counter(), time.process_time()
@@ -78,22 +78,27 @@ def read(name: str, path: Path, dataset: str, count: int, watch: MemoryWatch) ->
     return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
-TOUCHED = 6_000
-"""Bytes an image: what tar takes, and what the page cache keeps beside it."""
 OPERATIONS = {"store": store, "read": read}
+TOUCHED_BYTES = 6_000
+"""For each image: what tar takes, and what the page cache keeps beside it."""
 
 
-def one(operation: str, name: str, path: Path, dataset: str, count: int) -> dict[str, float]:
-    """Measure in a fresh process."""
-    np.ones(count * TOUCHED, np.uint8)
-    command = [sys.executable, "-m", "tests.benchmarks.scale", dataset, str(path)]
-    done = subprocess.run([*command, "--only", operation, name, str(count)], check=True, stdout=subprocess.PIPE)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-def remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+def measure(operation: str, name: str, path: Path, dataset: str, count: int) -> dict[str, float]:
+    """Measure in a fresh process, after touching and freeing memory."""
+    np.ones(count * TOUCHED_BYTES, np.uint8)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.scale",
+        dataset,
+        str(path),
+        "--only",
+        operation,
+        name,
+        str(count),
+    ]
+    figures: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return figures
 
 
 def main() -> None:
@@ -103,31 +108,28 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", nargs=3, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.only:
-        operation, name, count = asked.only
+    options = parser.parse_args()
+    if options.only:
+        operation, name, count = options.only
         watch = MemoryWatch()
-        seconds, cpu = OPERATIONS[operation](name, asked.work_dir, asked.dataset, int(count), watch)
+        seconds, cpu = OPERATIONS[operation](name, options.work_dir, options.dataset, int(count), watch)
         say(json.dumps({"seconds": seconds, "cpu": cpu, "anonymous": watch.peak_anonymous or 0}))
         return
     say("| images | container | store | read | store / bare | read / bare | memory |\n|---|---|---|---|---|---|---|")
-    for count in asked.counts:
+    path = options.work_dir / f"scale-{os.getpid()}"
+    for count in options.counts:
         turns: list[dict[tuple[str, str], dict[str, float]]] = []
-        for _ in range(asked.turns + 1):
+        for _ in range(options.turns + 1):
             turns.append({})
             for name in random.sample(NAMES, len(NAMES)):
-                path = asked.work_dir / f"scale-{os.getpid()}"
                 for operation in OPERATIONS:
-                    turns[-1][name, operation] = one(operation, name, path, asked.dataset, count)
-                remove(path)
+                    turns[-1][name, operation] = measure(operation, name, path, options.dataset, count)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name in NAMES:
             cells = [f"{median(t[name, o]['cpu'] for t in turns[1:]) / count * 1e6:.2f} µs" for o in OPERATIONS]
-            cells += [
-                units.ratio(median(t[name, o]["seconds"] / t[BARE, o]["seconds"] for t in turns[1:]))
-                for o in OPERATIONS
-            ]
+            ratios = [median(t[name, o]["seconds"] / t[BARE, o]["seconds"] for t in turns[1:]) for o in OPERATIONS]
             peak = max(t[name, o]["anonymous"] for t in turns for o in OPERATIONS)
-            say(f"| {count:,} | {name} | {' | '.join(cells)} | {units.size(peak)} |")
+            say(f"| {count:,} | {name} | {' | '.join((*cells, *map(units.ratio, ratios)))} | {units.size(peak)} |")
 
 
 if __name__ == "__main__":

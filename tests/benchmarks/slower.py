@@ -1,4 +1,4 @@
-"""Backends of ours that read a tenth of each batch twice: the known difference that a comparison must find."""
+"""Backends that read a tenth of each batch twice: the known difference that a comparison must find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX = "slower-"
 
 
 class Slower(Backend):
-    """The backend without the prefix, but for the work that its readers do again."""
+    """The backend whose name follows the prefix, with readers that read a tenth again."""
 
     def create(self, path: Path, layout: Layout) -> Writer:
         return make_backend(self.name.removeprefix(PREFIX)).create(path, layout)
@@ -39,15 +39,13 @@ class SlowerReader(Reader):
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         records = self._reader.read_range(start, stop, out)
-        again = self._tenth(stop - start)
-        if again:
+        if again := self._tenth(stop - start):
             self._reader.read_range(start, start + again, None if out is None else out[:again])
         return records
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         records = self._reader.read_rows(rows, out)
-        again = self._tenth(len(rows))
-        if again:
+        if again := self._tenth(len(rows)):
             self._reader.read_rows(rows[:again], None if out is None else out[:again])
         return records
 
@@ -55,33 +53,21 @@ class SlowerReader(Reader):
         self._reader.close()
 
     def _tenth(self, count: int) -> int:
-        """How many of the next ``count`` records to read again, so that it is a tenth of all in the end."""
+        """How many of the next ``count`` records to read again, so that over time it is a tenth of all."""
         before = self._done
         self._done += count
         return self._done // 10 - before // 10
 
 
-class SlowerFiles(Slower):
-    name = "slower-files"
-
-
-class SlowerLMDB(Slower):
-    name = "slower-lmdb"
-
-
-class SlowerHDF5(Slower):
-    name = "slower-hdf5"
-
-
-class SlowerNpy(Slower):
-    name = "slower-npy"
-
-
-class SlowerSQLite(Slower):
-    name = "slower-sqlite"
-
-
+NAMES = ("files", "lmdb", "hdf5", "npy", "sqlite")
 FILES, LMDB, HDF5, NPY, SQLITE = (
-    BackendEntry(one.name, f"{one.name}, to compare with", f"{__name__}:{one.__name__}", "raw")
-    for one in (SlowerFiles, SlowerLMDB, SlowerHDF5, SlowerNpy, SlowerSQLite)
+    BackendEntry(PREFIX + name, f"{name}, to compare with", f"{__name__}:Slower_{name}", "raw") for name in NAMES
 )
+
+
+def __getattr__(name: str) -> type[Slower]:
+    """The class of an entry: ``Slower_lmdb`` reads like ``lmdb``, only slower."""
+    backend = name.removeprefix("Slower_")
+    if backend not in NAMES:
+        raise AttributeError(name)
+    return type(name, (Slower,), {"name": PREFIX + backend})

@@ -1,4 +1,4 @@
-"""How fast the backends are beside the article's code and the machine: the table of README.md in this folder.
+"""Measures the backends beside the article's code and the machine: the table of README.md in this folder.
 
     python -m tests.benchmarks.speed DATASET WORK_DIR [--photos FOLDER] [--images 50000] [--repeats 5]
 
@@ -41,16 +41,17 @@ PICTURES = 3_000
 say = partial(print, flush=True)
 
 
-def measure(plan: Plan) -> Result:
+def run_plan(plan: Plan) -> Result:
+    """Measure a plan; ends the program with a sentence if anything fails."""
     with tempfile.TemporaryDirectory() as jobs:
         result = collect(start_run(plan, Path(jobs)).follow())
-    if result is None or result.failures:
+    if result is None or result.outcome != "finished" or result.failures:
         sys.exit(f"the run failed: {result.failures[0].message if result and result.failures else 'at its start'}")
     return result
 
 
 def cell(result: Result, name: str, aspect: str, other: str | None) -> str:
-    """Our median, how many times as long ``other`` takes, and the multiple of the limit, where these were measured."""
+    """Our median, how many times as long ``other`` takes, and the multiple of the limit, if they were measured."""
     count = 1 if aspect.endswith("-one") else max(result.plan.sizes)
     blocks = seconds_by_block(result.measurements, aspect, count)
     if name not in blocks:
@@ -58,16 +59,14 @@ def cell(result: Result, name: str, aspect: str, other: str | None) -> str:
     parts = [units.seconds(median(blocks[name].values()))]
     if other in blocks:
         parts.append(units.ratio(median(paired_ratios(blocks[other], blocks[name]))))
-    limit = next((one for one in blocks if one.startswith("limit+")), None)
-    if limit:
+    if limit := next((text for text in blocks if text.startswith("limit+")), None):
         parts.append(f"[{units.ratio(median(paired_ratios(blocks[name], blocks[limit])))}]")
     return " ".join(parts)
 
 
 def row(result: Result, name: str, title: str, other: str | None) -> None:
-    """One configuration, beside ``other`` where that is not None."""
-    cells = [cell(result, name, operation, other) for operation in OPERATIONS]
-    say(f"| {title} | {' | '.join(cells)} |")
+    """Print one configuration, compared with ``other`` unless that is None."""
+    say(f"| {title} | {' | '.join(cell(result, name, operation, other) for operation in OPERATIONS)} |")
 
 
 def beside_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> list[tuple[float, float]]:
@@ -103,32 +102,32 @@ def main() -> None:
     parser.add_argument("--photos")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     plan = Plan(
-        dataset=asked.dataset,
+        dataset=options.dataset,
         configurations=(*dict.fromkeys(ARTICLE.values()), *ARTICLE),
-        sizes=(asked.images,),
+        sizes=(options.images,),
         operations=OPERATIONS,
-        repeats=asked.repeats,
-        work_dir=asked.work_dir,
+        repeats=options.repeats,
+        work_dir=options.work_dir,
         limits=True,
     )
-    result = measure(plan)
+    result = run_plan(plan)
     machine = result.environment
     where = f"{machine.cpu}, {machine.cores} cores, {machine.mounts[0].filesystem}, {time.strftime('%Y-%m-%d')}"
-    say(f"{where}; {asked.images:,} images, medians of {asked.repeats}\n")
+    say(f"{where}; {options.images:,} images, medians of {options.repeats}\n")
     say(f"| | {' | '.join(OPERATIONS)} |\n|---|{'---|' * len(OPERATIONS)}")
     for name, other in ARTICLE.items():
         row(result, name, name, other)
     two = replace(plan, configurations=("article-png", "files+png"), operations=("store", "read"), workers=2)
-    row(measure(two), "files+png", "files+png, two workers", "article-png+raw")
-    if asked.photos:
-        photos = replace(plan, dataset=asked.photos, configurations=PASSED, operations=("store", "shuffled"))
-        photos = replace(photos, sizes=(min(PICTURES, asked.images),))
-        for result, workers in ((measure(photos), ""), (measure(replace(photos, workers=2)), ", two workers")):
+    row(run_plan(two), "files+png", "files+png, two workers", "article-png+raw")
+    if options.photos:
+        photos = replace(plan, dataset=options.photos, configurations=PASSED, operations=("store", "shuffled"))
+        photos = replace(photos, sizes=(min(PICTURES, options.images),))
+        for result, workers in ((run_plan(photos), ""), (run_plan(replace(photos, workers=2)), ", two workers")):
             for name in PASSED:
                 row(result, name, f"photos, {name}{workers}", None)
-        turns = beside_a_loop(Path(asked.photos), Path(asked.work_dir), photos.sizes[0], asked.repeats)
+        turns = beside_a_loop(Path(options.photos), Path(options.work_dir), photos.sizes[0], options.repeats)
         loop, times = median(turn[0] for turn in turns), median(turn[1] / turn[0] for turn in turns)
         say(f"\nA loop writes {photos.sizes[0]:,} pictures to files in {units.seconds(loop)};", end=" ")
         say(f"in turn with it, files+source takes {units.ratio(times)}.")

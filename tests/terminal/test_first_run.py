@@ -1,19 +1,22 @@
-"""The first run of the real program in a real terminal, by keys alone, frame by frame."""
+"""The program in a real terminal: the first run by keys alone, signals, dropped lines, output of libraries."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backends.runs.folder import EVENTS, LOG, Tail
-from backends.runs.job import list_jobs, open_job, sweep
+from backends.runs.job import sweep
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,9 +30,22 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
 
 
-@pytest.fixture
-def jobs(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "imgstore-tui" / "jobs"
+def call(environment: dict[str, str], *words: str) -> str:
+    """What a command of the program prints, in another shell of the same user."""
+    return subprocess.run(
+        [program(), *words], env=environment, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stdout
+
+
+def only_job(environment: dict[str, str]) -> tuple[str, str, Path]:
+    """Name, state and folder of the only job there is."""
+    (job,) = json.loads(call(environment, "history", "--json"))
+    return job["id"], job["state"], Path(job["folder"])
+
+
+def events_of(folder: Path) -> list[dict[str, Any]]:
+    """The events of a job so far, without a line that is being written."""
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines(True) if line[-1] == "\n"]
 
 
 @pytest.fixture
@@ -37,20 +53,20 @@ def terminal(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
     """The program as a shell starts it, in an empty folder, in a window of 80x24."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    found = Terminal([program()], environment)
-    yield found
-    found.close()
+    opened = Terminal([program()], environment)
+    yield opened
+    opened.close()
 
 
 def masked(frame: str) -> str:
-    """A frame without what differs from run to run: figures, the drawing, the machine and its disks."""
+    """The frame without what differs from run to run: figures, the drawing, the machine and its disks."""
     text = re.sub(r"^(─ 1 Dataset ).*", r"\1", frame)
     text = re.sub(r"─+ (finished in|measured in) [\d:]+", r"\1 CLOCK", text)
     text = re.sub(
-        r"(?s)Times storing.*?Enter starts\.", lambda found: " ".join(found[0].replace("│", " ").split()), text
+        r"(?s)Times storing.*?Enter starts\.", lambda match: " ".join(match[0].replace("│", " ").split()), text
     )
     text = re.sub(r" in /\S+\.", " in FOLDER.", text)
-    text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda found: "#".rjust(len(found[0])), text)
+    text = re.sub(r"( *)([\d.,]+) (ms|s|µs|MiB|MB|GB)\b", lambda match: "#".rjust(len(match[0])), text)
     text = re.sub(r"(Store 2,000:) .*", r"\1 (figures)", text)
     text = re.sub(r"(?m)^│ +(# )?[┤│].*\n", "│ (chart)\n", text)
     text = re.sub(r"(│ \(chart\)\n)+", "│ (chart)\n", text)
@@ -73,7 +89,7 @@ def compare(terminal: Terminal, name: str, *texts: str) -> str:
     return terminal.frame
 
 
-def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) -> None:
+def test_enter_twice_leads_to_a_finished_chart(terminal: Terminal) -> None:
     texts = ("1 Dataset", "no dataset yet", "2 Backends", "Sample:", "Open a folder", "Choose a dataset", "q quit")
     compare(terminal, "1-start", *texts)
     terminal.press(ENTER)
@@ -90,14 +106,14 @@ def test_two_keys_lead_from_the_shell_to_a_finished_chart(terminal: Terminal) ->
         assert re.search(rf" {name} *│", chart), f"the line of {name} has no name at its end"
 
 
-def test_quitting_gives_the_terminal_back(terminal: Terminal) -> None:
+def test_quitting_restores_the_terminal(terminal: Terminal) -> None:
     terminal.wait_for_text("Open a folder")
     terminal.press("q")
     assert terminal.wait_for_end() == 0
     assert terminal.raw.rstrip().endswith(b"\x1b[?1049l") or b"\x1b[?1049l" in terminal.raw[-200:]
 
 
-def start_a_run(terminal: Terminal) -> None:
+def start_run(terminal: Terminal) -> None:
     terminal.wait_for_text("Open a folder")
     terminal.press(ENTER)
     terminal.wait_for_text("Enter starts")
@@ -105,26 +121,35 @@ def start_a_run(terminal: Terminal) -> None:
     terminal.wait_for_text("▸")
 
 
-def test_a_dropped_line_ends_the_screen_and_not_the_run(terminal: Terminal, jobs: Path) -> None:
-    start_a_run(terminal)
-    terminal.hang_up()
+def wait_for_end_by(terminal: Terminal) -> int:
+    """Wait for the program whose terminal is gone; returns its exit code."""
     _, status = os.waitpid(terminal.pid, 0)
     terminal.pid = 0
-    assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP)
-    (job,) = list_jobs(jobs)
-    list(open_job(job.folder).follow())
-    assert [one.state for one in list_jobs(jobs)] == ["finished"]
+    return os.waitstatus_to_exitcode(status)
 
 
-def test_x_stops_a_run_and_what_finished_stays(terminal: Terminal, jobs: Path) -> None:
-    start_a_run(terminal)
+def test_dropped_line_leaves_the_run_running(terminal: Terminal, environment: dict[str, str]) -> None:
+    start_run(terminal)
+    terminal.hang_up()
+    assert wait_for_end_by(terminal) in (128 + signal.SIGHUP, -signal.SIGHUP)
+    name, _, folder = only_job(environment)
+    events = len(events_of(folder))
+    while len(events_of(folder)) < events + 20:  # the test's own time limit ends this
+        time.sleep(0.01)
+    call(environment, "history", "stop", name)
+    call(environment, "history", "show", name)
+    assert only_job(environment)[1] == "stopped"
+
+
+def test_stop_key_keeps_finished_trials(terminal: Terminal, environment: dict[str, str]) -> None:
+    start_run(terminal)
     terminal.press("x")
     terminal.wait_for_text("stopped")
-    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert only_job(environment)[1] == "stopped"
 
 
 def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
-    """Start a run of the sample in a worker thread, of one more configuration where it is named."""
+    """Start a run of the sample in a worker thread, with one more configuration if it is given."""
     terminal.wait_for_text("Open a folder")
     terminal.press(ENTER)
     terminal.wait_for_text("Enter run")
@@ -138,17 +163,16 @@ def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
     terminal.wait_for_text("▸")
 
 
-def test_a_run_in_a_thread_cut_off_by_a_hang_up_is_cleaned_later(terminal: Terminal, jobs: Path) -> None:
+def test_dropped_line_kills_a_run_in_a_thread_cleanly(terminal: Terminal, environment: dict[str, str]) -> None:
     start_in_thread(terminal)
-    (job,) = list_jobs(jobs)
-    work = [Path(folder) for event in Tail(job.folder / EVENTS).read() for folder in getattr(event, "work", ())]
-    assert [folder for folder in work if folder.exists()] == work != []
+    _, _, folder = only_job(environment)
+    work = [Path(path) for event in events_of(folder) for path in event.get("work", ())]
+    assert [path for path in work if path.exists()] == work != []
     terminal.hang_up()
-    os.waitpid(terminal.pid, 0)
-    terminal.pid = 0
-    assert [one.state for one in list_jobs(jobs)] == ["died"]
-    sweep(jobs)
-    assert not [folder for folder in work if folder.exists()]
+    wait_for_end_by(terminal)
+    assert only_job(environment)[1] == "died"
+    sweep(folder.parent)
+    assert not [path for path in work if path.exists()]
 
 
 UNPROTECTED = """
@@ -160,45 +184,43 @@ tui.app.run(None, tui.cli.jobs_folder())
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_what_a_library_prints_in_a_thread_goes_to_the_log(
-    environment: dict[str, str], jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protected: bool
+def test_output_of_a_library_in_a_thread_goes_to_the_log(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    plugin = str(Path(__file__).parents[1] / "plugin")
-    command = [program()] if protected else [sys.executable, "-c", UNPROTECTED]
-    found = Terminal(command, {**environment, "PYTHONPATH": plugin})
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "plugin")
+    opened = Terminal([program()] if protected else [sys.executable, "-c", UNPROTECTED], environment)
     try:
-        start_in_thread(found, "noisy+png")
+        start_in_thread(opened, "noisy+png")
         if not protected:
-            found.wait_for(lambda frame: b"NOISY failure" in found.raw)
+            opened.wait_for(lambda frame: b"NOISY failure" in opened.raw)
             return
-        (job,) = list_jobs(jobs)
-        found.wait_for(lambda frame: "NOISY failure" in (job.folder / LOG).read_text())
-        found.press("x")
-        found.wait_for_text("stopped")
-        assert b"NOISE" not in found.raw
-        log = (job.folder / LOG).read_text()
-        assert {"NOISE on standard output", "NOISE on standard error"} <= set(log.splitlines())
-        assert "RuntimeError: NOISY failure" in log
-        found.press("q")
-        assert found.wait_for_end() == 0
+        log = only_job(environment)[2] / "log.txt"
+        opened.wait_for(lambda frame: "NOISY failure" in log.read_text())
+        opened.press("x")
+        opened.wait_for_text("stopped")
+        assert b"NOISE" not in opened.raw
+        lines = log.read_text().splitlines()
+        assert {"NOISE on standard output", "NOISE on standard error", "RuntimeError: NOISY failure"} <= set(lines)
+        opened.press("q")
+        assert opened.wait_for_end() == 0
     finally:
-        found.close()
+        opened.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_screen_with_its_code(terminal: Terminal, number: signal.Signals, code: int) -> None:
+def test_signal_ends_the_program_with_its_code(terminal: Terminal, number: signal.Signals, code: int) -> None:
     terminal.wait_for_text("Open a folder")
     os.kill(terminal.pid, number)
     assert terminal.wait_for_end() == code
     assert b"\x1b[?1049l" in terminal.raw
 
 
-def test_a_wrong_path_is_told_where_the_user_looks(environment: dict[str, str], tmp_path: Path) -> None:
-    found = Terminal([program(), str(tmp_path / "nothing[/]\x1b]0;title\x07")], environment)
-    frame = found.wait_for_text("nothing[/]")
+def test_hostile_path_is_shown_escaped(environment: dict[str, str], tmp_path: Path) -> None:
+    opened = Terminal([program(), str(tmp_path / "nothing[/]\x1b]0;title\x07")], environment)
+    frame = opened.wait_for_text("nothing[/]")
     assert "\\x1b" in frame or "…" in frame
-    assert b"\x1b]0;title" not in found.raw
-    found.press("q")
-    assert found.wait_for_end() == 0
-    found.close()
+    assert b"\x1b]0;title" not in opened.raw
+    opened.press("q")
+    assert opened.wait_for_end() == 0
+    opened.close()

@@ -40,7 +40,11 @@ SEQUENCES = (
     "\x00\x07\x08\x0b\x0c",
     "zero\u200bwidth\u200d",
 )
-BAD = (*MARKUP, "".join(SEQUENCES[:8]), "".join(SEQUENCES[8:]))
+BAD = (
+    " ".join(MARKUP[:5]),
+    " ".join(MARKUP[5:]),
+    *("".join(SEQUENCES[start : start + 4]) for start in range(0, len(SEQUENCES), 4)),
+)
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories of which no character may reach the terminal."""
 
