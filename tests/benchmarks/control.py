@@ -19,10 +19,10 @@ from statistics import median
 
 from backends.analysis.figures import FASTER, SLOWER, compare, paired_ratios
 from backends.analysis.ranking import seconds_by_block
-from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
 from backends.runs.run import Result
+from tests.benchmarks.slower import PREFIX
 from tests.benchmarks.speed import run_plan, say
 
 REPEATS = (3, 5, 10, 20)
@@ -57,37 +57,23 @@ def outcomes(first: dict[int, float], second: dict[int, float], repeats: int) ->
     return Counter(compare(group).outcome for group in groups)
 
 
-def tallies(measurements: tuple[Measurement, ...], aspect: str, size: int, repeats: int) -> list[str]:
-    """A line about equals and a line about the slower twin."""
+def tally(measurements: tuple[Measurement, ...], aspect: str, size: int, repeats: int) -> str:
+    """How many comparisons of equals find a winner, and how many find that the twin is slower."""
     blocks = seconds_by_block(measurements, aspect, size)
-    sides: dict[str, list[str]] = {}
-    for name in sorted(blocks):
-        sides.setdefault(Configuration.parse(name).backend, []).append(name)
-    equal: dict[str, Counter[str]] = {}
-    slower: dict[str, Counter[str]] = {}
-    true: dict[str, float] = {}
-    for backend, names in sides.items():
-        if backend.startswith("slower-"):
-            continue
-        first, second = (blocks[name] for name in names)
-        twin = blocks[sides[f"slower-{backend}"][0]]
-        equal[backend] = outcomes(first, second, repeats)
-        slower[backend] = outcomes(twin, first, repeats)
-        true[backend] = median(paired_ratios(twin, first))
-    return [line("equals", equal, (FASTER, SLOWER), {}), line("a tenth more work", slower, (SLOWER,), true)]
-
-
-def line(title: str, counted: dict[str, Counter[str]], wanted: tuple[str, ...], true: dict[str, float]) -> str:
-    """How many comparisons had a wanted outcome, in all and of each backend."""
-    total = sum(counted.values(), Counter())
-    hits = sum(total[outcome] for outcome in wanted)
-    each = ", ".join(
-        f"{name} {sum(counts[outcome] for outcome in wanted)}/{counts.total()}"
-        + (f" (takes {true[name]:.2f}x)" if name in true else "")
-        for name, counts in counted.items()
+    equal: Counter[str] = Counter()
+    slower: Counter[str] = Counter()
+    ratios = []
+    for name in (name for name in blocks if name.startswith(PREFIX)):
+        backend = name.removeprefix(PREFIX).partition("@")[0]
+        first, second = (blocks[other] for other in sorted(blocks) if other.startswith(f"{backend}@"))
+        equal += outcomes(first, second, repeats)
+        slower += outcomes(blocks[name], first, repeats)
+        ratios.append(median(paired_ratios(blocks[name], first)))
+    winners, total = equal[FASTER] + equal[SLOWER], max(1, equal.total())
+    return (
+        f"{winners} of {total} equals differ ({winners / total:.1%}), {slower[SLOWER]} of {slower.total()} twins are "
+        f"slower ({slower[SLOWER] / total:.1%}; they take {min(ratios):.2f}x to {max(ratios):.2f}x)"
     )
-    rest = ", ".join(f"{count} {outcome}" for outcome, count in sorted(total.items()))
-    return f"{title}: {hits} of {total.total()} differ ({hits / max(1, total.total()):.1%}; {rest}): {each}"
 
 
 def main() -> None:
@@ -103,8 +89,7 @@ def main() -> None:
     say(f"{blocks} blocks of {options.size:,} images; load {os.getloadavg()[0]:.1f}")
     for aspect in dict.fromkeys(figure.aspect for figure in result.figures if figure.repeats):
         for repeats in REPEATS:
-            for tally in tallies(result.measurements, aspect, options.size, repeats):
-                say(f"{aspect}, {repeats} repeats, {tally}")
+            say(f"{aspect}, {repeats} repeats: {tally(result.measurements, aspect, options.size, repeats)}")
 
 
 if __name__ == "__main__":
