@@ -32,18 +32,19 @@ ROOT = Path(__file__).parents[2]
 def add_twins(folder: Path, names: list[str]) -> None:
     """Make the twins known by entry point to this process and to those that it starts."""
     package = folder / "slower-1.0.dist-info"
-    package.mkdir(parents=True)
+    package.mkdir(parents=True, exist_ok=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: slower\nVersion: 1.0\n")
     lines = [f"slower-{name} = tests.benchmarks.slower:{name.upper()}" for name in names]
     (package / "entry_points.txt").write_text("\n".join(["[imgstore.backends]", *lines, ""]))
     os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
+    sys.path.insert(0, str(folder))
 
 
 def measure(folder: Path, names: list[str], size: int, blocks: int) -> Result:
     """A run with every configuration in two folders, and its twin."""
-    twins = folder / "twins"
-    add_twins(twins, names)
-    sys.path.insert(0, str(twins))
+    add_twins(folder / "twins", names)
+    for side in "AB":
+        (folder / side).mkdir(exist_ok=True)
     configurations = [f"{name}+raw@{folder / side}" for name in names for side in "AB"]
     configurations += [f"slower-{name}+raw@{folder / 'A'}" for name in names]
     plan = Plan("sample", tuple(configurations), (size,), ("read", "shuffled"), repeats=blocks, work_dir=str(folder))

@@ -2,11 +2,10 @@
 
     python -m tests.benchmarks.key_delay [--rounds 3]
 
-The program runs in a terminal of its own, on the sample, with trials in separate processes and in a worker thread in
-turn.  For as long as a run goes on, ``j`` and ``k`` move the cursor of the table: a delay is the time from a key to the
-frame in which another row is highlighted, on a screen of 80x24.  Prints the delays, those of a screen on which
-nothing runs beside them (the target is a median of 100 ms), then the medians of seconds in a worker thread over those
-in separate processes, at the largest size.
+The program measures the sample in a terminal of 80x24, with trials in separate processes and in a worker thread in
+turn, while ``j`` and ``k`` move the cursor of the table: a delay is the time from a key to the frame in which another
+row is highlighted.  Prints the delays, beside those without a run (the target is a median of 100 ms), then seconds in a
+worker thread over those in separate processes, at the largest size.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ from tests.terminal.terminal import Terminal, program, run_trials_in
 IDLE, PROCESSES, THREAD = "nothing", "separate processes", "worker thread"
 ENTER = "\r"
 IDLE_KEYS = 40
-PAUSE_SECONDS = 0.2
-"""Between a key and the next, as a person presses them."""
+PAUSE_SECONDS = 0.2  # between two keys, as a person presses them
 
 
 def press(terminal: Terminal, key: str) -> float:
@@ -68,7 +66,7 @@ def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
             (job,) = list_jobs(jobs)
             result = collect(open_job(job.folder).follow())
             if result is None or result.outcome != "finished" or result.plan.in_thread is not (mode == THREAD):
-                raise SystemExit(f"the run did not do what it was to do:\n{terminal.frame}")
+                raise SystemExit(f"the run failed:\n{terminal.frame}")
             terminal.press("q")
             terminal.wait_for_end()
         finally:
@@ -94,12 +92,10 @@ def main() -> None:
     for mode in (IDLE, PROCESSES, THREAD):
         cuts = statistics.quantiles(delays[mode], n=20)
         say(f"{mode} runs: {len(delays[mode])} keys, median {cuts[9] * 1e3:.0f} ms, 95 % in {cuts[18] * 1e3:.0f} ms")
-    for (configuration, operation), times in seconds[PROCESSES].items():
-        process, thread = statistics.median(times), statistics.median(seconds[THREAD][configuration, operation])
-        say(
-            f"{configuration} {operation}: {process * 1e3:.2f} ms, in a worker thread {thread * 1e3:.2f} ms,"
-            f" {thread / process:.2f}x, medians of {len(times)}"
-        )
+    for key, times in seconds[PROCESSES].items():
+        process, thread = statistics.median(times), statistics.median(seconds[THREAD][key])
+        ratio = f"{thread / process:.2f}x, medians of {len(times)}"
+        say(f"{' '.join(key)}: {process * 1e3:.2f} ms, in a worker thread {thread * 1e3:.2f} ms, {ratio}")
 
 
 if __name__ == "__main__":

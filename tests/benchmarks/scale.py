@@ -2,13 +2,10 @@
 
     python -m tests.benchmarks.scale DATASET WORK_DIR [--counts 10000 1000000] [--turns 3]
 
-DATASET has images of one size, CIFAR-10, the first 10,000 of which are repeated; WORK_DIR needs 5 GB for a million.
-Each store and each streamed read of all is a process of its own, warm, without sync, in random order within each turn,
-with a bare one beside.  Medians of CPU microseconds an image, and of wall time as a multiple of bare; the peak of
-anonymous memory has the images that are repeated in it.
-
-A virtual machine gives memory that is free for a while back to its host, and pages from there cost several times what
-they hold; so as much memory as the largest container takes is touched and freed right before each measurement.
+The first 10,000 images of DATASET (of one size, such as CIFAR-10) are repeated; WORK_DIR needs 5 GB for a million.
+Each store and read is a process of its own, warm, without sync, in random order.  Prints medians of CPU microseconds
+an image and of wall time as a multiple of bare, and the peak of anonymous memory, which includes the repeated images.
+Memory is touched and freed before each measurement: a virtual machine returns what is unused, and getting it is slow.
 """
 
 from __future__ import annotations
@@ -45,17 +42,18 @@ def store(name: str, path: Path, dataset: str, count: int, watch: MemoryWatch) -
     pixels, labels = np.stack(list(images.pixels)), images.labels
     shape, pixels = pixels.shape[1:], pixels.reshape(REPEATED, -1)
     backend = None if name == BARE else make_backend(name)
-    firsts = [(low % (REPEATED - BATCH), min(BATCH, count - low)) for low in range(0, count, BATCH)]
+    starts = [(low % (REPEATED - BATCH), min(BATCH, count - low)) for low in range(0, count, BATCH)]
+    batches = (slice(first, first + length) for first, length in starts)
     start = time.perf_counter(), time.process_time()
     if backend is None:
         with path.open("xb", buffering=0) as file:
-            for first, some in firsts:
-                file.write(pixels[first : first + some].data)
+            for batch in batches:
+                file.write(pixels[batch].data)
     else:
         with backend.create(path, Layout(count, "raw", shape)) as writer:
-            for first, some in firsts:
-                batch = pixels[first : first + some].reshape(-1)
-                writer.append(Records(batch, even_offsets(some, pixels.shape[1]), labels[first : first + some]))
+            for batch in batches:
+                offsets = even_offsets(batch.stop - batch.start, pixels.shape[1])
+                writer.append(Records(pixels[batch].reshape(-1), offsets, labels[batch]))
                 watch.sample()
     return time.perf_counter() - start[0], time.process_time() - start[1]
 
@@ -110,8 +108,7 @@ def main() -> None:
     parser.add_argument("--only", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        operation, name, count = options.only
-        watch = MemoryWatch()
+        (operation, name, count), watch = options.only, MemoryWatch()
         seconds, cpu = OPERATIONS[operation](name, options.work_dir, options.dataset, int(count), watch)
         say(json.dumps({"seconds": seconds, "cpu": cpu, "anonymous": watch.peak_anonymous or 0}))
         return

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from backends.base import Backend, Reader
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import Backend, Reader, Writer
+from backends.images import Layout, Records
 from backends.registry import BackendEntry, make_backend
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from backends.base import Writer
-    from backends.images import Layout, Records
 
 PREFIX = "slower-"
 
@@ -54,9 +49,8 @@ class SlowerReader(Reader):
 
     def _tenth(self, count: int) -> int:
         """How many of the next ``count`` records to read again, so that over time it is a tenth of all."""
-        before = self._done
         self._done += count
-        return self._done // 10 - before // 10
+        return self._done // 10 - (self._done - count) // 10
 
 
 NAMES = ("files", "lmdb", "hdf5", "npy", "sqlite")

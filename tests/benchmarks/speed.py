@@ -103,15 +103,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    plan = Plan(
-        dataset=options.dataset,
-        configurations=(*dict.fromkeys(ARTICLE.values()), *ARTICLE),
-        sizes=(options.images,),
-        operations=OPERATIONS,
-        repeats=options.repeats,
-        work_dir=options.work_dir,
-        limits=True,
-    )
+    names = (*dict.fromkeys(ARTICLE.values()), *ARTICLE)
+    plan = Plan(options.dataset, names, (options.images,), OPERATIONS, options.repeats, limits=True)
+    plan = replace(plan, work_dir=options.work_dir)
     result = run_plan(plan)
     machine = result.environment
     where = f"{machine.cpu}, {machine.cores} cores, {machine.mounts[0].filesystem}, {time.strftime('%Y-%m-%d')}"
