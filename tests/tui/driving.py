@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, cast
 
 from textual.pilot import Pilot
@@ -156,3 +159,12 @@ def record_starts(monkeypatch: Any, job_of: Callable[[Plan], RecordedJob] | None
 
     monkeypatch.setattr("backends.runs.job.start_run", start_run)
     return plans
+
+
+def write_run(jobs: Path, number: int, plan: Plan, created: float) -> str:
+    """Write the folder of a finished run into the history; returns its name."""
+    folder = jobs / f"20261122-06150{number}-k3f{number}"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text(json.dumps({"kind": "bench", "created": created, "plan": asdict(plan)}))
+    (folder / "events.jsonl").write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+    return folder.name

@@ -14,7 +14,7 @@ from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
 from tui.draft import Draft, Row, command_line, draft_of, first_draft
-from tui.labels import describe_plan, describe_row, identify, plan_sentence, sentence_of
+from tui.labels import describe_plan, describe_row, identify, plan_sentence
 from tui.plan_fields import FIELDS
 
 
@@ -149,13 +149,6 @@ def test_plan_sentence_says_what_will_be_written() -> None:
     )
     assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
     assert describe_row("lmdb+raw", "store", None) == ("LMDB environment, pixels as they are", False)
-
-
-@pytest.mark.parametrize(
-    "error", [UsageError("a sentence."), FileNotFoundError(2, "No such file", "/x"), KeyError("x"), None]
-)
-def test_every_error_has_a_sentence(error: BaseException | None) -> None:
-    assert sentence_of(error)
 
 
 @pytest.mark.usefixtures("plugin")

@@ -5,10 +5,8 @@ With IMGSTORE_UPDATE_GOLDEN=1 the frames are written anew: read their diff befor
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 
 import pytest
 from textual.pilot import Pilot
@@ -27,8 +25,9 @@ from tests.tui.driving import (
     show,
     start,
     until_text,
+    write_run,
 )
-from tests.tui.recorded import START, plan_of, run_events, through_the_file
+from tests.tui.recorded import START, plan_of, through_the_file
 from tui.app import ImgstoreApp
 
 Scene = Callable[[Pilot[int]], Awaitable[None]]
@@ -153,12 +152,8 @@ async def article(pilot: Pilot[int]) -> None:
 @scene(SMALL, LARGE)
 async def history(pilot: Pilot[int]) -> None:
     for number, names in ((1, ("files", "lmdb")), (2, ("hdf5", "npy")), (3, ("files", "lmdb"))):
-        plan = plan_of(*names, sizes=(10, 1000))
-        folder = app_of(pilot).jobs / f"20261122-06150{number}-k3f{number}"
-        folder.mkdir(parents=True)
-        spec = {"kind": "bench", "created": time.time() - 86400.0 * (4 - number), "plan": asdict(plan)}
-        (folder / "spec.json").write_text(json.dumps(spec))
-        (folder / "events.jsonl").write_bytes(b"".join(map(events.encode_event, run_events(plan))))
+        created = time.time() - 86400.0 * (4 - number)
+        write_run(app_of(pilot).jobs, number, plan_of(*names, sizes=(10, 1000)), created)
     await start(pilot)
     await pilot.press("H")
     await until_text(pilot, "finished")

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from backends.runs import events
-from backends.runs.folder import EVENTS, new_folder
+from backends.runs.folder import new_folder
 from backends.runs.run import collect, to_json
-from tests.tui.driving import LARGE, SMALL, footer, frame, settle, until, until_text
+from tests.tui.driving import LARGE, SMALL, footer, frame, settle, until, until_text, write_run
 from tests.tui.recorded import START, plan_of, run_events
 from tui.app import ImgstoreApp
 
 
 def make_runs(jobs: Path) -> list[str]:
     """Write the folders of three finished runs, oldest first; returns their names."""
-    names = []
-    for number in range(3):
-        plan = replace(plan_of("files", "lmdb", sizes=(10, 1000)), dataset=f"/data/set-{number}")
-        folder = jobs / f"20261122-06150{number}-k3f{number}"
-        folder.mkdir(parents=True)
-        spec = {"kind": "bench", "created": START + 86400.0 * number, "plan": asdict(plan)}
-        (folder / "spec.json").write_text(json.dumps(spec))
-        (folder / EVENTS).write_bytes(b"".join(map(events.encode_event, run_events(plan))))
-        names.append(folder.name)
-    return names
+    plan = plan_of("files", "lmdb", sizes=(10, 1000))
+    plans = [replace(plan, dataset=f"/data/set-{number}") for number in range(3)]
+    return [write_run(jobs, number, plan, START + 86400.0 * number) for number, plan in enumerate(plans)]
 
 
 @asynccontextmanager
@@ -45,8 +37,7 @@ async def history(app: ImgstoreApp, text: str) -> AsyncIterator[Pilot[int]]:
 
 
 async def test_finished_run_is_listed_and_replayed(app: ImgstoreApp) -> None:
-    folder = new_folder(app.jobs, plan_of())
-    (folder / EVENTS).write_bytes(b"".join(map(events.encode_event, run_events(plan_of()))))
+    write_run(app.jobs, 1, plan_of(), time.time())
     async with app.run_test(size=SMALL) as pilot:
         await until_text(pilot, "finished cifar-10-batches-py files, lmdb, hdf5 10 to 50k just now")
         await pilot.press("H")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import tui.workers
-from backends import units
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects
 from backends.datasets.base import DatasetFacts
@@ -36,7 +35,6 @@ from tests.tui.driving import (
     until_text,
 )
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events
-from tui import messages
 from tui.app import ImgstoreApp
 
 
@@ -208,13 +206,6 @@ async def test_bracket_keys_step_through_operations(app: ImgstoreApp) -> None:
         assert "4 Numbers ─ Read one image cold" in frame(pilot)
 
 
-async def test_figures_are_multiples_of_the_limit(app: ImgstoreApp) -> None:
-    plan = plan_of("files", "lmdb", sizes=(10, 1000), limits=True)
-    async with showing(app, plan=plan) as pilot:
-        row = next(line for line in frame(pilot).splitlines() if "▲ lmdb" in line)
-        assert f" {units.ratio((7.6e-4 + 8.8e-6 * 1000) / (1.1e-4 + 6.1e-7 * 1000))} " in row
-
-
 async def test_failed_trial_says_why_under_the_cursor(app: ImgstoreApp) -> None:
     async with showing(app, recording(fails="lmdb+raw store 1000")) as pilot:
         assert "!failed" in frame(pilot)
@@ -291,11 +282,3 @@ async def test_click_on_footer_acts_as_its_key(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         await pilot.click(offset=(footer(pilot).index("p plan"), SMALL[1] - 1))
         await until_text(pilot, "Run trials in")
-
-
-async def test_message_about_unknown_run_is_ignored(app: ImgstoreApp) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        app.post_message(messages.RunEvent("unknown job", events.Progress(0.0, 1, 1, 2)))
-        app.post_message(messages.StopRun())
-        await open_cifar(pilot)
-        assert app.is_running
