@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import struct
+import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pyte
 
-PATIENCE_SECONDS = 150.0
+PATIENCE_SECONDS = 250.0
 
 
 class Terminal:
@@ -119,8 +120,6 @@ class Terminal:
 
 def program() -> str:
     """The installed command, beside the interpreter that runs the tests."""
-    import sys
-
     return str(Path(sys.executable).parent / "imgstore-tui")
 
 

@@ -73,15 +73,13 @@ async def test_verdict_scrolls_by_keys(app: ImgstoreApp, size: tuple[int, int], 
 
 
 @pytest.mark.parametrize("keys", [("v", "f"), ("f", "v"), ("5", "f")], ids="-".join)
-async def test_full_verdict_takes_the_keys(app: ImgstoreApp, keys: tuple[str, ...]) -> None:
-    async with showing(app, plan=LONG, size=(120, 16)) as pilot:
+async def test_full_verdict_hides_keys_of_the_table(app: ImgstoreApp, keys: tuple[str, ...]) -> None:
+    async with showing(app, size=(120, 24)) as pilot:
+        before = app.workbench.draft
         await pilot.press(*keys)
-        before, text = app.workbench.draft, app.workbench.focused
         assert "2 Backends" not in frame(pilot)
-        assert text is not None
         await pilot.press("space", "c", "minus", "j")
         assert app.workbench.draft == before
-        await until(pilot, lambda: text.scroll_y > 0)
 
 
 async def test_full_charts_give_way_to_a_panel_key(app: ImgstoreApp) -> None:
@@ -113,7 +111,7 @@ async def test_run_panel_tells_progress_then_the_chart(app: ImgstoreApp) -> None
         assert "trials verified ─" in frame(pilot)
         for key, sentence in (
             ("", "Store 50,000: ■ hdf5 49.9 ms > ▲ lmdb 467 ms (9.4x) > ● files 2.17 s (44x)"),
-            ("right_square_bracket", "Shuffled 50,000: ▲ lmdb 117 ms · ■ hdf5 118 ms (1.0x) · ● files 1.86 s (16x)"),
+            ("right_square_bracket", "Shuffled 50,000: ■ hdf5 118 ms = ▲ lmdb 117 ms > ● files 1.86 s (16x)"),
             ("d", "On disk, 50,000 images: ■ hdf5 147 MiB · ● files 1.3x · ▲ lmdb 1.3x"),
             ("d", "Trade-off 50,000: "),
         ):
