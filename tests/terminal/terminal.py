@@ -83,6 +83,12 @@ class Terminal:
         """Read until all of ``texts`` stand somewhere on the screen."""
         return self.wait_for(lambda frame: all(text in frame for text in texts))
 
+    def wait_for_silence(self, seconds: float = 2.0) -> str:
+        """Read until nothing was drawn for ``seconds``: a screen is painted in several writes."""
+        while self._read(seconds):
+            continue
+        return self.frame
+
     def wait_for_end(self) -> int:
         """Read until the program ends; give its exit code, negative for a signal."""
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -134,5 +140,5 @@ def run_trials_in(terminal: Terminal, mode: str) -> None:
     terminal.press(*mode)
     terminal.wait_for(lambda frame: re.search(rf"Run trials in +{mode} +│", frame) is not None)
     terminal.press("\r")
-    said = "in the worker thread" if mode == "worker thread" else "in a process of its own"
-    terminal.wait_for(lambda frame: "Run trials in" not in frame and said in " ".join(frame.replace("│", " ").split()))
+    where = "in the worker thread" if mode == "worker thread" else "in a process of its own"
+    terminal.wait_for(lambda frame: "Run trials in" not in frame and where in " ".join(frame.replace("│", " ").split()))

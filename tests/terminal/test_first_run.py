@@ -74,14 +74,11 @@ def masked(frame: str) -> str:
 
 
 def compare(terminal: Terminal, name: str, *texts: str) -> str:
-    """Wait for ``texts`` and until the masked frame is the golden one, since a screen is painted in several writes.
-
-    Where IMGSTORE_UPDATE_GOLDEN is set, write the frame instead.
-    """
-    path, frame = GOLDEN / f"{name}.txt", terminal.wait_for_text(*texts)
-    if os.environ.get("IMGSTORE_UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(masked(frame), encoding="utf-8")
+    """Wait for ``texts`` and the golden frame; with IMGSTORE_UPDATE_GOLDEN=1, write it first."""
+    path = GOLDEN / f"{name}.txt"
+    terminal.wait_for_text(*texts)
+    if os.environ.get("IMGSTORE_UPDATE_GOLDEN") == "1":
+        path.write_text(masked(terminal.wait_for_silence()), encoding="utf-8")
     golden = path.read_text(encoding="utf-8")
     with suppress(AssertionError):
         terminal.wait_for(lambda frame: masked(frame) == golden)
