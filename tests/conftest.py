@@ -1,4 +1,4 @@
-"""Real images that all tests share."""
+"""Images, a finished run and plug-ins that all tests share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def cifar10_folder(tmp_path_factory: pytest.TempPathFactory, sample_images: Imag
 
 @pytest.fixture(scope="session")
 def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of jobs in which one run of the sample has finished; copy it to change it."""
+    """A history with one finished run of the sample; copy it to change it."""
     folder = tmp_path_factory.mktemp("state") / "jobs"
     work = str(tmp_path_factory.mktemp("work"))
     plan = Plan("sample", ("files", "files+raw", "lmdb", "hdf5"), (10, 40), operations=("store", "read"), repeats=2)
@@ -52,7 +52,7 @@ def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(jobs_with_a_run: Path) -> Result:
-    """What that run found."""
+    """The result of that run."""
     (folder,) = (path for path in jobs_with_a_run.iterdir() if path.is_dir())
     result = collect(open_job(folder).follow())
     assert result is not None
@@ -61,7 +61,7 @@ def finished(jobs_with_a_run: Path) -> Result:
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The backends of tests/plugin, found by their entry points here and in the processes started here."""
+    """The backends of tests/plugin, for this process and those that it starts."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
     monkeypatch.syspath_prepend(str(PLUGIN))
     backend_entries.cache_clear()

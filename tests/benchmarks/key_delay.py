@@ -25,8 +25,6 @@ from tests.benchmarks.speed import say
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
 IDLE, PROCESSES, THREAD = "nothing", "separate processes", "worker thread"
-ENTER = "\r"
-IDLE_KEYS = 40
 PAUSE_SECONDS = 0.2  # between two keys, as a person presses them
 
 
@@ -56,11 +54,11 @@ def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
         terminal = Terminal([program()], environment)
         try:
             terminal.wait_for_text("Open a folder")
-            terminal.press(ENTER)
+            terminal.press("\r")
             terminal.wait_for_text("Enter run")
             run_trials_in(terminal, mode)
-            idle = press_while_alive(terminal, jobs, IDLE_KEYS)
-            terminal.press(ENTER)
+            idle = press_while_alive(terminal, jobs, 40)
+            terminal.press("\r")
             terminal.wait_for_text("x stop")
             busy = press_while_alive(terminal, jobs)
             (job,) = list_jobs(jobs)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -46,7 +45,7 @@ def run_plan(plan: Plan) -> Result:
     with tempfile.TemporaryDirectory() as jobs:
         result = collect(start_run(plan, Path(jobs)).follow())
     if result is None or result.outcome != "finished" or result.failures:
-        sys.exit(f"the run failed: {result.failures[0].message if result and result.failures else 'at its start'}")
+        raise SystemExit(f"the run failed: {result.failures[0].message if result and result.failures else 'no result'}")
     return result
 
 
