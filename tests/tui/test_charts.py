@@ -20,7 +20,7 @@ from rich.text import Text
 
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.charts import LOW, draw, dropped
-from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, palette, themes
+from tui.theme import DARK, LIGHT, SIXTEEN, palette, themes
 
 FILES = Curve("files", "●", "$series-files", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))
 LMDB = Curve("lmdb", "▲", "$series-lmdb", ((10, 0.0009), (100, 0.0017), (1000, 0.0101), (10_000, 0.0941)))
@@ -182,13 +182,6 @@ def test_trade_off_has_each_name_beside_its_point() -> None:
     low = rows_of(TRADE_OFF, 70, 5)
     assert [row.split()[1] for row in low[2:]] == ["lmdb", "hdf5", "files"]
     assert ("100k img/s" in low[2], "977 KiB" in low[2]) == (True, True)
-
-
-def test_chart_in_ascii_keeps_markers_names_and_ticks() -> None:
-    drawn = "\n".join(ascii_glyphs(row) for row in rows_of(replace(CHART, curves=FIVE), 80, 12))
-    assert drawn.isascii()
-    for words in ("o files", "X sqlite", "^ lmdb", "# hdf5", "< npy", "100 ms +", "1k"):
-        assert words in drawn
 
 
 MANY = [replace(CHART, counts=(10, 100, 1000, 10_000 + 1000 * n), focus=n % 3) for n in range(24)]

@@ -28,6 +28,9 @@ class Shell:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        self.work.mkdir()
+
     @property
     def work(self) -> Path:
         return self.folder / "work"
@@ -72,14 +75,9 @@ class Shell:
         return jobs
 
 
-def make_shell(folder: Path) -> Shell:
-    (folder / "work").mkdir()
-    return Shell(folder)
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    return make_shell(tmp_path)
+    return Shell(tmp_path)
 
 
 Measured = tuple[Shell, subprocess.CompletedProcess[str]]
@@ -88,7 +86,7 @@ Measured = tuple[Shell, subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """A run of two configurations that wrote a file of each kind; do not change it."""
-    shell = make_shell(tmp_path_factory.mktemp("measured"))
+    shell = Shell(tmp_path_factory.mktemp("measured"))
     files = [word for kind in KINDS for word in (f"--{kind}", str(shell.file(kind)))]
     done = shell.bench("files", "lmdb", "--sizes", "10,50", "--repeats", "2", "--operations", "store,read", *files)
     assert done.returncode == 0, done.stderr
@@ -335,7 +333,6 @@ RUN = "import sys; sys.argv[:] = ['imgstore-tui', {}]\nfrom tui.cli import main\
         (RUN.format("'--version'"), HEAVY | {"textual", "rich"}),
         (RUN.format("'bench', '--help'"), HEAVY | {"textual", "rich"}),
     ],
-    ids=["backends", "first paint", "help", "version", "bench help"],
 )
 def test_start_imports_nothing_heavy(code: str, unwanted: set[str]) -> None:
     code += f"\nimport sys; sys.exit(' '.join({unwanted!r} & set(sys.modules)))"

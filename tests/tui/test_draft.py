@@ -71,13 +71,8 @@ def test_changed_draft_is_no_preset() -> None:
 def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
     """The plan that the bench command would run for these words."""
     plans: list[Plan] = []
-
-    def take(plan: Plan, *_: object) -> int:
-        plans.append(plan)
-        return 0
-
     monkeypatch.setattr("tui.commands.open_dataset", lambda *_: open_dataset("sample", None))
-    monkeypatch.setattr("tui.commands.bench", take)
+    monkeypatch.setattr("tui.commands.bench", lambda plan, *_: plans.append(plan))
     cli.commands["bench"].main(words, standalone_mode=False)
     return plans[0]
 
