@@ -14,12 +14,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from backends.bench.plan import Plan
+from backends.datasets.base import DatasetFacts
 from backends.runs import events
 from backends.runs.job import Job
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_the_file
 from tui.app import ImgstoreApp
 from tui.draft import draft_of
-from tui.keys import View
 from tui.widgets.chart import ChartPanel
 
 SMALL, LARGE = (80, 24), (120, 36)
@@ -83,10 +83,16 @@ async def start(pilot: Pilot[int]) -> ImgstoreApp:
 
 
 async def open_cifar(pilot: Pilot[int], **changes: Any) -> None:
-    """Open a dataset and wait until its plan is estimated."""
-    app = await start(pilot)
-    app.workbench.show_dataset(facts(**changes))
-    await until(pilot, lambda: app.workbench.place is not None and app.workbench.view is View.PLAN)
+    """Open CIFAR-10 from the start list and wait until its plan is estimated."""
+    await start(pilot)
+    await open_dataset(pilot, facts(**changes))
+
+
+async def open_dataset(pilot: Pilot[int], dataset: DatasetFacts) -> None:
+    """Show a dataset as if it had been read and wait until its plan is estimated."""
+    app = app_of(pilot)
+    app.post_message(messages.DatasetOpened(dataset))
+    await until(pilot, lambda: app.workbench.facts == dataset and footer(pilot).startswith(" Enter run"))
 
 
 async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan | None = None) -> None:

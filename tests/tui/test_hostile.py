@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.history import RunFacts
-from tests.tui.driving import LARGE, app_of, frame, open_cifar, planned, recording, segments, show, until
+from tests.tui.driving import LARGE, app_of, frame, open_cifar, open_dataset, planned, recording, segments, show, until
 from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events, through_the_file
 from tui import messages
 from tui.app import ImgstoreApp
@@ -54,9 +54,7 @@ async def class_names(pilot: Pilot[int], bad: str) -> None:
 
 
 async def paths_and_kinds(pilot: Pilot[int], bad: str) -> None:
-    hostile = replace(facts(f"/data/{bad}"), kind=bad, splits={bad: 1}, split=bad)
-    app_of(pilot).post_message(messages.DatasetOpened(hostile))
-    await until(pilot, lambda: app_of(pilot).workbench.facts == hostile)
+    await open_dataset(pilot, replace(facts(f"/data/{bad}"), kind=bad, splits={bad: 1}, split=bad))
 
 
 async def work_folder(pilot: Pilot[int], bad: str) -> None:
