@@ -94,6 +94,7 @@ async def test_work_folder_is_picked_from_listed_disks(app: ImgstoreApp) -> None
 async def test_wrong_plan_fields_stay_in_the_form(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         before = app.workbench.draft
+        await pilot.press("p")
         for field, wrong, sentence in (
             ("sizes", "0", "choose 1 to"),
             ("sizes", "abc", "is not a number of images"),
@@ -105,12 +106,13 @@ async def test_wrong_plan_fields_stay_in_the_form(app: ImgstoreApp) -> None:
             ("limits", "maybe", "neither yes nor no"),
             ("in_thread", "elsewhere", "is no place to run trials in"),
         ):
-            await pilot.press("p")
+            right = app.screen.query_one(f"#{field}", Input).value
             await fill(pilot, "enter", **{field: wrong})
             assert sentence in words(pilot), field
             assert app.screen.query_one(f"#{field}", Input).value == wrong
-            await pilot.press("escape")
-            assert app.workbench.draft == before
+            await fill(pilot, **{field: right})
+        await pilot.press("escape")
+        assert app.workbench.draft == before
 
 
 async def test_plan_form_changes_the_plan(app: ImgstoreApp) -> None:
