@@ -91,14 +91,14 @@ async def open_cifar(pilot: Pilot[int], **changes: Any) -> None:
 async def open_dataset(pilot: Pilot[int], dataset: DatasetFacts) -> None:
     """Show a dataset as if it had been read and wait until its plan is estimated."""
     app = app_of(pilot)
-    app.post_message(messages.DatasetOpened(dataset))
+    app.workbench.show_dataset(dataset)
     await until(pilot, lambda: app.workbench.facts == dataset and footer(pilot).startswith(" Enter run"))
 
 
 async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan | None = None) -> None:
     """Follow a recorded run up to its last event."""
     app = app_of(pilot)
-    app.post_message(messages.JobOpened(cast("Job", job), plan or plan_of()))
+    app.follow(cast("Job", job), plan or plan_of())
     await until(pilot, lambda: app.workbench.run is not None and app.workbench.run.now == job.told[-1].time)
     await settle(pilot)
 

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
-from tui.charts import LOW, draw, dropped
+from tui.chart_data import LOW, PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff, dropped
+from tui.charts import draw
 from tui.theme import DARK, LIGHT, SIXTEEN, palette, themes
 
 FILES = Curve("files", "●", "$series-files", ((10, 0.0014), (100, 0.0053), (1000, 0.0444), (10_000, 0.436)))

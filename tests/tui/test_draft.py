@@ -13,9 +13,9 @@ from backends.registry import codec_entries
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
-from tui.draft import Draft, Row, command_line, draft_of, first_draft
+from tui.draft import Draft, Row, draft_of, first_draft
 from tui.labels import describe_plan, describe_row, identify, plan_sentence
-from tui.plan_fields import FIELDS
+from tui.plan_fields import FIELDS, command_line
 
 
 def test_first_draft_compares_files_lmdb_and_hdf5() -> None:
@@ -80,7 +80,7 @@ def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
 @pytest.mark.parametrize("number", range(4))
 def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_dataset("sample") as dataset:
-        article = Draft((), facts=dataset.facts()).article("sample").plan("sample")
+        article = Draft((), facts=dataset.facts()).article().plan("sample")
     plan = (
         Plan("/a b/c", ("lmdb+raw",), (10, 100), ("store",), 2, 7, work_dir="/d e"),
         Plan(
