@@ -13,14 +13,13 @@ from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.registry import backend_entries
 from backends.runs.job import open_job, start_run
-from backends.runs.run import collect
 from tests.backends.datasets.pickles import write_cifar10
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backends.images import Images
-    from backends.runs.run import Result
+    from backends.runs.run import Run
 
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -51,12 +50,10 @@ def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(jobs_with_a_run: Path) -> Result:
-    """The result of that run."""
+def finished(jobs_with_a_run: Path) -> Run:
+    """That run."""
     (folder,) = (path for path in jobs_with_a_run.iterdir() if path.is_dir())
-    result = collect(open_job(folder).follow())
-    assert result is not None
-    return result
+    return open_job(folder).wait()
 
 
 @pytest.fixture

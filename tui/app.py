@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import nullcontext
@@ -24,7 +25,7 @@ from backends.datasets.base import DatasetFacts
 from backends.runs import events
 from backends.runs.folder import LOG
 from backends.runs.job import Job
-from backends.runs.run import RunState, SavedRun
+from backends.runs.run import Run
 from tui import messages, workers
 from tui.labels import sentence_of
 from tui.screens.dialogs import ChoiceScreen, beside_question, quit_question
@@ -89,7 +90,7 @@ class ImgstoreApp(App[int]):
         return screen
 
     def on_mount(self) -> None:
-        self.workbench.read_result = self.runs.result
+        self.workbench.read_result = self.runs.on_show
         loop = asyncio.get_running_loop()
         loop.set_default_executor(Threads())
         if not self.is_headless:
@@ -127,7 +128,7 @@ class ImgstoreApp(App[int]):
     async def _open(self, path: str) -> None:
         saved = await asyncio.to_thread(workers.saved_run, path)
         if saved is not None:
-            self.follow(saved, saved.result.plan)
+            self._show_run(self.runs.add(Followed(path, saved)))
             return
         show = self.workbench.show_dataset
         async for facts in self._read_facts(path):
@@ -217,30 +218,31 @@ class ImgstoreApp(App[int]):
     def stop_run(self) -> None:
         self.workers.cancel_group(self, self.runs.shown)
 
-    def follow(self, job: Job | SavedRun, plan: Plan) -> None:
+    def follow(self, job: Job, plan: Plan) -> None:
         """Show a run and follow it to its end, in a worker of its own."""
         followed = self.runs.get(job.id)
         if followed is None:
-            followed = self.runs.add(job, plan)
-            self.run_worker(partial(self._perform, followed), thread=True, group=job.id, exit_on_error=False)
+            followed = self.runs.add(Followed(job.id, Run(plan), job))
+            work = partial(self._perform, job, followed.stop)
+            self.run_worker(work, thread=True, group=job.id, exit_on_error=False)
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
-        self.runs.shown = followed.job.id
+        self.runs.shown = followed.id
         self.workbench.opening = ""
-        self.workbench.show_run(followed.state.plan, followed.state)
+        self.workbench.show_run(followed.run.plan, followed.run)
 
-    def _perform(self, run: Followed) -> None:
+    def _perform(self, job: Job, stop: threading.Event) -> None:
         """Execute or follow a run in its thread, and post its events; ends when the run ends."""
         worker = get_current_worker()
 
         def post(event: events.Event) -> None:
-            self.post_message(messages.RunEvent(run.job.id, event))
+            self.post_message(messages.RunEvent(job.id, event))
 
-        log = run.job.folder / LOG if isinstance(run.job, Job) and run.job.here and not self.is_headless else None
+        log = job.folder / LOG if job.here and not self.is_headless else None
         try:
             with output_to(log) if log else nullcontext():
-                run.job.run(post, lambda: worker.is_cancelled, run.stop.is_set)
+                job.run(post, lambda: worker.is_cancelled, stop.is_set)
         except Exception as error:  # Textual says nothing of what a cancelled worker raises
             post(events.JobFailed(time.time(), sentence_of(error)))
             raise
@@ -251,24 +253,24 @@ class ImgstoreApp(App[int]):
         if followed is None:
             return
         if isinstance(message.event, events.RunFinished | events.JobFailed):
-            self._ring(followed.state)
+            self._ring(followed.run)
             if self._leaving and not any(self.runs.alive()):
                 self.leave(0)
         if message.run == self.runs.shown and not self._presenting:
             self._presenting = True
             self.set_timer(PRESENT_SECONDS, self._present)
 
-    def _ring(self, state: RunState) -> None:
+    def _ring(self, run: Run) -> None:
         """Call for whoever looks elsewhere: a run that took long has ended, just now."""
-        if not state.saved and state.elapsed > LONG_SECONDS and time.time() - state.now < LONG_SECONDS:
+        if run.seconds > LONG_SECONDS and time.time() - run.now < LONG_SECONDS:
             self.bell()
-            set_title(self, f"imgstore: {state.phase}")
+            set_title(self, f"imgstore: {run.phase}")
 
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
         if self.screen_stack and self.runs.shown in self.runs and self.workbench.run is not None:
-            self.workbench.run = self.runs[self.runs.shown].state
+            self.workbench.run = self.runs[self.runs.shown].run
 
     # Keys
 
@@ -299,7 +301,7 @@ class ImgstoreApp(App[int]):
             self.push_screen(quit_question(can_go_on=not self.runs.alive_here()), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
-        alive = [run.job.id for run in self.runs.alive()]
+        alive = [followed.id for followed in self.runs.alive()]
         if choice == "s" and alive:
             self._leaving = True
             self.workbench.say("Stopping; the program ends when that is done. ctrl+c twice ends it at once.")

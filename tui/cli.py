@@ -74,10 +74,10 @@ def info(path: str, split: str | None, as_json: bool) -> int:
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
-    from backends.runs.saved import is_saved_result
+    from backends.runs.saved import is_saved_run
     from tui.tables import dataset_text
 
-    if is_saved_result(Path(path)):
+    if is_saved_run(Path(path)):
         from tui.commands import show_run
 
         return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})

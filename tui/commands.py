@@ -18,11 +18,10 @@ from backends.datasets import open_dataset
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
 from backends.runs import events
-from backends.runs.folder import EVENTS, Tail
-from backends.runs.history import delete_run, find_run
+from backends.runs.history import delete_run, find_run, read_run
 from backends.runs.job import Job, open_job, start_run
-from backends.runs.run import Result, collect, is_special, write_file
-from backends.runs.saved import is_saved_result, load_result
+from backends.runs.run import Run
+from backends.runs.saved import is_saved_run, is_special, load_run, write_file
 from tui.plan_fields import FIELDS, option_name
 from tui.progress import Progress, say
 from tui.reports import render
@@ -62,35 +61,35 @@ def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
     ``files`` says where the result is written, by the format of the report; ``-`` for standard output.
     """
     check_files(files)
-    result, failed, stopped = _follow(start_run(plan, jobs))
-    code = deliver(result, failed, files)
-    return stopped or (130 if result is not None and result.outcome == "cancelled" else code)
+    run, stopped = _follow(start_run(plan, jobs))
+    code = deliver(run, files)
+    return stopped or (130 if run.start and run.outcome == "cancelled" else code)
 
 
-def deliver(result: Result | None, failed: events.JobFailed | None, files: Mapping[str, str]) -> int:
-    """Write the files of a result, print it or what is to be printed, and return the exit code."""
-    if result is not None:
+def deliver(run: Run, files: Mapping[str, str]) -> int:
+    """Write the files of a run, print it or what is to be printed, and return the exit code."""
+    if run.start is not None:
         printed = next((kind for kind, file in files.items() if file == "-"), None)
         try:
             for kind, file in files.items():
                 if file != "-":
-                    write_file(Path(file), render(result, kind))
+                    write_file(Path(file), render(run, kind))
         finally:
-            sys.stdout.write(render(result, printed) if printed else result_text(result) + "\n")
-    if failed is not None:
-        say(f"imgstore-tui: {safe_text(failed.message, limit=1000)}")
-        return failed.exit_code
-    return 0 if result is not None and _did_its_work(result) else 1
+            sys.stdout.write(render(run, printed) if printed else result_text(run) + "\n")
+    if isinstance(run.end, events.JobFailed):
+        say(f"imgstore-tui: {safe_text(run.message, limit=1000)}")
+        return run.end.exit_code
+    return 0 if run.start is not None and _did_its_work(run) else 1
 
 
-def _did_its_work(result: Result) -> bool:
+def _did_its_work(result: Run) -> bool:
     """Whether something was measured and nothing failed; what was stopped, or a budget left out, is no failure."""
     measured = result.outcome == "cancelled" or any(one.shown and one.outcome == "ok" for one in result.measurements)
     return measured and all(one.predicted_seconds is not None for one in result.failures if one.shown)
 
 
-def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.JobFailed | None, int]:
-    """Follow a job to its end; give its result, how it failed, and the exit code where a signal came.
+def _follow(job: Job, *, stoppable: bool = True) -> tuple[Run, int]:
+    """Follow a job to its end; return its run, and the exit code where a signal came, else 0.
 
     The first signal stops the job, or only the following where the job is not ours; a second one always stops the
     following; a third one ends the program at once, as no handler is left then.
@@ -108,11 +107,12 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
             signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    told: list[events.Event] = []
+    run = Run(job.plan)
 
     def take(event: events.Event) -> None:
+        nonlocal run
         progress.show(event)
-        told.append(event)
+        run = run.after(event)
 
     try:
         with Progress() as progress:
@@ -120,8 +120,7 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Result | None, events.
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if stopped else handler)
-    last = told[-1] if told else None
-    return collect(told), last if isinstance(last, events.JobFailed) else None, stopped
+    return run, stopped
 
 
 def check_files(files: Mapping[str, str]) -> None:
@@ -147,24 +146,24 @@ def _check_writable(option: str, path: Path) -> None:
         raise NotAllowed(f"{option} must not be written: name another file.")
 
 
-def result_of(jobs: Path, name: str) -> Result:
+def result_of(jobs: Path, name: str) -> Run:
     """The result called ``name``, as far as it came: a file of ``bench --json``, or a run as ``find_run`` finds it."""
-    if is_saved_result(Path(name)):
-        return load_result(Path(name))
+    if is_saved_run(Path(name)):
+        return load_run(Path(name))
     folder = find_run(jobs, name)
-    result = collect(Tail(folder / EVENTS).read())
-    if result is None:
+    run = read_run(folder)
+    if run.start is None:
         raise ImgstoreError(f"nothing was measured in {folder.name}: imgstore-tui history show {folder.name} says why.")
-    return result
+    return run
 
 
 def show_run(jobs: Path, name: str, files: Mapping[str, str]) -> int:
     """Print the result of a run and write ``files``, following it to its end where it runs; interrupting leaves it."""
     check_files(files)
-    if is_saved_result(Path(name)):
-        return deliver(load_result(Path(name)), None, files)
-    result, failed, stopped = _follow(open_job(find_run(jobs, name)), stoppable=False)
-    return stopped or deliver(result, failed, files)
+    if is_saved_run(Path(name)):
+        return deliver(load_run(Path(name)), files)
+    run, stopped = _follow(open_job(find_run(jobs, name)), stoppable=False)
+    return stopped or deliver(run, files)
 
 
 def delete_runs(jobs: Path, names: Sequence[str]) -> str:

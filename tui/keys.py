@@ -11,7 +11,7 @@ from typing import Protocol
 from textual.binding import Binding, BindingType
 
 from backends.datasets.base import DatasetFacts
-from backends.runs.run import RunState
+from backends.runs.run import Run
 
 MOVES: list[BindingType] = [
     Binding("up,k", "cursor_up", "Up", show=False),
@@ -81,7 +81,7 @@ class State(Protocol):
 
     facts: DatasetFacts | None
     opening: str
-    run: RunState | None
+    run: Run | None
     view: View
     words: str
     log_scale: bool

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
-    from backends.runs.run import RunState
+    from backends.runs.run import Run
     from tui.messages import Place
 
 
@@ -63,7 +63,7 @@ def counts(aspect: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) if is_one_image(aspect) else sizes
 
 
-def cache_words(aspect: str, run: RunState | None) -> str:
+def cache_words(aspect: str, run: Run | None) -> str:
     """Where the reads of an aspect find their bytes: ``from the page cache``, ``from disk, 0 % resident``."""
     operation, cold = _parts(aspect)
     if operation not in STORES:
@@ -226,10 +226,10 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def describe_row(configuration: str, aspect: str, run: RunState | None) -> tuple[str, bool]:
+def describe_row(configuration: str, aspect: str, run: Run | None) -> tuple[str, bool]:
     """A sentence about one row, and whether it is a failure; nothing while a run goes well."""
     if run is not None:
-        for (name, operation, count), failed in run.failures.items():
+        for (name, operation, count), failed in run.failed_cells.items():
             if (name, operation) == (configuration, aspect) and failed.message:
                 return f"{failed.outcome} at {count:,}: {failed.message}", True
         return "", False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from backends import units
 from backends.analysis.ranking import Ranking
 from backends.bench.schedule import configurations
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.keys import View
 from tui.labels import Known, Series, is_one_image, seconds_title
@@ -23,13 +23,13 @@ class Standing:
     ratio: float
 
 
-def standings(run: RunState, series: Known, aspect: str, count: int) -> list[Standing]:
+def standings(run: Run, series: Known, aspect: str, count: int) -> list[Standing]:
     """The medians of seconds, the least first."""
     figures = (run.figures.get((name, aspect, count)) for name in series)
     return _ordered(series, {figure.configuration: figure.seconds for figure in figures if figure})
 
 
-def disk_standings(run: RunState, series: Known) -> list[Standing]:
+def disk_standings(run: Run, series: Known) -> list[Standing]:
     """Allocated bytes at the largest size, the least first."""
     count = run.plan.sizes[-1]
     return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
@@ -40,7 +40,7 @@ def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | No
     return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
-def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, focus: str) -> Chart:
+def chart_of(view: View, run: Run, series: Known, aspect: str, log: bool, focus: str) -> Chart:
     """The chart that ``view`` shows of ``run``; ``focus`` is the configuration that is drawn last."""
     if view is View.DISK:
         return _disk(run, series)
@@ -49,7 +49,7 @@ def chart_of(view: View, run: RunState, series: Known, aspect: str, log: bool, f
     return _one_image(run, series, aspect) if is_one_image(aspect) else _times(run, series, aspect, log, focus)
 
 
-def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> TimeChart:
+def _times(run: Run, series: Known, aspect: str, log: bool, focus: str) -> TimeChart:
     verdict = run.verdict if not run.alive else None
     ends = {one.configuration: one.seconds.get(aspect) for one in verdict.predictions} if verdict else {}
     images = verdict.images if verdict and verdict.images > run.plan.sizes[-1] else None
@@ -73,7 +73,7 @@ def _times(run: RunState, series: Known, aspect: str, log: bool, focus: str) -> 
     )
 
 
-def _one_image(run: RunState, series: Known, aspect: str) -> Bars:
+def _one_image(run: Run, series: Known, aspect: str) -> Bars:
     bars = tuple(
         _bar(standing, units.seconds(standing.value), "" if standing.ratio == 1 else units.ratio(standing.ratio))
         for standing in standings(run, series, aspect, 1)
@@ -82,7 +82,7 @@ def _one_image(run: RunState, series: Known, aspect: str) -> Bars:
     return Bars(title if bars else "nothing is measured yet", bars)
 
 
-def _disk(run: RunState, series: Known) -> Bars:
+def _disk(run: Run, series: Known) -> Bars:
     """One bar a configuration: allocated bytes at the largest size, the least first."""
     count = run.plan.sizes[-1]
     bars = []
@@ -100,7 +100,7 @@ def _bar(standing: Standing, text: str, note: str) -> Bar:
     return Bar(safe_text(series.name, 40), series.mark, series.role, standing.value, text, note)
 
 
-def _trade_off(run: RunState, series: Known) -> TradeOff | Bars:
+def _trade_off(run: Run, series: Known) -> TradeOff | Bars:
     """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
     verdict = run.verdict
     speed = (verdict.ranking("shuffled") or verdict.ranking("shuffled cold")) if verdict else None

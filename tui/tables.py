@@ -18,7 +18,7 @@ from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.registry import BackendEntry, CodecEntry
 from backends.runs.history import RunFacts
-from backends.runs.run import Result, RunState
+from backends.runs.run import Run
 from tui.labels import Known, counts, identify, title
 from tui.text import fit, safe_text
 
@@ -125,7 +125,7 @@ def comparison_rows(comparison: RunComparison) -> list[list[tuple[str, str]]]:
     return rows
 
 
-def result_text(result: Result) -> str:
+def result_text(result: Run) -> str:
     """A result: a table for each operation, the verdict, then what was measured, where, and what to know of it."""
     from tui.reports.contents import remarks
 
@@ -139,9 +139,9 @@ def result_text(result: Result) -> str:
     )
 
 
-def _aspect(aspect: str, result: Result) -> str:
+def _aspect(aspect: str, result: Run) -> str:
     """The table of one operation, a row a configuration; where limits are measured, with multiples of them."""
-    plan, figures = result.plan, result.figures
+    plan, figures = result.plan, result.figures.values()
     cells = {(figure.configuration, figure.count): figure for figure in figures if figure.aspect == aspect}
     failures = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
     sizes = counts(aspect, plan.sizes)
@@ -179,10 +179,10 @@ def _ratio(value: float | None) -> str:
     return "·" if value is None else units.ratio(value)
 
 
-def _footnotes(result: Result) -> list[str]:
+def _footnotes(result: Run) -> list[str]:
     shown = [one for one in result.measurements if one.shown]
     verified = sum(one.verified for one in shown)
-    repeats = max((figure.repeats for figure in result.figures), default=0)
+    repeats = max((figure.repeats for figure in result.figures.values()), default=0)
     most = "" if result.outcome == "finished" else "at most "
     statistic = ("nothing measured", "one measurement")[repeats] if repeats <= 1 else f"median of {most}{repeats}"
     caches = "reads from memory (warm)" + (" or from the disk (cold)" if COLD in result.plan.caches else "")
@@ -195,7 +195,7 @@ def _footnotes(result: Result) -> list[str]:
     ]
     if not verified and (cheapest := min((one.predicted_seconds or 0.0 for one in result.failures), default=0.0)):
         lines.append(f"Nothing fits into the time limit: the shortest trial takes about {units.spoken(cheapest)}.")
-    if limits := limits_sentence(result.figures):
+    if limits := limits_sentence(result.figures.values()):
         lines.append(limits)
     if result.outcome == "cancelled":
         lines.append("The run was stopped; what was measured is above.")
@@ -215,7 +215,7 @@ HEAD = (
 )  # fmt: skip
 
 
-def number_rows(run: RunState, series: Known, aspect: str) -> list[tuple[str, ...]]:
+def number_rows(run: Run, series: Known, aspect: str) -> list[tuple[str, ...]]:
     """One row a configuration and size, the largest size first, for the columns of ``HEAD``; nothing is aligned."""
     shown = [figure for figure in run.figures.values() if figure.aspect == aspect and figure.configuration in series]
     order = {name: index for index, name in enumerate(series)}

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.errors import ImgstoreError, UsageError
-from backends.runs import events
-from backends.runs.run import RunState, SavedRun, collect, fold
+from backends.runs.run import Run
 from tui.messages import Place
 from tui.text import safe_text
 
@@ -26,19 +25,15 @@ if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
     from backends.runs.history import RunFacts
     from backends.runs.job import Job
-    from backends.runs.run import Result
+    from backends.runs.run import Run
     from tui.messages import RunEvent
 
 
-_LISTING = threading.Lock()
-"""Held while the history is read: two threads at once would write one index."""
+def saved_run(path: str) -> Run | None:
+    """The run that was saved in the file at ``path``; None where that is none.  Raises ImgstoreError."""
+    from backends.runs.saved import is_saved_run, load_run
 
-
-def saved_run(path: str) -> SavedRun | None:
-    """The run whose result was saved in the file at ``path``; None where that is no result.  Raises ImgstoreError."""
-    from backends.runs.saved import is_saved_result, load_result
-
-    return SavedRun(path, load_result(Path(path))) if is_saved_result(Path(path)) else None
+    return load_run(Path(path)) if is_saved_run(Path(path)) else None
 
 
 def facts_of_current_folder() -> DatasetFacts | None:
@@ -53,8 +48,7 @@ def read_history(jobs: Path) -> tuple[RunFacts, ...]:
     """The runs below ``jobs``, newest first."""
     from backends.runs.history import list_runs
 
-    with _LISTING:
-        return list_runs(jobs)
+    return list_runs(jobs)
 
 
 def run_on_this_machine(jobs: Path) -> RunFacts | None:
@@ -72,10 +66,10 @@ def start(plan: Plan, jobs: Path) -> Job:
 
 def reopen(folder: Path) -> tuple[Job, Plan]:
     """An earlier run, or one that still goes on, with its plan."""
-    from backends.runs.folder import read_spec
     from backends.runs.job import open_job
 
-    return open_job(folder), read_spec(folder)[0]
+    job = open_job(folder)
+    return job, job.plan
 
 
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
@@ -132,12 +126,12 @@ def folder_to_write(text: str) -> str:
     return str(choose_work_dir(text.strip(), None)) if text.strip() else ""
 
 
-def export(result: Result | None, text: str) -> str:
+def export(result: Run | None, text: str) -> str:
     """Write the report of ``result`` into the file that ``text`` names, in the format of its end; say where.
 
     Raises ImgstoreError with the sentence to show.
     """
-    from backends.runs.run import write_file
+    from backends.runs.saved import write_file
     from tui.reports import render
 
     path = Path(text.strip()).expanduser()
@@ -191,46 +185,44 @@ def end_process(code: int) -> int:
 
 @dataclass(slots=True)
 class Followed:
-    """A job of this app.  ``stop`` ends the following, not the job; ``told`` is what happened so far."""
+    """A run of this app, and its job where it is not a saved one.  ``stop`` ends the following, not the job."""
 
-    job: Job | SavedRun
-    state: RunState
+    id: str
+    run: Run
+    job: Job | None = None
     stop: threading.Event = field(default_factory=threading.Event)
-    told: list[events.Event] = field(default_factory=list)
 
 
 class Runs(dict[str, Followed]):
-    """By the id of the job."""
+    """By the id of the job, or the path of the saved run."""
 
     shown = ""
-    """The id of the job on show."""
+    """The id of the run on show."""
 
-    def add(self, job: Job | SavedRun, plan: Plan) -> Followed:
-        """Follow one more job."""
-        self[job.id] = Followed(job, RunState(plan, saved=isinstance(job, SavedRun)))
-        return self[job.id]
+    def add(self, followed: Followed) -> Followed:
+        """Keep one more run."""
+        self[followed.id] = followed
+        return followed
 
     def take(self, message: RunEvent) -> Followed | None:
-        """Fold an event into the state of its run; None where that is not followed."""
+        """Add an event to its run; None where that is not followed."""
         followed = self.get(message.run)
         if followed is not None:
-            if not isinstance(message.event, events.Progress):
-                followed.told.append(message.event)
-            followed.state = fold(followed.state, message.event)
+            followed.run = followed.run.after(message.event)
         return followed
 
     def stopping(self, run: str) -> None:
         """Its worker was cancelled: the run ends at its next batch, and says so in its last event."""
-        self[run].state = replace(self[run].state, stopping=self[run].state.alive)
+        self[run].run = replace(self[run].run, stopping=self[run].run.alive)
 
     def alive(self) -> Iterator[Followed]:
         """Those that go on."""
-        return (followed for followed in self.values() if followed.state.alive)
+        return (followed for followed in self.values() if followed.run.alive)
 
     def alive_here(self) -> bool:
         """Whether one goes on in a thread of this program, which cannot be left without it."""
-        return any(followed.job.here for followed in self.alive())
+        return any(followed.job is not None and followed.job.here for followed in self.alive())
 
-    def result(self) -> Result | None:
-        """What the run on show found, as far as it came."""
-        return collect(self[self.shown].told) if self.shown in self else None
+    def on_show(self) -> Run | None:
+        """The run on show, as far as it came."""
+        return self[self.shown].run if self.shown in self else None

@@ -1,4 +1,4 @@
-"""The folder of a job: its files, its lock, its events."""
+"""The folder of a job: its plan, its lock, its events, its log."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from backends.bench.plan import Plan, without_unknown_operations
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat
-from backends.runs.events import decode_event, encode_event, from_fields
+from backends.runs.events import decode_event, encode_event, read_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backends.bench.plan import Plan
     from backends.runs.events import Event
-
 
 SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
 CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"
+"""Empty files: somebody asks the job to stop; it has seen that; what it left after it died has been removed."""
+SUMMARY = "summary.json"
+FILES = (EVENTS, LOG, LOCK, CANCEL, HEARD, CLEANED, SUMMARY, f"{SUMMARY}.partial", f"{SPEC}.partial", SPEC)
+"""Everything that is made in the folder of a job; its plan, which makes it one, is removed last."""
+
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_TAIL_BYTES = 1 << 16
 
 
 def new_folder(jobs: Path, plan: Plan) -> Path:
     """Make the folder of a new job below ``jobs``, with its plan in it.
 
-    Raises
-    ------
-    NotAllowed
-        The folder cannot be made.
+    Raises NotAllowed where the folder cannot be made.
     """
     folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
-    partial = folder / (SPEC + ".partial")
+    partial = folder / f"{SPEC}.partial"
     try:
         _make_private(jobs)
         folder.mkdir(mode=0o700)
@@ -57,12 +59,33 @@ def _make_private(jobs: Path) -> None:
     jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(jobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = os.fstat(descriptor)
-        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
             with contextlib.suppress(PermissionError):  # a filesystem without permissions
                 os.fchmod(descriptor, 0o700)
     finally:
         os.close(descriptor)
+
+
+def names_below(jobs: Path) -> list[str]:
+    """The names of what lies in ``jobs`` and belongs to its owner, the newest first; none where it does not exist.
+
+    Raises NotAllowed where it cannot be listed.
+    """
+    try:
+        owner = jobs.stat().st_uid
+        return sorted((path.name for path in jobs.iterdir() if owner_of(path) == owner), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise NotAllowed(f"{jobs} cannot be listed ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
+
+
+def owner_of(path: Path) -> int | None:
+    """The owner of what lies at ``path``, a link among it; None where that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.lstat().st_uid
+    return None
 
 
 def read_spec(folder: Path) -> tuple[Plan, float]:
@@ -76,14 +99,14 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
         The folder is not a job's.
     """
     try:
-        found = json.loads((folder / SPEC).read_text())
-        created = float(found["created"])
+        spec = json.loads((folder / SPEC).read_text())
+        created = float(spec["created"])
         time.localtime(created)
-        plan = found["plan"]
+        plan = spec["plan"]
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
     try:
-        return from_fields(Plan, without_unknown_operations(plan)), created
+        return read_plan(plan), created
     except (ValueError, KeyError, TypeError):
         raise OlderFormat(
             f"the run {folder.name} is of an older format: read it with the version that made it, or delete it.",
@@ -94,10 +117,7 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
 def hold_lock(folder: Path) -> int:
     """Take the job's lock; it is held until the process ends or the descriptor returned is closed.
 
-    Raises
-    ------
-    ImgstoreError
-        Somebody held it before: a job is done once.
+    Raises ImgstoreError where somebody held it before: a job is done once.
     """
     if (folder / LOCK).exists():
         raise ImgstoreError(f"the job {folder.name} was begun before: start a new one.")
@@ -125,22 +145,19 @@ def lock_holder(folder: Path) -> int | None:
     return None
 
 
-def last_words(folder: Path) -> str:
+def last_log_lines(folder: Path) -> str:
     """The last lines of a job's log, on one line, for when it died."""
     try:
         with (folder / LOG).open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
-            found = file.read().decode(errors="replace").split("\n")
+            lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return " / ".join(line.strip() for line in found if line.strip())[-300:]
-
-
-_LAST_BYTES = 1 << 16
+    return " / ".join(line.strip() for line in lines if line.strip())[-300:]
 
 
 class Journal:
-    """Appends events, which nobody else does."""
+    """Appends events to ``events.jsonl``; a job has one writer."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -149,10 +166,7 @@ class Journal:
     def append(self, event: Event) -> None:
         """Write one event.
 
-        Raises
-        ------
-        OSError
-            It could not be written whole; the next one starts on a line of its own.
+        Raises OSError where it could not be written whole; the next one starts on a line of its own.
         """
         line = (b"\n" if self._torn else b"") + encode_event(event)
         self._torn = True
@@ -173,26 +187,22 @@ class Tail:
         self._offset = 0
 
     def read(self) -> list[Event]:
-        """The events that came whole since the last call; none where the file is missing or cannot be read.
-
-        Lines that do not parse are passed over.
-        """
+        """The whole events since the last call, without broken lines; none where the file cannot be read."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                found = file.read()
+                data = file.read()
         except OSError:
             return []
-        self._offset += len(found)
-        *lines, self._rest = (self._rest + found).split(b"\n")
-        events = (decode_event(line) for line in lines)
-        return [event for event in events if event is not None]
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [event for event in map(decode_event, lines) if event is not None]
 
 
 def last_event(path: Path) -> Event | None:
-    """The last event that came whole, of a journal's last 64 KiB; None where there is none."""
+    """The last whole event in a journal's last 64 KiB; None where there is none."""
     with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
         decoded = map(decode_event, reversed(file.read().split(b"\n")[:-1]))
         return next((event for event in decoded if event is not None), None)
     return None

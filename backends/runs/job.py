@@ -9,14 +9,13 @@ import subprocess
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.disk import free_bytes
 from backends.bench.plan import Plan, check_plan
 from backends.bench.workdir import clean, is_there
-from backends.errors import Cancelled, ImgstoreError, NotAllowed, OlderFormat
+from backends.errors import Cancelled, ImgstoreError, OlderFormat
 from backends.runs import events
 from backends.runs.folder import (
     CANCEL,
@@ -29,11 +28,14 @@ from backends.runs.folder import (
     Tail,
     hold_lock,
     last_event,
-    last_words,
+    last_log_lines,
     lock_holder,
+    names_below,
     new_folder,
+    owner_of,
     read_spec,
 )
+from backends.runs.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,30 +45,14 @@ POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0
 """How long a job may take to hear that it is cancelled; its clean-up may take longer."""
 
+LOOK_SECONDS = 0.1
+"""How often a job looks whether somebody else asks it to stop."""
 _START_SECONDS = 10.0
+"""How long a new process may take to its lock."""
 
 _NAME = "imgstore_backends.py"
 _LAUNCHERS = (Path(__file__).parents[1] / "launch" / _NAME, Path(__file__).parents[2] / _NAME)
 """The script that does a job: in a checkout, and where the program is installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobFacts:
-    """A job in a list.
-
-    Attributes
-    ----------
-    state
-        ``running``, ``finished``, ``stopped``, ``failed`` or ``died``.
-    started
-        Seconds since the epoch.
-    """
-
-    id: str
-    folder: Path
-    state: str
-    started: float
-    plan: Plan
 
 
 class Job:
@@ -85,11 +71,20 @@ class Job:
         self._process = process
         self._cancelled_at: float | None = None
 
+    @property
+    def plan(self) -> Plan:
+        """Raises ImgstoreError where the folder is no job's."""
+        return read_spec(self.folder)[0]
+
+    def wait(self) -> Run:
+        """Execute or follow the job to its end, and return its run as far as it came."""
+        recorded: list[events.Event] = []
+        self.run(recorded.append)
+        return Run(self.plan).after(*recorded)
+
     def running(self) -> bool:
         """Whether somebody works on the job."""
-        if self._process is not None and self._process.poll() is None:
-            return True
-        return lock_holder(self.folder) is not None or _starting(self.folder)
+        return (self._process is not None and self._process.poll() is None) or _is_worked_on(self.folder)
 
     def run(
         self,
@@ -97,10 +92,7 @@ class Job:
         cancelled: Callable[[], bool] = lambda: False,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Execute or follow the job to its end; ``emit`` takes its events, and ``cancelled`` says when it is to stop.
-
-        Following, not a job executed here, ends early where ``stop`` says so: the job's process goes on.
-        """
+        """Execute or follow the job to its end; ``emit`` takes its events, the others are as in ``follow``."""
         if self.here:
             do_job(self.folder, emit, cancelled)
             return
@@ -117,40 +109,35 @@ class Job:
     ) -> Iterator[events.Event]:
         """All events from the first on, then each as it happens.
 
-        Ends after run-finished or job-failed, or within a tenth of a second when ``stop`` says so: not an Event, whose
-        lock the handler of a signal would wait for forever where it has interrupted its holder.  The job is cancelled
-        within the same time when ``cancelled`` says so, unless ``stop`` did before.  A job that died without a word
-        ends with a job-failed made here, which has the last lines of its log.
+        Ends after run-finished or job-failed; ``cancelled`` cancels the job, ``stop`` only ends the following.  They
+        are functions, since a signal handler that sets a threading.Event can wait for its lock for ever.  A died job
+        ends with a job-failed made here, with the last lines of its log.
         """
         tail = Tail(self.folder / EVENTS)
         while not stop():
             if self._cancelled_at is None and cancelled() and not stop():
                 self.cancel()
             alive = self.running()
-            found = tail.read()
-            for event in found:
+            new = tail.read()
+            for event in new:
                 yield event
                 if isinstance(event, events.RunFinished | events.JobFailed):
-                    self._reap()
+                    if self._process is not None:  # so that what it leaves behind is known
+                        with contextlib.suppress(subprocess.TimeoutExpired):
+                            self._process.wait(PATIENCE_SECONDS)
                     return
-            if not alive and not found:
+            if not alive and not new:
                 yield events.JobFailed(time.time(), self._death())
                 return
-            if not found:
-                self._end_if_deaf()
+            if not new:
+                self._kill_if_deaf()
                 time.sleep(POLL_SECONDS)
 
-    def _reap(self) -> None:
-        """Wait for the end of the process, so that what it leaves behind is known when ``follow`` ends."""
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(PATIENCE_SECONDS)
-
-    def _end_if_deaf(self) -> None:
+    def _kill_if_deaf(self) -> None:
+        """Kill a job that was cancelled and has not seen it, but never a thread: its process is the user's screen."""
         if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
             return
-        plan, _ = read_spec(self.folder)
-        if plan.in_thread or (self.folder / HEARD).exists():  # a thread's process is somebody's screen or command line
+        if self.plan.in_thread or (self.folder / HEARD).exists():
             return
         holder = lock_holder(self.folder)
         if holder:
@@ -158,24 +145,17 @@ class Job:
                 os.killpg(holder, signal.SIGKILL)
 
     def _death(self) -> str:
-        words = last_words(self.folder)
         if free_bytes(self.folder) == 0:
             return f"the job's process died, and the disk of {self.folder} is full: free some, or set XDG_STATE_HOME."
-        return "the job's process died" + (f"; its last words: {words}" if words else " without a word.")
+        lines = last_log_lines(self.folder)
+        return "the job's process died" + (f"; its last words: {lines}" if lines else " without a word.")
 
 
 def start_run(plan: Plan, jobs: Path) -> Job:
-    """Start a run in a process of its own, which outlives this one; where trials run in a thread, ``Job.run`` does it.
+    """Start a run below ``jobs``, the folder of all jobs, in a process of its own that outlives this one.
 
-    Parameters
-    ----------
-    jobs
-        The folder of all jobs.
-
-    Raises
-    ------
-    ImgstoreError
-        The plan cannot be meant, or the job's folder cannot be made.
+    A run whose trials are executed in a thread is started by ``Job.run``.  Raises ImgstoreError where the plan cannot
+    be meant, or the job's folder cannot be made.
     """
     plan = check_plan(plan)
     sweep(jobs)
@@ -199,39 +179,6 @@ def open_job(folder: Path) -> Job:
     return Job(folder)
 
 
-def list_jobs(jobs: Path) -> tuple[JobFacts, ...]:
-    """All jobs below ``jobs``, the newest first; what is not a job's folder is passed over.
-
-    Raises
-    ------
-    NotAllowed
-        ``jobs`` is there and cannot be listed.
-    """
-    found = []
-    for name in names_below(jobs):
-        with contextlib.suppress(ImgstoreError):
-            plan, started = read_spec(jobs / name)
-            found.append(JobFacts(name, jobs / name, job_state(jobs / name), started, plan))
-    return tuple(found)
-
-
-def names_below(jobs: Path) -> list[str]:
-    """The names of what lies in ``jobs`` and belongs to its owner, the newest first; none where it does not exist.
-
-    Raises
-    ------
-    NotAllowed
-        It cannot be listed.
-    """
-    try:
-        owner = jobs.stat().st_uid
-        return sorted((path.name for path in jobs.iterdir() if _owner(path) == owner), reverse=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise NotAllowed(f"{jobs} cannot be listed ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
-
-
 def sweep(jobs: Path) -> tuple[Path, ...]:
     """Remove what died jobs left in their work folders, each until it is gone; what stayed is returned."""
     left: list[Path] = []
@@ -247,49 +194,38 @@ def clean_after(folder: Path) -> tuple[Path, ...]:
 
     A job is marked once nothing of its own is left: by the next time its paths may belong to somebody else.
     """
-    found = Tail(folder / EVENTS).read()
-    made = [event.made for event in found if isinstance(event, events.WorkFolderMade) and event.made]
-    if not (folder / CLEANED).exists() and _owner(folder) == os.geteuid() and not folder.is_symlink():
+    recorded = Tail(folder / EVENTS).read()
+    made = [event.made for event in recorded if isinstance(event, events.WorkFolderMade) and event.made]
+    if not (folder / CLEANED).exists() and owner_of(folder) == os.geteuid() and not folder.is_symlink():
         left = tuple(path for folders in made for path in clean(folders))
         if not any(is_there(folders[0]) for folders in made):
             with contextlib.suppress(OSError):
                 (folder / CLEANED).touch()
         if left:
             return left
-    started = [event for event in found if isinstance(event, events.RunStarted)]
+    started = [event for event in recorded if isinstance(event, events.RunStarted)]
     return tuple(Path(work) for event in started for work in event.work if os.path.lexists(work))
 
 
-def _owner(path: Path) -> int | None:
-    """The owner of what lies at ``path``, a link among it; None where that is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.lstat().st_uid
-    return None
-
-
-def _starting(folder: Path) -> bool:
-    """Whether the job's process was started a moment ago and has not come to its lock yet."""
+def _is_worked_on(folder: Path) -> bool:
+    """Whether a process holds the job's lock, or was started a moment ago and has not come to it yet."""
     if (folder / LOCK).exists():
-        return False
-    try:
+        return lock_holder(folder) is not None
+    with contextlib.suppress(OlderFormat):
         _, created = read_spec(folder)
-    except OlderFormat:
-        return False
-    return 0 <= time.time() - created < _START_SECONDS
+        return 0 <= time.time() - created < _START_SECONDS
+    return False
 
 
 def job_state(folder: Path) -> str:
-    """The state of the job of ``folder``, as in ``JobFacts``."""
-    last = last_event(folder / EVENTS)
-    if isinstance(last, events.RunFinished):
-        return "stopped" if last.outcome == "cancelled" else last.outcome
-    if isinstance(last, events.JobFailed):
-        return "failed"
-    return "running" if lock_holder(folder) is not None or _starting(folder) else "died"
-
-
-LOOK_SECONDS = 0.1
-"""How often it is looked whether somebody else asks the job to stop."""
+    """``running``, ``finished``, ``stopped``, ``failed`` or ``died``."""
+    alive = _is_worked_on(folder)  # looked at before the last event: it may end meanwhile
+    match last_event(folder / EVENTS):
+        case events.RunFinished(outcome=outcome):
+            return "stopped" if outcome == "cancelled" else outcome
+        case events.JobFailed():
+            return "failed"
+    return "running" if alive else "died"
 
 
 def work(folder: Path) -> int:
@@ -302,7 +238,7 @@ def work(folder: Path) -> int:
 
 
 def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> None:
-    """Do the job of ``folder`` in this thread; its events are recorded, and told to ``emit``.
+    """Do the job of ``folder`` in this thread; its events are recorded and passed to ``emit``.
 
     It stops where ``cancelled`` says so, or anybody puts the file that asks for it into the folder.
     """
@@ -318,7 +254,7 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
 
     try:
         plan, _ = read_spec(folder)
-        run(plan, record, _any_cancel(folder, cancelled), folder.name)
+        run(plan, record, _cancelled_or_asked(folder, cancelled), folder.name)
     except Cancelled:
         record(events.RunFinished(time.time(), "cancelled", time.time() - begin))
     except ImgstoreError as error:
@@ -332,19 +268,19 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
         os.close(lock)
 
 
-def _any_cancel(folder: Path, cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether the job is to stop, by ``cancelled`` or by the file; it is cheap enough to be asked after each batch."""
-    asked, looked = False, 0.0
+def _cancelled_or_asked(folder: Path, cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether the job is to stop, by ``cancelled`` or by the file; cheap enough to be called after each batch."""
+    stopping, looked = False, 0.0
 
     def check() -> bool:
-        nonlocal asked, looked
-        if not asked:
-            asked, now = cancelled(), time.monotonic()
-            if not asked and now - looked >= LOOK_SECONDS:
-                asked, looked = (folder / CANCEL).exists(), now
-            if asked:
+        nonlocal stopping, looked
+        if not stopping:
+            stopping, now = cancelled(), time.monotonic()
+            if not stopping and now - looked >= LOOK_SECONDS:
+                stopping, looked = (folder / CANCEL).exists(), now
+            if stopping:
                 with contextlib.suppress(OSError):
                     (folder / HEARD).touch()
-        return asked
+        return stopping
 
     return check

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from backends.datasets.base import Dataset, DatasetFacts
 
 
-PROGRESS_SECONDS = 0.1
-REMOVING_SECONDS = 0.5
-
+PROGRESS_SECONDS, REMOVING_SECONDS = 0.1, 0.5
+"""The shortest times between two events of their kinds."""
 
 EXAMPLES = 20
 """How many pictures that do not decode are named."""
@@ -43,19 +42,9 @@ EXAMPLES = 20
 def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[], bool], name: str) -> None:
     """Execute a plan in this thread.
 
-    Parameters
-    ----------
-    emit
-        Takes every event, from run-started to run-finished.
-    cancelled
-        Asked ten times a second; where trials are executed in this thread, after each batch.
-    name
-        Of the folders that are made for it, unique.
-
-    Raises
-    ------
-    ImgstoreError
-        The run cannot start: nothing was measured, and nothing is left behind.  Cancelled where it was stopped before.
+    ``emit`` takes every event, from run-started to run-finished; ``cancelled`` is called ten times a second, or after
+    each batch where trials are executed in this thread; ``name``, unique, is that of the folders that are made.
+    Raises ImgstoreError where the run cannot start: nothing was measured, and nothing is left behind.
     """
     started, begin, watch = time.time(), time.monotonic(), ConditionsWatch()
     with open_dataset(plan.dataset, plan.split, cancelled) as dataset:
@@ -63,18 +52,9 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
         plan = check_plan(plan, facts)
         fitted = fit_to_memory(plan, facts)
         places = find_places(fitted, facts, name)
-        emit(
-            events.RunStarted(
-                time=started,
-                plan=fitted,
-                dataset=facts,
-                environment=describe_environment(places.all),
-                trials=len(trials(fitted)),
-                work=tuple(str(folder) for folder in places.all),
-                bytes_at_most=places.bytes_at_most,
-                notes=_notes(plan, fitted, facts, places),
-            )
-        )
+        environment, total = describe_environment(places.all), len(trials(fitted))
+        work, notes = tuple(map(str, places.all)), _notes(plan, fitted, facts, places)
+        emit(events.RunStarted(started, fitted, facts, environment, total, work, places.bytes_at_most, notes))
         folders: dict[Path, WorkFolder] = {}
         outcome = "finished"
         try:
@@ -83,7 +63,7 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
                 emit(events.WorkFolderMade(time.time(), folders[path].made))
             source = _stage(dataset, facts, fitted, folders[places.main], emit, cancelled)
             pace = Pace(plan.budget, facts, begin)
-            _execute(_Run(fitted, source, places, folders, pace, emit, cancelled))
+            _execute(_Execution(fitted, source, places, folders, pace, emit, cancelled))
         except Cancelled:
             outcome = "cancelled"
         finally:
@@ -105,9 +85,9 @@ def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None
     return tuple(str(path) for folder in folders for path in folder.remove_all(tick))
 
 
-def _notes(asked: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
+def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
     notes = []
-    if plan.sizes != asked.sizes:
+    if plan.sizes != requested.sizes:
         notes.append(
             f"The images of the largest size do not fit into the memory for staging ({plan.memory or 0:,} bytes): "
             f"the sizes are {', '.join(f'{size:,}' for size in plan.sizes)}."
@@ -150,13 +130,13 @@ def _stage(
     codecs = {Configuration.parse(text).codec for text in plan.configurations}
     wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
     staged = stage(dataset, wanted, folder.claim("source"), tick)
-    examples = tuple(f"{one.name}: {one.why}"[:200] for one in staged.failures[:EXAMPLES])
+    examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
     emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
     return staged.source
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Execution:
     """What the trials of a run share."""
 
     plan: Plan
@@ -168,7 +148,7 @@ class _Run:
     cancelled: Callable[[], bool]
 
 
-def _execute(run: _Run) -> None:
+def _execute(run: _Execution) -> None:
     plan, emit = run.plan, run.emit
     counter = run.folders[run.places.main].claim("counter")
     counter.write_bytes(bytes(COUNTER_BYTES))
@@ -188,23 +168,23 @@ def _execute(run: _Run) -> None:
                 emit(events.TrialSkipped(time.time(), skipped))
                 continue
             folder = run.folders[run.places.by_configuration[trial.configuration]]
-            artefact = folder.root / _artefact(trial)
+            artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
             copies = run.places.copies.allowed(trial)
             task = Task(trial, run.source, artefact, counter, plan.batch, plan.seed, copies, plan.workers)
             waiting += [(folder, folder.claim(path.name).name) for path in task.made]
             begin = time.monotonic()
             emit(events.TrialStarted(time.time(), trial))
-            found = run_task(task, _poll(trial, emit, run.cancelled))
-            if found.outcome == "ok":
-                run.pace.learn(trial, time.monotonic() - begin, found)
-                emit(events.TrialFinished(time.time(), found))
+            measurement = run_task(task, _poll(trial, emit, run.cancelled))
+            if measurement.outcome == "ok":
+                run.pace.learn(trial, time.monotonic() - begin, measurement)
+                emit(events.TrialFinished(time.time(), measurement))
             else:
-                failed[trial.index] = found
-                emit(events.TrialFailed(time.time(), found))
+                failed[trial.index] = measurement
+                emit(events.TrialFailed(time.time(), measurement))
 
 
 def _skipped(
-    run: _Run, trial: Trial, unaffordable: dict[int, float], failed: dict[int, Measurement]
+    run: _Execution, trial: Trial, unaffordable: dict[int, float], failed: dict[int, Measurement]
 ) -> Measurement | None:
     """What to say of a trial that is not tried; None for all others."""
     if trial.index in unaffordable:
@@ -214,10 +194,6 @@ def _skipped(
     if trial.reads in failed:
         return blank(trial, "skipped", STORE_FAILED + failed[trial.reads].message)
     return None
-
-
-def _artefact(trial: Trial) -> str:
-    return f"{trial.reads if trial.reads is not None else trial.index:05}"
 
 
 def _poll(trial: Trial, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> Callable[[int], None]:

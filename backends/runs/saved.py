@@ -1,29 +1,67 @@
-"""Results that were saved as JSON, here or elsewhere, by this version or another one."""
+"""A run as a JSON file: written by ``bench --json``, read again by this version or another one."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from backends.bench.configuration import Configuration
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import CACHES, Measurement, is_measured_here
-from backends.bench.plan import MOST_IMAGES, Plan, check_plan, without_unknown_operations
+from backends.bench.plan import MOST_IMAGES, check_plan
 from backends.datasets.base import DatasetFacts
-from backends.errors import ImgstoreError, UsageError
-from backends.runs.events import SCHEMA, from_fields
-from backends.runs.run import Result
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from backends.errors import ImgstoreError, NotAllowed, UsageError
+from backends.runs.events import SCHEMA, JobFailed, RunFinished, RunStarted, Staging, read_plan
+from backends.runs.run import Run
 
 MOST_BYTES = 1 << 30
 
 
-def is_saved_result(path: Path) -> bool:
+class SavedFields(msgspec.Struct):
+    """The fields of a saved run; ``summary`` and ``verdict``, which follow from the trials, are not read."""
+
+    plan: dict[str, Any]
+    dataset: DatasetFacts
+    environment: Environment
+    trials: list[dict[str, Any]]
+    outcome: str = "finished"
+    started: float = 0.0
+    seconds: float = 0.0
+    staging_seconds: float = 0.0
+    message: str = ""
+    notes: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+
+
+def to_json(run: Run) -> str:
+    """The run as one JSON object, its trials without those that only warmed up."""
+    fields = {
+        "schema": SCHEMA,
+        "outcome": run.outcome,
+        "started": run.started,
+        "seconds": run.seconds,
+        "staging_seconds": run.staging_seconds,
+        "message": run.message,
+        "notes": (*run.dataset.notes, *run.notes),
+        "environment": run.environment,
+        "conditions": run.conditions,
+        "dataset": run.dataset,
+        "plan": run.plan,
+        "trials": [measurement for measurement in run.measurements if measurement.shown],
+        "summary": list(run.figures.values()),
+        "verdict": run.verdict,
+    }
+    return json.dumps(msgspec.to_builtins(fields), indent=1) + "\n"
+
+
+def is_saved_run(path: Path) -> bool:
     """Whether ``path`` is a file that starts as JSON does, which no dataset's file does."""
     try:
         with path.open("rb") as file:
@@ -32,80 +70,76 @@ def is_saved_result(path: Path) -> bool:
         return False
 
 
-def load_result(path: Path) -> Result:
-    """The result that ``bench --json`` wrote into ``path``.
+def load_run(path: Path) -> Run:
+    """The run that ``bench --json`` wrote into ``path``; one that was saved while it went on counts as cancelled.
 
-    Fields that are not known here are passed over; trials of operations and backends that are not known here are left
-    out, and a note says so.
+    Unknown fields are ignored; trials of operations and backends that are not known here are left out, and a note says
+    so.
 
-    Raises
-    ------
-    ImgstoreError
-        It cannot be read, or is no result: not JSON, cut short, of another schema, a folder.
+    Raises ImgstoreError where it cannot be read, or is no run: not JSON, cut short, of another schema, a folder.
     """
-    found = _read(path)
-    if found.get("schema") != SCHEMA:
+    fields = _read(path)
+    if fields.get("schema") != SCHEMA:
         raise ImgstoreError(
-            f"{path} is no result that this version reads (schema {found.get('schema')!r}, here {SCHEMA}): "
+            f"{path} is no result that this version reads (schema {fields.get('schema')!r}, here {SCHEMA}): "
             "make it again with bench --json, or read it with the version that wrote it."
         )
     try:
-        return _result(found)
+        return _run(msgspec.convert(fields, SavedFields))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise ImgstoreError(f"{path} is no result of bench --json: {what}.") from None
+        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise ImgstoreError(f"{path} is no result of bench --json: {reason}.") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ImgstoreError(f"{path} is larger than any result: name a file that bench --json wrote.")
-        found = json.loads(path.read_bytes(), parse_constant=_refuse)
+        fields = json.loads(path.read_bytes(), parse_constant=_refuse)
     except OSError as error:
         raise ImgstoreError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError) as error:
         raise ImgstoreError(f"{path} is not JSON, or was cut short ({error}): name a file of bench --json.") from None
-    if not isinstance(found, dict):
+    if not isinstance(fields, dict):
         raise ImgstoreError(f"{path} is JSON, but no result: name a file that bench --json wrote.")
-    return found
+    return fields
 
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no figure")
 
 
-def _result(found: dict[str, Any]) -> Result:
-    plan = from_fields(Plan, without_unknown_operations(found["plan"]))
-    notes, known, others = list(found.get("notes", ())), [], []
-    for one in found["trials"]:
-        trial = from_fields(Measurement, one)
-        if is_measured_here(one) and _is_known(trial):
-            known.append(trial)
+def _run(saved: SavedFields) -> Run:
+    plan = read_plan(saved.plan)
+    plan = check_plan(replace(plan, configurations=tuple(filter(_parses, plan.configurations))))
+    times = (saved.started, saved.seconds, saved.staging_seconds)
+    if not all(map(math.isfinite, times)):
+        raise ValueError(f"one of its times is infinite: {times}")
+    notes = [note for note in saved.notes if note not in saved.dataset.notes]
+    measurements, others = [], []
+    for fields in saved.trials:
+        measurement = msgspec.convert(fields, Measurement)
+        if is_measured_here(fields) and _is_usable(measurement):
+            measurements.append(measurement)
         else:
-            others.append(f"{trial.configuration} {trial.aspect}{' plain' if one.get('reader') == 'plain' else ''}")
+            others.append(f"{measurement.configuration} {measurement.aspect}")
     if others:
         names = ", ".join(dict.fromkeys(others))
         notes.append(f"{len(others):,} trials are of what this version does not measure: {names}.")
-    conditions = found.get("conditions")
-    return Result(
-        plan=check_plan(replace(plan, configurations=tuple(filter(_parses, plan.configurations)))),
-        dataset=from_fields(DatasetFacts, found["dataset"]),
-        environment=from_fields(Environment, found["environment"]),
-        notes=tuple(str(note) for note in notes),
-        outcome=str(found.get("outcome", "finished")),
-        seconds=_figure(found.get("seconds", 0.0)),
-        staging_seconds=_figure(found.get("staging_seconds", 0.0)),
-        measurements=tuple(known),
-        message=str(found.get("message", "")),
-        conditions=None if conditions is None else from_fields(Conditions, conditions),
-        started=_figure(found.get("started", 0.0)),
+    start = RunStarted(saved.started, plan, saved.dataset, saved.environment, len(measurements), (), 0, tuple(notes))
+    images, now = min(max(plan.sizes), saved.dataset.count), saved.started + saved.seconds
+    staging = Staging(saved.started, images, images, saved.staging_seconds)
+    outcome = "finished" if saved.outcome == "finished" else "cancelled"
+    end = RunFinished(now, outcome, saved.seconds, conditions=saved.conditions)
+    return Run(
+        plan,
+        start,
+        staging,
+        tuple(measurements),
+        end=JobFailed(now, saved.message) if saved.outcome == "failed" else end,
+        now=now,
+        saved=True,
     )
-
-
-def _figure(value: Any) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError(f"{value} is no time")
-    return float(value)
 
 
 def _parses(configuration: str) -> bool:
@@ -116,12 +150,36 @@ def _parses(configuration: str) -> bool:
     return True
 
 
-def _is_known(one: Measurement) -> bool:
+def _is_usable(one: Measurement) -> bool:
     """Whether everything else here can work with it."""
-    figures = (one.seconds, one.seconds_durable, one.cpu_seconds, one.predicted_seconds, *one.phases.values())
+    seconds = (one.seconds, one.seconds_durable, one.cpu_seconds, one.predicted_seconds, *one.phases.values())
     return (
         one.cache in CACHES
         and _parses(one.configuration)
         and 1 <= one.count <= MOST_IMAGES
-        and all(value is None or 0 <= value < math.inf for value in figures)
+        and all(value is None or 0 <= value < math.inf for value in seconds)
     )
+
+
+def is_special(path: Path) -> bool:
+    """Whether ``path`` is there and is no file that could be replaced: a device, a pipe."""
+    return path.exists() and not path.is_file()
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write ``text`` under a temporary name beside ``path`` and rename it, so that it is there whole or not.
+
+    Links are followed; into a device or a pipe it is written as into a stream.
+
+    Raises NotAllowed where it cannot be written there.
+    """
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".imgstore-{os.getpid()}.partial")
+    try:
+        (path if is_special(path) else partial).write_text(text, encoding="utf-8")
+        if not is_special(path):
+            partial.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise NotAllowed(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -21,7 +21,7 @@ from backends.analysis.figures import FASTER, SLOWER, compare, paired_ratios
 from backends.analysis.ranking import seconds_by_block
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
-from backends.runs.run import Result
+from backends.runs.run import Run
 from tests.benchmarks.slower import PREFIX
 from tests.benchmarks.speed import run_plan, say
 
@@ -40,7 +40,7 @@ def add_twins(folder: Path, names: list[str]) -> None:
     sys.path.insert(0, str(folder))
 
 
-def measure(folder: Path, names: list[str], size: int, blocks: int) -> Result:
+def measure(folder: Path, names: list[str], size: int, blocks: int) -> Run:
     """A run with every configuration in two folders, and its twin."""
     add_twins(folder / "twins", names)
     for side in "AB":
@@ -88,7 +88,7 @@ def main() -> None:
     blocks = max(REPEATS) * -(-options.comparisons // len(names))
     result = measure(options.folder.absolute(), names, options.size, blocks)
     say(f"{blocks} blocks of {options.size:,} images; load {os.getloadavg()[0]:.1f}")
-    for aspect in dict.fromkeys(figure.aspect for figure in result.figures if figure.repeats):
+    for aspect in dict.fromkeys(figure.aspect for figure in result.figures.values() if figure.repeats):
         for repeats in REPEATS:
             say(f"{aspect}, {repeats} repeats: {tally(result.measurements, aspect, options.size, repeats)}")
 

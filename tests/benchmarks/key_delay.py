@@ -19,8 +19,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from backends.bench.measurement import Measurement
-from backends.runs.job import list_jobs, open_job
-from backends.runs.run import collect
+from backends.runs.history import list_runs
+from backends.runs.job import open_job
 from tests.benchmarks.speed import say
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
@@ -39,7 +39,7 @@ def press(terminal: Terminal, key: str) -> float:
 def press_while_alive(terminal: Terminal, jobs: Path, most: int | None = None) -> list[float]:
     """The delays of keys pressed until the run has ended, or ``most`` of them."""
     delays: list[float] = []
-    while len(delays) < most if most else any(job.state == "running" for job in list_jobs(jobs)):
+    while len(delays) < most if most else any(run.state == "running" for run in list_runs(jobs)):
         for key in "jk":
             delays.append(press(terminal, key))
             time.sleep(PAUSE_SECONDS)
@@ -61,9 +61,9 @@ def run_once(mode: str) -> tuple[list[float], list[float], list[Measurement]]:
             terminal.press("\r")
             terminal.wait_for_text("x stop")
             busy = press_while_alive(terminal, jobs)
-            (job,) = list_jobs(jobs)
-            result = collect(open_job(job.folder).follow())
-            if result is None or result.outcome != "finished" or result.plan.in_thread is not (mode == THREAD):
+            (job,) = list_runs(jobs)
+            result = open_job(jobs / job.id).wait()
+            if result.outcome != "finished" or result.plan.in_thread is not (mode == THREAD):
                 raise SystemExit(f"the run failed:\n{terminal.frame}")
             terminal.press("q")
             terminal.wait_for_end()

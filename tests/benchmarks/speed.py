@@ -29,7 +29,7 @@ from backends.bench.plan import Plan
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend
 from backends.runs.job import start_run
-from backends.runs.run import Result, collect
+from backends.runs.run import Run
 
 ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5+raw": "article-hdf5+raw",
            "npy+raw": "article-hdf5+raw"}  # fmt: skip
@@ -40,16 +40,16 @@ PICTURES = 3_000
 say = partial(print, flush=True)
 
 
-def run_plan(plan: Plan) -> Result:
+def run_plan(plan: Plan) -> Run:
     """Measure a plan; ends the program with a sentence if anything fails."""
     with tempfile.TemporaryDirectory() as jobs:
-        result = collect(start_run(plan, Path(jobs)).follow())
-    if result is None or result.outcome != "finished" or result.failures:
-        raise SystemExit(f"the run failed: {result.failures[0].message if result and result.failures else 'no result'}")
+        result = start_run(plan, Path(jobs)).wait()
+    if result.outcome != "finished" or result.failures:
+        raise SystemExit(f"the run failed: {result.message or result.failures[0].message}")
     return result
 
 
-def cell(result: Result, name: str, aspect: str, other: str | None) -> str:
+def cell(result: Run, name: str, aspect: str, other: str | None) -> str:
     """Our median, how many times as long ``other`` takes, and the multiple of the limit, if they were measured."""
     count = 1 if aspect.endswith("-one") else max(result.plan.sizes)
     blocks = seconds_by_block(result.measurements, aspect, count)
@@ -63,7 +63,7 @@ def cell(result: Result, name: str, aspect: str, other: str | None) -> str:
     return " ".join(parts)
 
 
-def row(result: Result, name: str, title: str, other: str | None) -> None:
+def row(result: Run, name: str, title: str, other: str | None) -> None:
     """Print one configuration, compared with ``other`` unless that is None."""
     say(f"| {title} | {' | '.join(cell(result, name, operation, other) for operation in OPERATIONS)} |")
 

@@ -13,7 +13,8 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.runs.folder import new_folder
-from backends.runs.run import collect, to_json
+from backends.runs.run import Run
+from backends.runs.saved import to_json
 from tests.tui.driving import LARGE, SMALL, footer, frame, settle, until, until_text, write_run
 from tests.tui.recorded import START, plan_of, run_events
 from tui.app import ImgstoreApp
@@ -101,7 +102,7 @@ async def test_two_marked_runs_compare_older_first(app: ImgstoreApp) -> None:
 
 
 async def test_result_file_opens_read_only(tmp_path: Path) -> None:
-    result = collect(run_events(plan_of()))
+    result = Run(plan_of()).after(*run_events(plan_of()))
     assert result is not None
     (tmp_path / "result.json").write_text(to_json(result))
     app = ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json"))

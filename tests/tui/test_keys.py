@@ -239,7 +239,7 @@ async def test_hidden_run_that_ends_changes_no_other(app: ImgstoreApp) -> None:
         await show(pilot, RecordedJob(recording().told, id="other"))
         before = frame(pilot)
         hidden.cancel()
-        await until(pilot, lambda: app.runs[hidden.id].state.phase == "cancelled")
+        await until(pilot, lambda: app.runs[hidden.id].run.phase == "cancelled")
         assert frame(pilot) == before
 
 

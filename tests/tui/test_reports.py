@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from markupsafe import Markup
+from msgspec import structs
 
 from backends import units
 from backends.bench.plan import article_plan
 from backends.datasets import open_dataset
 from backends.runs import events
 from backends.runs.job import open_job, start_run
-from backends.runs.run import Result, collect
+from backends.runs.run import Run
 from tui.reports import formats, render
 from tui.reports.article import METHODS
 from tui.reports.model import Bars, Chart, Curve, Name, Point, Report, Section
@@ -38,22 +39,22 @@ def recorded(jobs_with_a_run: Path) -> list[events.Event]:
 
 
 @pytest.fixture(scope="session")
-def article(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def article(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The article's experiment on the sample, with few images."""
     with open_dataset("sample") as dataset:
         plan = article_plan("sample", dataset.survey())
     work = tmp_path_factory.mktemp("work")
     plan = replace(plan, sizes=(10, 40), repeats=1, caches=("warm", "cold"), work_dir=str(work))
-    run = collect(start_run(plan, tmp_path_factory.mktemp("state")).follow())
-    assert run is not None
+    run = start_run(plan, tmp_path_factory.mktemp("state")).wait()
     assert not run.failures
     return run
 
 
-def states(recorded: list[events.Event]) -> dict[str, Result]:
+def states(recorded: list[events.Event]) -> dict[str, Run]:
     """One real run, with each outcome that a run can have."""
     trials = [event for event in recorded if isinstance(event, events.TrialFinished)]
     started, end = recorded[0], recorded[-1]
+    assert isinstance(started, events.RunStarted)
     assert isinstance(end, events.RunFinished)
     failed = [
         events.TrialFailed(event.time, replace(event.measurement, outcome="failed", seconds=None, message="it broke"))
@@ -66,13 +67,13 @@ def states(recorded: list[events.Event]) -> dict[str, Result]:
     outcomes = {
         "finished": recorded,
         "running": recorded[: len(recorded) // 2],
-        "cancelled": [*recorded[: len(recorded) // 2], replace(end, outcome="cancelled")],
+        "cancelled": [*recorded[: len(recorded) // 2], structs.replace(end, outcome="cancelled")],
         "failed": [started, *trials[:9], events.JobFailed(end.time, "the disk is full")],
         "failed before a trial": [started, events.JobFailed(end.time, "the disk is full")],
         "no trial ok": [started, *failed, end],
         "all skipped": [started, *skipped, end],
     }
-    return {name: run for name, told in outcomes.items() if (run := collect(told))}
+    return {name: Run(started.plan).after(*outcome) for name, outcome in outcomes.items()}
 
 
 class Page(HTMLParser):
@@ -134,7 +135,7 @@ def test_report_of_each_outcome_says_how_it_ended(recorded: list[events.Event], 
         assert shlex.quote(run.plan.dataset) in text
 
 
-def test_csv_has_a_row_for_each_shown_measurement(finished: Result) -> None:
+def test_csv_has_a_row_for_each_shown_measurement(finished: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(render(finished, "csv"))))
     shown = [trial for trial in finished.measurements if trial.shown]
     assert [(row["configuration"], row["operation"], float(row["seconds"])) for row in rows] == [
@@ -143,7 +144,7 @@ def test_csv_has_a_row_for_each_shown_measurement(finished: Result) -> None:
     assert [row["phases.read"] for row in rows] == [str(trial.phases.get("read", "")) for trial in shown]
 
 
-def test_figures_are_shown_with_their_range(finished: Result) -> None:
+def test_figures_are_shown_with_their_range(finished: Run) -> None:
     three = tuple(
         replace(one, repeat=repeat, seconds=(one.seconds or 0.0) * factor)
         for one in finished.measurements if one.shown and one.repeat == 1
@@ -151,25 +152,26 @@ def test_figures_are_shown_with_their_range(finished: Result) -> None:
     )  # fmt: skip
     run = replace(finished, measurements=three)
     page, markdown = check_page(render(run, "html")), render(run, "markdown")
-    for figure in run.figures:
+    for figure in run.figures.values():
         assert figure.range is not None
         assert f"{units.seconds(figure.seconds)} ({units.span(figure.range)}" in markdown
         assert f"{units.seconds(figure.seconds)}{units.span(figure.range)}" in page.text
 
 
-def hostile(run: Result) -> Result:
+def hostile(run: Run) -> Run:
     """The same run with a script, control characters and markup in each text that comes from outside."""
     where = f"@/{HOSTILE}"
+    assert run.start is not None
+    dataset = replace(
+        run.dataset, path=HOSTILE, kind=HOSTILE, split=HOSTILE, classes=(HOSTILE, "b"), fingerprint=HOSTILE
+    )
+    mounts = tuple(replace(one, point=HOSTILE, filesystem=HOSTILE) for one in run.environment.mounts)
+    environment = replace(run.environment, host=HOSTILE, cpu=HOSTILE, libraries={HOSTILE: HOSTILE}, mounts=mounts)
     return replace(
         run,
         plan=replace(run.plan, configurations=tuple(one + where for one in run.plan.configurations)),
-        dataset=replace(run.dataset, path=HOSTILE, kind=HOSTILE, split=HOSTILE, classes=(HOSTILE, "b"),
-                        fingerprint=HOSTILE),
-        environment=replace(run.environment, host=HOSTILE, cpu=HOSTILE, libraries={HOSTILE: HOSTILE},
-                            mounts=tuple(replace(one, point=HOSTILE, filesystem=HOSTILE)
-                                         for one in run.environment.mounts)),
-        notes=(HOSTILE,),
-        message=HOSTILE,
+        start=structs.replace(run.start, dataset=dataset, environment=environment, notes=(HOSTILE,)),
+        end=events.JobFailed(run.now, HOSTILE),
         measurements=tuple(
             replace(one, configuration=one.configuration + where, outcome="failed" if one.repeat == 2 else one.outcome,
                     message=HOSTILE) for one in run.measurements
@@ -177,7 +179,7 @@ def hostile(run: Result) -> Result:
     )  # fmt: skip
 
 
-def test_hostile_texts_are_harmless_in_each_format(finished: Result) -> None:
+def test_hostile_texts_are_harmless_in_each_format(finished: Run) -> None:
     run = hostile(finished)
     assert "<script>" in check_page(render(run, "html")).text
     check_markdown(render(run, "markdown"))
@@ -191,7 +193,7 @@ def test_hostile_texts_are_harmless_in_each_format(finished: Result) -> None:
      ("markdown", "escape_markdown", Markup), ("markdown", "safe_text", lambda text, _: text)],
 )  # fmt: skip
 def test_hostile_texts_act_without_a_protection(
-    finished: Result, monkeypatch: pytest.MonkeyPatch, kind: str, protection: str, harm: object
+    finished: Run, monkeypatch: pytest.MonkeyPatch, kind: str, protection: str, harm: object
 ) -> None:
     monkeypatch.setattr(formats, protection, harm)
     text = render(hostile(finished), kind)
@@ -199,7 +201,7 @@ def test_hostile_texts_act_without_a_protection(
         check_page(text) if kind == "html" else check_markdown(text)
 
 
-def test_article_report_has_its_tables_and_charts(article: Result) -> None:
+def test_article_report_has_its_tables_and_charts(article: Run) -> None:
     page, markdown = check_page(render(article, "html")), render(article, "markdown")
     drawn = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
     for title in ("Storage time", "Log storage time", "Read time", "Log read time", *METHODS, "Disk usage"):
@@ -211,7 +213,7 @@ def test_article_report_has_its_tables_and_charts(article: Result) -> None:
         assert f"- {rule}" in markdown
 
 
-def test_article_report_leaves_out_what_was_not_measured(finished: Result) -> None:
+def test_article_report_leaves_out_what_was_not_measured(finished: Run) -> None:
     markdown = render(replace(finished, plan=replace(finished.plan, preset="article")), "markdown")
     assert "Codec: to store 40 images" in markdown
     assert [rule for rule in ("Cache:", "One image:", "Durability:", "Data type:") if f"- {rule}" in markdown] == []

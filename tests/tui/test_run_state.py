@@ -15,8 +15,8 @@ from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.folder import new_folder
 from backends.runs.history import list_runs
-from backends.runs.run import RunState, SavedRun, collect, fold, to_json
-from backends.runs.saved import load_result
+from backends.runs.run import Run
+from backends.runs.saved import load_run, to_json
 from tests.tui.recorded import plan_of, run_events, through_the_file
 from tui.draft import draft_of
 from tui.keys import View
@@ -31,11 +31,11 @@ PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)
 
 
-def after(last: type[events.Event], nth: int = 1, fails: str = "") -> RunState:
+def after(last: type[events.Event], nth: int = 1, fails: str = "") -> Run:
     """The state after the ``nth`` event of a kind."""
-    state = RunState(PLAN)
+    state = Run(PLAN)
     for event in through_the_file(run_events(PLAN, fails=fails)):
-        state = fold(state, event)
+        state = state.after(event)
         nth -= isinstance(event, last)
         if nth == 0:
             return state
@@ -66,17 +66,17 @@ def test_a_finished_run_has_every_figure_and_no_warm_up() -> None:
 
 def test_progress_of_another_trial_changes_nothing() -> None:
     state = after(events.TrialStarted)
-    assert fold(state, events.Progress(state.now, 999, 5, 10)).done == 0
+    assert state.after(events.Progress(state.now, 999, 5, 10)).done == 0
 
 
 def test_a_job_that_dies_keeps_its_figures_and_says_why() -> None:
-    state = fold(after(events.TrialFinished, 20), events.JobFailed(0.0, "killed."))
+    state = after(events.TrialFinished, 20).after(events.JobFailed(0.0, "killed."))
     assert (state.phase, state.message, state.alive) == ("failed", "killed.", False)
     assert state.figures
 
 
 def test_cancelling_is_not_finishing() -> None:
-    state = fold(after(events.TrialFinished, 20), events.RunFinished(0.0, "cancelled", 1.0))
+    state = after(events.TrialFinished, 20).after(events.RunFinished(0.0, "cancelled", 1.0))
     assert state.phase == "cancelled"
 
 
@@ -96,7 +96,7 @@ def test_the_verdict_says_nothing_that_the_table_does_not() -> None:
     assert "waiting" not in late
 
 
-def in_words(state: RunState, known: Known, aspect: str, room: int) -> str:
+def in_words(state: Run, known: Known, aspect: str, room: int) -> str:
     """The status line beside the chart of an aspect."""
     return chart_in_words(state, known, View.CHART, aspect, room).plain
 
@@ -115,11 +115,11 @@ EVERYTHING = plan_of(
 ALL_KNOWN = identify(draft_of(EVERYTHING).known)
 
 
-def done(plan: Plan, end: type[events.Event] = events.RunFinished) -> RunState:
+def done(plan: Plan, end: type[events.Event] = events.RunFinished) -> Run:
     """The state after all events of a run, or up to the first of ``end``."""
-    state = RunState(plan)
+    state = Run(plan)
     for event in run_events(plan):
-        state = fold(state, event)
+        state = state.after(event)
         if isinstance(event, end):
             break
     return state
@@ -144,7 +144,7 @@ def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
     """Status line, panel, full view, payback, JSON, HTML, Markdown, the text of ``bench`` and the history's list."""
     plan = plan_of("files", "lmdb", "hdf5", operations=("store", "read", "shuffled"), repeats=5)
     known, state = identify(draft_of(plan).known), done(plan)
-    result = collect(run_events(plan))
+    result = Run(plan).after(*run_events(plan))
     assert result is not None
     best = result.verdict.recommended
     assert best == "hdf5+raw"
@@ -171,7 +171,6 @@ def unescaped(text: str) -> str:
 
 def test_one_ratio_has_one_value_everywhere() -> None:
     state = done(EVERYTHING)
-    assert state.verdict is not None
     places = (in_words(state, ALL_KNOWN, "shuffled", 120), texts(verdict_rows(state, ALL_KNOWN, 36)),
               texts(full_rows(state, ALL_KNOWN, 76)))  # fmt: skip
     shuffled = state.verdict.ranking("shuffled")
@@ -183,13 +182,11 @@ def test_one_ratio_has_one_value_everywhere() -> None:
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
     state = done(replace(EVERYTHING, repeats=repeats))
-    early = replace(state, phase="running")
-    for one in (early, replace(state, phase="cancelled")):
-        assert one.verdict is not None
+    early = replace(state, end=None, removing=False)
+    for one in (early, replace(state, end=events.RunFinished(state.now, "cancelled", 1.0))):
         assert one.verdict.recommended is None
         assert {rank.outcome for each in one.verdict.rankings for rank in each.ranks} == {"", "undecided"}
         assert "Keep " not in texts([*verdict_rows(one, ALL_KNOWN, 36), *full_rows(one, ALL_KNOWN, 76)])
-    assert state.verdict is not None
     assert (state.verdict.recommended is not None) is (repeats == 3)
 
 
@@ -198,10 +195,8 @@ def test_verdict_is_final_while_files_are_removed() -> None:
     assert state.phase == "removing"
     assert state.alive
     assert state.verdict == done(EVERYTHING).verdict
-    assert state.verdict is not None
     assert state.verdict.recommended == "hdf5+raw"
-    stopped = replace(state, ended=state.trials - 1)
-    assert stopped.verdict is not None
+    stopped = replace(state, measurements=state.measurements[:-1])
     assert stopped.verdict.recommended is None, "it was stopped before its last trial"
 
 
@@ -235,8 +230,8 @@ def test_repeats_are_counted_in_every_cell_of_the_plan() -> None:
 def test_a_verdict_is_worked_out_once_for_the_same_figures() -> None:
     state = done(EVERYTHING)
     verdict = state.verdict
-    assert fold(state, events.Progress(state.now + 1, 0, 1, 2)).verdict is verdict
-    assert fold(state, events.RunFinished(state.now, "cancelled", 1.0)).verdict != verdict
+    assert state.after(events.Progress(state.now + 1, 0, 1, 2)).verdict is verdict
+    assert state.after(events.RunFinished(state.now, "cancelled", 1.0)).verdict != verdict
 
 
 def test_while_a_run_goes_on_the_verdict_rests_on_the_blocks_that_ended() -> None:
@@ -249,10 +244,8 @@ def test_while_a_run_goes_on_the_verdict_rests_on_the_blocks_that_ended() -> Non
 
 def test_a_saved_result_tells_the_figures_and_the_verdict_that_were_saved(tmp_path: Path) -> None:
     state, file = done(EVERYTHING), tmp_path / "result.json"
-    result = collect(run_events(EVERYTHING))
-    assert result is not None
-    file.write_text(to_json(result))
-    saved = reduce(fold, SavedRun("x", load_result(file)).follow(), RunState(EVERYTHING, saved=True))
+    file.write_text(to_json(state))
+    saved = load_run(file)
     assert saved.figures == state.figures
     assert saved.phase == "finished"
     assert saved.verdict == state.verdict
@@ -271,7 +264,7 @@ def test_the_numbers_have_a_row_for_each_configuration_and_size() -> None:
     assert [row for row in rows if "! failed" in row] == [row for row in rows if row[:2] == ("▲ lmdb+raw", "10")]
 
 
-def test_folding_a_thousand_events_again_gives_the_same_figures() -> None:
+def test_events_one_by_one_and_at_once_give_the_same_figures() -> None:
     told = list(run_events(PLAN))
-    first, second = (reduce(fold, told, RunState(PLAN)) for _ in range(2))
-    assert first.figures == second.figures
+    one_by_one = reduce(Run.after, told, Run(PLAN))
+    assert one_by_one.figures == Run(PLAN).after(*told).figures

@@ -13,8 +13,8 @@ from textual.worker import Worker, WorkerState
 
 from backends.bench.plan import Plan
 from backends.runs import events
-from backends.runs.job import list_jobs
-from backends.runs.run import RunState
+from backends.runs.history import list_runs
+from backends.runs.run import Run
 from tests.tui.driving import app_of, frame, start, until
 from tui import messages
 from tui.app import ImgstoreApp
@@ -55,9 +55,9 @@ async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:
     return worker
 
 
-def state(pilot: Pilot[int]) -> RunState:
+def state(pilot: Pilot[int]) -> Run:
     app = app_of(pilot)
-    return app.runs[app.runs.shown].state
+    return app.runs[app.runs.shown].run
 
 
 @MODES
@@ -67,7 +67,7 @@ async def test_the_worker_of_a_run_ends_with_it(app: ImgstoreApp, work: Path, in
         await until(pilot, lambda: worker.is_finished and not state(pilot).alive)
         assert (worker.state, state(pilot).phase) == (WorkerState.SUCCESS, "finished")
         assert {one.outcome for one in state(pilot).measurements} == {"ok"}
-        assert [one.state for one in list_jobs(app.jobs)] == ["finished"]
+        assert [one.state for one in list_runs(app.jobs)] == ["finished"]
         assert list(work.iterdir()) == []
 
 
@@ -85,7 +85,7 @@ async def test_cancelling_the_worker_cancels_the_run(
         await until(pilot, lambda: not state(pilot).alive)
         assert 0 < done < 100_000
         assert (worker.state, state(pilot).phase) == (WorkerState.CANCELLED, "cancelled")
-        assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
+        assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
         assert list(work.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ async def test_keys_act_during_a_run(app: ImgstoreApp, work: Path, in_thread: bo
         assert state(pilot).trial is not None, "a screen that is left does not end the run"
         await pilot.press("q", "s")
         await until(pilot, lambda: app.return_code is not None)
-    assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
+    assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
 
 
 @MODES
@@ -115,7 +115,7 @@ async def test_only_a_run_in_a_process_can_be_left_behind(app: ImgstoreApp, work
         await pilot.press("s")
         await until(pilot, lambda: app.return_code is not None)
     assert app.return_code == 0
-    assert [one.state for one in list_jobs(app.jobs)] == ["stopped"]
+    assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 

@@ -1,9 +1,10 @@
 """Reports of a run as files: JSON, CSV, Markdown and HTML."""
 
-from backends.runs.run import Result, to_json
+from backends.runs.run import Run
+from backends.runs.saved import to_json
 
 
-def render(run: Result, kind: str) -> str:
+def render(run: Run, kind: str) -> str:
     """Return the text of a report: ``json``, ``csv``, ``markdown`` or ``html``."""
     if kind == "json":
         return to_json(run)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from backends.analysis.figures import Figure
-    from backends.runs.run import Result
+    from backends.runs.run import Run
 
 SOURCE = (
     "The figures of 2019 are those of realpython.com/storing-images-in-python, on another machine; "
@@ -42,8 +42,8 @@ _PUBLISHED = {
 class Figures:
     """The figures of a run by method (``files+png``), aspect and count."""
 
-    def __init__(self, run: Result, methods: dict[str, str]) -> None:
-        known = [figure for figure in run.figures if figure.repeats and figure.configuration in methods]
+    def __init__(self, run: Run, methods: dict[str, str]) -> None:
+        known = [figure for figure in run.figures.values() if figure.repeats and figure.configuration in methods]
         self._figures = {(methods[figure.configuration], figure.aspect, figure.count): figure for figure in known}
 
     def get(self, method: str, aspect: str, count: int) -> Figure | None:
@@ -65,7 +65,7 @@ class Figures:
         return sorted(methods, key=lambda method: int(getattr(self._figures[method, "store", count], field) or 0))
 
 
-def article_sections(run: Result, names: Names) -> tuple[Section, ...]:
+def article_sections(run: Run, names: Names) -> tuple[Section, ...]:
     """Return sections on single images, many images, disk, and what changes; what was not measured is left out."""
     methods = {text: Configuration.parse(text).method for text in names}
     figures = Figures(run, methods)

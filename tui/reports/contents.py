@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
-from backends.analysis.warnings import warnings_of
 from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Cell, Measurement, aspect_of
 from backends.bench.schedule import aspects
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from backends.analysis.figures import Figure
     from backends.analysis.prediction import Predicted
-    from backends.runs.run import Result
+    from backends.runs.run import Run
 
 
 MOST_NAMED = 2
@@ -37,7 +36,7 @@ _OUTCOMES = {
 _UNSURE = "Do not rely on what has a ?: it is too far from what was measured, or the figures scatter too much."
 
 
-def make_report(run: Result) -> Report:
+def make_report(run: Run) -> Report:
     """Return the report of a run, without the sections that have nothing to show."""
     dataset, machine, verdict, names = run.dataset, run.environment, run.verdict, names_of(run.plan)
     mounts = " and ".join(f"{mount.point} ({mount.filesystem})" for mount in machine.mounts)
@@ -63,11 +62,11 @@ def make_report(run: Result) -> Report:
     return Report(title, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
 
 
-def _figures(run: Result, aspect: str) -> dict[Cell, Figure]:
-    return {figure.cell: figure for figure in run.figures if figure.aspect == aspect}
+def _figures(run: Run, aspect: str) -> dict[Cell, Figure]:
+    return {figure.cell: figure for figure in run.figures.values() if figure.aspect == aspect}
 
 
-def _aspect(run: Result, aspect: str, names: Names) -> Section:
+def _aspect(run: Run, aspect: str, names: Names) -> Section:
     """A chart of seconds by number of images, and a table; for stores, one more with the durable seconds."""
     figures = _figures(run, aspect)
     counts = sorted({figure.count for figure in figures.values()})
@@ -110,9 +109,9 @@ def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence
     return units.seconds(figure.seconds) + ("\n" + ", ".join(details) if details else "")
 
 
-def _disk(run: Result, names: Names) -> Section:
+def _disk(run: Run, names: Names) -> Section:
     """The sizes of the largest store of each configuration."""
-    stores = sorted((figure for figure in run.figures if figure.aspect == "store"), key=lambda figure: figure.count)
+    stores = sorted(_figures(run, "store").values(), key=lambda figure: figure.count)
     largest = {figure.configuration: figure for figure in stores if figure.bytes_allocated}
     rows: list[Row] = []
     bars = []
@@ -127,9 +126,9 @@ def _disk(run: Result, names: Names) -> Section:
     return Section("Disk", (Bars("Allocated on disk, apparent size within", tuple(bars)),), (table,))
 
 
-def _trade_off(run: Result, names: Names) -> Section:
+def _trade_off(run: Run, names: Names) -> Section:
     """A chart of images a second against bytes on disk."""
-    measured = {figure.aspect for figure in run.figures}
+    measured = {figure.aspect for figure in run.figures.values()}
     aspect = next((name for name in ("shuffled", aspect_of("shuffled", COLD), "read") if name in measured), "")
     figures = [figure for figure in _figures(run, aspect).values() if not is_reference(figure.configuration)]
     count = max((figure.count for figure in figures), default=0)
@@ -145,7 +144,7 @@ def _trade_off(run: Result, names: Names) -> Section:
     return Section("Trade-off", (chart,))
 
 
-def _predictions(run: Result, names: Names) -> Section:
+def _predictions(run: Run, names: Names) -> Section:
     """A table of predictions that were not measured: a row for each use, a column for each configuration."""
     known = {prediction.configuration: prediction for prediction in run.verdict.predictions}
     shown = [known[name] for name in names if name in known]
@@ -170,7 +169,7 @@ def _prediction(predicted: Predicted | None, write: Callable[[float], str]) -> s
     return f"{write(predicted.value)}{doubt}\n{write(predicted.low)} to {write(predicted.high)}"
 
 
-def remarks(run: Result) -> tuple[str, ...]:
+def remarks(run: Run) -> tuple[str, ...]:
     """Return warnings, notes, and each reason why trials failed or were skipped."""
     reasons: dict[str, list[Measurement]] = {}
     for trial in run.failures:
@@ -178,8 +177,12 @@ def remarks(run: Result) -> tuple[str, ...]:
             no_time = trial.predicted_seconds is not None
             reason = "they did not fit into the time limit." if no_time else trial.message.removeprefix(STORE_FAILED)
             reasons.setdefault(reason, []).append(trial)
-    warnings = warnings_of(run.plan, run.measurements, run.conditions, run.environment)
-    return (*warnings, *run.notes, *(_missing(reason, trials) for reason, trials in reasons.items()))
+    return (
+        *run.warnings,
+        *run.dataset.notes,
+        *run.notes,
+        *(_missing(reason, trials) for reason, trials in reasons.items()),
+    )
 
 
 def _missing(reason: str, trials: Sequence[Measurement]) -> str:
@@ -191,9 +194,9 @@ def _missing(reason: str, trials: Sequence[Measurement]) -> str:
     return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {reason}"
 
 
-def _facts(run: Result) -> Table:
+def _facts(run: Run) -> Table:
     trials = [trial for trial in run.measurements if trial.shown and trial.outcome == "ok"]
     resident = [trial.resident for trial in trials if trial.cache == COLD and trial.resident is not None]
-    limits, plan_text = limits_sentence(run.figures), describe_plan(run.plan)
+    limits, plan_text = limits_sentence(run.figures.values()), describe_plan(run.plan)
     text = fill("facts.txt", run=run, trials=trials, resident=resident, limits=limits, plan_text=plan_text)
     return Table(("", ""), tuple(tuple(line.split(": ", 1)) for line in text.splitlines() if line), left=2)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from textual.theme import Theme
 
-    from backends.runs.run import Result
+    from backends.runs.run import Run
     from tui.reports.model import Report
 
 LIMIT = 10_000
@@ -78,7 +78,7 @@ def fill(template: str, escape: Callable[[str], Markup] = Markup, **values: Any)
     return environment.get_template(template).render(values)
 
 
-def to_csv(run: Result) -> str:
+def to_csv(run: Run) -> str:
     """Return a row for each measurement; the columns are its fields, with one for each phase: ``phases.write``."""
     rows = [asdict(measurement) for measurement in run.measurements if measurement.shown]
     for row in rows:

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
-from backends.runs.run import Result
+from backends.runs.run import Run
 from tui.draft import Draft
 from tui.keys import MOVES
 from tui.text import safe_text
@@ -205,7 +205,7 @@ def add_form(draft: Draft) -> AskScreen:
     return AskScreen("Add a configuration", hint, draft.add, live=True)
 
 
-def export_form(facts: DatasetFacts | None, result: Result | None) -> AskScreen:
+def export_form(facts: DatasetFacts | None, result: Run | None) -> AskScreen:
     """Asks for a file and writes the report of ``result`` into it; gives a sentence."""
     name = Path(facts.path).name if facts else ""
     hint = "File name, ending in .html, .md, .csv or .json"

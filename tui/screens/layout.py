@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.keys import CHART_HINTS, TABLE_HINTS, View
 from tui.widgets.chart import ChartPanel
 from tui.widgets.configurations import BackendTable
@@ -50,7 +50,7 @@ def label_top_edges(screen: Screen[Any]) -> None:
     screen.query_one(RunPanel).label()
 
 
-def label_bottom_edges(screen: Screen[Any], view: View, run: RunState | None) -> None:
+def label_bottom_edges(screen: Screen[Any], view: View, run: Run | None) -> None:
     """Write the keys of a panel into its bottom edge; beside the table of a run that goes on, how far that is."""
     table, hints = screen.query_one(BackendTable), active_hints(screen)
     if run is not None and run.alive:

@@ -20,7 +20,7 @@ from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
 from backends.runs.history import RunFacts
-from backends.runs.run import Result, RunState
+from backends.runs.run import Run
 from tui import messages
 from tui.chart_data import LOW
 from tui.draft import Draft, first_draft
@@ -54,7 +54,7 @@ class Workbench(Screen[None]):
     draft: reactive[Draft] = reactive(first_draft)
     series: reactive[Known] = reactive(Known)
     """Of every configuration in the table."""
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     aspect: reactive[str] = reactive("store", bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
@@ -69,7 +69,7 @@ class Workbench(Screen[None]):
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
-    read_result: Callable[[], Result | None]
+    read_result: Callable[[], Run | None]
     """Gives the result of the run on show, as far as it came; set by the app."""
 
     def compose(self) -> ComposeResult:
@@ -124,7 +124,7 @@ class Workbench(Screen[None]):
         self.opening = ""
         self.words, self.view = sentence, View.ERROR
 
-    def show_run(self, plan: Plan, run: RunState) -> None:
+    def show_run(self, plan: Plan, run: Run) -> None:
         """Put a run on show, from its first event on."""
         show_alone(self, None)
         self.draft = self.draft.following(plan)
@@ -147,8 +147,8 @@ class Workbench(Screen[None]):
         if plan and self.facts is not None:
             self.post_message(messages.EstimatePlan(plan, self.facts))
 
-    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
-        if run is not None and run.dataset is not None:
+    def watch_run(self, before: Run | None, run: Run | None) -> None:
+        if run is not None and run.start is not None:
             self.facts = run.dataset
             if before is None or before.plan != run.plan:
                 self.draft = self.draft.following(run.plan)

@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Static
 
 from backends.datasets.base import DatasetFacts
 from backends.runs.history import RunFacts
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.chart_data import LOW, Chart
 from tui.charts import Palette
 from tui.keys import MOVES, SIDEWAYS, View
@@ -46,7 +46,7 @@ class ChartPanel(Vertical, can_focus=True):
     """Shows one view, which the screen chooses."""
 
     view: reactive[View] = reactive(View.START)
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
     aspect: reactive[str] = reactive("store")
     log_scale: reactive[bool] = reactive(True)
@@ -164,7 +164,7 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     aspect: reactive[str] = reactive("store")
     series: reactive[Known] = reactive(Known)
 

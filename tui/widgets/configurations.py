@@ -16,7 +16,7 @@ from textual.widget import Widget
 from backends import units
 from backends.analysis.figures import multiple_of_limit
 from backends.bench.schedule import cells_of
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.draft import Draft, Row, first_draft
 from tui.keys import MOVES, SIDEWAYS
 from tui.labels import Known, Series, cache_words, counts, title
@@ -51,7 +51,7 @@ class BackendTable(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
     draft: reactive[Draft] = reactive(first_draft)
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
     aspect: reactive[str] = reactive("store")
     cursor: reactive[int] = reactive(0)
@@ -96,7 +96,7 @@ class BackendTable(Widget, can_focus=True):
     def watch_series(self) -> None:
         self._fit()
 
-    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
+    def watch_run(self, before: Run | None, run: Run | None) -> None:
         if (before and before.plan) != (run and run.plan):
             self.cursor = 0
             self._fit()
@@ -240,7 +240,7 @@ class BackendTable(Widget, can_focus=True):
         if run.trial is not None and run.trial.cell == key:
             return f"▸ {run.share * 100:.0f} %", "bold"
         figure = run.figures.get(key)
-        failed = run.failures.get(key)
+        failed = run.failed_cells.get(key)
         if failed is not None and (figure is None or not figure.repeats):
             return ("!failed", "$error") if failed.outcome == "failed" else ("skipped", "$dim")
         if figure is None or figure.seconds is None:

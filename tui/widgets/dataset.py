@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from backends import units
 from backends.datasets.base import DatasetFacts
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.labels import dataset_name
 from tui.messages import Place
 from tui.text import fit, safe_text, short
@@ -36,15 +36,15 @@ class DatasetPanel(Widget, can_focus=True):
     """The path that is being read now; empty when nothing is."""
     place: reactive[Place | None] = reactive(None)
     """Where a run writes; None until a dataset is chosen."""
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
 
     def on_mount(self) -> None:
         self._who = user_at_host()
         for name in ("opening", "facts", "place"):
             self.watch(self, name, self.label)
 
-    def watch_run(self, before: RunState | None, run: RunState | None) -> None:
-        if (before and before.environment) is not (run and run.environment):
+    def watch_run(self, before: Run | None, run: Run | None) -> None:
+        if (before and before.start) is not (run and run.start):
             self.label()
 
     def on_resize(self) -> None:
@@ -58,7 +58,7 @@ class DatasetPanel(Widget, can_focus=True):
         """Where the run writes, or where it was measured, as much of it as fits."""
         run, place = self.run, self.place
         if run is not None and run.saved:
-            return f"measured on {safe_text(run.environment.host, 40)}" if run.environment else ""
+            return f"measured on {safe_text(run.environment.host, 40)}"
         if place is None:
             return self._who
         free = f", {units.capacity(place.free)} free" if place.free is not None else ""

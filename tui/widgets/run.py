@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends import units
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.keys import View
 from tui.labels import Known, Series, counts, title
 from tui.run_charts import disk_standings, standings
@@ -29,7 +29,7 @@ class Remark:
 class RunPanel(Widget, can_focus=True):
     """One row; the times are in its top edge."""
 
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
     remark: reactive[Remark] = reactive(Remark)
     view: reactive[View] = reactive(View.START)
@@ -59,9 +59,9 @@ class RunPanel(Widget, can_focus=True):
         return chart_in_words(run, self.series, self.view, self.aspect, room)
 
 
-def edge_words(run: RunState) -> str:
+def edge_words(run: Run) -> str:
     """``3:12 elapsed, about 4 min left``; ``finished in 5:02, 325 trials verified``."""
-    clock = units.clock(run.elapsed)
+    clock = units.clock(run.seconds)
     if run.phase == "removing":
         return f"measured in {clock}, removing temporary files"
     if run.alive:
@@ -74,7 +74,7 @@ def edge_words(run: RunState) -> str:
     return f"{how} {clock}, {trials}"
 
 
-def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: int) -> Content:
+def chart_in_words(run: Run, series: Known, view: View, aspect: str, room: int) -> Content:
     """The figures of the chart on show, the best first, each with how many times the best one's it is; no references.
 
     ``Shuffled 50,000: ■ hdf5 27.4 ms > ▲ lmdb 66 ms (2.4x) > ● files 1.27 s (46x)``: the verdict's ranking, where all
@@ -96,7 +96,8 @@ def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: 
             return _fitting(head, [Content("").join(parts) for parts in ranked], room)
     shown = [standing for standing in shown if not standing.series.reference] or shown
     if not shown:
-        why = f": {safe_text(run.message, 300)}" if run.message else ""
+        message = run.message or (run.failures[-1].message if run.failures else "")
+        why = f": {safe_text(message, 300)}" if message else ""
         return Content.styled(fit(f"{head}: no figures{why}", room).rstrip(), "$dim")
     values = [unit(standing.value) for standing in shown]
     ratios = [units.ratio(standing.value / shown[0].value) for standing in shown]
@@ -107,7 +108,7 @@ def chart_in_words(run: RunState, series: Known, view: View, aspect: str, room: 
     return _fitting(head, [_listed(names, long), _listed(names, brief), _listed(bare, brief)], room)
 
 
-def _trade_off_in_words(run: RunState, series: Known, room: int) -> Content:
+def _trade_off_in_words(run: Run, series: Known, room: int) -> Content:
     """The configurations than which no other one is both faster and smaller, with their time and size."""
     front = run.verdict.front if run.verdict else ()
     count = run.plan.sizes[-1]
@@ -135,7 +136,7 @@ def _named(series: Series) -> Content:
     return Content.assemble((series.mark, series.role), f" {safe_text(series.name, 24)}")
 
 
-def _progress(run: RunState, series: Known, room: int) -> Content:
+def _progress(run: Run, series: Known, room: int) -> Content:
     """``● files+png shuffled 1,000   ━━━━━━━━━──────────   118 of 325   4.1k img/s``."""
     work = _work(run, series)
     rate = units.rate(run.images_per_second) if run.images_per_second and run.trial else ""
@@ -150,7 +151,7 @@ def _progress(run: RunState, series: Known, room: int) -> Content:
     return Content.assemble(work, "   ", bar, "   ", right)
 
 
-def _work(run: RunState, series: Known) -> Content:
+def _work(run: Run, series: Known) -> Content:
     """The trial under way, or what is done before, between and after trials."""
     if run.stopping:
         return Content.styled("stopping", "bold")

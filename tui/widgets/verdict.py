@@ -17,7 +17,7 @@ from backends import units
 from backends.analysis.figures import SIGNS, TIE
 from backends.analysis.ranking import Rank, Ranking, amount, ratio_text
 from backends.analysis.verdict import DEMO, SMALL, Verdict
-from backends.runs.run import RunState
+from backends.runs.run import Run
 from tui.keys import SCROLLS
 from tui.labels import Known, title
 from tui.text import fit, safe_text
@@ -58,7 +58,7 @@ def sentences(verdict: Verdict) -> tuple[str, ...]:
     return (_KEYS.get(verdict.outcome, first), *others)
 
 
-def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
+def verdict_rows(run: Run | None, series: Known, width: int) -> list[Content]:
     """The panel: the recommendation, then who leads each use."""
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
@@ -78,14 +78,14 @@ def verdict_rows(run: RunState | None, series: Known, width: int) -> list[Conten
     return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
 
 
-def _sentences(run: RunState, verdict: Verdict | None) -> list[Content]:
+def _sentences(run: Run, verdict: Verdict | None) -> list[Content]:
     state = _state(run)
     if verdict is None or not verdict.complete:
         return [Content.styled(state, "$dim")]
     return [Content(safe_text(one, 600)) for one in sentences(verdict)] + [Content.styled(state, "$dim")]
 
 
-def _state(run: RunState) -> str:
+def _state(run: Run) -> str:
     if run.complete:
         return f"medians of {run.plan.repeats} repeats" if run.plan.repeats > 1 else "measured once"
     return "too early to tell" if run.alive else "stopped before all repeats were in"
@@ -102,7 +102,7 @@ def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
     return [Content.styled(head, "$dim"), *(row.truncate(width, ellipsis=True) for row in rows)]
 
 
-def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
+def full_rows(run: Run | None, series: Known, width: int) -> list[Content]:
     """The whole verdict: its sentences, the rankings with the range of the repeats, the warnings."""
     verdict = run.verdict if run else None
     if run is None or verdict is None:
@@ -115,7 +115,7 @@ def full_rows(run: RunState | None, series: Known, width: int) -> list[Content]:
     return rows + [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
 
 
-def _table(run: RunState, ranking: Ranking, series: Known) -> list[Content]:
+def _table(run: Run, ranking: Ranking, series: Known) -> list[Content]:
     ranks = [rank for rank in ranking.ranks if rank.configuration in series]
     if not ranks:
         return []
@@ -139,7 +139,7 @@ def _table(run: RunState, ranking: Ranking, series: Known) -> list[Content]:
     return rows
 
 
-def _range(run: RunState, ranking: Ranking, rank: Rank) -> str:
+def _range(run: Run, ranking: Ranking, rank: Rank) -> str:
     """Least and most of the repeats, where they are of the value on show."""
     figure = run.figures.get((rank.configuration, ranking.use, ranking.count))
     return units.span(figure.range) if figure and figure.range else ""
@@ -163,10 +163,10 @@ class VerdictPanel(ScrolledText):
 
     BORDER_TITLE = "5 Verdict"
 
-    run: reactive[RunState | None] = reactive(None)
+    run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
 
-    def watch_run(self, old: RunState | None, new: RunState | None) -> None:
+    def watch_run(self, old: Run | None, new: Run | None) -> None:
         same = old is not None and new is not None and old.block == new.block and old.phase == new.phase
         if not same:
             self._show()

@@ -13,7 +13,6 @@ from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan
 from backends.registry import backend_entries
 from backends.runs.job import start_run
-from backends.runs.run import collect
 from tests.backends.analysis.measured import measured, noisy
 
 if TYPE_CHECKING:
@@ -48,11 +47,10 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
     names = tuple(str(Configuration.parse(name)) for name in (*backend_entries(), "lmdb+png"))
     plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
-    result = collect(start_run(plan, tmp_path / "jobs").follow())
-    assert result is not None
+    result = start_run(plan, tmp_path / "jobs").wait()
     assert result.failures == ()
-    truth = {one.configuration: one for one in result.figures if one.count == 5_000}
-    found = predict([one for one in result.figures if one.count < 5_000], 5_000)
+    truth = {one.configuration: one for one in result.figures.values() if one.count == 5_000}
+    found = predict([one for one in result.figures.values() if one.count < 5_000], 5_000)
     assert {one.configuration for one in found} == set(names)
     for one in found:
         figure = truth[one.configuration]

@@ -1,30 +1,29 @@
-"""The history: the folders are the truth, whatever happens to the index; deleting removes what is ours only."""
+"""The history: summaries follow from the events, whatever happens to them; deleting removes what is ours only."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from backends.analysis.compare import compare_runs
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
-from backends.runs import history
-from backends.runs.folder import hold_lock, new_folder
-from backends.runs.history import INDEX, delete_run, find_run, list_runs
+from backends.runs import events, history
+from backends.runs.folder import Journal, hold_lock, new_folder
+from backends.runs.history import delete_run, find_run, list_runs, read_run
 from backends.runs.job import open_job
-from backends.runs.run import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.runs.run import Result
+    from backends.runs.run import Run
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def folders_of(jobs: Path) -> list[str]:
     return sorted((path.name for path in jobs.iterdir() if (path / "spec.json").exists()), reverse=True)
 
 
-def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finished: Result) -> None:
+def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finished: Run) -> None:
     found = list_runs(jobs)
     assert [one.id for one in found] == folders_of(jobs)
     assert {(one.state, one.kind, one.host) for one in found} == {
@@ -59,71 +58,78 @@ def test_words_filter_runs(jobs: Path) -> None:
     assert list_runs(jobs, text="lmdb tar") == ()
 
 
-def test_what_the_index_holds_is_not_read_again(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, read = list_runs(jobs), []
-    facts = history.run_facts
-    monkeypatch.setattr(history, "run_facts", lambda folder: read.append(folder.name) or facts(folder))  # type: ignore[func-returns-value]
-    assert list_runs(jobs) == before
-    assert not set(read) & set(folders_of(jobs))
-    (jobs / INDEX).unlink()
-    assert list_runs(jobs) == before
-    assert set(read) > set(folders_of(jobs))
+def summaries(jobs: Path) -> list[Path]:
+    return sorted(jobs.glob("*/summary.json"))
 
 
-def _garbage(index: Path) -> None:
-    index.write_bytes(os.urandom(8192))
-
-
-def _cut(index: Path) -> None:
-    index.write_bytes(index.read_bytes()[:5000])
-
-
-def _other_table(index: Path) -> None:
-    index.unlink()
-    with sqlite3.connect(index) as database:
-        database.execute("CREATE TABLE runs (id TEXT)")
-
-
-def _other_facts(index: Path) -> None:
-    with sqlite3.connect(index) as database:
-        database.execute("UPDATE runs SET facts = '{}'")
-
-
-def _folder(index: Path) -> None:
-    index.unlink()
-    index.mkdir()
-
-
-def _locked(index: Path) -> None:
-    database = sqlite3.connect(index, isolation_level=None)
-    database.execute("BEGIN EXCLUSIVE")
-    _kept.append(database)
-
-
-_kept: list[sqlite3.Connection] = []
-
-
-@pytest.mark.parametrize("harm", [Path.unlink, _garbage, _cut, _other_table, _other_facts, _folder, _locked])
-def test_a_spoilt_index_changes_nothing(jobs: Path, harm: Callable[[Path], None]) -> None:
+def test_summary_of_ended_run_spares_reading_events(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = list_runs(jobs)
-    harm(jobs / INDEX)
+    assert [path.parent.name for path in summaries(jobs)] == sorted(one.id for one in before)
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "read_run", lambda folder: 1 / 0)
+        assert list_runs(jobs) == before
+        summaries(jobs)[0].unlink()
+        with pytest.raises(ZeroDivisionError):
+            list_runs(jobs)
+    assert list_runs(jobs) == before
+
+
+def change(**fields: object) -> Callable[[Path], None]:
+    """A harm: replace fields of a summary."""
+
+    def harm(path: Path) -> None:
+        path.write_text(json.dumps(json.loads(path.read_bytes()) | fields))
+
+    return harm
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        Path.unlink,
+        cut,
+        replace_by_folder,
+        lambda path: path.write_bytes(os.urandom(999)),
+        lambda path: path.write_text("[" * 100_000),
+        change(version=0, facts={}),
+        change(facts={}),
+        change(facts={"id": "20991231-235959-zzzz", "state": "died", "started": 1.0, "dataset": "of another run"}),
+        change(events=[0, 0], facts={"id": "", "state": "died", "started": 1.0, "dataset": "of fewer events"}),
+    ],
+)
+def test_spoilt_summary_changes_nothing(jobs: Path, harm: Callable[[Path], object]) -> None:
+    before = list_runs(jobs)
+    harm(summaries(jobs)[0])
     assert list_runs(jobs) == list_runs(jobs) == before
-    assert not [path.name for path in jobs.iterdir() if "partial" in path.name]
-    while _kept:
-        _kept.pop().close()
 
 
-def test_an_index_that_cannot_be_written_changes_nothing(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = list_runs(jobs)
-    (jobs / INDEX).unlink()
-    monkeypatch.setattr(history, "INDEX", "none/" + INDEX)
-    assert list_runs(jobs) == before
+def test_summary_that_cannot_be_written_changes_nothing(jobs: Path) -> None:
+    for folder in folders_of(jobs):
+        (jobs / folder / "summary.json.partial").mkdir()
+    assert len(list_runs(jobs)) == 2
+    assert summaries(jobs) == []
 
 
-def test_a_run_that_goes_on_is_not_kept_in_the_index(jobs: Path) -> None:
+def test_event_after_summary_is_seen(jobs: Path) -> None:
+    list_runs(jobs)
+    Journal(jobs / folders_of(jobs)[0] / "events.jsonl").append(events.JobFailed(1.0, "it broke"))
+    assert [one.state for one in list_runs(jobs)] == ["failed", "finished"]
+
+
+def test_running_run_has_no_summary(jobs: Path) -> None:
     running = new_folder(jobs, Plan("sample", ("lmdb",), (10,)))
     lock = hold_lock(running)
     assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "running"
+    assert not (running / "summary.json").exists()
     os.close(lock)
     assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "died"
 
@@ -138,6 +144,7 @@ def test_a_run_is_found_by_a_part_of_its_name_that_is_its_own(jobs: Path) -> Non
 
 
 def test_deleting_a_run_removes_its_folder_and_nothing_else(jobs: Path) -> None:
+    list_runs(jobs)
     newest, oldest = folders_of(jobs)
     assert delete_run(jobs / newest) == ()
     assert folders_of(jobs) == [oldest]
@@ -172,7 +179,7 @@ def rewrite_plan(folder: Path, operations: list[str]) -> None:
     (folder / "spec.json").write_text(json.dumps(spec))
 
 
-def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Result) -> None:
+def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Run) -> None:
     folder = jobs / folders_of(jobs)[0]
     rewrite_plan(folder, ["store", "read", "labels"])
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
@@ -181,8 +188,7 @@ def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Resu
     for changes in ({"reader": "plain"}, {"reader": "ours", "operation": "labels"}):
         lines.insert(-1, read | {"measurement": read["measurement"] | changes})
     (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    result = collect(open_job(folder).follow())
-    assert result is not None
+    result = read_run(folder)
     assert (result.plan, result.measurements) == (finished.plan, finished.measurements)
 
 
@@ -196,14 +202,14 @@ def test_unreadable_record_is_listed_as_older_format(jobs: Path) -> None:
     assert len(list_runs(jobs)) == 1
 
 
-def test_a_run_compared_with_itself_is_the_same(finished: Result) -> None:
+def test_a_run_compared_with_itself_is_the_same(finished: Run) -> None:
     found = compare_runs(finished, finished)
-    assert len(found.cells) == len([one for one in finished.figures if one.seconds])
+    assert len(found.cells) == len([one for one in finished.figures.values() if one.seconds])
     assert {one.ratio for one in found.cells} == {1.0}
     assert (found.same_plan, found.differences, found.missing) == (True, (), 0)
 
 
-def test_a_run_twice_as_slow_is_slower_in_every_figure_and_its_repeats_are_paired(finished: Result) -> None:
+def test_a_run_twice_as_slow_is_slower_in_every_figure_and_its_repeats_are_paired(finished: Run) -> None:
     three = tuple(
         replace(one, repeat=repeat, seconds=(one.seconds or 0.0) * repeat)
         for one in finished.measurements if one.shown and one.repeat == 1 and one.outcome == "ok"
@@ -214,12 +220,11 @@ def test_a_run_twice_as_slow_is_slower_in_every_figure_and_its_repeats_are_paire
     assert {(round(one.ratio, 9), one.paired.outcome if one.paired else "") for one in found.cells} == {(2.0, "slower")}
 
 
-def test_runs_of_other_plans_and_machines_are_not_paired_and_the_differences_are_said(finished: Result) -> None:
-    other = replace(
-        finished,
-        plan=replace(finished.plan, seed=1),
-        environment=replace(finished.environment, cpu="Z80", libraries={**finished.environment.libraries, "lmdb": "0"}),
-    )
+def test_runs_of_other_plans_and_machines_are_not_paired_and_the_differences_are_said(finished: Run) -> None:
+    assert finished.start is not None
+    libraries = {**finished.environment.libraries, "lmdb": "0"}
+    start = structs.replace(finished.start, environment=replace(finished.environment, cpu="Z80", libraries=libraries))
+    other = replace(finished, plan=replace(finished.plan, seed=1), start=start)
     found = compare_runs(finished, other)
     assert {one.paired for one in found.cells} == {None}
     assert not found.same_plan

@@ -18,8 +18,8 @@ from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events
 from backends.runs.folder import hold_lock, lock_holder, new_folder
-from backends.runs.job import Job, list_jobs, open_job, start_run, sweep
-from backends.runs.run import Result, collect
+from backends.runs.history import list_runs
+from backends.runs.job import Job, open_job, start_run, sweep
 
 
 @pytest.fixture
@@ -52,12 +52,6 @@ def follow_until(job: Job, enough: Callable[[events.Event], bool]) -> list[event
     return found
 
 
-def finish(job: Job) -> Result:
-    result = collect(job.follow())
-    assert result is not None
-    return result
-
-
 def process_group(leader: int) -> set[int]:
     """The living processes of a group, from /proc."""
     found = set()
@@ -75,17 +69,12 @@ def is_trial(event: events.Event) -> bool:
     return isinstance(event, events.TrialFinished)
 
 
-def test_a_run_stores_and_reads_in_every_configuration_verified(jobs: Path, work: Path) -> None:
-    result = finish(start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs))
+def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) -> None:
+    result = start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs).wait()
     assert result.outcome == "finished"
-    assert {one.outcome for one in result.measurements} == {"ok"}
-    assert all(one.verified for one in result.measurements)
+    assert {(one.outcome, one.verified) for one in result.measurements} == {("ok", True)}
     assert len(result.figures) == 3 * 2 * 2
-    assert all(figure.repeats == 2 for figure in result.figures)
-
-
-def test_a_run_leaves_nothing_where_it_wrote(jobs: Path, work: Path) -> None:
-    finish(start_run(plan(work), jobs))
+    assert {figure.repeats for figure in result.figures.values()} == {2}
     assert list(work.iterdir()) == []
 
 
@@ -95,12 +84,12 @@ def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work
     job = start_run(plan(work, "hdf5", f"hdf5@{elsewhere}"), jobs)
     start = next(event for event in job.follow() if isinstance(event, events.RunStarted))
     assert [Path(folder).parent for folder in start.work] == [work, elsewhere]
-    assert finish(job).outcome == "finished"
+    assert job.wait().outcome == "finished"
     assert list(elsewhere.iterdir()) == []
 
 
 def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) -> None:
-    found = finish(start_run(plan(work, "lmdb"), jobs)).measurements
+    found = start_run(plan(work, "lmdb"), jobs).wait().measurements
     store, read = [one for one in found if one.shown]
     assert list(store.phases) == ["open", "encode", "write", "close", "sync"]
     assert list(read.phases) == ["open", "read", "decode", "close"]
@@ -110,7 +99,7 @@ def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) ->
 
 
 def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
-    result = finish(start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs))
+    result = start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs).wait()
     assert {one.outcome for one in result.measurements} == {"ok"}
     assert any("larger sizes repeat them" in note for note in result.notes)
 
@@ -126,68 +115,53 @@ def test_a_second_viewer_sees_the_same_events_from_the_first_on(jobs: Path, work
 def test_a_job_is_listed_with_its_state(jobs: Path, work: Path) -> None:
     job = start_run(endless(work), jobs)
     follow_until(job, is_trial)
-    assert [(one.id, one.state) for one in list_jobs(jobs)] == [(job.id, "running")]
+    assert [(one.id, one.state) for one in list_runs(jobs)] == [(job.id, "running")]
     job.cancel()
     list(job.follow())
-    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert [one.state for one in list_runs(jobs)] == ["stopped"]
     (jobs / "not-a-job").mkdir()
-    assert len(list_jobs(jobs)) == 1
+    assert len(list_runs(jobs)) == 1
 
 
-def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(jobs: Path, work: Path) -> None:
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(
+    jobs: Path, work: Path, number: signal.Signals | None
+) -> None:
     job = start_run(endless(work), jobs)
     follow_until(job, is_trial)
-    job.cancel()
-    result = finish(job)
+    os.kill(lock_holder(job.folder) or 0, number) if number else job.cancel()
+    result = job.wait()
     assert result.outcome == "cancelled"
     assert (job.folder / "heard").exists()
     assert result.measurements
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_cancels_a_job(jobs: Path, work: Path, number: signal.Signals) -> None:
-    job = start_run(endless(work), jobs)
-    follow_until(job, is_trial)
-    os.kill(lock_holder(job.folder) or 0, number)
-    assert finish(job).outcome == "cancelled"
-    assert list(work.iterdir()) == []
-
-
-@pytest.mark.parametrize(("heard", "last"), [(True, events.RunFinished), (False, events.JobFailed)])
-def test_only_a_job_that_does_not_hear_a_cancel_is_killed_for_it(
-    jobs: Path, work: Path, heard: bool, last: type, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("in_thread", "heard", "killed"), [(False, False, True), (False, True, False), (True, False, False)]
+)
+def test_only_a_process_that_does_not_hear_a_cancel_is_killed(
+    jobs: Path, work: Path, in_thread: bool, heard: bool, killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        "import sys; from pathlib import Path; from backends.runs import events\n"
-        "from backends.runs.folder import hold_lock; from backends.runs.folder import Journal\n"
-        "folder = Path(sys.argv[1]); lock = hold_lock(folder)\n"
-        "print(flush=True); sys.stdin.readline()\n"
-        "Journal(folder / 'events.jsonl').append(events.RunFinished(1.0, 'cancelled', 1.0))"
-    )
-    folder = new_folder(jobs, plan(work))
-    command = [sys.executable, "-c", code, str(folder)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
-    ) as cleaning:
-        assert cleaning.stdin is not None
-        assert cleaning.stdout is not None
-        cleaning.stdout.readline()
-
-        looks: list[bool] = []
-
-        def end_once_looked() -> bool:
-            if looks and heard and cleaning.stdin is not None:
-                cleaning.stdin.close()
-            looks.append(True)
-            return False
-
-        monkeypatch.setattr("backends.runs.job.PATIENCE_SECONDS", 0.0)
+    """A run in a thread is never killed for it: its process is somebody's screen."""
+    folder = new_folder(jobs, replace(plan(work), in_thread=in_thread))
+    code = "import sys; from pathlib import Path; from backends.runs.folder import hold_lock\n"
+    code += "lock = hold_lock(Path(sys.argv[1])); print(flush=True); sys.stdin.readline()"
+    command, pipe = [sys.executable, "-c", code, str(folder)], subprocess.PIPE
+    with subprocess.Popen(command, start_new_session=True, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
         if heard:
             (folder / "heard").touch()
-        job = Job(folder)
+        monkeypatch.setattr("backends.runs.job.PATIENCE_SECONDS", 0.0)
+        looks: list[bool] = []
+        job = open_job(folder)
         job.cancel()
-        assert [type(event) for event in job.follow(end_once_looked)] == [last]
+        seen = list(job.follow(lambda: looks.append(True) or (not killed and len(looks) > 3)))  # type: ignore[func-returns-value]
+        assert [type(event) for event in seen] == ([events.JobFailed] if killed else [])
+        process.stdin.close()
+        assert process.wait() == (-signal.SIGKILL if killed else 0)
 
 
 def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
@@ -199,10 +173,10 @@ def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: 
     last = list(job.follow())[-1]
     assert isinstance(last, events.JobFailed)
     assert "died" in last.message
-    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert [one.state for one in list_runs(jobs)] == ["died"]
     assert list(work.iterdir()) != []
     wait_until(lambda: not process_group(leader))
-    finish(start_run(plan(work), jobs))
+    start_run(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
 
 
@@ -219,7 +193,7 @@ def test_a_sweep_leaves_a_running_job_alone(jobs: Path, work: Path) -> None:
     assert list(work.iterdir()) != []
     follow_until(job, is_trial)
     job.cancel()
-    assert finish(job).outcome == "cancelled"
+    assert job.wait().outcome == "cancelled"
 
 
 def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
@@ -231,7 +205,7 @@ def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> N
     )
     found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)], capture_output=True, text=True)
     assert found.returncode == -signal.SIGKILL
-    assert finish(open_job(Path(found.stdout.strip()))).outcome == "finished"
+    assert open_job(Path(found.stdout.strip())).wait().outcome == "finished"
 
 
 @pytest.mark.usefixtures("plugin")
@@ -247,7 +221,7 @@ def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> N
 def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
     jobs: Path, work: Path, backend: str, sentence: str
 ) -> None:
-    result = finish(start_run(plan(work, backend, "hdf5"), jobs))
+    result = start_run(plan(work, backend, "hdf5"), jobs).wait()
     assert result.outcome == "finished"
     bad = [one for one in result.measurements if one.backend == backend]
     assert {one.outcome for one in bad} == {"failed", "skipped"}
@@ -261,7 +235,7 @@ def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
     job = start_run(plan(work, "stuck"), jobs)
     follow_until(job, lambda event: isinstance(event, events.TrialStarted))
     job.cancel()
-    assert finish(job).outcome == "cancelled"
+    assert job.wait().outcome == "cancelled"
     assert list(work.iterdir()) == []
 
 
@@ -271,8 +245,7 @@ def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None
     job = start_run(asked, jobs)
     job.run(found.append)
     assert list(open_job(job.folder).follow()) == found
-    result = collect(found)
-    assert result is not None
+    result = open_job(job.folder).wait()
     assert result.outcome == "finished"
     assert all(one.verified for one in result.measurements)
     assert len(result.measurements) == 3 * 3 * 2
@@ -284,7 +257,7 @@ def test_a_run_in_a_thread_stops_within_a_trial(jobs: Path, work: Path) -> None:
     job.run(found.append, lambda: any(isinstance(event, events.Progress) for event in found))
     assert [event for event in found if isinstance(event, events.Progress)] == found[-3:-2]
     assert not any(is_trial(event) for event in found)
-    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert [one.state for one in list_runs(jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 
@@ -292,7 +265,7 @@ def test_a_run_cancelled_before_it_starts_ends_cancelled(jobs: Path, work: Path)
     found: list[events.Event] = []
     start_run(replace(plan(work), in_thread=True), jobs).run(found.append, lambda: True)
     assert isinstance(found[-1], events.RunFinished)
-    assert [one.state for one in list_jobs(jobs)] == ["stopped"]
+    assert [one.state for one in list_runs(jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
 
 
@@ -302,9 +275,9 @@ def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None
     thread.start()
     other = open_job(job.folder)
     follow_until(other, is_trial)
-    assert [one.state for one in list_jobs(jobs)] == ["running"]
+    assert [one.state for one in list_runs(jobs)] == ["running"]
     other.cancel()
-    assert finish(other).outcome == "cancelled"
+    assert other.wait().outcome == "cancelled"
     thread.join()
     assert list(work.iterdir()) == []
 
@@ -319,32 +292,10 @@ def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work:
     )
     found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)])
     assert found.returncode == -signal.SIGKILL
-    assert [one.state for one in list_jobs(jobs)] == ["died"]
+    assert [one.state for one in list_runs(jobs)] == ["died"]
     assert list(work.iterdir()) != []
-    finish(start_run(plan(work), jobs))
+    start_run(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
-
-
-def test_a_screen_is_not_killed_for_a_thread_that_hangs(
-    jobs: Path, work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = new_folder(jobs, replace(plan(work), in_thread=True))
-    code = "import sys; from pathlib import Path; from backends.runs.folder import hold_lock\n"
-    code += "lock = hold_lock(Path(sys.argv[1])); print(flush=True); sys.stdin.readline()"
-    command = [sys.executable, "-c", code, str(folder)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, start_new_session=True, stdin=pipe, stdout=pipe) as screen:
-        assert screen.stdout is not None
-        assert screen.stdin is not None
-        screen.stdout.readline()
-        monkeypatch.setattr("backends.runs.job.PATIENCE_SECONDS", 0.0)
-        looks: list[bool] = []
-        job = open_job(folder)
-        job.cancel()
-        assert list(job.follow(lambda: looks.append(True) or len(looks) > 3)) == []  # type: ignore[func-returns-value]
-        assert lock_holder(folder) == screen.pid
-        screen.stdin.close()
-        assert screen.wait() == 0
 
 
 @pytest.mark.parametrize("path", [False, True])
@@ -366,7 +317,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
         monkeypatch.chdir(hostile)
     if path:
         monkeypatch.setenv("PYTHONPATH", str(hostile))
-    result = finish(start_run(plan(work, "hdf5", "lmdb", "files"), jobs))
+    result = start_run(plan(work, "hdf5", "lmdb", "files"), jobs).wait()
     assert {one.outcome for one in result.measurements} == {"ok"}
     monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
     program = str(Path(sys.executable).parent / "imgstore-tui")
@@ -399,7 +350,7 @@ def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
     assert sentence in failed.message
     assert failed.exit_code == code
     assert list(work.iterdir()) == []
-    assert [one.state for one in list_jobs(jobs)] == ["failed"]
+    assert [one.state for one in list_runs(jobs)] == ["failed"]
 
 
 def test_looking_for_who_holds_a_lock_takes_and_drops_none(work: Path) -> None:
@@ -426,18 +377,18 @@ def test_a_broken_job_spoils_neither_the_list_nor_the_next_start(
     jobs: Path, work: Path, name: str, change: Callable[[Path], object]
 ) -> None:
     broken = start_run(plan(work), jobs)
-    finish(broken)
+    broken.wait()
     change(broken.folder / name)
     job = start_run(plan(work), jobs)
-    assert finish(job).outcome == "finished"
-    assert (job.id, "finished") in [(one.id, one.state) for one in list_jobs(jobs)]
+    assert job.wait().outcome == "finished"
+    assert (job.id, "finished") in [(one.id, one.state) for one in list_runs(jobs)]
 
 
 def test_a_folder_of_jobs_that_cannot_be_listed_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed, match=r"cannot be listed \(File name too long\): set XDG_STATE_HOME"):
-        list_jobs(tmp_path / ("n" * 300))
+        list_runs(tmp_path / ("n" * 300))
     (tmp_path / "file").touch()
-    assert list_jobs(tmp_path / "file") == list_jobs(tmp_path / "none") == ()
+    assert list_runs(tmp_path / "file") == list_runs(tmp_path / "none") == ()
 
 
 def test_what_is_not_a_job_is_one_sentence(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 
 from backends.bench.measurement import Measurement, Trial
 from backends.runs import events
@@ -88,7 +88,7 @@ def test_unknown_fields_are_ignored_and_missing_ones_take_their_default() -> Non
         (EVENTS[-1], {"seconds": None}),
         (EVENTS[-1], {"outcome": 3}),
         (EVENTS[-1], {"left": "text"}),
-        (EVENTS[3], {"measurement": {**asdict(EVENTS[3])["measurement"], "phases": 5}}),
+        (EVENTS[3], {"measurement": {**to_builtins(EVENTS[3])["measurement"], "phases": 5}}),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_no_event(event: events.Event, change: dict[str, object]) -> None:

@@ -22,9 +22,11 @@ from backends.bench.plan import Plan
 from backends.bench.workdir import MadeFolder, WorkFolder, clean
 from backends.errors import NotAllowed
 from backends.runs import events
+from backends.runs import folder as folders_module
 from backends.runs import job as jobs_module
 from backends.runs.folder import Journal, lock_holder, new_folder
-from backends.runs.job import list_jobs, start_run, sweep
+from backends.runs.history import list_runs
+from backends.runs.job import start_run, sweep
 
 OTHER = 12345
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a second user")
@@ -92,7 +94,7 @@ def killed_job(scene: Scene) -> Path:
     next(event for event in found if isinstance(event, events.TrialFinished))
     os.killpg(lock_holder(job.folder) or 0, signal.SIGKILL)
     list(found)
-    assert [one.state for one in list_jobs(scene.jobs)] == ["died"]
+    assert [one.state for one in list_runs(scene.jobs)] == ["died"]
     return Path(start.work[0])
 
 
@@ -237,10 +239,10 @@ def test_cleaned_job_is_never_swept_again(scene: Scene, marked: bool) -> None:
     assert not work.exists()
     again = WorkFolder(work)
     again.claim("precious").write_text("not of the job")
-    (facts,) = list_jobs(scene.jobs)
-    Journal(facts.folder / "events.jsonl").append(events.WorkFolderMade(0.0, again.made))
+    (facts,) = list_runs(scene.jobs)
+    Journal((scene.jobs / facts.id) / "events.jsonl").append(events.WorkFolderMade(0.0, again.made))
     if not marked:
-        (facts.folder / "cleaned").unlink()
+        ((scene.jobs / facts.id) / "cleaned").unlink()
     sweep(scene.jobs)
     assert (work / "precious").exists() == marked
 
@@ -254,9 +256,9 @@ def test_job_planted_by_another_user_is_passed_over(
     plan = "import time; planted = paths[0] / '20300101-000000-aaaa'; planted.mkdir(); os.mkfifo(planted / 'spec.json')"
     code = f"{plan}; print('ready', flush=True); os.open(planted / 'spec.json', os.O_WRONLY); print('somebody waited')"
     if not checked:
-        monkeypatch.setattr(jobs_module, "_owner", lambda path: os.geteuid())
+        monkeypatch.setattr(folders_module, "owner_of", lambda path: os.geteuid())
     with other_user(code, scene.jobs) as other:
-        assert list_jobs(scene.jobs) == ()
+        assert list_runs(scene.jobs) == ()
     assert ("somebody waited" not in other.said) == checked
 
 

@@ -1,25 +1,24 @@
-"""Results from elsewhere: what bench --json wrote is read again, everything else is one sentence."""
+"""Runs as JSON files: what bench --json wrote is read again, everything else is refused with one sentence."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.errors import ImgstoreError
-from backends.runs.run import to_json
-from backends.runs.saved import is_saved_result, load_result
+from backends.errors import ImgstoreError, NotAllowed
+from backends.runs.saved import is_saved_run, load_run, to_json, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from backends.runs.run import Result
+    from backends.runs.run import Run
 
 
-def save(folder: Path, result: Result, change: Callable[[dict[str, Any]], None] = lambda found: None) -> Path:
+def save(folder: Path, result: Run, change: Callable[[dict[str, Any]], None] = lambda found: None) -> Path:
     found = json.loads(to_json(result))
     change(found)
     path = folder / "result.json"
@@ -27,15 +26,17 @@ def save(folder: Path, result: Result, change: Callable[[dict[str, Any]], None] 
     return path
 
 
-def test_a_result_is_the_same_after_a_file(finished: Result, tmp_path: Path) -> None:
+def test_a_result_is_the_same_after_a_file(finished: Run, tmp_path: Path) -> None:
     path = save(tmp_path, finished)
-    assert is_saved_result(path)
-    shown = tuple(one for one in finished.measurements if one.shown)
-    assert load_result(path) == replace(finished, measurements=shown)
-    assert load_result(path).figures == finished.figures
+    assert is_saved_run(path)
+    loaded = load_run(path)
+    assert loaded.saved
+    assert loaded.measurements == tuple(one for one in finished.measurements if one.shown)
+    assert to_json(loaded) == to_json(finished)
+    assert (loaded.verdict, loaded.warnings) == (finished.verdict, finished.warnings)
 
 
-def test_fields_and_trials_of_another_version_are_passed_over(finished: Result, tmp_path: Path) -> None:
+def test_fields_and_trials_of_another_version_are_passed_over(finished: Run, tmp_path: Path) -> None:
     def from_later(found: dict[str, Any]) -> None:
         found["weather"] = found["plan"]["weather"] = found["trials"][0]["weather"] = "fine"
         found["plan"]["operations"].append("epoch")
@@ -43,13 +44,13 @@ def test_fields_and_trials_of_another_version_are_passed_over(finished: Result, 
         found["trials"] += [found["trials"][0] | {"operation": "epoch"}, found["trials"][0] | {"backend": "zarr",
                             "configuration": "zarr+raw"}]  # fmt: skip
 
-    loaded = load_result(save(tmp_path, finished, from_later))
+    loaded = load_run(save(tmp_path, finished, from_later))
     assert loaded.figures == finished.figures
     assert loaded.plan == finished.plan
     assert "2 trials are of what this version does not measure" in loaded.notes[-1]
 
 
-def test_trials_of_earlier_versions_are_passed_over(finished: Result, tmp_path: Path) -> None:
+def test_trials_of_earlier_versions_are_passed_over(finished: Run, tmp_path: Path) -> None:
     def from_before(found: dict[str, Any]) -> None:
         found["plan"]["operations"].append("labels")
         found["plan"]["weights"] = {"shuffled": 1.0}
@@ -57,30 +58,30 @@ def test_trials_of_earlier_versions_are_passed_over(finished: Result, tmp_path: 
         found["trials"] = [one | {"reader": "ours"} for one in found["trials"]]
         found["trials"] += [read | {"reader": "plain"}, read | {"reader": "ours", "operation": "labels"}]
 
-    loaded = load_result(save(tmp_path, finished, from_before))
+    loaded = load_run(save(tmp_path, finished, from_before))
     assert loaded.figures == finished.figures
     assert loaded.plan == finished.plan
     assert "2 trials are of what this version does not measure" in loaded.notes[-1]
     assert f"{finished.plan.configurations[0]} labels" in loaded.notes[-1]
 
 
-def test_result_of_unknown_operations_only_is_refused(finished: Result, tmp_path: Path) -> None:
+def test_result_of_unknown_operations_only_is_refused(finished: Run, tmp_path: Path) -> None:
     def only_labels(found: dict[str, Any]) -> None:
         found["plan"]["operations"] = ["labels"]
 
     with pytest.raises(ImgstoreError, match="none of its operations"):
-        load_result(save(tmp_path, finished, only_labels))
+        load_run(save(tmp_path, finished, only_labels))
 
 
-def test_fields_that_an_earlier_version_lacks_have_their_defaults(finished: Result, tmp_path: Path) -> None:
+def test_fields_that_an_earlier_version_lacks_have_their_defaults(finished: Run, tmp_path: Path) -> None:
     def from_before(found: dict[str, Any]) -> None:
         for name in ("conditions", "message", "notes"):
             del found[name]
         for one in found["trials"]:
             del one["resident"], one["predicted_seconds"]
 
-    assert [one.seconds for one in load_result(save(tmp_path, finished, from_before)).figures] == [
-        one.seconds for one in finished.figures
+    assert [one.seconds for one in load_run(save(tmp_path, finished, from_before)).figures.values()] == [
+        one.seconds for one in finished.figures.values()
     ]
 
 
@@ -92,8 +93,8 @@ def test_fields_that_an_earlier_version_lacks_have_their_defaults(finished: Resu
         ("[1, 2]", "no result"),
         ("{}", "schema None"),
         ('{"schema": 2}', "schema 2"),
-        ('{"schema": 1}', "plan is missing"),
-        ('{"schema": 1, "plan": []}', "expected an object"),
+        ('{"schema": 1}', "missing required field `plan`"),
+        ('{"schema": 1, "plan": []}', "Expected `object`"),
         ('{"schema": 1, "seconds": NaN}', "NaN"),
         ('{"schema": 1, "seconds": Infinity}', "Infinity"),
         ("[" * 100_000, "not JSON"),
@@ -103,22 +104,48 @@ def test_what_is_no_result_is_one_sentence(tmp_path: Path, text: str, says: str)
     path = tmp_path / "other.json"
     path.write_text(text)
     with pytest.raises(ImgstoreError, match=says):
-        load_result(path)
+        load_run(path)
 
 
-def test_a_folder_a_missing_file_and_a_part_are_one_sentence(finished: Result, tmp_path: Path) -> None:
+def test_a_folder_a_missing_file_and_a_part_are_one_sentence(finished: Run, tmp_path: Path) -> None:
     whole = save(tmp_path, finished)
     whole.write_text(whole.read_text()[:-40])
     for path, says in ((tmp_path, "directory"), (tmp_path / "none", "No such"), (whole, "cut short")):
         with pytest.raises(ImgstoreError, match=says):
-            load_result(path)
-    assert not is_saved_result(tmp_path)
-    assert not is_saved_result(tmp_path / "none")
+            load_run(path)
+    assert not is_saved_run(tmp_path)
+    assert not is_saved_run(tmp_path / "none")
 
 
-def test_a_figure_that_no_clock_shows_is_left_out(finished: Result, tmp_path: Path) -> None:
+def test_a_figure_that_no_clock_shows_is_left_out(finished: Run, tmp_path: Path) -> None:
     def change(found: dict[str, Any]) -> None:
         found["trials"][0]["seconds"] = -1.0
 
     shown = sum(one.shown for one in finished.measurements)
-    assert len(load_result(save(tmp_path, finished, change)).measurements) == shown - 1
+    assert len(load_run(save(tmp_path, finished, change)).measurements) == shown - 1
+
+
+def test_a_file_is_replaced_whole_and_a_link_stays_one(tmp_path: Path) -> None:
+    file, link = tmp_path / ("n" * 250), tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_file(link, "new")
+    assert (link.is_symlink(), file.read_text()) == (True, "new")
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, "link"}
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, "text")
+    assert os.read(reading, 10) == b"text"
+    os.close(reading)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "none/file"])
+def test_what_cannot_be_written_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotAllowed, match="cannot be written"):
+        write_file(tmp_path / name, "text")
+    assert list(tmp_path.iterdir()) == []
