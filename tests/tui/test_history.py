@@ -102,9 +102,7 @@ async def test_two_marked_runs_compare_older_first(app: ImgstoreApp) -> None:
 
 
 async def test_result_file_opens_read_only(tmp_path: Path) -> None:
-    result = Run(plan_of()).after(*run_events(plan_of()))
-    assert result is not None
-    (tmp_path / "result.json").write_text(to_json(result))
+    (tmp_path / "result.json").write_text(to_json(Run(plan_of()).after(*run_events(plan_of()))))
     app = ImgstoreApp(tmp_path / "jobs", str(tmp_path / "result.json"))
     async with app.run_test(size=LARGE) as pilot:
         await until_text(pilot, "trials verified")

@@ -6,10 +6,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import tui.workers
 from backends.bench.plan import Plan
@@ -259,7 +259,7 @@ async def test_bell_rings_when_a_long_run_ends_now(
     rung: list[int] = []
     monkeypatch.setattr(app, "bell", lambda: rung.append(1))
     end = time.time() - ago
-    first = replace(next(iter(run_events(plan_of()))), time=end - seconds)
+    first = structs.replace(next(iter(run_events(plan_of()))), time=end - seconds)
     async with showing(app, RecordedJob([first, events.RunFinished(end, "finished", seconds)])):
         assert bool(rung) is rings
 
