@@ -31,8 +31,19 @@ from tui.labels import sentence_of
 from tui.screens.dialogs import ChoiceScreen, beside_question, quit_question
 from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
-from tui.terminal import AsciiGlyphs, NoColours, output_to, own_terminal, set_title, speaks_unicode
-from tui.theme import DARK, LIGHT, SIXTEEN, choose_theme, themes
+from tui.theme import (
+    DARK,
+    LIGHT,
+    SIXTEEN,
+    AsciiGlyphs,
+    NoColours,
+    choose_theme,
+    output_to,
+    own_terminal,
+    set_title,
+    speaks_unicode,
+    themes,
+)
 from tui.widgets.footer import commands
 from tui.workers import Followed, Runs, Threads, end_process
 

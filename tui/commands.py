@@ -12,8 +12,7 @@ from types import FrameType
 from typing import Any
 
 from backends.analysis.compare import RunComparison, compare_runs
-from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
+from backends.bench.plan import Configuration, Plan, article_plan, check_plan, default_sizes
 from backends.datasets import open_dataset
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend

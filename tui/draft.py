@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
+from backends.bench.plan import Configuration, Plan, article_plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError

@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.configuration import Configuration, is_lossless
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
+from backends.bench.plan import Configuration, is_lossless
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError, UsageError
 from backends.registry import BackendEntry, backend_entry, codec_entry

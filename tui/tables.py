@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from backends import units
 from backends.analysis.compare import RunComparison
 from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
-from backends.bench.configuration import is_lossless
 from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Measurement
+from backends.bench.plan import is_lossless
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.registry import BackendEntry, CodecEntry

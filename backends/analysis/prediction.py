@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
+from backends.bench.plan import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from backends import units
 from backends.analysis.figures import MARGIN, TIE, UNDECIDED, summarise
 from backends.analysis.prediction import DURABLE, predict
 from backends.analysis.ranking import SIZES, Ranking, make_rankings, ranking_line
-from backends.bench.configuration import SOURCE, Configuration, is_lossless, is_reference
+from backends.bench.plan import SOURCE, Configuration, is_lossless, is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import summarise
-from backends.bench.configuration import is_reference
 from backends.bench.disk import IN_MEMORY, REMOTE
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
+from backends.bench.plan import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

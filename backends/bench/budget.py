@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import check_space, choose_work_dir, free_bytes, mount_of
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
+from backends.bench.plan import SOURCE, Configuration
 from backends.bench.schedule import configurations, trials
 from backends.errors import NoSpace
 from backends.registry import backend_entry

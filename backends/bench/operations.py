@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import sync
 from backends.bench.measurement import Trial
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch
+from backends.bench.plan import SOURCE, Configuration
 from backends.bench.staging import Source, digests_of, record_digests
 from backends.errors import ContainerDamaged
 from backends.images import Layout

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
+from backends.bench.plan import Configuration
 from backends.bench.trial import COUNTER_BYTES, Task, blank, execute
 from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.bench import article
-from backends.bench.configuration import SOURCE
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.operations import batch_check, finish_store
+from backends.bench.plan import SOURCE
 from backends.bench.staging import digests_of
 from backends.errors import ContainerDamaged
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Cell, Trial, aspect_of
+from backends.bench.plan import SOURCE, Configuration
 from backends.registry import LIMIT, backend_entry
 
 if TYPE_CHECKING:

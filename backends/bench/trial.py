@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench import references
-from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
 from backends.bench.measurement import (
     COLD,
@@ -21,6 +20,7 @@ from backends.bench.measurement import (
 )
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
 from backends.bench.operations import OPERATIONS, Execution
+from backends.bench.plan import Configuration
 from backends.bench.staging import Source
 from backends.bench.workers import perform_shared
 from backends.registry import LIMIT

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.budget import Pace, Places, find_places, fit_to_memory
-from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import mount_of
 from backends.bench.machine import ConditionsWatch, describe_environment
 from backends.bench.measurement import STORE_FAILED
-from backends.bench.plan import check_plan
+from backends.bench.plan import SOURCE, Configuration, check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Wanted, stage

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from backends.bench.configuration import Configuration
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import CACHES, Measurement, is_measured_here
-from backends.bench.plan import MOST_IMAGES, check_plan
+from backends.bench.plan import MOST_IMAGES, Configuration, check_plan
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs.events import SCHEMA, JobFailed, RunFinished, RunStarted, Staging, read_plan

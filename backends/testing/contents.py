@@ -10,9 +10,18 @@ import pytest
 
 from backends.images import Images, Records
 from backends.registry import make_codec
-from backends.testing.batches import assert_same, encode, layout_of, make_images, read, store
-from backends.testing.processes import bytes_touched
-from backends.testing.subject import EVERY_KIND, Container, Subject
+from backends.testing.readers import bytes_touched
+from backends.testing.subject import (
+    EVERY_KIND,
+    Container,
+    Subject,
+    assert_same,
+    encode,
+    layout_of,
+    make_images,
+    read,
+    store,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

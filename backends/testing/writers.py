@@ -12,9 +12,8 @@ import pytest
 
 from backends.errors import ContainerDamaged
 from backends.images import Images, Layout
-from backends.testing.batches import assert_same, encode, read, store
-from backends.testing.processes import in_child, is_refused
-from backends.testing.subject import EVERY_KIND, Container, Subject
+from backends.testing.readers import in_child, is_refused
+from backends.testing.subject import EVERY_KIND, Container, Subject, assert_same, encode, read, store
 
 
 class Writers(Subject):

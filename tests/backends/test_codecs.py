@@ -21,7 +21,7 @@ from backends.codecs.png import MAX_PIXELS, head_of
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import codec_entries, make_codec
-from backends.testing.batches import assert_same, encode, layout_of, make_images
+from backends.testing.subject import assert_same, encode, layout_of, make_images
 from tests.backends.encoded import encoded, png_chunk
 
 Pixels = NDArray[np.uint8]

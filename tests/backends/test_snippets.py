@@ -11,7 +11,7 @@ import pytest
 
 from backends.images import Images
 from backends.registry import backend_entries, make_backend
-from backends.testing.batches import assert_same, layout_of, make_images, store
+from backends.testing.subject import assert_same, layout_of, make_images, store
 from tests.backends.snippets import IMPORTS, SNIPPETS, read_by_snippet
 
 if TYPE_CHECKING:

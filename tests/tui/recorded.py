@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.bench.configuration import Configuration
 from backends.bench.disk import Mount
 from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Measurement, Trial
-from backends.bench.plan import Plan
+from backends.bench.plan import Configuration, Plan
 from backends.bench.schedule import trials
 from backends.datasets.base import DatasetFacts
 from backends.runs import events

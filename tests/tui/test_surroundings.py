@@ -37,8 +37,7 @@ from tests.tui.driving import (
     until_text,
 )
 from tui.app import ImgstoreApp
-from tui.terminal import ascii_glyphs, speaks_unicode
-from tui.theme import DARK, LIGHT, SIXTEEN, choose_theme, themes
+from tui.theme import DARK, LIGHT, SIXTEEN, ascii_glyphs, choose_theme, speaks_unicode, themes
 
 
 @pytest.mark.parametrize(

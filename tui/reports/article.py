@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.configuration import Configuration
+from backends.bench.plan import Configuration
 from tui.reports.formats import fill
 from tui.reports.model import Chart, Curve, Names, Point, Row, Section, Table, time_curve
 from tui.reports.svg import variant

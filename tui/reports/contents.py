@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
-from backends.bench.configuration import is_reference
 from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Cell, Measurement, aspect_of
+from backends.bench.plan import is_reference
 from backends.bench.schedule import aspects
 from tui.labels import dataset_name, describe_plan
 from tui.plan_fields import command_line

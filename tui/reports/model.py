@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from backends.bench.configuration import is_lossless, is_reference
+from backends.bench.plan import is_lossless, is_reference
 from backends.bench.schedule import configurations
 from tui.labels import identify
 

@@ -9,8 +9,7 @@ import pytest
 
 from backends.analysis.figures import summarise
 from backends.analysis.prediction import DURABLE, Prediction, predict
-from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan
+from backends.bench.plan import Configuration, Plan
 from backends.registry import backend_entries
 from backends.runs.job import start_run
 from tests.backends.analysis.measured import measured, noisy

@@ -13,7 +13,7 @@ import pytest
 from backends.bench import meters
 from backends.bench.disk import IN_MEMORY, mount_of
 from backends.bench.meters import MemoryWatch, make_cold, make_present, make_warm, resident_share
-from backends.testing.processes import in_child
+from backends.testing.readers import in_child
 
 SIZE = 1 << 26
 

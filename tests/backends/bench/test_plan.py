@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from backends.bench.configuration import Configuration
 from backends.bench.measurement import OPERATIONS, STORES
-from backends.bench.plan import Plan, check_plan, default_sizes
+from backends.bench.plan import Configuration, Plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, trials
 from backends.datasets import open_dataset
 from backends.errors import UsageError

@@ -15,8 +15,8 @@ from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend, make_codec
 from backends.testing import BackendTests
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
-from backends.testing.processes import in_child
+from backends.testing.readers import in_child
+from backends.testing.subject import assert_same, layout_of, make_images, read, store
 from tests.backends.encoded import encoded
 from tests.backends.snippets import read_by_snippet
 

@@ -15,7 +15,7 @@ from backends.errors import ContainerDamaged
 from backends.images import Images
 from backends.registry import make_backend
 from backends.testing import BackendTests
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
+from backends.testing.subject import assert_same, layout_of, make_images, read, store
 from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from backends.base import Writer
 from backends.errors import ContainerDamaged, ImgstoreError, NotAllowed, TooManyFiles, UsageError
 from backends.images import Images, Layout, Records, even_offsets
 from backends.registry import make_backend
-from backends.testing.batches import assert_same, layout_of, make_images, read, store
-from backends.testing.processes import in_child
+from backends.testing.readers import in_child
+from backends.testing.subject import assert_same, layout_of, make_images, read, store
 
 Shape = tuple[int, int, int, int]
 EVERY_BACKEND = pytest.mark.parametrize("name", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])

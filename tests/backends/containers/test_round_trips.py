@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as stn
 
 from backends.images import Images, Layout
 from backends.registry import make_backend
-from backends.testing.batches import assert_same, read, store
+from backends.testing.subject import assert_same, read, store
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 4]))
 IMAGE = SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, shape))

@@ -16,7 +16,7 @@ from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend
 from backends.testing import BackendTests
-from backends.testing.batches import encode, layout_of, make_images, store
+from backends.testing.subject import encode, layout_of, make_images, store
 from tests.backends.encoded import encoded
 from tests.backends.snippets import read_by_snippet
 
