@@ -286,6 +286,8 @@ def _conversion_sentence(verdict: Verdict) -> str:
         pays = f"saves no time: an epoch of {verdict.today} takes {units.spoken(cost.epoch_now)}"
     else:
         pays = "pays back " + ("in the first epoch" if cost.epochs == 1 else f"after {cost.epochs:,} epochs")
+        if verdict.today.startswith("the "):  # not the configuration that the first sentence compares with
+            pays += f" ({verdict.today} take {units.spoken(cost.epoch_now)} an epoch)"
     unsure = f" This is unsure: {cost.unsure}." if cost.unsure else ""
     return f"Converting takes about {units.spoken(cost.seconds)}{room} and {pays}.{unsure}"
 

@@ -37,7 +37,7 @@ def app(tmp_path: Path) -> ImgstoreApp:
 
 def plan(work: Path, in_thread: bool) -> Plan:
     both = ("hdf5+raw", "lmdb+raw")
-    return Plan("sample", both, (50,), ("store", "read"), 1, work_dir=str(work), in_thread=in_thread)
+    return Plan("sample", both, (50,), ("store", "read"), 10, work_dir=str(work), in_thread=in_thread)
 
 
 def endless(work: Path, in_thread: bool) -> Plan:
