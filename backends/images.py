@@ -56,6 +56,11 @@ def offsets_of(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return offsets.cumsum(out=offsets)
 
 
+def join_records(files: Sequence[bytes], labels: NDArray[np.int64]) -> Records:
+    """A batch of records with these bytes."""
+    return Records(np.frombuffer(b"".join(files), np.uint8), offsets_of(list(map(len, files))), labels)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Description of the content of a container, kept in it as JSON."""

@@ -10,12 +10,12 @@ import simplejpeg
 from backends.base import Codec, JpegOptions
 from backends.codecs.source import decode_pictures
 from backends.errors import UsageError
-from backends.images import Records, offsets_of
+from backends.images import join_records
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from backends.images import Images, Layout
+    from backends.images import Images, Layout, Records
 
 MAX_SIDE = 65_500
 """The limit of libjpeg."""
@@ -30,10 +30,7 @@ class Jpeg(Codec):
     def encode(self, images: Images) -> Records:
         """Raises UsageError for images that are not grey or RGB, or have a side that JPEG does not allow."""
         quality = self.options.quality if isinstance(self.options, JpegOptions) else JpegOptions().quality
-        files = [_encode(image, quality) for image in images.pixels]
-        return Records(
-            np.frombuffer(b"".join(files), np.uint8), offsets_of([len(file) for file in files]), images.labels
-        )
+        return join_records([_encode(image, quality) for image in images.pixels], images.labels)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
         return decode_pictures(records, layout, out)

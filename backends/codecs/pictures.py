@@ -34,6 +34,7 @@ import numpy as np
 import simplejpeg
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.Image import DecompressionBombError as _Bomb
+from PIL.Image import getmodebands
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -75,34 +76,15 @@ _CONVERSIONS = {
 }
 """Modes of Pillow: the mode that each is converted to, and its ``converted``."""
 
-_CHANNELS = {"L": 1, "I;16": 1, "RGB": 3, "RGBA": 4}
-_TURNED = "EXIF orientation"
 _ORIENTATION_TAG, _SHORT = 0x0112, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture.
-
-    Attributes
-    ----------
-    pixels
-        ``(height, width, channels)`` uint8, C-contiguous.
-    converted
-        The conversions of the table above, joined by "and"; empty if there were none.
-    """
-
-    pixels: NDArray[np.uint8]
-    converted: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Probe:
-    """What the header of a picture says: its format (JPEG, PNG, BMP, WebP), shape, and ``converted`` as of Picture."""
+    """What the header of a picture says."""
 
-    format: str
-    shape: tuple[int, int, int]
-    converted: str
+    shape: tuple[int, int, int]  # (height, width, channels) of its pixels
+    converted: str  # the conversions of the table above, joined by "and"; empty if there are none
 
 
 def format_of(head: bytes) -> str | None:
@@ -118,75 +100,62 @@ def format_of(head: bytes) -> str | None:
     return None
 
 
-def jpeg_bytes(data: NDArray[np.uint8]) -> int:
-    """Bytes of the buffer that ``decode_picture`` can use for a JPEG; 0 for other files."""
+def jpeg_bytes(data: NDArray[np.uint8] | memoryview) -> int:
+    """Bytes of the pixels of a grey or YCbCr JPEG by its header; 0 for other files."""
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return 0
-    return int(height * width * (1 if space == "Gray" else 3))
+    return int(height * width * {"Gray": 1, "YCbCr": 3}.get(space, 0))
 
 
-def decode_picture(data: bytes | memoryview | NDArray[np.uint8], buffer: NDArray[np.uint8] | None = None) -> Picture:
-    """Decode a whole file.  Pillow may warn, for example about broken Exif blocks.
+def decode_picture(
+    data: bytes | memoryview | NDArray[np.uint8], buffer: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The pixels of a whole file, ``(height, width, channels)`` uint8, C-contiguous.
 
-    Parameters
-    ----------
-    buffer
-        ``(n,)`` uint8 of at least ``jpeg_bytes``, into which the pixels of a grey or YCbCr JPEG are written.
-
-    Raises
-    ------
-    PictureDamaged
-        It is not of the four formats, is damaged or truncated, or has too many pixels by its header.
+    A grey or YCbCr JPEG is decoded into ``buffer``, uint8, if that has as many as its ``jpeg_bytes``.  Pillow may warn,
+    for example about broken Exif blocks.  Raises PictureDamaged for files of other formats, damaged or truncated ones,
+    and those with too many pixels by their header.
     """
     view = data.data if isinstance(data, np.ndarray) else memoryview(data)
-    words: list[str] = []
-    plain = _decode_plain_jpeg(view, buffer) if bytes(view[:3]) == _JPEG else None
-    if plain is not None:
-        pixels, orientation = plain
-    else:
-        with _pillow_errors():
-            _, image, mode, words = _open(io.BytesIO(view))
+    decoded = _decode_plain_jpeg(view, buffer) if bytes(view[:3]) == _JPEG else None
+    if decoded is None:
+        with pillow_errors():
+            image, mode, _ = _open(io.BytesIO(view))
             image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-        if pixels.dtype != np.uint8:
-            pixels = (pixels >> 8).astype(np.uint8)
         orientation = _orientation(image.info.get("exif", b""))
+    else:
+        pixels, orientation = decoded
+    if pixels.dtype != np.uint8:
+        pixels = (pixels >> 8).astype(np.uint8)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    if orientation == 1:
-        return Picture(pixels, " and ".join(words))
-    return Picture(_upright(pixels, orientation), " and ".join([*words, _TURNED]))
+    return pixels if orientation == 1 else _upright(pixels, orientation)
 
 
 def probe_picture(file: BinaryIO) -> Probe:
-    """Read the header of a picture, for WebP the whole file.
-
-    Raises
-    ------
-    PictureDamaged
-        It is not of the four formats, its header is damaged, or says too many pixels.
-    """
-    with _pillow_errors():
-        format_, image, mode, words = _open(file)
+    """Read the header of a picture, for WebP the whole file.  Raises PictureDamaged as ``decode_picture``."""
+    with pillow_errors():
+        image, mode, words = _open(file)
     width, height = image.size
     orientation = _orientation(image.info.get("exif", b""))
     if orientation > 1:
-        words.append(_TURNED)
+        words.append("EXIF orientation")
     if orientation > 4:
         width, height = height, width
-    return Probe(format_, (height, width, _CHANNELS[mode]), " and ".join(words))
+    return Probe((height, width, getmodebands(mode)), " and ".join(words))
 
 
-def _open(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
-    """Format, picture with its pixels unread, mode to convert it to, and ``converted`` as a list."""
+def _open(file: BinaryIO) -> tuple[ImageFile, str, list[str]]:
+    """A picture with its pixels unread, the mode to convert it to, and its conversions."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     format_ = format_of(head)
     if format_ is None:
         raise PictureDamaged("it is no JPEG, PNG, BMP or WebP picture" if head else "it is empty")
     image = _READERS[format_](file)
-    _check_size(*image.size)
+    check_size(*image.size)
     if image.mode not in _CONVERSIONS:
         raise PictureDamaged(f"it is a {format_} in {image.mode}, which has no rule")
     mode, word = _CONVERSIONS[image.mode]
@@ -197,18 +166,24 @@ def _open(file: BinaryIO) -> tuple[str, ImageFile, str, list[str]]:
         words.append("16-bit")
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
-    return format_, image, mode, words
+    return image, mode, words
 
 
 @contextmanager
-def _pillow_errors() -> Iterator[None]:
+def pillow_errors() -> Iterator[None]:
     """Turn all that Pillow raises for damaged pictures into PictureDamaged."""
     try:
         yield
     except PictureDamaged:
         raise
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, _Bomb, struct.error, zlib.error) as error:
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, zlib.error, _Bomb) as error:
         raise PictureDamaged(f"it is damaged ({error})") from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise PictureDamaged for a picture without pixels, or with more than are read."""
+    if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise PictureDamaged(f"it claims {width:,} x {height:,} pixels; {MAX_PIXELS:,} are the limit")
 
 
 def _decode_plain_jpeg(data: memoryview, buffer: NDArray[np.uint8] | None) -> tuple[NDArray[np.uint8], int] | None:
@@ -218,21 +193,15 @@ def _decode_plain_jpeg(data: memoryview, buffer: NDArray[np.uint8] | None) -> tu
         return None
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-        if space not in ("Gray", "YCbCr"):
-            return None
-        _check_size(width, height)
-        fits = buffer is not None and buffer.size >= height * width * (1 if space == "Gray" else 3)
-        pixels = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB", buffer=buffer if fits else None)
+        check_size(width, height)
+        if space in ("Gray", "YCbCr"):
+            mode = "GRAY" if space == "Gray" else "RGB"
+            return simplejpeg.decode_jpeg(data, mode, buffer=buffer), _orientation(exif)
     except PictureDamaged:
         raise
     except ValueError:
-        return None
-    return pixels, _orientation(exif)
-
-
-def _check_size(width: int, height: int) -> None:
-    if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise PictureDamaged(f"it claims {width:,} x {height:,} pixels; {MAX_PIXELS:,} are the limit")
+        pass
+    return None
 
 
 def _exif_of_jpeg(data: memoryview) -> bytes | None:

@@ -12,15 +12,17 @@ import math
 import struct
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import deflate
 import numpy as np
 from isal import isal_zlib
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from backends.base import Codec, PngOptions
-from backends.errors import ContainerDamaged
+from backends.codecs.pictures import MAX_PIXELS, check_size, pillow_errors
+from backends.codecs.source import allocate, check_shape
+from backends.errors import ContainerDamaged, PictureDamaged
 from backends.images import Images, Records, offsets_of
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ if TYPE_CHECKING:
 
     from backends.images import Layout
 
-T = TypeVar("T")
-
-MAX_PIXELS = 89_478_485
-"""The limit of Pillow, which takes larger images for decompression bombs."""
+    Shape = tuple[int, ...]
 
 PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: they fit a processor's cache, and need little memory."""
@@ -76,41 +75,32 @@ class Png(Codec):
         array = pixels if isinstance(pixels, np.ndarray) else None
         shapes = [image.shape for image in pixels] if array is None else [array.shape[1:]] * len(array)
         parts: list[bytes | bytearray] = [b""] * (3 * len(images))
-        for shape, indices in _grouped(shapes):
+        for shape, indices in _pieces(shapes):
             head = head_of(*shape)
-            for piece in _pieces(indices, shape):
-                rows = _filtered(
-                    np.stack([pixels[i] for i in piece]) if array is None else array[piece[0] : piece[-1] + 1]
-                )
-                size, view = rows.shape[1], rows.reshape(-1).data
-                for number, index in enumerate(piece):
-                    stream = compress(view[number * size : number * size + size], level)
-                    crc = isal_zlib.crc32(stream, _CRC_OF_IDAT)
-                    before = _BEFORE.pack(head, len(stream), _IDAT)
-                    parts[3 * index : 3 * index + 3] = before, stream, _AFTER.pack(crc, END)
+            piece = np.stack([pixels[i] for i in indices]) if array is None else array[indices[0] : indices[-1] + 1]
+            rows = _filtered(piece)
+            size, view = rows.shape[1], rows.reshape(-1).data
+            for number, index in enumerate(indices):
+                stream = compress(view[number * size : number * size + size], level)
+                crc = isal_zlib.crc32(stream, _CRC_OF_IDAT)
+                before = _BEFORE.pack(head, len(stream), _IDAT)
+                parts[3 * index : 3 * index + 3] = before, stream, _AFTER.pack(crc, END)
         lengths = [BEFORE_STREAM + len(stream) + AFTER_STREAM for stream in parts[1::3]]
         return Records(np.frombuffer(b"".join(parts), np.uint8), offsets_of(lengths), images.labels)
 
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
-        images: NDArray[np.uint8] | list[NDArray[np.uint8]]
-        if layout.image_shape is None:
-            images = [np.empty((0, 0, 1), np.uint8)] * len(records)
-        else:
-            images = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        data, offsets = records.data.data, records.offsets.tolist()
-        heads, crcs = _find_plain(data, offsets)
+        images, data = allocate(len(records), layout, out), records.data.data
+        files = [data[start:stop] for start, stop in pairwise(records.offsets.tolist())]
         others: list[int] = []
-        for head, indices in _grouped(heads):
-            shape = shape_of(head) if head else None
-            if shape is None:
+        for shape, indices in _pieces([_plain_shape(file) for file in files]):
+            if shape:
+                check_shape(shape, layout, indices[0])
+                others += _decode_plain(files, indices, shape, images)
+            else:
                 others += indices
-                continue
-            _check_shape(shape, layout, indices[0])
-            for piece in _pieces(indices, shape):
-                others += _decode_plain(data, offsets, crcs, piece, shape, images)
         for index in sorted(others):
-            pixels = _decode_any(records.record(index).tobytes(), index)
-            _check_shape(pixels.shape, layout, index)
+            pixels = _decode_any(files[index], index)
+            check_shape(pixels.shape, layout, index)
             images[index] = pixels
         return Images(images, records.labels)
 
@@ -119,10 +109,7 @@ class Png(Codec):
 def head_of(height: int, width: int, channels: int) -> bytes:
     """Signature and IHDR of an image with 8 bits a channel, not interlaced.
 
-    Raises
-    ------
-    ValueError
-        PNG has no such image, or no reader would accept it.
+    Raises ValueError where PNG has no such image, or no reader would accept it.
     """
     if channels not in _COLOUR_TYPES or not 0 < height * width <= MAX_PIXELS:
         raise ValueError(
@@ -132,13 +119,34 @@ def head_of(height: int, width: int, channels: int) -> bytes:
     return SIGNATURE + struct.pack(">I", 13) + fields + struct.pack(">I", isal_zlib.crc32(fields))
 
 
-def shape_of(head: bytes) -> tuple[int, int, int] | None:
-    """The shape for which ``head_of`` returns ``head``; None if there is none."""
+@lru_cache(maxsize=64)
+def _shape_of(head: bytes) -> Shape:
+    """The shape for which ``head_of`` returns ``head``; empty if there is none."""
     width, height, _, colour = struct.unpack_from(">IIBB", head, 16)
     channels = _CHANNELS.get(colour, 0)
-    if not channels or not 0 < height * width <= MAX_PIXELS or head != head_of(height, width, channels):
-        return None
-    return height, width, channels
+    plain = channels and 0 < height * width <= MAX_PIXELS and head == head_of(height, width, channels)
+    return (height, width, channels) if plain else ()
+
+
+def _plain_shape(file: memoryview) -> Shape:
+    """The shape of a record that is a head, one IDAT and IEND only; empty for others."""
+    size = len(file) - BEFORE_STREAM - AFTER_STREAM
+    if size < 0:
+        return ()
+    head, length, kind = _BEFORE.unpack_from(file)
+    _, end = _AFTER.unpack_from(file, BEFORE_STREAM + size)
+    return _shape_of(head) if length == size and kind == _IDAT and end == END else ()
+
+
+def _pieces(shapes: Iterable[Shape]) -> Iterator[tuple[Shape, list[int]]]:
+    """The different shapes, each with the indices of images that have it, of about ``PIECE_BYTES`` together."""
+    groups: dict[Shape, list[int]] = {}
+    for index, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(index)
+    for shape, indices in groups.items():
+        count = max(1, PIECE_BYTES // max(1, math.prod(shape)))
+        for start in range(0, len(indices), count):
+            yield shape, indices[start : start + count]
 
 
 def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -152,38 +160,16 @@ def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rows.reshape(count, -1)
 
 
-def _find_plain(data: memoryview, offsets: list[int]) -> tuple[list[bytes], list[int]]:
-    """For each record its head and the CRC of its IDAT; an empty head unless it is a head, one IDAT and IEND only."""
-    heads, crcs = [b""] * (len(offsets) - 1), [0] * (len(offsets) - 1)
-    for index, (start, stop) in enumerate(pairwise(offsets)):
-        size = stop - start - BEFORE_STREAM - AFTER_STREAM
-        if size >= 0:
-            head, length, kind = _BEFORE.unpack_from(data, start)
-            crcs[index], end = _AFTER.unpack_from(data, stop - AFTER_STREAM)
-            if length == size and kind == _IDAT and end == END:
-                heads[index] = head
-    return heads, crcs
-
-
 def _decode_plain(
-    data: memoryview,
-    offsets: list[int],
-    crcs: list[int],
-    indices: Sequence[int],
-    shape: tuple[int, int, int],
+    files: Sequence[memoryview],
+    indices: list[int],
+    shape: Shape,
     images: NDArray[np.uint8] | list[NDArray[np.uint8]],
 ) -> list[int]:
     """Decode plain records of one shape into ``images``; return the indices of those with other filters than "up"."""
     height, width, channels = shape
     size = height * (1 + width * channels)
-    streams = []
-    for index in indices:
-        stream = data[offsets[index] + BEFORE_STREAM : offsets[index + 1] - AFTER_STREAM]
-        try:
-            streams.append(_inflate(stream, crcs[index], size))
-        except ValueError as error:
-            raise ContainerDamaged(f"record {index} is not a whole PNG: {error}.") from error
-    joined = b"".join(streams)
+    joined = b"".join([_inflate(files[index], index, size) for index in indices])
     rows = np.frombuffer(joined, np.uint8).reshape(-1, height, 1 + width * channels)
     differences = rows[:, :, 1:].reshape(-1, *shape)
     first, last = indices[0], indices[-1]
@@ -199,16 +185,17 @@ def _decode_plain(
     return [indices[number] for number in np.flatnonzero((rows[:, :, 0] != _UP).any(axis=1)).tolist()]
 
 
-def _inflate(stream: memoryview, crc: int, size: int) -> bytearray:
-    """Inflate an IDAT.  Raises ValueError for a wrong CRC, a damaged stream, and other than ``size`` bytes."""
+def _inflate(file: memoryview, index: int, size: int) -> bytearray:
+    """The rows of a plain record.  Raises ContainerDamaged for a wrong CRC, and if they are not ``size`` bytes."""
+    stream, (crc, _) = file[BEFORE_STREAM:-AFTER_STREAM], _AFTER.unpack_from(file, len(file) - AFTER_STREAM)
     if isal_zlib.crc32(stream, _CRC_OF_IDAT) != crc:
-        raise ValueError("its CRC is wrong")
+        raise ContainerDamaged(f"record {index} is not a whole PNG: its CRC is wrong.")
     try:
         rows = deflate.zlib_decompress(stream, size)
-    except deflate.DeflateError as error:
-        raise ValueError(f"it does not inflate to {size:,} bytes ({error})") from error
+    except deflate.DeflateError:
+        rows = bytearray()
     if len(rows) != size:
-        raise ValueError(f"it does not inflate to {size:,} bytes")
+        raise ContainerDamaged(f"record {index} is not a whole PNG: it does not inflate to {size:,} bytes.")
     return rows
 
 
@@ -222,52 +209,20 @@ def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None
         np.add(pixels[:, row - 1], differences[:, row], out=pixels[:, row])
 
 
-def _decode_any(record: bytes, index: int) -> NDArray[np.uint8]:
+def _decode_any(file: memoryview, index: int) -> NDArray[np.uint8]:
     """Decode any PNG of at most 8 bits a channel: a palette becomes RGB, transparency a channel."""
     try:
-        _check_chunks(record)
-        with Image.open(io.BytesIO(record), formats=("PNG",)) as image:
+        with pillow_errors():
+            PngImageFile(io.BytesIO(file)).verify()  # all CRCs but the last; decoding alone checks fewer
+            image = PngImageFile(io.BytesIO(file))
+            check_size(*image.size)
             mode = "RGBA" if "transparency" in image.info else _MODES.get(image.mode)
-            if mode is None or record[DEPTH_BYTE] > 8:
-                raise ValueError("it has more than 8 bits a channel")
+            if mode is None or file[DEPTH_BYTE] > 8:
+                raise PictureDamaged("it has more than 8 bits a channel")
+            if END not in bytes(file):
+                raise PictureDamaged("it is cut")
+            image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except PictureDamaged as error:
         raise ContainerDamaged(f"record {index} is not a PNG that can be read: {error}.") from error
     return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def _check_chunks(record: bytes) -> None:
-    """Raise ValueError unless a record is a whole PNG of at most ``MAX_PIXELS``: Pillow does not check all CRCs."""
-    if record[:16] != SIGNATURE + b"\x00\x00\x00\rIHDR":
-        raise ValueError("it does not begin as a PNG")
-    width, height = struct.unpack_from(">II", record.ljust(24), 16)
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
-    position, kind = len(SIGNATURE), b""
-    while kind != b"IEND":
-        (length,) = struct.unpack(">I", record[position : position + 4].rjust(4))
-        kind, stop = record[position + 4 : position + 8], position + 8 + length
-        if stop + 4 > len(record):
-            raise ValueError("it is cut")
-        if isal_zlib.crc32(record[position + 4 : stop]) != int.from_bytes(record[stop : stop + 4], "big"):
-            raise ValueError(f"the CRC of its chunk {kind!r} is wrong")
-        position = stop + 4
-
-
-def _check_shape(shape: tuple[int, ...], layout: Layout, index: int) -> None:
-    if layout.image_shape not in (None, shape):
-        raise ContainerDamaged(f"record {index} is an image of {shape}, not of {layout.image_shape}.")
-
-
-def _grouped(keys: Iterable[T]) -> Iterable[tuple[T, list[int]]]:
-    """The different keys, each with the indices at which it is."""
-    groups: dict[T, list[int]] = {}
-    for index, key in enumerate(keys):
-        groups.setdefault(key, []).append(index)
-    return groups.items()
-
-
-def _pieces(indices: Sequence[int], shape: tuple[int, ...]) -> Iterator[Sequence[int]]:
-    """Cut ``indices`` so that the images of a piece have about ``PIECE_BYTES``."""
-    count = max(1, PIECE_BYTES // math.prod(shape))
-    yield from (indices[start : start + count] for start in range(0, len(indices), count))

@@ -50,25 +50,34 @@ def decode_pictures(records: Records, layout: Layout, out: NDArray[np.uint8] | N
     JPEGs of mixed size are decoded into one buffer, ``out`` if it is large enough, as allocating memory for each image
     can take as long as decoding it.
     """
-    pixels: NDArray[np.uint8] | list[NDArray[np.uint8]]
+    pixels = allocate(len(records), layout, out)
     buffers: Iterable[NDArray[np.uint8] | None] = repeat(None)
-    if layout.image_shape is None:
-        pixels = [np.empty((0, 0, 1), np.uint8)] * len(records)
+    if isinstance(pixels, list):
         ends = offsets_of([jpeg_bytes(records.record(index)) for index in range(len(records))])
         if ends[-1] <= MAX_BUFFER_BYTES:
             buffer = np.empty(ends[-1], np.uint8) if out is None or len(out) < ends[-1] else out
             buffers = np.split(buffer[: ends[-1]], ends[1:-1])
-    else:
-        pixels = np.empty((len(records), *layout.image_shape), np.uint8) if out is None else out
-        if pixels.flags.c_contiguous:
-            buffers = pixels.reshape(len(records), math.prod(layout.image_shape))
-    for index, image_buffer in zip(range(len(records)), buffers, strict=False):
+    elif pixels.flags.c_contiguous:
+        buffers = pixels.reshape(len(records), math.prod(pixels.shape[1:]))
+    for index, room in zip(range(len(records)), buffers, strict=False):
         try:
-            image = decode_picture(records.record(index), image_buffer).pixels
+            image = decode_picture(records.record(index), room)
         except PictureDamaged as error:
             raise ContainerDamaged(f"record {index} is not the picture that was stored: {error}.") from error
-        if layout.image_shape not in (None, image.shape):
-            raise ContainerDamaged(f"record {index} is an image of {image.shape}, not of {layout.image_shape}.")
-        if isinstance(pixels, list) or image_buffer is None or not np.may_share_memory(image, image_buffer):
+        check_shape(image.shape, layout, index)
+        if isinstance(pixels, list) or room is None or not np.may_share_memory(image, room):
             pixels[index] = image
     return Images(pixels, records.labels)
+
+
+def allocate(count: int, layout: Layout, out: NDArray[np.uint8] | None) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+    """Where to put decoded images: ``out`` if there is one, or a new array; a list for images of mixed size."""
+    if layout.image_shape is None:
+        return [np.empty((0, 0, 1), np.uint8)] * count
+    return np.empty((count, *layout.image_shape), np.uint8) if out is None else out
+
+
+def check_shape(shape: tuple[int, ...], layout: Layout, index: int) -> None:
+    """Raise ContainerDamaged for a record that is not an image of the layout's shape."""
+    if layout.image_shape not in (None, shape):
+        raise ContainerDamaged(f"record {index} is an image of {shape}, not of {layout.image_shape}.")

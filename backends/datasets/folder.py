@@ -19,7 +19,7 @@ from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure
 from backends.datasets.regular_file import FILE_BYTES, is_folder, list_folder, open_regular, reading
 from backends.datasets.scan import is_picture, is_picture_name, scan
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged, UsageError
-from backends.images import Images, Records, offsets_of
+from backends.images import Images, join_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,18 +49,8 @@ _Result = TypeVar("_Result")
 class Pictures(Dataset):
     """One split of a folder of pictures of any formats and sizes; the first if ``split`` is None.
 
-    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then.  No file stays open.
-
-    Raises
-    ------
-    UsageError
-        There is no such split.
-    DatasetNotFound
-        There are no pictures.
-    NotAllowed, DatasetDamaged
-        A folder cannot be listed.
-    Cancelled
-        ``cancelled`` returned True.
+    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then; no file stays open.  Raises
+    UsageError or DatasetNotFound if there is no such split or no picture, Cancelled if ``cancelled`` returned True.
     """
 
     def __init__(self, folder: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> None:
@@ -112,18 +102,15 @@ class Pictures(Dataset):
         failures = tuple(result for result in results if isinstance(result, Failure))
         decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
         labels = self.labels[decoded_ids]
-        records = None
-        if source:
-            data = np.frombuffer(b"".join([data for _, _, data in decoded]), np.uint8)
-            records = Records(data, offsets_of([len(data) for _, _, data in decoded]), labels)
-        return Decoded(decoded_ids, Images([pixels for _, pixels, _ in decoded], labels), records, failures)
+        images = Images([pixels for _, pixels, _ in decoded], labels)
+        records = join_records([data for _, _, data in decoded], labels) if source else None
+        return Decoded(decoded_ids, images, records, failures)
 
     def read(self, ids: NDArray[np.int64]) -> Images:
         decoded = self.decode(ids)
         for failure in decoded.failures:
-            raise DatasetDamaged(
-                f"{self._folder / failure.name} does not decode ({failure.why}): replace or remove it."
-            )
+            path = self._folder / failure.name
+            raise DatasetDamaged(f"{path} does not decode ({failure.why}): replace or remove it.")
         return decoded.images
 
     def _decode(self, id_: int, keep: bool) -> tuple[int, NDArray[np.uint8], bytes] | Failure:
@@ -134,7 +121,7 @@ class Pictures(Dataset):
             if size > FILE_BYTES:
                 raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
             data = file.read(size)
-            return id_, decode_picture(data).pixels, data if keep else b""
+            return id_, decode_picture(data), data if keep else b""
 
         return self._open(id_, read)
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.base import JpegOptions, PngOptions
-from backends.codecs.pictures import decode_picture
-from backends.codecs.png import MAX_PIXELS, head_of
+from backends.codecs.pictures import MAX_PIXELS, decode_picture
+from backends.codecs.png import head_of
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import codec_entries, make_codec
@@ -184,7 +184,7 @@ def test_mixed_jpegs_decode_into_one_buffer(monkeypatch: pytest.MonkeyPatch, mos
     records = records_of(files)
     out = None if room is None else np.zeros(room, np.uint8)
     decoded = make_codec("source").decode(records, Layout(12, "source", None), out)
-    assert_same(decoded, Images([decode_picture(file).pixels for file in files], records.labels))
+    assert_same(decoded, Images([decode_picture(file) for file in files], records.labels))
     assert (out is not None and np.shares_memory(decoded.pixels[0], out)) == (most > 0 and room == 1 << 20)
 
 

@@ -29,12 +29,11 @@ def photo(sample_images: Images) -> Image.Image:
 
 
 def assert_decodes_to(data: bytes, expected: NDArray[np.uint8], converted: str) -> None:
-    picture = decode_picture(data)
-    np.testing.assert_array_equal(picture.pixels, expected)
-    assert (str(picture.pixels.dtype), picture.converted) == ("uint8", converted)
-    assert picture.pixels.flags.c_contiguous
-    probe = probe_picture(io.BytesIO(data))
-    assert (probe.shape, probe.converted) == (expected.shape, converted)
+    pixels = decode_picture(data)
+    np.testing.assert_array_equal(pixels, expected)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
+    assert probe_picture(io.BytesIO(data)) == Probe(expected.shape, converted)
 
 
 def array(image: Image.Image, mode: str) -> NDArray[np.uint8]:
@@ -73,7 +72,7 @@ def test_jpeg_has_the_pixels_that_pillow_gives(
     sample_images: Images, mode: str, options: dict[str, int | bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [encoded(Image.fromarray(pixels).convert(mode), "JPEG", **options) for pixels in sample_images.pixels[:20]]
-    fast = [decode_picture(data).pixels for data in files]
+    fast = [decode_picture(data) for data in files]
     monkeypatch.setattr(pictures, "_decode_plain_jpeg", lambda data, buffer: None)
     for data, pixels in zip(files, fast, strict=True):
         assert_decodes_to(data, pixels, "")
@@ -137,8 +136,7 @@ def test_broken_exif_or_unknown_orientation_is_upright(photo: Image.Image, block
 def test_picture_in_any_buffer_is_decoded(photo: Image.Image, form: str) -> None:
     data = encoded(photo, form)
     for buffer in (memoryview(data), np.frombuffer(data, np.uint8)):
-        np.testing.assert_array_equal(decode_picture(buffer).pixels, decode_picture(data).pixels)
-    assert probe_picture(io.BytesIO(data)) == Probe(form, (21, 32, 3), "")
+        np.testing.assert_array_equal(decode_picture(buffer), decode_picture(data))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -219,7 +217,7 @@ def test_mutated_picture_decodes_or_is_damaged(photo: Image.Image, form: str, ha
         for _ in range(rng.choice((1, 2, 5))):
             HARMS[harm](data, rng)
         try:
-            pixels = decode_picture(bytes(data)).pixels
+            pixels = decode_picture(bytes(data))
         except PictureDamaged:
             continue
         assert probe_picture(io.BytesIO(data)).shape == pixels.shape
