@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, printable, reading
 from backends.errors import DatasetDamaged, DatasetNotFound
@@ -36,18 +35,12 @@ class TarFiles:
 
     ``tarfile`` parses each header and nothing more: extended headers of hostile archives can keep it busy or take any
     amount of memory.  Going back in a gzipped archive costs nothing, as the decoder's state is kept for each file.
-
-    Raises
-    ------
-    NotAllowed, DatasetNotFound, DatasetDamaged
-        It cannot be opened.
+    Methods raise DatasetDamaged if the archive is truncated, broken or hostile.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open_regular(path)
-        with reading(path):
-            self._stream = _Stream(self._file)
+        self._stream = _Stream(path)
         self._rewind = self._stream.bookmark()
         self._bookmarks: dict[str, tuple[Callable[[], None], int]] = {}
 
@@ -56,50 +49,39 @@ class TarFiles:
         return f"{name} in {self.path}"
 
     def first_of(self, names: Collection[str]) -> str:
-        """The first of these names in the archive, which is read no further.
-
-        Raises
-        ------
-        DatasetNotFound
-            There is none.
-        DatasetDamaged
-            The archive is truncated, broken or too large.
-        """
+        """The first of these names in the archive, which is read no further.  Raises DatasetNotFound if it has none."""
         others: list[str] = []
-        with self._errors():
-            for name, _ in self._members():
-                if name in names:
-                    return name
-                others.append(printable(name))
+        for name, _ in self._members():
+            if name in names:
+                return name
+            others.append(printable(name))
         listed = ", ".join([name for name in others if name][:3]) or "nothing"
         raise self._not_found(f"holds no known dataset (it has {listed})")
 
     def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Name and content of each of these files that is there, in the archive's order; it is read to its end."""
         self._bookmarks.clear()
-        with self._errors():
-            for name, size in self._members():
-                if name not in names:
-                    continue
-                if name in self._bookmarks:
-                    raise _BadArchive(f"has {name} twice")
-                if size > FILE_BYTES:
-                    raise _BadArchive(f"has a {name} of {size:,} bytes, more than any CIFAR batch")
-                self._bookmarks[name] = self._stream.bookmark(), size
-                yield name, self._stream.read_exactly(size)
-            if len(self._stream.read(MAX_TRAILER + 1)) > MAX_TRAILER:  # at its end, zlib compares gzip's checksum
-                raise _BadArchive("has more data behind its end")
+        for name, size in self._members():
+            if name not in names:
+                continue
+            if name in self._bookmarks:
+                raise self._stream.damaged(f"has {name} twice")
+            if size > FILE_BYTES:
+                raise self._stream.damaged(f"has a {name} of {size:,} bytes, more than any CIFAR batch")
+            self._bookmarks[name] = self._stream.bookmark(), size
+            yield name, self._stream.read_exactly(size)
+        if len(self._stream.read(MAX_TRAILER + 1)) > MAX_TRAILER:  # at its end, zlib compares gzip's checksum
+            raise self._stream.damaged("has more data behind its end")
 
     def load(self, name: str) -> bytes:
-        """The content of a file that ``scan`` gave."""
+        """The content of a file that ``scan`` returned."""
         go_back, size = self._bookmarks[name]
-        with self._errors():
-            go_back()
-            return self._stream.read_exactly(size)
+        go_back()
+        return self._stream.read_exactly(size)
 
     def close(self) -> None:
         """Close the archive.  May be called twice."""
-        self._file.close()
+        self._stream.close()
 
     def _members(self) -> Iterator[tuple[str, int]]:
         """Name (empty for what is not such a regular file) and size of each member, the stream at its content."""
@@ -114,85 +96,83 @@ class TarFiles:
             if info is None and number == 0:
                 raise self._not_found(f"is {kind_of(head) or 'data of an unknown kind'} in gzip, not an archive")
             if info is None:
-                raise _BadArchive(f"is broken: no tar header at byte {start:,}")
+                raise stream.damaged(f"is broken: no tar header at byte {start:,}")
             size = 0 if info.isdir() or info.issym() or info.islnk() or info.isdev() else info.size
             if size < 0:
-                raise _BadArchive("is broken: a file has a negative size")
+                raise stream.damaged("is broken: a file has a negative size")
             end = start + BLOCK + -(-size // BLOCK) * BLOCK
             if end > MAX_BYTES:
                 raise self._not_found(f"unpacks to more than {MAX_BYTES >> 20} MiB, which CIFAR does not")
             yield _base_name(info), size
-            stream.skip(end - stream.position)
+            stream.skip_to(end)
         raise self._not_found(f"has more than {MAX_MEMBERS:,} files, which CIFAR does not")
 
     def _not_found(self, reason: str) -> DatasetNotFound:
         return DatasetNotFound(f"{self.path} {reason}: name the .tar.gz of CIFAR's Python version.")
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            with reading(self.path):
-                yield
-        except _BadArchive as reason:
-            raise DatasetDamaged(f"{self.path} {reason}: get the archive again.") from None
-
-
-class _BadArchive(Exception):
-    """Why an archive cannot be read on, as the end of a sentence that begins with its path."""
-
 
 class _Stream:
     """The bytes of a file, or those that a gzip file holds, read forwards, with bookmarks to go back to."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._decoder = zlib.decompressobj(wbits=31) if file.read(len(GZIP)) == GZIP else None
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, open_regular(path)
+        self._decoder = zlib.decompressobj(wbits=31) if self._read_file(len(GZIP)) == GZIP else None
+        self._file.seek(0)
         self._pending = b""
         self.position = 0
-        file.seek(0)
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer only at the end.  Raises _BadArchive for broken gzip data."""
-        data = self._file.read(size) if self._decoder is None else b"".join(self._pieces(size))
+        """The next ``size`` bytes, fewer only at the end.  Raises DatasetDamaged for broken gzip data."""
+        data = self._read_file(size) if self._decoder is None else b"".join(self._pieces(size))
         self.position += len(data)
         return data
 
     def read_exactly(self, size: int) -> bytes:
         data = self.read(size)
         if len(data) < size:
-            raise _BadArchive("is truncated: it ends in the middle of a file")
+            raise self.damaged("is truncated: it ends in the middle of a file")
         return data
 
-    def skip(self, size: int) -> None:
-        while size and (data := self.read(min(size, CHUNK))):
-            size -= len(data)
+    def skip_to(self, end: int) -> None:
+        while self.position < end and self.read(min(end - self.position, CHUNK)):
+            pass
 
     def bookmark(self) -> Callable[[], None]:
         """A function that goes back to here, as often as it is called; it keeps 40 KB for a gzip file."""
-        position, at = self.position, self._file.tell() - len(self._pending)
+        position, file_position = self.position, self._file.tell() - len(self._pending)
         decoder = self._decoder and self._decoder.copy()
 
         def go_back() -> None:
-            self._file.seek(at)
+            self._file.seek(file_position)
             self._decoder, self._pending, self.position = decoder and decoder.copy(), b"", position
 
         return go_back
+
+    def damaged(self, reason: str) -> DatasetDamaged:
+        return DatasetDamaged(f"{self._path} {reason}: get the archive again.")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read_file(self, size: int) -> bytes:
+        with reading(self._path):
+            return self._file.read(size)
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         """What the next compressed bytes unpack to, ``size`` bytes or up to the end."""
         while size and self._decoder is not None:
             if self._decoder.eof:  # a gzip file may be several in a row
-                self._pending = self._decoder.unused_data or self._file.read(CHUNK)
+                self._pending = self._decoder.unused_data or self._read_file(CHUNK)
                 if not self._pending.startswith(GZIP):
                     return
                 self._decoder = zlib.decompressobj(wbits=31)
-            self._pending = self._pending or self._file.read(CHUNK)
+            self._pending = self._pending or self._read_file(CHUNK)
             if not self._pending:
-                raise _BadArchive("is truncated: its gzip data end too early")
+                raise self.damaged("is truncated: its gzip data end too early")
             try:
                 piece = self._decoder.decompress(self._pending, size)
             except zlib.error:
-                raise _BadArchive("is broken: its gzip data do not decompress") from None
+                raise self.damaged("is broken: its gzip data do not decompress") from None
             self._pending = self._decoder.unconsumed_tail
             size -= len(piece)
             yield piece

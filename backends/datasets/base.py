@@ -19,81 +19,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """A description of one split of a dataset, as plain data: for the screen, ``info`` and the record of a run.
+    """A description of one split of a dataset, as plain data: for the screen, ``info`` and the record of a run."""
 
-    Attributes
-    ----------
-    path
-        As the user wrote it: a path, or ``sample``.
-    kind
-        For example ``CIFAR-10`` or ``picture folder``.
-    split, splits
-        The split that is described, and the number of images of each split.
-    count
-        Images of this split.
-    image_shape
-        ``(height, width, channels)`` if all images have the same, else None.
-    raw_bytes
-        Bytes of all pixels of the split as uint8; None while no picture has been looked into.
-    classes, class_counts
-        Names of the classes by label, and the images of each; empty if there are no classes.
-    fingerprint
-        Hexadecimal digest that is the same for equal datasets.
-    source
-        Absolute path of the folder or archive, or where the sample is from.
-    source_bytes
-        Bytes of the split's picture files; None for datasets that keep arrays, which have no ``source`` codec.
-    estimated
-        Whether shape and raw bytes are estimated from the headers of some pictures.
-    notes
-        Sentences on links followed, files skipped and pictures converted.
-    """
-
-    path: str
-    kind: str
+    path: str  # as the user wrote it: a path, or ``sample``
+    kind: str  # for example ``CIFAR-10`` or ``picture folder``
     split: str
-    splits: dict[str, int]
-    count: int
-    image_shape: tuple[int, int, int] | None
-    raw_bytes: int | None
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...]
-    fingerprint: str
-    source: str = ""
-    source_bytes: int | None = None
-    estimated: bool = False
-    notes: tuple[str, ...] = ()
+    splits: dict[str, int]  # images of each split
+    count: int  # images of this split
+    image_shape: tuple[int, int, int] | None  # (height, width, channels) if all images have the same
+    raw_bytes: int | None  # of all pixels of the split; None while no picture has been looked into
+    classes: tuple[str, ...]  # names by label; empty if there are no classes
+    class_counts: tuple[int, ...]  # images of each class
+    fingerprint: str  # hexadecimal digest that is the same for equal datasets
+    source: str = ""  # absolute path of the folder or archive, or where the sample is from
+    source_bytes: int | None = None  # of the split's picture files; None for arrays, which have no ``source`` codec
+    estimated: bool = False  # whether shape and raw bytes are estimated from the headers of some pictures
+    notes: tuple[str, ...] = ()  # sentences on links followed, files skipped and pictures converted
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that does not decode: its id, its file's name, and why."""
+    """A picture that does not decode."""
 
     id: int
-    name: str
+    name: str  # of its file
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result of decoding a batch of ids.
+    """The result of decoding a batch of ids."""
 
-    Attributes
-    ----------
-    ids
-        ``(n,)`` int64: those that decoded, in the order asked for.
-    images
-        Their pixels and labels.
-    source
-        The bytes of their files if asked for, else None.
-    failures
-        The pictures that did not decode.
-    """
-
-    ids: NDArray[np.int64]
+    ids: NDArray[np.int64]  # (n,): those that decoded, in the order of the request
     images: Images
-    source: Records | None = None
-    failures: tuple[Failure, ...] = ()
+    source: Records | None = None  # the bytes of their files, if requested
+    failures: tuple[Failure, ...] = ()  # the pictures that did not decode
 
 
 class Dataset(ABC):
@@ -118,15 +78,7 @@ class Dataset(ABC):
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.
 
-        Parameters
-        ----------
-        source
-            Return the bytes of the files too, which only datasets with ``source_bytes`` have.
-
-        Raises
-        ------
-        DatasetDamaged
-            As ``read``; also if ``source`` is asked of a dataset of arrays.
+        With ``source``, return the bytes of their files too; datasets without ``source_bytes`` raise DatasetDamaged.
         """
         if source:
             raise DatasetDamaged("this dataset keeps arrays, not picture files: there are no bytes to pass through.")
@@ -136,12 +88,8 @@ class Dataset(ABC):
     def read(self, ids: NDArray[np.int64]) -> Images:
         """Decode the images of ``ids``, ``(n,)`` int64 from 0 to ``count - 1``, in that order.
 
-        Ascending ids are the fastest; memory is limited to the batch and one source file.
-
-        Raises
-        ------
-        DatasetDamaged
-            A file has changed since the dataset was opened, or does not decode.
+        Ascending ids are the fastest; memory is limited to the batch and one source file.  Raises DatasetDamaged if a
+        file has changed since the dataset was opened, or does not decode.
         """
 
     def close(self) -> None:

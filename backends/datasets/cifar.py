@@ -43,31 +43,24 @@ class Edition:
     splits: Mapping[str, tuple[str, ...]]
     meta: str
     classes: int
-    label_key: str
-    names_key: str
+    labels_key: str
+
+    @property
+    def names_key(self) -> str:
+        """The key of the class names in the meta file."""
+        return self.labels_key.replace("labels", "label_names")
 
     @property
     def files(self) -> tuple[str, ...]:
         return (*chain(*self.splits.values()), self.meta)
 
 
+TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
 CIFAR10 = Edition(
-    kind="CIFAR-10",
-    folder="cifar-10-batches-py",
-    splits={"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)},
-    meta="batches.meta",
-    classes=10,
-    label_key="labels",
-    names_key="label_names",
+    "CIFAR-10", "cifar-10-batches-py", {"train": TRAINING, "test": ("test_batch",)}, "batches.meta", 10, "labels"
 )
 CIFAR100 = Edition(
-    kind="CIFAR-100",
-    folder="cifar-100-python",
-    splits={"train": ("train",), "test": ("test",)},
-    meta="meta",
-    classes=100,
-    label_key="fine_labels",
-    names_key="fine_label_names",
+    "CIFAR-100", "cifar-100-python", {"train": ("train",), "test": ("test",)}, "meta", 100, "fine_labels"
 )
 EDITIONS = (CIFAR10, CIFAR100)
 
@@ -119,32 +112,25 @@ class _Batch:
 class CIFAR(Dataset):
     """One split of CIFAR; ``train`` if ``split`` is None.
 
-    Opening reads every batch once and keeps the labels.  Reading holds the pixels of one batch at a time.
-
-    Raises
-    ------
-    UsageError
-        There is no such split.
-    NotAllowed, DatasetDamaged
-        A file cannot be read, or is missing, truncated, foreign or broken.
+    Opening reads every batch once and keeps the labels.  Reading holds the pixels of one batch at a time.  Raises
+    UsageError if there is no such split, NotAllowed or DatasetDamaged for a file that is missing, truncated or foreign.
     """
 
     def __init__(self, files: FolderFiles | TarFiles, edition: Edition, path: str, split: str | None) -> None:
         split = next(iter(edition.splits)) if split is None else split
         if split not in edition.splits:
             raise UsageError(f"{files.path} has no split {split!r}: choose of {', '.join(edition.splits)}.")
-        self._files = files
-        self._edition = edition
+        self._files, self._edition = files, edition
         classes: tuple[str, ...] = ()
         batches: dict[str, _Batch] = {}
         for name, data in files.scan(edition.files):
-            with self._errors(name):
-                if name == edition.meta:
-                    classes = read_class_names(data, edition.names_key, edition.classes)
-                else:
-                    labels, planes = read_batch(data, edition.label_key, edition.classes)
-                    batches[name] = _Batch(name, labels, xxhash.xxh3_128_digest(planes.data))
-                    del planes
+            if name == edition.meta:
+                with self._errors(name):
+                    classes = read_class_names(data, edition)
+            else:
+                labels, planes = self._read_batch(name, data)
+                batches[name] = _Batch(name, labels, xxhash.xxh3_128_digest(planes.data))
+                del planes
             del data  # before the next file is read
         missing = [name for name in edition.splits[split] if name not in batches] + [edition.meta] * (not classes)
         if missing:
@@ -157,15 +143,12 @@ class CIFAR(Dataset):
         for batch in self._batches:
             digest.update(batch.digest)
         digest.update(labels.astype("<i8").tobytes())
+        whole = {name: files for name, files in edition.splits.items() if batches.keys() >= set(files)}
         facts = DatasetFacts(
             path=path,
             kind=edition.kind,
             split=split,
-            splits={
-                split: sum(len(batches[name].labels) for name in names)
-                for split, names in edition.splits.items()
-                if batches.keys() >= set(names)
-            },
+            splits={name: sum(len(batches[file].labels) for file in files) for name, files in whole.items()},
             count=len(labels),
             image_shape=(SIDE, SIDE, 3),
             raw_bytes=len(labels) * IMAGE_BYTES,
@@ -179,11 +162,11 @@ class CIFAR(Dataset):
     def read(self, ids: NDArray[np.int64]) -> Images:
         pixels = np.empty((len(ids), SIDE, SIDE, 3), dtype=np.uint8)
         flat = pixels.reshape(len(ids), SIDE * SIDE, 3)
-        owners = np.searchsorted(self._ends, ids, side="right")
-        for owner in np.unique(owners):
-            batch = self._batches[owner]
-            first = self._ends[owner] - len(batch.labels)
-            rows = np.flatnonzero(owners == owner)
+        numbers = np.searchsorted(self._ends, ids, side="right")
+        for number in np.unique(numbers):
+            batch = self._batches[number]
+            first = self._ends[number] - len(batch.labels)
+            rows = np.flatnonzero(numbers == number)
             planes = self._planes(batch)[ids[rows] - first].reshape(-1, 3, SIDE * SIDE)
             for colour in range(3):  # three strided copies take a third of the time of one transposition
                 flat[rows, :, colour] = planes[:, colour]
@@ -197,14 +180,16 @@ class CIFAR(Dataset):
         """The pixels of a batch, ``(n, 3072)`` uint8; those of the last one are kept."""
         if self._loaded is None or self._loaded[0] is not batch:
             self._loaded = None  # before the next one is read, so that there is only one
-            data = self._files.load(batch.name)
-            with self._errors(batch.name):
-                _, planes = read_batch(data, self._edition.label_key, self._edition.classes)
+            _, planes = self._read_batch(batch.name, self._files.load(batch.name))
             if len(planes) != len(batch.labels) or xxhash.xxh3_128_digest(planes.data) != batch.digest:
                 where = self._files.where(batch.name)
                 raise DatasetDamaged(f"{where} has changed since it was opened: open the dataset again.")
             self._loaded = batch, planes
         return self._loaded[1]
+
+    def _read_batch(self, name: str, data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        with self._errors(name):
+            return read_batch(data, self._edition)
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:
@@ -216,46 +201,32 @@ class CIFAR(Dataset):
             raise DatasetDamaged(f"{where} {reason}; get {self._edition.kind} again from {HOME}.") from None
 
 
-def read_batch(data: bytes, label_key: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Labels, from 0 to ``classes - 1``, and pixels of a batch file with this content.
+def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Labels, ``(n,)`` int64, and pixels of a batch file.  Raises BadPickle if it is none, or empty.
 
-    Returns
-    -------
-    labels
-        ``(n,)`` int64, ``n`` > 0.
-    planes
-        ``(n, 3072)`` uint8: the red, green and blue planes of each image, a view of ``data`` if possible.
-
-    Raises
-    ------
-    BadPickle
-        It is not such a batch.
+    Pixels are ``(n, 3072)`` uint8, the red, green and blue planes of each image, a view of ``data`` if possible.
     """
     batch = _unpickle_dict(data)
-    array, labels = batch.get("data"), batch.get(label_key)
+    array, labels = batch.get("data"), batch.get(edition.labels_key)
     if not isinstance(array, PickledArray) or not isinstance(labels, list):
-        raise BadPickle(f"is not a CIFAR batch (it has no {'data' if isinstance(labels, list) else label_key})")
+        raise BadPickle(
+            f"is not a CIFAR batch (it has no {'data' if isinstance(labels, list) else edition.labels_key})"
+        )
     planes = array.rows(IMAGE_BYTES)
     if len(planes) == 0:
         raise BadPickle("holds no images")
     if len(labels) != len(planes):
         raise BadPickle(f"has {len(planes):,} images and {len(labels):,} labels")
-    if not all(type(label) is int and 0 <= label < classes for label in labels):
-        raise BadPickle(f"has a label that is not one of the {classes} classes (0 to {classes - 1})")
+    if not all(type(label) is int and 0 <= label < edition.classes for label in labels):
+        raise BadPickle(f"has a label that is not one of the {edition.classes} classes (0 to {edition.classes - 1})")
     return np.array(labels, dtype=np.int64), planes
 
 
-def read_class_names(data: bytes, names_key: str, classes: int) -> tuple[str, ...]:
-    """Names of the classes in a meta file, ``classes`` many.
-
-    Raises
-    ------
-    BadPickle
-        It has no such list of names.
-    """
-    names = _unpickle_dict(data).get(names_key)
-    if not isinstance(names, list) or len(names) != classes:
-        raise BadPickle(f"is not a CIFAR meta file (it has no {classes} names in {names_key})")
+def read_class_names(data: bytes, edition: Edition) -> tuple[str, ...]:
+    """Names of the classes in a meta file.  Raises BadPickle if it does not have as many as the edition."""
+    names = _unpickle_dict(data).get(edition.names_key)
+    if not isinstance(names, list) or len(names) != edition.classes:
+        raise BadPickle(f"is not a CIFAR meta file (it has no {edition.classes} names in {edition.names_key})")
     texts = tuple(name.decode("latin-1") if isinstance(name, bytes) else name for name in names)
     if not all(isinstance(name, str) and 0 < len(name) <= 100 for name in texts):
         raise BadPickle("is not a CIFAR meta file (a class has no name, or one of more than 100 characters)")

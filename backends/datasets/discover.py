@@ -37,20 +37,21 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
 
     Raises
     ------
-    Cancelled
-        ``cancelled`` returned True.
     UsageError
         The dataset has no such split, or the path holds more than one dataset.
-    DatasetNotFound
-        There is nothing at this path, or no dataset of a known kind.
-    NotAllowed
-        It must not be read.
+    DatasetNotFound, NotAllowed
+        There is no dataset of a known kind, or it must not be read.
     DatasetDamaged
         A file of the dataset is missing, truncated, foreign or broken.
+    Cancelled
+        ``cancelled`` returned True.
     """
     if path == sample.NAME:
         return sample.Sample(split)
-    absolute = _absolute(path)
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise UsageError("no dataset is named: give a path, or the word sample.")
+    absolute = Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - neither raises nor follows links
     with reading(absolute):
         mode = absolute.stat().st_mode
     if stat.S_ISDIR(mode):
@@ -58,13 +59,6 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
     if stat.S_ISREG(mode):
         return _open_file(absolute, str(path), split)
     raise DatasetNotFound(f"{absolute} is {special(mode)}, not a folder or a file: name {KNOWN}.")
-
-
-def _absolute(path: str | Path) -> Path:
-    text = os.fspath(path)
-    if not text or "\0" in text:
-        raise UsageError("no dataset is named: give a path, or the word sample.")
-    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - neither raises nor follows links
 
 
 def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
+from backends.codecs.pictures import format_of
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ _SPECIAL = {
 }
 
 _MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"PK\x03\x04", "a zip archive"),
     (b"\x1f\x8b", "gzip data"),
@@ -48,37 +47,30 @@ _MAGIC = (
 )
 
 
+_NO_BLANKS = dict.fromkeys(map(ord, "\t\n\r\f"))
+
+
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
     """Turn errors of the operating system into errors of this package that name ``path``.
 
-    Raises
-    ------
-    NotAllowed, DatasetNotFound, DatasetDamaged
-        No permission; nothing there; anything else, such as a failing disk.
+    NotAllowed without permission, DatasetNotFound if nothing is there, DatasetDamaged for others, as of a failing disk.
     """
     try:
         yield
-    except ImgstoreError:
+    except ImgstoreError:  # which may be a PermissionError or FileNotFoundError too
         raise
     except PermissionError as error:
         raise NotAllowed(f"{path} must not be read: allow it with chmod, or name another dataset.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
     except OSError as error:
-        raise DatasetDamaged(
-            f"{path} cannot be read: {error.strerror or error}; check the path and its disk."
-        ) from error
+        reason = error.strerror or error
+        raise DatasetDamaged(f"{path} cannot be read: {reason}; check the path and its disk.") from error
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; a FIFO or a device does not block.
-
-    Raises
-    ------
-    NotAllowed, DatasetNotFound, DatasetDamaged
-        As ``reading``; DatasetDamaged also where it is not a regular file.
-    """
+    """Open a regular file for reading; a FIFO or a device does not block, and raises DatasetDamaged."""
     with reading(path):
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         mode = os.fstat(file.fileno()).st_mode
@@ -113,19 +105,15 @@ def special(mode: int) -> str:
 
 def kind_of(head: bytes) -> str | None:
     """The kind of a file by its first 512 bytes, in words; None if it is not known."""
+    if picture := format_of(head):
+        return f"a {picture} picture"
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "a WebP picture"
     if head[257:262] == b"ustar":
         return "a tar archive"
-    if head and all(byte in _TEXT for byte in head[:64]):
-        return "text"
-    return None
-
-
-_TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f")
+    start = head[:64].decode("latin-1")
+    return "text" if start and start.isascii() and start.translate(_NO_BLANKS).isprintable() else None
 
 
 def printable(name: str) -> str:

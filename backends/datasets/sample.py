@@ -28,12 +28,7 @@ _CHECKOUT = Path(__file__).parents[2] / "assets" / "sample"
 class Sample(Dataset):
     """200 images of each class of CIFAR-10, one of each class after another, so that the first N are balanced too.
 
-    Raises
-    ------
-    UsageError
-        A split other than ``train`` is asked for.
-    DatasetDamaged
-        The installed files are missing or broken.
+    Raises UsageError for a split other than ``train``, DatasetDamaged if the installed files are missing or broken.
     """
 
     def __init__(self, split: str | None = None) -> None:
@@ -44,9 +39,8 @@ class Sample(Dataset):
             self._pixels = _read_sheet(folder / "sheet.png")
             labels, classes = _read_labels(folder / "labels.csv")
         except (OSError, ValueError, KeyError) as error:
-            raise DatasetDamaged(
-                f"the sample in {folder} cannot be read ({error}): install imgstore-tui again."
-            ) from error
+            reason = f"the sample in {folder} cannot be read ({error})"
+            raise DatasetDamaged(f"{reason}: install imgstore-tui again.") from error
         digest = xxhash.xxh3_128(self._pixels.data)
         digest.update(labels.data)
         facts = DatasetFacts(

@@ -40,28 +40,14 @@ _CHECK_EVERY = 1000
 
 @dataclass(frozen=True, slots=True)
 class PictureFiles:
-    """The files of one split, with all names in one string, as there may be millions.
+    """The files of one split, with all names in one string, as there may be millions."""
 
-    Attributes
-    ----------
-    names
-        The paths relative to the scanned folder, encoded as on the filesystem, end to end.
-    ends
-        ``(count,)`` int64: where each path ends in ``names``.
-    classes
-        Names of the classes, sorted; empty for a flat folder.
-    labels, sizes
-        ``(count,)`` int64: class (-1 in a flat folder) and size in bytes of each file.
-    notes
-        Sentences on links, skipped files, and empty classes.
-    """
-
-    names: bytes
-    ends: NDArray[np.int64]
-    classes: tuple[str, ...]
-    labels: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    notes: tuple[str, ...]
+    names: bytes  # the paths relative to the scanned folder, encoded as on the filesystem, end to end
+    ends: NDArray[np.int64]  # (count,): where each path ends in ``names``
+    classes: tuple[str, ...]  # names by label, sorted; empty for a flat folder
+    labels: NDArray[np.int64]  # (count,); -1 in a flat folder
+    sizes: NDArray[np.int64]  # (count,), in bytes
+    notes: tuple[str, ...]  # sentences on links, skipped files and empty classes
 
     def name(self, index: int) -> str:
         """The path of a file relative to the scanned folder; undecodable bytes become surrogates."""
@@ -88,9 +74,9 @@ def scan(top: Path, cancelled: Callable[[], bool]) -> PictureFiles:
     by_class = [walk.list_tree(name) for name in classes]
     walk.sniff_others()
     if not any(by_class):
-        return _packed(walk, (), [flat])
+        return _pack(walk, (), [flat])
     walk.skipped["pictures beside the classes"] += len(flat)
-    return _packed(walk, tuple(classes), by_class)
+    return _pack(walk, tuple(classes), by_class)
 
 
 def is_picture_name(name: str) -> bool:
@@ -120,13 +106,12 @@ class _Walk:
         self._top = os.fspath(top)
         self._cancelled = cancelled
         self._others: list[tuple[list[str], str]] = []
-        with reading(top):
-            self._above = _identity(top.stat())
-        self._entered = {self._above}
+        self._entered: set[tuple[int, int]] = set()
 
     def list_tree(self, name: str) -> list[str]:
         """The files at any depth below a folder.  Each folder is entered once, so that circular links do no harm."""
-        self._entered = {self._above}
+        with reading(self._top):
+            self._entered = {_identity(self._top)}
         files: list[str] = []
         waiting = [name]
         while waiting:
@@ -139,12 +124,11 @@ class _Walk:
         path = os.path.join(self._top, folder)  # noqa: PTH118 - a Path takes three times as long
         folders: list[str] = []
         with reading(path), os.scandir(path) as entries:
-            if folder:
-                identity = _identity(os.stat(path))  # noqa: PTH116
-                if identity in self._entered:
-                    self.skipped["folders that links lead to again"] += 1
-                    return folders
-                self._entered.add(identity)
+            identity = _identity(path)
+            if identity in self._entered:
+                self.skipped["folders that links lead to again"] += 1
+                return folders
+            self._entered.add(identity)
             for number, entry in enumerate(entries):
                 if number % _CHECK_EVERY == 0 and self._cancelled():
                     raise Cancelled(f"{self._top} was not opened: it was stopped.")
@@ -164,20 +148,19 @@ class _Walk:
                 raise
             self.skipped["links that lead nowhere"] += 1
             return
+        line = f"{folder}\0{name}\0{status.st_size}"
         if stat.S_ISDIR(status.st_mode):
             self.followed["links to folders"] += linked
             folders.append(name)
         elif not stat.S_ISREG(status.st_mode):
             self.skipped["special files"] += 1
+        elif is_picture_name(name):
+            self.followed["links to files"] += linked
+            files.append(line)
         else:
-            line = f"{folder}\0{name}\0{status.st_size}"
-            if is_picture_name(name):
-                self.followed["links to files"] += linked
-                files.append(line)
-            else:
-                self.skipped["files of other kinds"] += 1
-                if len(self._others) <= SNIFFED:
-                    self._others.append((files, line))
+            self.skipped["files of other kinds"] += 1
+            if len(self._others) <= SNIFFED:
+                self._others.append((files, line))
 
     def sniff_others(self) -> None:
         """Add the pictures among the files without a known suffix, if these are few."""
@@ -190,11 +173,12 @@ class _Walk:
                 self.skipped["files of other kinds"] -= 1
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116
     return status.st_dev, status.st_ino
 
 
-def _packed(walk: _Walk, classes: tuple[str, ...], by_class: Sequence[list[str]]) -> PictureFiles:
+def _pack(walk: _Walk, classes: tuple[str, ...], by_class: Sequence[list[str]]) -> PictureFiles:
     """Sort and pack the files, a class at a time; the lists are emptied to save memory."""
     counts = [len(lines) for lines in by_class]
     names, ends, sizes = bytearray(), array("q"), array("q")

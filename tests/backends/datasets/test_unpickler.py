@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backends.datasets.cifar import read_batch
+from backends.datasets.cifar import CIFAR10, read_batch
 from backends.datasets.unpickler import BadPickle, unpickle
 from backends.images import Images
 from tests.backends.datasets import pickles
@@ -37,7 +37,7 @@ def pickled_again(data: bytes, protocol: int, encoding: str = "bytes") -> bytes:
 
 
 def assert_same(data: bytes, images: Images) -> None:
-    labels, planes = read_batch(data, "labels", 10)
+    labels, planes = read_batch(data, CIFAR10)
     np.testing.assert_array_equal(planes, pickles.planar(images))
     np.testing.assert_array_equal(labels, images.labels)
     assert (str(planes.dtype), str(labels.dtype)) == ("uint8", "int64")
@@ -89,13 +89,13 @@ HOSTILE = {
     "os.system": (b"cos\nsystem\n(S'touch CANARY'\ntR.", "asks for os.system"),
     "eval": (b'c__builtin__\neval\n(S\'open("CANARY", "w")\'\ntR.', "asks for __builtin__.eval"),
     "INST": (b"(S'touch CANARY'\nios\nsystem\n.", "instruction 0x69"),
-    "OBJ": (b"(cos\nsystem\nS'touch CANARY'\no.", "asks for os.system"),
+    "OBJ": (b"(cos\nsystem\nS'touch CANARY'\no.", "instruction 0x6f"),
     "STACK_GLOBAL": (b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x0ctouch CANARY\x85R.", "asks for os.system"),
     "dotted": (
         b"\x80\x04\x8c\x07tarfile\x8c\x09os.system\x93\x8c\x0ctouch CANARY\x85R.",
         "asks for tarfile.os.system",
     ),
-    "NEWOBJ": (b"\x80\x02csubprocess\nPopen\n(S'touch'\nS'CANARY'\nlp0\n\x85\x81.", "asks for subprocess.Popen"),
+    "NEWOBJ": (b"\x80\x02csubprocess\nPopen\n(S'touch'\nS'CANARY'\nlp0\n\x85\x81.", "instruction 0x81"),
     "numpy gadget": (
         b'cnumpy.f2py.crackfortran\ngetlincoef\n(S\'open("CANARY", "w")\'\n(dtR.',
         "asks for numpy.f2py.crackfortran.getlincoef",
@@ -108,8 +108,8 @@ HOSTILE = {
     "escape sequence": (b"cos\n\x1b]0;x\x07\n.", r"asks for os.\x1b]0;x\x07"),
     "persistent id": (b"}Pany\n.", "instruction 0x50"),
     "extension code": (b"}\x82\x01.", "instruction 0x82"),
-    "foreign state": (b"}}b.", "changes something other"),
-    "unknown call": (b"}}R.", "makes something other"),
+    "foreign state": (b"}}b.", "is broken ('_Dictionary' object has no attribute"),
+    "unknown call": (b"})R.", "is broken ('_Dictionary' object is not callable)"),
     "set_state of a mark": (b"cnumpy\ndtype\n(tb.", "changes something other"),
     "state of a function": (b"cnumpy\nndarray\n}b.", "changes something other"),
     "tuple as key": (b"})Ns.", "a dictionary key that is not a string"),
@@ -166,7 +166,7 @@ def array(raw: bytes = bytes(2 * 3072), shape: tuple[int, ...] = (2, 3072), **mo
 )
 def test_batch_whose_parts_do_not_fit_is_refused(two: Images, replaced: dict[str, bytes], reason: str) -> None:
     with pytest.raises(BadPickle, match=reason):
-        read_batch(pickles.batch(two, replaced=replaced), "labels", 10)
+        read_batch(pickles.batch(two, replaced=replaced), CIFAR10)
 
 
 @pytest.mark.parametrize("protocol", [None, 0, 4])
@@ -175,7 +175,7 @@ def test_batch_cut_at_any_byte_is_refused(two: Images, protocol: int | None) -> 
     data = data if protocol is None else pickled_again(data, protocol)
     for size in range(len(data)):
         with pytest.raises(BadPickle):
-            read_batch(data[:size], "labels", 10)
+            read_batch(data[:size], CIFAR10)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -188,7 +188,7 @@ def test_mutated_batch_loads_or_is_refused(two: Images, data: st.DataObject) -> 
     for at in data.draw(st.lists(st.sampled_from(outside), min_size=1, max_size=4)):
         mutated[at] = data.draw(st.integers(0, 255))
     with suppress(BadPickle):
-        labels, planes = read_batch(bytes(mutated), "labels", 10)
+        labels, planes = read_batch(bytes(mutated), CIFAR10)
         assert planes.shape == (len(labels), 3072)
 
 
@@ -221,7 +221,7 @@ CHILD = r"""
 import pickle
 import re
 from pathlib import Path
-from backends.datasets.cifar import read_class_names
+from backends.datasets.cifar import CIFAR10, read_class_names
 
 def high_water_mark():
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
@@ -252,7 +252,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="a process's memory i
 @linux
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
 def test_bomb_is_refused_in_little_memory(data: str) -> None:
-    result, size = load_in_child('read_class_names(data, "label_names", 10)', data)
+    result, size = load_in_child("read_class_names(data, CIFAR10)", data)
     assert result == "BadPickle"
     assert size < 64 << 20
 
