@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backends.base import Backend, Codec, Reader, Writer
-    from backends.bench.plan import Configuration
+    from backends.bench.configuration import Configuration
     from backends.datasets import Dataset, open_dataset
     from backends.errors import ImgstoreError
     from backends.images import Images, Layout, Records
@@ -20,7 +20,7 @@ _HOMES = {
     "Backend": "backends.base",
     "BackendEntry": "backends.registry",
     "Codec": "backends.base",
-    "Configuration": "backends.bench.plan",
+    "Configuration": "backends.bench.configuration",
     "Dataset": "backends.datasets",
     "Images": "backends.images",
     "ImgstoreError": "backends.errors",

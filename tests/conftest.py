@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.registry import backend_entries
@@ -43,7 +44,13 @@ def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history with one finished run of the sample; copy it to change it."""
     folder = tmp_path_factory.mktemp("state") / "jobs"
     work = str(tmp_path_factory.mktemp("work"))
-    plan = Plan("sample", ("files", "files+raw", "lmdb", "hdf5"), (10, 40), operations=("store", "read"), repeats=2)
+    plan = Plan(
+        "sample",
+        configurations_of("files", "files+raw", "lmdb", "hdf5"),
+        (10, 40),
+        operations=("store", "read"),
+        repeats=2,
+    )
     for _ in start_run(replace(plan, work_dir=work), folder).follow():
         pass
     return folder

@@ -12,7 +12,8 @@ from types import FrameType
 from typing import Any
 
 from backends.analysis.compare import RunComparison, compare_runs
-from backends.bench.plan import Configuration, Plan, article_plan, check_plan, default_sizes
+from backends.bench.configuration import Configuration
+from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import open_dataset
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
@@ -32,16 +33,17 @@ def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[st
     """The plan that the options ask for; what they leave open (None) is filled in.  Raises ImgstoreError."""
     given = {name: _parsed(name, text) for name, text in options.items() if text is not None}
     preset = given.pop("preset", "")
-    if configurations or not preset:
-        installed = tuple(name for name, entry in backend_entries().items() if entry.installed)
-        given["configurations"] = configurations or installed
-        check_plan(Plan(dataset, **{"sizes": (1,), **given}))
+    texts = configurations or (() if preset else [name for name, entry in backend_entries().items() if entry.installed])
+    if texts:
+        check_plan(Plan(dataset, **{"configurations": tuple(map(Configuration, texts)), "sizes": (1,), **given}))
     with open_dataset(dataset, given.get("split")) as opened:
         facts = opened.survey()
     base = article_plan(dataset, facts) if preset else Plan(dataset, (), default_sizes(facts.count))
+    if texts:
+        given["configurations"] = tuple(Configuration.for_dataset(text, facts) for text in texts)
     plan = check_plan(replace(base, **given), facts)
-    for text in plan.configurations:
-        require_backend(Configuration.parse(text).backend)
+    for configuration in plan.configurations:
+        require_backend(configuration.backend)
     return plan
 
 

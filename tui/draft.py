@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends.bench.plan import Configuration, Plan, article_plan, check_plan, default_sizes
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect
+from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
@@ -19,7 +21,7 @@ TICKED = ("files", "lmdb", "hdf5")
 class Row:
     """One line of the table."""
 
-    configuration: str
+    configuration: Configuration
     ticked: bool = True
 
 
@@ -38,7 +40,7 @@ class Draft:
     facts: DatasetFacts | None = None
 
     @property
-    def configurations(self) -> tuple[str, ...]:
+    def configurations(self) -> tuple[Configuration, ...]:
         return tuple(row.configuration for row in self.rows)
 
     @property
@@ -47,12 +49,12 @@ class Draft:
         return replace(self.base, configurations=tuple(row.configuration for row in self.rows if row.ticked))
 
     @property
-    def aspects(self) -> tuple[str, ...]:
-        """What the plan looks at."""
-        return aspects(self.sketch) or self.base.operations
+    def aspects(self) -> tuple[Aspect, ...]:
+        """What the plan looks at; of the installed backends where none is ticked."""
+        return aspects(self.sketch) or aspects(replace(self.base, configurations=self.configurations))
 
     @property
-    def known(self) -> tuple[str, ...]:
+    def known(self) -> tuple[Configuration, ...]:
         """Every configuration of the table, then the references that the plan adds."""
         return tuple(dict.fromkeys((*self.configurations, *configurations(self.sketch))))
 
@@ -72,7 +74,7 @@ class Draft:
 
     def for_dataset(self, facts: DatasetFacts) -> Draft:
         """The draft for a dataset: rows that have their backend's default codec take the one for this dataset."""
-        rows: dict[str, Row] = {}
+        rows: dict[Configuration, Row] = {}
         for row in self.rows:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
@@ -80,11 +82,10 @@ class Draft:
         draft = self.changed(split=None, sizes=default_sizes(facts.count)) if other else self
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 
-    def _fitting(self, configuration: str, facts: DatasetFacts) -> str:
-        parsed = Configuration.parse(configuration)
-        bare = parsed.backend + (f"@{parsed.folder}" if parsed.folder else "")
-        default = str(Configuration.parse(bare, facts))
-        if configuration == str(Configuration.parse(bare, self.facts)):
+    def _fitting(self, configuration: Configuration, facts: DatasetFacts) -> Configuration:
+        bare = configuration.backend + (f"@{configuration.folder}" if configuration.folder else "")
+        default = Configuration.for_dataset(bare, facts)
+        if configuration == Configuration.for_dataset(bare, self.facts):
             return default
         return configuration if _possible(configuration, facts) else default
 
@@ -109,18 +110,17 @@ class Draft:
     def next_codec(self, index: int) -> Draft:
         """Give one row the next codec with which it is not yet in the table."""
         row = self.rows[index]
-        parsed = Configuration.parse(row.configuration)
-        codecs = list(codec_entries().values())
-        start = [entry.name for entry in codecs].index(parsed.codec)
-        for entry in (*codecs[start + 1 :], *codecs[:start]):
-            text = str(replace(parsed, codec=entry.name, codec_options=entry.options()))
-            if text not in self.configurations and _possible(text, self.facts):
-                return self._with(index, Row(text, row.ticked))
-        raise UsageError(f"{parsed.backend} is in the table with every codec that fits.")
+        codecs = list(codec_entries())
+        start = codecs.index(row.configuration.codec)
+        for codec in (*codecs[start + 1 :], *codecs[:start]):
+            changed = row.configuration.with_codec(codec)
+            if changed not in self.configurations and _possible(changed, self.facts):
+                return self._with(index, Row(changed, row.ticked))
+        raise UsageError(f"{row.configuration.backend} is in the table with every codec that fits.")
 
     def add(self, text: str) -> Draft:
         """Add a configuration below those that are ticked.  Raises UsageError where it cannot be meant or is there."""
-        name = str(Configuration.parse(text.strip(), self.facts))
+        name = Configuration.for_dataset(text.strip(), self.facts)
         if name in self.configurations:
             raise UsageError(f"{name} is in the table already.")
         below = max((number for number, row in enumerate(self.rows, 1) if row.ticked), default=0)
@@ -136,9 +136,9 @@ class Draft:
         return replace(self.changed(), rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
 
 
-def _possible(configuration: str, facts: DatasetFacts | None) -> bool:
+def _possible(configuration: Configuration, facts: DatasetFacts | None) -> bool:
     try:
-        Configuration.parse(configuration, facts)
+        configuration.check(facts)
     except UsageError:
         return False
     return True
@@ -146,7 +146,7 @@ def _possible(configuration: str, facts: DatasetFacts | None) -> bool:
 
 def first_draft() -> Draft:
     """Every backend with its own codec; files, LMDB and HDF5 ticked."""
-    return Draft(tuple(Row(str(Configuration.parse(name)), name in TICKED) for name in backend_entries()))
+    return Draft(tuple(Row(Configuration(name), name in TICKED) for name in backend_entries()))
 
 
 def draft_of(plan: Plan) -> Draft:

@@ -7,11 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.plan import Configuration, is_lossless
+from backends.analysis.prediction import DURABLE, Use
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
 from backends.bench.schedule import trials
-from backends.errors import ImgstoreError, UsageError
-from backends.registry import BackendEntry, backend_entry, codec_entry
+from backends.errors import ImgstoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,57 +30,47 @@ _TIMES = {
     "store-one": "Time to store one image",
     "read-one": "Time to read one image",
 }
-_VERBS = {"shuffled": "read shuffled"}
+_VERBS = {"shuffled": "read shuffled", "store-one": "store one image", "read-one": "read one image"}
 
 
-def title(aspect: str) -> str:
+def title(use: Use) -> str:
     """``Read``, ``Shuffled cold``, ``Read one image``."""
-    operation, cold = _parts(aspect)
-    return operation.capitalize().replace("-one", " one image") + (" cold" if cold else "")
+    return "Store" if use == DURABLE else use.capitalize().replace("-one", " one image")
 
 
-def time_title(aspect: str, log: bool) -> str:
+def time_title(aspect: Aspect, log: bool) -> str:
     """``Log read time, from disk``."""
-    operation, cold = _parts(aspect)
-    name = _TIMES[operation]
-    name = f"Log {name[0].lower()}{name[1:]}" if log and operation not in ONE_IMAGE else name
-    return name + (", from disk" if cold else "")
+    name = _TIMES[aspect.operation]
+    name = f"Log {name[0].lower()}{name[1:]}" if log and not is_one_image(aspect) else name
+    return name + (", from disk" if aspect.cache == COLD else "")
 
 
-def seconds_title(aspect: str) -> str:
-    """``Seconds to read shuffled``: the word beside the axis."""
-    operation = _parts(aspect)[0]
-    return f"Seconds to {_VERBS.get(operation, operation)}"
+def seconds_title(aspect: Aspect) -> str:
+    """``Seconds to read shuffled``: the words beside the axis."""
+    return f"Seconds to {_VERBS.get(aspect.operation, aspect.operation)}"
 
 
-def is_one_image(aspect: str) -> bool:
+def is_one_image(aspect: Aspect) -> bool:
     """Whether its count is 1."""
-    return _parts(aspect)[0] in ONE_IMAGE
+    return aspect.operation in ONE_IMAGE
 
 
-def counts(aspect: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+def counts(aspect: Aspect, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """The numbers of images that an aspect has figures for."""
     return (1,) if is_one_image(aspect) else sizes
 
 
-def cache_words(aspect: str, run: Run | None) -> str:
+def cache_words(aspect: Aspect, run: Run | None) -> str:
     """Where the reads of an aspect find their bytes: ``from the page cache``, ``from disk, 0 % resident``."""
-    operation, cold = _parts(aspect)
-    if operation not in STORES:
+    if aspect.operation not in STORES:
         return ""
-    if not cold:
+    if aspect.cache != COLD:
         return "from the page cache"
     figures = run.figures.values() if run else ()
-    resident = [one.resident for one in figures if one.aspect == aspect and one.resident is not None]
+    resident = [figure.resident for figure in figures if figure.aspect is aspect and figure.resident is not None]
     return "from disk" + (f", {max(resident) * 100:.0f} % resident" if resident else "")
 
 
-def _parts(aspect: str) -> tuple[str, bool]:
-    operation, _, cache = aspect.partition(" ")
-    return operation, cache == COLD
-
-
-_UNKNOWN = BackendEntry("other", "", "", "")
 _REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽", "article-hdf5": "◁"}
 
 
@@ -92,52 +82,38 @@ class Series:
     variable of its colour, such as ``$series-lmdb``.
     """
 
-    configuration: str
-    backend: str
+    configuration: Configuration
     codec: str
-    folder: str | None
     name: str
     mark: str
     role: str
-    reference: bool = False
 
 
-Known = dict[str, Series]
-"""The series of every configuration of the table, by its text."""
+Known = dict[Configuration, Series]
+"""The series of every configuration of the table."""
 
 
-def identify(configurations: Iterable[str]) -> Known:
-    """The series of each configuration, in their order.  What does not parse keeps its text as its name."""
-    parsed = {text: _parse(text) for text in configurations}
+def identify(configurations: Iterable[Configuration]) -> Known:
+    """The series of each configuration, in their order."""
+    ordered = list(dict.fromkeys(configurations))
     known: Known = {}
-    for text, configuration in parsed.items():
-        backend = configuration.backend if configuration else text
-        entry = backend_entry(backend) if configuration else _UNKNOWN
-        same = [other for other in parsed.values() if other and other.backend == backend]
-        number = sum(series.backend == backend for series in known.values())
-        marks = _REFERENCE_MARKS.get(backend, "") if entry.reference else entry.marks
-        known[text] = Series(
-            configuration=text,
-            backend=backend,
-            codec=_codec(configuration) if configuration and not entry.reference else "",
-            folder=configuration.folder if configuration else None,
-            name=_name(configuration, same) if configuration else text,
+    for configuration in ordered:
+        entry = configuration.entry
+        same = [other for other in ordered if other.backend == entry.name]
+        number = same.index(configuration)
+        marks = _REFERENCE_MARKS.get(entry.name, "") if entry.reference else entry.marks
+        known[configuration] = Series(
+            configuration=configuration,
+            codec="" if entry.reference else _codec(configuration),
+            name=_name(configuration, same),
             mark=marks[number] if number < len(marks) else str((number + 1) % 10),
             role="$dim" if entry.reference else f"$series-{entry.name}",
-            reference=entry.reference,
         )
     return known
 
 
-def _parse(text: str) -> Configuration | None:
-    try:
-        return Configuration.parse(text)
-    except UsageError:
-        return None
-
-
 def _codec(configuration: Configuration) -> str:
-    return configuration.method.partition("+")[2] + ("" if is_lossless(str(configuration)) else " (lossy)")
+    return configuration.codec_text + ("" if configuration.is_lossless else " (lossy)")
 
 
 def _name(configuration: Configuration, same: list[Configuration]) -> str:
@@ -148,7 +124,7 @@ def _name(configuration: Configuration, same: list[Configuration]) -> str:
         return configuration.method
     if len({other.folder for other in same}) == len(same) and configuration.folder:
         return f"{configuration.backend}@{configuration.folder}"
-    return str(configuration)
+    return configuration
 
 
 _GERUNDS = {
@@ -175,7 +151,7 @@ def method_sentence(plan: Plan) -> str:
 
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
-    verbs = _listing(list(dict.fromkeys(_GERUNDS.get(name, name) for name in plan.operations)))
+    verbs = _listing(list(dict.fromkeys(_GERUNDS[name] for name in plan.operations)))
     images = " to ".join(f"{size:,}" for size in dict.fromkeys((plan.sizes[0], plan.sizes[-1])))
     images += " image" if images == "1" else " images"
     if len(plan.configurations) > MOST_NAMED:
@@ -188,16 +164,15 @@ def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     )
 
 
-def spoken_name(configuration: str) -> str:
+def spoken_name(configuration: Configuration) -> str:
     """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
-    parsed = Configuration.parse(configuration)
-    backend, codec = parsed.backend, parsed.codec
+    backend, codec = configuration.backend, configuration.codec
     if backend == "files":
         name = _FILES.get(codec, f"{codec} files")
     else:
-        usual = codec in (backend_entry(backend).codec, "source")
+        usual = codec in (configuration.entry.codec, "source")
         name = _NAMES.get(backend, backend) + ("" if usual else f"+{codec}")
-    return name + (f" in {parsed.folder}" if parsed.folder else "")
+    return name + (f" in {configuration.folder}" if configuration.folder else "")
 
 
 def dataset_name(facts: DatasetFacts) -> str:
@@ -226,23 +201,19 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def describe_row(configuration: str, aspect: str, run: Run | None) -> tuple[str, bool]:
+def describe_row(configuration: Configuration, aspect: Aspect, run: Run | None) -> tuple[str, bool]:
     """A sentence about one row, and whether it is a failure; nothing while a run goes well."""
     if run is not None:
-        for (name, operation, count), failed in run.failed_cells.items():
-            if (name, operation) == (configuration, aspect) and failed.message:
+        for (name, failed_aspect, count), failed in run.failed_cells.items():
+            if (name, failed_aspect) == (configuration, aspect) and failed.message:
                 return f"{failed.outcome} at {count:,}: {failed.message}", True
         return "", False
-    try:
-        parsed = Configuration.parse(configuration)
-    except UsageError as error:
-        return str(error), True
-    entry = backend_entry(parsed.backend)
+    entry = configuration.entry
     if entry.reference:
         return f"{entry.title}: a reference, to compare with", False
-    folder = f", in {parsed.folder}" if parsed.folder else ""
+    folder = f", in {configuration.folder}" if configuration.folder else ""
     missing = f"; {entry.missing}" if entry.missing else ""
-    return f"{entry.title}, {codec_entry(parsed.codec).title}{folder}{missing}", bool(missing)
+    return f"{entry.title}, {configuration.codec_entry.title}{folder}{missing}", bool(missing)
 
 
 def sentence_of(error: BaseException | None) -> str:

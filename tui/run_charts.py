@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backends import units
 from backends.analysis.ranking import Ranking
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect
 from backends.bench.schedule import configurations
 from backends.runs.run import Run
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
@@ -23,7 +26,7 @@ class Standing:
     ratio: float
 
 
-def standings(run: Run, series: Known, aspect: str, count: int) -> list[Standing]:
+def standings(run: Run, series: Known, aspect: Aspect, count: int) -> list[Standing]:
     """The medians of seconds, the least first."""
     figures = (run.figures.get((name, aspect, count)) for name in series)
     return _ordered(series, {figure.configuration: figure.seconds for figure in figures if figure})
@@ -35,12 +38,12 @@ def disk_standings(run: Run, series: Known) -> list[Standing]:
     return _ordered(series, {name: one.bytes_allocated for (name, _, n), one in run.figures.items() if n == count})
 
 
-def _ordered(series: Known, values: dict[str, float | None] | dict[str, int | None]) -> list[Standing]:
+def _ordered(series: Known, values: Mapping[Configuration, float | None]) -> list[Standing]:
     known = sorted((float(value), name) for name, value in values.items() if value)
     return [Standing(series[name], value, value / known[0][0]) for value, name in known if name in series]
 
 
-def chart_of(view: View, run: Run, series: Known, aspect: str, log: bool, focus: str) -> Chart:
+def chart_of(view: View, run: Run, series: Known, aspect: Aspect, log: bool, focus: Configuration | None) -> Chart:
     """The chart that ``view`` shows of ``run``; ``focus`` is the configuration that is drawn last."""
     if view is View.DISK:
         return _disk(run, series)
@@ -49,7 +52,7 @@ def chart_of(view: View, run: Run, series: Known, aspect: str, log: bool, focus:
     return _one_image(run, series, aspect) if is_one_image(aspect) else _times(run, series, aspect, log, focus)
 
 
-def _times(run: Run, series: Known, aspect: str, log: bool, focus: str) -> TimeChart:
+def _times(run: Run, series: Known, aspect: Aspect, log: bool, focus: Configuration | None) -> TimeChart:
     verdict = run.verdict if not run.alive else None
     ends = {one.configuration: one.seconds.get(aspect) for one in verdict.predictions} if verdict else {}
     images = verdict.images if verdict and verdict.images > run.plan.sizes[-1] else None
@@ -73,12 +76,12 @@ def _times(run: Run, series: Known, aspect: str, log: bool, focus: str) -> TimeC
     )
 
 
-def _one_image(run: Run, series: Known, aspect: str) -> Bars:
+def _one_image(run: Run, series: Known, aspect: Aspect) -> Bars:
     bars = tuple(
         _bar(standing, units.seconds(standing.value), "" if standing.ratio == 1 else units.ratio(standing.ratio))
         for standing in standings(run, series, aspect, 1)
     )
-    title = f"{seconds_title(aspect).removesuffix('-one')} one image, its container opened anew each time"
+    title = f"{seconds_title(aspect)}, its container opened anew each time"
     return Bars(title if bars else "nothing is measured yet", bars)
 
 
@@ -103,7 +106,7 @@ def _bar(standing: Standing, text: str, note: str) -> Bar:
 def _trade_off(run: Run, series: Known) -> TradeOff | Bars:
     """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
     verdict = run.verdict
-    speed = (verdict.ranking("shuffled") or verdict.ranking("shuffled cold")) if verdict else None
+    speed = (verdict.ranking(Aspect.SHUFFLED) or verdict.ranking(Aspect.SHUFFLED_COLD)) if verdict else None
     disk = verdict.ranking("disk") if verdict else None
     if verdict is None or speed is None or disk is None:
         waiting = "shuffled" in run.plan.operations and run.alive
@@ -127,5 +130,5 @@ def _trade_off(run: Run, series: Known) -> TradeOff | Bars:
     )
 
 
-def _predicted(ranking: Ranking) -> dict[str, float]:
+def _predicted(ranking: Ranking) -> dict[Configuration, float]:
     return {one.configuration: one.predicted.value for one in ranking.ranks if one.predicted and one.predicted.value}

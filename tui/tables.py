@@ -12,8 +12,7 @@ from backends import units
 from backends.analysis.compare import RunComparison
 from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
 from backends.bench.machine import Environment
-from backends.bench.measurement import COLD, Measurement
-from backends.bench.plan import is_lossless
+from backends.bench.measurement import COLD, Aspect, Measurement
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.registry import BackendEntry, CodecEntry
@@ -139,7 +138,7 @@ def result_text(result: Run) -> str:
     )
 
 
-def _aspect(aspect: str, result: Run) -> str:
+def _aspect(aspect: Aspect, result: Run) -> str:
     """The table of one operation, a row a configuration; where limits are measured, with multiples of them."""
     plan, figures = result.plan, result.figures.values()
     cells = {(figure.configuration, figure.count): figure for figure in figures if figure.aspect == aspect}
@@ -155,7 +154,7 @@ def _aspect(aspect: str, result: Run) -> str:
         if row:
             rows.append(
                 (
-                    safe_text(name) + ("" if is_lossless(name) else " (lossy)"),
+                    safe_text(name) + ("" if name.is_lossless else " (lossy)"),
                     *(
                         units.seconds(measured[size].seconds) if size in measured else failures.get((name, size), "·")
                         for size in sizes
@@ -215,7 +214,7 @@ HEAD = (
 )  # fmt: skip
 
 
-def number_rows(run: Run, series: Known, aspect: str) -> list[tuple[str, ...]]:
+def number_rows(run: Run, series: Known, aspect: Aspect) -> list[tuple[str, ...]]:
     """One row a configuration and size, the largest size first, for the columns of ``HEAD``; nothing is aligned."""
     shown = [figure for figure in run.figures.values() if figure.aspect == aspect and figure.configuration in series]
     order = {name: index for index, name in enumerate(series)}

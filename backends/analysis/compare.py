@@ -11,8 +11,9 @@ from backends.bench.schedule import configurations
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from backends.bench.configuration import Configuration
     from backends.bench.machine import Environment
-    from backends.bench.measurement import Cell, Measurement
+    from backends.bench.measurement import Aspect, Cell, Measurement
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
 
@@ -34,8 +35,8 @@ class Figures(Protocol):
 class CellComparison:
     """One figure of both runs."""
 
-    configuration: str
-    aspect: str
+    configuration: Configuration
+    aspect: Aspect
     count: int
     first: float  # median of the seconds
     second: float

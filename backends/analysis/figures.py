@@ -9,7 +9,8 @@ from statistics import fmean, median, quantiles, stdev
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.measurement import CACHES, OPERATIONS, WARM, Cell, InCell, Measurement
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import WARM, Aspect, Cache, Cell, InCell, Measurement, Operation
 from backends.registry import LIMIT
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ class Figure(InCell):
     Seconds are None without repeats; sizes are those of the last repeat.
     """
 
-    configuration: str
-    operation: str
+    configuration: Configuration
+    operation: Operation
     count: int
-    cache: str
+    cache: Cache
     repeats: int  # measurements that went in; 0 where all failed or were skipped
     seconds: float | None  # median; least and most follow
     seconds_low: float | None
@@ -160,11 +161,8 @@ def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
     for measurement in measurements:
         if measurement.shown:
             cells.setdefault(measurement.cell, []).append(measurement)
-    order = (*OPERATIONS, "copy")
-    by_cell = sorted(
-        cells.values(), key=lambda cell: (order.index(cell[0].operation), cell[0].count, CACHES.index(cell[0].cache))
-    )
-    return tuple(map(_figure, by_cell))
+    order = list(Aspect)
+    return tuple(map(_figure, sorted(cells.values(), key=lambda cell: (order.index(cell[0].aspect), cell[0].count))))
 
 
 def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None:
@@ -176,7 +174,7 @@ def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None
 
 
 def _limits(figures: Iterable[Figure]) -> list[Figure]:
-    return [figure for figure in figures if figure.configuration.startswith(f"{LIMIT}+")]
+    return [figure for figure in figures if figure.configuration.backend == LIMIT]
 
 
 def limits_sentence(figures: Iterable[Figure]) -> str | None:

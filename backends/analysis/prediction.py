@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.plan import is_reference
+from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from backends.analysis.figures import Figure
+    from backends.bench.configuration import Configuration
 
 
 LEAST_LARGEST = 1_000
@@ -27,8 +27,11 @@ WIDEST = 0.25
 _A_DECADE = 0.05
 """What each tenfold step beyond the largest size adds to the doubt."""
 
-DURABLE = "store durable"
-"""The aspect of a store with its sync."""
+DURABLE: Literal["store durable"] = "store durable"
+"""The use that counts a store with its sync."""
+
+Use = Aspect | Literal["store durable", "disk", "files"]
+"""What configurations are compared by."""
 
 
 class Point(NamedTuple):
@@ -55,9 +58,9 @@ class Predicted:
 class Prediction:
     """What one configuration would take for ``images`` images."""
 
-    configuration: str
+    configuration: Configuration
     images: int
-    seconds: dict[str, Predicted] = field(default_factory=dict)  # by aspect, and "store durable" with its sync
+    seconds: dict[Use, Predicted] = field(default_factory=dict)  # by aspect, and "store durable" with its sync
     bytes_allocated: Predicted | None = None
     files: Predicted | None = None
 
@@ -69,24 +72,24 @@ def predict(figures: Iterable[Figure], images: int, memory_bytes: int | None = N
     that weigh as much as their size, so that b comes from the largest sizes.  Warm reads of containers larger than
     ``memory_bytes``, which the page cache can hold, are unsure.
     """
-    by_name: dict[str, list[Figure]] = {}
+    by_name: dict[Configuration, list[Figure]] = {}
     for figure in figures:
-        if figure.repeats and figure.operation not in ONE_IMAGE and not is_reference(figure.configuration):
+        if figure.repeats and figure.operation not in ONE_IMAGE and not figure.configuration.is_reference:
             by_name.setdefault(figure.configuration, []).append(figure)
     return tuple(_prediction(name, ours, images, memory_bytes) for name, ours in by_name.items())
 
 
-def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
+def _prediction(name: Configuration, figures: list[Figure], images: int, memory_bytes: int | None) -> Prediction:
     allocated = _predicted(images, _sizes((figure.count, figure.bytes_allocated) for figure in figures))
     files = _predicted(images, _sizes((figure.count, figure.files) for figure in figures))
     too_large = memory_bytes is not None and allocated is not None and allocated.value > memory_bytes
-    by_aspect: dict[str, list[Figure]] = {}
+    by_use: dict[Use, list[Figure]] = {}
     for figure in figures:
-        by_aspect.setdefault(figure.aspect, []).append(figure)
-        if figure.aspect == "store":
-            by_aspect.setdefault(DURABLE, []).append(replace(figure, seconds=figure.seconds_durable))
+        by_use.setdefault(figure.aspect, []).append(figure)
+        if figure.aspect is Aspect.STORE:
+            by_use.setdefault(DURABLE, []).append(replace(figure, seconds=figure.seconds_durable))
     seconds = {}
-    for aspect, timed in by_aspect.items():
+    for use, timed in by_use.items():
         unsure = ""
         if too_large and timed[0].operation in STORES and timed[0].cache != COLD:
             unsure = "what is read warm would not fit into memory"
@@ -94,7 +97,7 @@ def _prediction(name: str, figures: list[Figure], images: int, memory_bytes: int
             unsure = "each size was measured once"
         points = [_point(figure, figure.seconds) for figure in timed if figure.seconds]
         if predicted := _predicted(images, points, unsure):
-            seconds[aspect] = predicted
+            seconds[use] = predicted
     return Prediction(name, images, seconds, allocated, files)
 
 

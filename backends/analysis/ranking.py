@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from backends import units
 from backends.analysis.figures import FASTER, MARGIN, SIGNS, SLOWER, TIE, UNDECIDED, compare, paired_ratios
 from backends.analysis.prediction import DURABLE
+from backends.bench.measurement import Aspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from backends.analysis.figures import Figure
-    from backends.analysis.prediction import Predicted, Prediction
+    from backends.analysis.prediction import Predicted, Prediction, Use
+    from backends.bench.configuration import Configuration
     from backends.bench.measurement import Measurement
 
-SIZES = ("disk", "files")
+SIZES: tuple[Literal["disk", "files"], ...] = ("disk", "files")
 """What configurations are ranked by besides times."""
 
 
@@ -25,7 +27,7 @@ SIZES = ("disk", "files")
 class Rank:
     """One configuration in a ranking."""
 
-    configuration: str
+    configuration: Configuration
     value: float  # median of the repeats; what is predicted for disk and files
     ratio: float  # how many times the least value of the ranking it is
     outcome: str  # what the first of the ranking is beside it: faster, tie or undecided; empty for the first
@@ -37,42 +39,45 @@ class Rank:
 class Ranking:
     """Configurations by one measure, the best first."""
 
-    use: str  # an aspect such as "shuffled cold"; "store durable", "disk", "files"
+    use: Use
     count: int  # images that the values are for
     ranks: tuple[Rank, ...]
 
     @property
-    def leaders(self) -> tuple[str, ...]:
+    def leaders(self) -> tuple[Configuration, ...]:
         """The first, and what ties with it."""
         return tuple(rank.configuration for rank in self.ranks if rank.outcome in ("", TIE))
 
-    def rank_of(self, configuration: str | None) -> Rank | None:
+    def rank_of(self, configuration: Configuration | None) -> Rank | None:
         return next((rank for rank in self.ranks if rank.configuration == configuration), None)
 
 
 def make_rankings(
     figures: Sequence[Figure], measurements: Sequence[Measurement], predictions: Sequence[Prediction], images: int
-) -> dict[str, Ranking]:
+) -> dict[Use, Ranking]:
     """All rankings by use: of each aspect that was measured, then of the predicted sizes."""
-    rankings: dict[str, Ranking] = {}
+    rankings: dict[Use, Ranking] = {}
     for aspect in dict.fromkeys(figure.aspect for figure in figures):
-        for use in (aspect, DURABLE) if aspect == "store" else (aspect,):
+        for use in (aspect, DURABLE) if aspect is Aspect.STORE else (aspect,):
             predicted = {one.configuration: one.seconds.get(use) for one in predictions}
             of_aspect = [figure for figure in figures if figure.aspect == aspect]
             if ranking := _rank_times(use, of_aspect, measurements, predicted):
                 rankings[use] = ranking
-    for use in SIZES:
-        sizes = {one.configuration: one.files if use == "files" else one.bytes_allocated for one in predictions}
-        if known := {name: size for name, size in sizes.items() if size}:
-            rankings[use] = _rank_sizes(use, images, known)
+    for size in SIZES:
+        sizes = {one.configuration: one.files if size == "files" else one.bytes_allocated for one in predictions}
+        if known := {name: value for name, value in sizes.items() if value}:
+            rankings[size] = _rank_sizes(size, images, known)
     return rankings
 
 
 def _rank_times(
-    use: str, figures: Sequence[Figure], measurements: Iterable[Measurement], predicted: dict[str, Predicted | None]
+    use: Use,
+    figures: Sequence[Figure],
+    measurements: Iterable[Measurement],
+    predicted: dict[Configuration, Predicted | None],
 ) -> Ranking | None:
     """Rank one aspect at the largest count that all of its configurations were measured at; None without one."""
-    measured: dict[int, dict[str, float]] = {}
+    measured: dict[int, dict[Configuration, float]] = {}
     for figure in figures:
         seconds = figure.seconds_durable if use == DURABLE else figure.seconds
         measured.setdefault(figure.count, {})[figure.configuration] = seconds or math.inf
@@ -92,7 +97,7 @@ def _rank_times(
     return Ranking(use, count, tuple(ranks))
 
 
-def _rank_sizes(use: str, images: int, sizes: dict[str, Predicted]) -> Ranking:
+def _rank_sizes(use: Use, images: int, sizes: dict[Configuration, Predicted]) -> Ranking:
     first, *others = sorted(sizes, key=lambda name: sizes[name].value)
     ranks = [Rank(first, sizes[first].value, 1.0, "", None, sizes[first])]
     for name in others:
@@ -109,7 +114,7 @@ def ranking_line(ranking: Ranking) -> str:
     return f"{ranking.use} {ranking.count:,}: {' '.join(parts)}"
 
 
-def amount(use: str, rank: Rank) -> str:
+def amount(use: Use, rank: Rank) -> str:
     """The value in its unit."""
     if use == "files":
         return f"{rank.value:,.0f}"
@@ -122,10 +127,10 @@ def ratio_text(rank: Rank) -> str:
 
 
 def seconds_by_block(
-    measurements: Iterable[Measurement], aspect: str, count: int, durable: bool = False
-) -> dict[str, dict[int, float]]:
+    measurements: Iterable[Measurement], aspect: Aspect, count: int, durable: bool = False
+) -> dict[Configuration, dict[int, float]]:
     """The seconds of each configuration by the block, which is the repeat, in which they were measured."""
-    blocks: dict[str, dict[int, float]] = {}
+    blocks: dict[Configuration, dict[int, float]] = {}
     for one in measurements:
         seconds = one.seconds_durable if durable else one.seconds
         if one.shown and one.outcome == "ok" and one.count == count and one.aspect == aspect and seconds is not None:

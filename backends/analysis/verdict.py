@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import MARGIN, TIE, UNDECIDED, summarise
-from backends.analysis.prediction import DURABLE, predict
+from backends.analysis.prediction import DURABLE, Use, predict
 from backends.analysis.ranking import SIZES, Ranking, make_rankings, ranking_line
-from backends.bench.plan import SOURCE, Configuration, is_lossless, is_reference
+from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.measurement import Aspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +33,11 @@ _NOT_DECIDED = {
     SMALL: "Too small to decide: add images (--sizes) or repeats (--repeats).",
 }
 
-EPOCHS = {
-    "shuffled": "shuffled epoch",
-    "shuffled cold": "shuffled epoch from disk",
-    "read": "epoch in order",
-    "read cold": "epoch in order from disk",
+EPOCHS: dict[Use, str] = {
+    Aspect.SHUFFLED: "shuffled epoch",
+    Aspect.SHUFFLED_COLD: "shuffled epoch from disk",
+    Aspect.READ: "epoch in order",
+    Aspect.READ_COLD: "epoch in order from disk",
 }
 """What decides, the first that was measured, and how an epoch of it is called."""
 
@@ -67,9 +68,9 @@ class Verdict:
     images: int  # that is predicted for
     rankings: tuple[Ranking, ...]  # what decides has the recommended configuration first; disk and files are last
     predictions: tuple[Prediction, ...]
-    front: tuple[str, ...]  # configurations that no other beats in both predicted shuffled time and disk
-    deciding: str  # the use that the recommendation rests on; empty where no read of everything was measured
-    recommended: str | None  # None unless decided
+    front: tuple[Configuration, ...]  # configurations that no other beats in both predicted shuffled time and disk
+    deciding: Use | None  # what the recommendation rests on; None where no read of everything was measured
+    recommended: Configuration | None  # None unless decided
     today: str  # what the images are kept in now: a measured configuration, or words
     conversion: Conversion | None  # None where there is nothing to convert, or it cannot be worked out
     sentences: tuple[str, ...]  # the recommendation, when to keep what there is, what comes next; or why not decided
@@ -79,7 +80,7 @@ class Verdict:
         """Whether all repeats are in."""
         return self.outcome != EARLY
 
-    def ranking(self, use: str) -> Ranking | None:
+    def ranking(self, use: Use | None) -> Ranking | None:
         return next((ranking for ranking in self.rankings if ranking.use == use), None)
 
     @property
@@ -111,21 +112,19 @@ def decide(
     written where the run wrote, and the page cache can hold ``memory_bytes``.  None where one is not known.
     """
     images = plan.predict or facts.count
-    figures = [
-        figure for figure in summarise(measurements) if figure.repeats and not is_reference(figure.configuration)
-    ]
+    figures = [figure for figure in summarise(measurements) if figure.repeats and not figure.configuration.is_reference]
     predictions = predict(figures, images, memory_bytes)
     rankings = make_rankings(figures, measurements, predictions, images)
-    deciding = next((use for use in EPOCHS if use in rankings), "")
+    deciding = next((aspect for aspect in EPOCHS if aspect in rankings), None)
     pictures = facts.source_bytes is not None
     kept = next((one.configuration for one in predictions if pictures and _is_original(one.configuration)), None)
     if deciding:
         rankings[deciding] = _put_preferred_first(rankings[deciding], rankings.get("disk"), kept)
     if not complete:
         rankings = {use: _undecided(ranking) for use, ranking in rankings.items()}
-    outcome = _outcome(plan, rankings.get(deciding), complete)
+    outcome = _outcome(plan, rankings[deciding] if deciding else None, complete)
     best, conversion = None, None
-    if outcome == DECIDED:
+    if outcome == DECIDED and deciding:
         best = rankings[deciding].ranks[0].configuration
         source = source_seconds / source_images * images if source_seconds is not None and source_images else None
         conversion = _conversion(best, deciding, predictions, kept, source, free_bytes)
@@ -148,7 +147,7 @@ def _undecided(ranking: Ranking) -> Ranking:
     return replace(ranking, ranks=tuple(replace(rank, outcome=rank.outcome and UNDECIDED) for rank in ranking.ranks))
 
 
-def _put_preferred_first(ranking: Ranking, disk: Ranking | None, kept: str | None) -> Ranking:
+def _put_preferred_first(ranking: Ranking, disk: Ranking | None, kept: Configuration | None) -> Ranking:
     """The ranking with what to choose of those that tie at its front: what there is, else what takes least space."""
     sizes = {rank.configuration: rank.value for rank in disk.ranks} if disk else {}
     first, best = ranking.ranks[0].configuration, ranking.leaders[0]
@@ -158,7 +157,7 @@ def _put_preferred_first(ranking: Ranking, disk: Ranking | None, kept: str | Non
         smallest = min(ranking.leaders, key=lambda name: sizes.get(name, math.inf))
         if sizes.get(best, math.inf) > MARGIN * sizes.get(smallest, math.inf):
             best = smallest
-    changed = {best: "", first: TIE} if best != first else {}
+    changed: dict[Configuration, str] = {best: "", first: TIE} if best != first else {}
     ranks = sorted(ranking.ranks, key=lambda rank: rank.configuration != best)
     return replace(
         ranking, ranks=tuple(replace(rank, outcome=changed.get(rank.configuration, rank.outcome)) for rank in ranks)
@@ -177,17 +176,17 @@ def _outcome(plan: Plan, ranking: Ranking | None, complete: bool) -> str:
     return SMALL if undecided or max(rank.value for rank in ranking.ranks) < MEASURABLE else DECIDED
 
 
-def _is_original(configuration: str) -> bool:
+def _is_original(configuration: Configuration) -> bool:
     """Whether it keeps a folder of pictures as it is: one file an image, with its own bytes."""
-    return Configuration.parse(configuration).method == f"files+{SOURCE}"
+    return (configuration.backend, configuration.codec) == ("files", SOURCE)
 
 
-def _front(rankings: dict[str, Ranking]) -> tuple[str, ...]:
-    speed, disk = rankings.get("shuffled") or rankings.get("shuffled cold"), rankings.get("disk")
+def _front(rankings: dict[Use, Ranking]) -> tuple[Configuration, ...]:
+    speed, disk = rankings.get(Aspect.SHUFFLED) or rankings.get(Aspect.SHUFFLED_COLD), rankings.get("disk")
     if speed is None or disk is None:
         return ()
     sizes = {rank.configuration: rank.value for rank in disk.ranks}
-    front: list[str] = []
+    front: list[Configuration] = []
     least = math.inf
     for rank in sorted(speed.ranks, key=lambda rank: rank.predicted.value if rank.predicted else rank.value):
         if sizes.get(rank.configuration, math.inf) < least:
@@ -197,10 +196,10 @@ def _front(rankings: dict[str, Ranking]) -> tuple[str, ...]:
 
 
 def _conversion(
-    best: str,
-    use: str,
+    best: Configuration,
+    use: Use,
     predictions: Sequence[Prediction],
-    kept: str | None,
+    kept: Configuration | None,
     source_seconds: float | None,
     free_bytes: int | None,
 ) -> Conversion | None:
@@ -222,30 +221,36 @@ def _conversion(
     )
 
 
-def _sentences(verdict: Verdict, kept: str | None, figures: Sequence[Figure]) -> tuple[str, ...]:
+def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[Figure]) -> tuple[str, ...]:
     ranking, best = verdict.ranking(verdict.deciding), verdict.recommended
     open_ = _undecided_sentence(ranking) if ranking and verdict.outcome in (SMALL, DECIDED) else ()
     if ranking is None or best is None:
         return (_NOT_DECIDED[verdict.outcome], *open_)
     others = [rank.configuration for rank in ranking.ranks[1:]]
-    files = next((name for name in others if _is_files(name)), None)
+    files = next((name for name in others if name.backend == "files"), None)
     other = kept if kept and kept != best else files or (others[0] if others else None)
     exception = []
-    if best != kept and not _is_files(best):
-        keep = other if other and _is_files(other) else verdict.today
+    if best != kept and best.backend != "files":
+        keep = other if other and other.backend == "files" else verdict.today
         exception = [f"Keep {keep} if other programs must open single images."]
-    conversion = "There is nothing to convert." if best == kept else _conversion_sentence(verdict)
+    conversion = "There is nothing to convert." if best == kept else _conversion_sentence(verdict, kept)
     reason = _reason(verdict, ranking, other, kept, figures)
     return (reason, *exception, *((conversion,) if conversion else ()), *open_)
 
 
-def _reason(verdict: Verdict, ranking: Ranking, other: str | None, kept: str | None, figures: Sequence[Figure]) -> str:
+def _reason(
+    verdict: Verdict,
+    ranking: Ranking,
+    other: Configuration | None,
+    kept: Configuration | None,
+    figures: Sequence[Figure],
+) -> str:
     """The recommendation with its figures, beside ``other``."""
     first = ranking.ranks[0]
     best = first.configuration
-    lossy = "" if is_lossless(best) else " (lossy)"
+    lossy = "" if best.is_lossless else " (lossy)"
     advice = f"Keep the pictures as they are ({best})" if best == kept else f"Keep these images in {best}{lossy}"
-    epoch = EPOCHS[verdict.deciding]
+    epoch = EPOCHS[ranking.use]
     if ranking.count != verdict.images:
         epoch = epoch.replace("epoch", "read") + f" of {ranking.count:,} images"
     takes = f"{'an' if epoch[0] in 'aeiou' else 'a'} {epoch} takes {units.seconds(first.value)}"
@@ -272,7 +277,7 @@ def _undecided_sentence(ranking: Ranking) -> tuple[str, ...]:
     return (f"Undecided beside {names}" + (f": about {needed:,} repeats would tell." if needed else "."),)
 
 
-def _conversion_sentence(verdict: Verdict) -> str:
+def _conversion_sentence(verdict: Verdict, kept: Configuration | None) -> str:
     """What converting costs, and after how many epochs it pays; empty where that is not known."""
     cost = verdict.conversion
     if cost is None:
@@ -286,14 +291,10 @@ def _conversion_sentence(verdict: Verdict) -> str:
         pays = f"saves no time: an epoch of {verdict.today} takes {units.spoken(cost.epoch_now)}"
     else:
         pays = "pays back " + ("in the first epoch" if cost.epochs == 1 else f"after {cost.epochs:,} epochs")
-        if verdict.today.startswith("the "):  # not the configuration that the first sentence compares with
+        if kept is None:  # the first sentence compares with something else
             pays += f" ({verdict.today} take {units.spoken(cost.epoch_now)} an epoch)"
     unsure = f" This is unsure: {cost.unsure}." if cost.unsure else ""
     return f"Converting takes about {units.spoken(cost.seconds)}{room} and {pays}.{unsure}"
-
-
-def _is_files(configuration: str) -> bool:
-    return Configuration.parse(configuration).backend == "files"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from backends import units
 from backends.analysis.figures import summarise
 from backends.bench.disk import IN_MEMORY, REMOTE
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES
-from backends.bench.plan import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -85,7 +84,7 @@ def _resident(figures: Sequence[Figure]) -> str | None:
 
 
 def _memory(figures: Sequence[Figure], environment: Environment) -> str | None:
-    reads = [one for one in figures if one.operation in STORES and not is_reference(one.configuration)]
+    reads = [one for one in figures if one.operation in STORES and not one.configuration.is_reference]
     largest = max((one.bytes_allocated or 0 for one in reads), default=0)
     memory = environment.usable_memory
     if not largest or any(one.cache == COLD for one in reads) or largest >= memory / 2:

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import check_space, choose_work_dir, free_bytes, mount_of
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
-from backends.bench.plan import SOURCE, Configuration
 from backends.bench.schedule import configurations, trials
 from backends.errors import NoSpace
-from backends.registry import backend_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backends.bench.disk import Mount
-    from backends.bench.measurement import Measurement, Trial
+    from backends.bench.measurement import Aspect, Measurement, Trial
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
 
@@ -81,7 +80,7 @@ class Places:
     """Where a run writes."""
 
     main: Path  # the folder of the staged images
-    by_configuration: dict[str, Path]  # the folder of each configuration's artefacts
+    by_configuration: dict[Configuration, Path]  # the folder of each configuration's artefacts
     bytes_at_most: int  # of everything that lies on all disks at one time
     copies: Copies
     early: bool  # artefacts are removed as soon as nothing needs them, since all of them together do not fit
@@ -111,7 +110,7 @@ def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
 
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
-    configuration = Configuration.parse(trial.configuration, facts)
+    configuration = trial.configuration
     pillow = configuration.backend == "article-png"
     rate = _PILLOW_RATE if pillow else _RATE.get(configuration.codec, _DECODE_RATE)
     work = trial.count * _image_bytes(facts) / rate
@@ -127,7 +126,8 @@ class Pace:
     def __init__(self, budget: float | None, facts: DatasetFacts, started: float) -> None:
         self._end = None if budget is None else started + budget
         self._facts = facts
-        self._done: dict[tuple[str, str], tuple[int, float, float]] = {}  # count, seconds measured, seconds around them
+        self._done: dict[tuple[Configuration, Aspect], tuple[int, float, float]] = {}
+        """Of the last trial of each: count, measured seconds, and those around them."""
 
     def learn(self, trial: Trial, seconds: float, measurement: Measurement) -> None:
         """Note how long a trial took, its process and comparison included.  Warm-ups pay for what is loaded once."""
@@ -190,9 +190,8 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
     """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
     folder = f"imgstore-{name}"
     main = choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset)) / folder
-    chosen = {text: Configuration.parse(text).folder for text in configurations(plan)}
     by_configuration = {
-        text: choose_work_dir(parent, None) / folder if parent else main for text, parent in chosen.items()
+        name: choose_work_dir(name.folder, None) / folder if name.folder else main for name in configurations(plan)
     }
     mounts = {path: mount_of(path) for path in dict.fromkeys((main, *by_configuration.values()))}
     block = max(mount.block_bytes for mount in mounts.values())
@@ -210,7 +209,12 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
 
 
 def _needs(
-    plan: Plan, facts: DatasetFacts, main: Path, folders: dict[str, Path], mounts: dict[Path, Mount], copies: Copies
+    plan: Plan,
+    facts: DatasetFacts,
+    main: Path,
+    folders: dict[Configuration, Path],
+    mounts: dict[Path, Mount],
+    copies: Copies,
 ) -> tuple[dict[Path, Need], dict[Path, Need]]:
     """What each filesystem must hold where nothing is removed before the end, and where each block is.
 
@@ -258,11 +262,10 @@ def _plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copi
     return copies
 
 
-def container_need(configuration: str, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
+def container_need(name: Configuration, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
     """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
-    parsed = Configuration.parse(configuration, facts)
-    record = _record_bytes(parsed.codec, facts) + _RECORD_BYTES + backend_entry(parsed.backend).overhead
-    one_file_each = parsed.backend in ("files", "article-png")
+    record = _record_bytes(name.codec, facts) + _RECORD_BYTES + name.entry.overhead
+    one_file_each = name.backend in ("files", "article-png")
     files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
     return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
 
@@ -273,7 +276,7 @@ def _distinct_images(plan: Plan, facts: DatasetFacts) -> int:
 
 def _staged_bytes(plan: Plan, facts: DatasetFacts) -> int:
     """Bytes that staging takes for one image: its pixels, its file's own bytes, or both."""
-    codecs = {Configuration.parse(text, facts).codec for text in plan.configurations}
+    codecs = {configuration.codec for configuration in plan.configurations}
     pixels = _image_bytes(facts) if codecs != {SOURCE} else 0
     return pixels + (_record_bytes(SOURCE, facts) if SOURCE in codecs else 0) + 32
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from backends.bench.configuration import Configuration, is_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OPERATIONS = ("store", "read", "shuffled", "store-one", "read-one")
-"""All operations, in the order in which they are shown."""
+Operation = Literal["store", "read", "shuffled", "store-one", "read-one", "copy"]
+"""What is timed; ``copy`` only for the limits of the machine."""
 
-ONE_IMAGE = ("store-one", "read-one")
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)[:-1]
+"""All operations of a plan, in the order in which they are shown."""
+
+ONE_IMAGE: tuple[Operation, ...] = ("store-one", "read-one")
 """Operations on a container that holds one image, opened anew each time; their count is 1."""
 
-STORES = {"read": "store", "shuffled": "store", "read-one": "store-one", "copy": "store"}
+STORES: dict[Operation, Operation] = {
+    "read": "store", "shuffled": "store", "read-one": "store-one", "copy": "store"
+}  # fmt: skip
 """The operation that makes what another one reads."""
 
-WARM, COLD = "warm", "cold"
-CACHES = (WARM, COLD)
+Cache = Literal["warm", "cold"]
+CACHES: tuple[Cache, ...] = get_args(Cache)
+WARM, COLD = CACHES
 """The states of the page cache that a read can find its files in."""
 
 LEAST_SECONDS = 0.05
@@ -33,36 +42,62 @@ MOST_WORKERS = 64
 STORE_FAILED = "its store failed: "
 """Begins the message of a read that is skipped; the reason follows."""
 
-Cell = tuple[str, str, int]
+
+class Aspect(StrEnum):
+    """An operation and the state of the page cache: what a table or a chart is about."""
+
+    STORE = "store"
+    READ = "read"
+    READ_COLD = "read", COLD
+    SHUFFLED = "shuffled"
+    SHUFFLED_COLD = "shuffled", COLD
+    STORE_ONE = "store-one"
+    READ_ONE = "read-one"
+    READ_ONE_COLD = "read-one", COLD
+    COPY = "copy"
+
+    operation: Operation
+    cache: Cache
+
+    def __new__(cls, operation: Operation, cache: Cache = WARM) -> Aspect:
+        text = operation if cache == WARM else f"{operation} {cache}"
+        self = str.__new__(cls, text)
+        self._value_, self.operation, self.cache = text, operation, cache
+        return self
+
+    @classmethod
+    def of(cls, operation: Operation, cache: Cache) -> Aspect:
+        return _ASPECTS[operation, cache]
+
+
+_ASPECTS = {(aspect.operation, aspect.cache): aspect for aspect in Aspect}
+
+Cell = tuple[Configuration, Aspect, int]
 """What repeats have in common: configuration, aspect and count."""
-
-
-def aspect_of(operation: str, cache: str = WARM) -> str:
-    """An operation and, where files are not in the page cache, the word ``cold``: ``read``, ``shuffled cold``."""
-    return f"{operation} {COLD}" if cache == COLD else operation
 
 
 def is_measured_here(fields: Mapping[str, Any]) -> bool:
     """Whether the fields of a trial or measurement, from any version's record, are of a kind that this one measures.
 
-    Earlier versions also timed an operation ``labels``, and reads by a second reader, ``plain``.
+    Earlier versions also timed an operation ``labels``, and reads by a second reader, ``plain``; a configuration may
+    need a plug-in that is not installed.
     """
-    return fields.get("operation") in (*OPERATIONS, "copy") and fields.get("reader", "ours") == "ours"
+    aspect = fields.get("operation"), fields.get("cache", WARM)
+    return aspect in _ASPECTS and fields.get("reader", "ours") == "ours" and is_configuration(fields["configuration"])
 
 
 class InCell:
     """What belongs to a cell: a trial, its measurement, the figure of its repeats."""
 
     __slots__ = ()
-    configuration: str
-    operation: str
+    configuration: Configuration
+    operation: Operation
     count: int
-    cache: str
+    cache: Cache
 
     @property
-    def aspect(self) -> str:
-        """Operation and cache state: ``read``, ``shuffled cold``."""
-        return aspect_of(self.operation, self.cache)
+    def aspect(self) -> Aspect:
+        return Aspect.of(self.operation, self.cache)
 
     @property
     def cell(self) -> Cell:
@@ -75,13 +110,13 @@ class Trial(InCell):
     """One timed execution."""
 
     index: int  # position in the plan, from 0
-    configuration: str  # as str(Configuration)
-    operation: str  # one of OPERATIONS; for the limits of the machine also copy
+    configuration: Configuration
+    operation: Operation
     count: int  # images stored or read
     repeat: int  # 1, 2, ...; 0 for a warm-up, which is thrown away
     reads: int | None = None  # index of the store whose artefact is read; None for a store
     shown: bool = True  # False for warm-ups, and for a store that only makes what a read needs
-    cache: str = WARM  # one of CACHES
+    cache: Cache = WARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +127,12 @@ class Measurement(InCell):
     """
 
     trial: int
-    configuration: str
+    configuration: Configuration
     backend: str
     codec: str
-    operation: str
+    operation: Operation
     count: int
-    cache: str
+    cache: Cache
     repeat: int
     outcome: str  # ok, failed or skipped
     shown: bool = True

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import sync
 from backends.bench.measurement import Trial
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch
-from backends.bench.plan import SOURCE, Configuration
 from backends.bench.staging import Source, digests_of, record_digests
 from backends.errors import ContainerDamaged
 from backends.images import Layout
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backends.images import Records
 
     Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
-    Operation = Callable[["Execution"], None]
+    Procedure = Callable[["Execution"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Execution:
 
     trial: Trial
     source: Source
-    configuration: Configuration
     artefact: Path  # the container that is stored or read
     watch: Stopwatch
     memory: MemoryWatch
@@ -50,6 +49,10 @@ class Execution:
     worker: int = 0
     workers: int = 1
     repeated: bool = False  # the same was done and compared before: only the clock counts
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.trial.configuration
 
     @property
     def count(self) -> int:
@@ -191,7 +194,7 @@ def shuffled(execution: Execution) -> None:
     execution.memory.settle()
 
 
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Procedure] = {
     "store": store,
     "read": read,
     "shuffled": shuffled,

@@ -1,4 +1,4 @@
-"""What is compared: backend + codec + options + folder, written ``lmdb:opt=1+png:level=1@/scratch``."""
+"""What a run does, and the checks that it can be done."""
 
 from __future__ import annotations
 
@@ -7,117 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from backends.base import Options, format_options, parse_options
-from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM
+from backends.bench.configuration import Configuration, configurations_of, is_configuration
+from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM, Cache, Operation
 from backends.errors import UsageError
-from backends.registry import LIMIT, backend_entry, codec_entry
 
 if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
-    from backends.registry import BackendEntry
-
-
-SOURCE = "source"
-"""The codec that passes the bytes of picture files through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What is compared.  ``str(configuration)`` is its name everywhere and parses back to it."""
-
-    backend: str
-    codec: str
-    backend_options: Options
-    codec_options: Options
-    folder: str | None = None  # where it writes, as typed; None where the run decides
-
-    @classmethod
-    def parse(cls, text: str, facts: DatasetFacts | None = None) -> Configuration:
-        """Read ``BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER]``; a bare backend takes its default codec.
-
-        The facts of what is to be stored decide the default codec; without them, it is that for arrays of one size.
-        Raises UsageError for a name or an option that does not exist, an empty folder, ``source`` for a dataset without
-        files, or a codec that does not keep the dataset's channels.
-        """
-        method, at, folder = text.partition("@")
-        if at and not folder:
-            raise UsageError(f"{text!r} names no folder behind its @: write {method}@/some/folder.")
-        left, _, right = method.partition("+")
-        backend, _, backend_options = left.partition(":")
-        entry = backend_entry(backend)
-        codec, _, codec_options = right.partition(":")
-        codec = codec or _default_codec(entry, facts)
-        if entry.reference:
-            _check_reference(text, entry.name, codec, facts)
-        if codec == SOURCE and facts is not None and facts.source_bytes is None:
-            raise UsageError(f"{text!r}: {facts.kind} keeps arrays, not files to pass through: choose raw or png.")
-        if facts is not None and facts.image_shape is not None:
-            channels = facts.image_shape[2]
-            if channels not in codec_entry(codec).channels:
-                raise UsageError(f"{text!r}: {codec} keeps no images of {channels} channels: choose raw or png.")
-        return cls(
-            backend=backend,
-            codec=codec,
-            backend_options=parse_options(entry.options, backend_options, backend),
-            codec_options=parse_options(codec_entry(codec).options, codec_options, codec),
-            folder=folder or None,
-        )
-
-    @property
-    def is_lossless(self) -> bool:
-        """Whether what is read is what was stored, bit for bit."""
-        return codec_entry(self.codec).lossless
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it is measured to compare with, such as bare bytes, and is no candidate itself."""
-        return backend_entry(self.backend).reference
-
-    @property
-    def method(self) -> str:
-        """The configuration without its folder: ``lmdb+png:level=2``."""
-        return _with(self.backend, self.backend_options) + "+" + _with(self.codec, self.codec_options)
-
-    def __str__(self) -> str:
-        return self.method + (f"@{self.folder}" if self.folder else "")
-
-
-def is_lossless(configuration: str) -> bool:
-    """``Configuration.is_lossless`` of its text."""
-    return Configuration.parse(configuration).is_lossless
-
-
-def is_reference(configuration: str) -> bool:
-    """``Configuration.is_reference`` of its text."""
-    return Configuration.parse(configuration).is_reference
-
-
-def _check_reference(text: str, name: str, codec: str, facts: DatasetFacts | None) -> None:
-    """The limit moves bare bytes, the article's code keeps pixels of one size."""
-    if name != LIMIT and facts is not None and facts.image_shape is None:
-        raise UsageError(f"{text!r} keeps images of one size only, as the article's code does.")
-    if codec != "raw" and (name, codec) != (LIMIT, SOURCE):
-        raise UsageError(f"{text!r} is there to compare with, and keeps bare pixels: leave out the codec.")
-
-
-def _default_codec(entry: BackendEntry, facts: DatasetFacts | None) -> str:
-    if facts is None or (facts.source_bytes is None and facts.image_shape is not None):
-        return entry.codec
-    if entry.name != "files" and facts.image_shape is not None:
-        return entry.codec
-    return SOURCE if facts.source_bytes is not None else "png"
-
-
-def _with(name: str, options: Options) -> str:
-    text = format_options(options)
-    return f"{name}:{text}" if text else name
 
 
 MOST_IMAGES = 10**12
 MOST_REPEATS = 100_000
 MOST_BATCH = 1 << 20
 
-DEFAULT_OPERATIONS = ("store", "read", "shuffled")
+DEFAULT_OPERATIONS: tuple[Operation, ...] = ("store", "read", "shuffled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +27,13 @@ class Plan:
     """What a run does.  Two equal plans have the same trials in the same order."""
 
     dataset: str  # a path, or "sample"
-    configurations: tuple[str, ...]  # as str(Configuration), no two equal
+    configurations: tuple[Configuration, ...]  # no two equal
     sizes: tuple[int, ...]  # numbers of images, ascending; more than the dataset has repeats its images
-    operations: tuple[str, ...] = DEFAULT_OPERATIONS  # of OPERATIONS
+    operations: tuple[Operation, ...] = DEFAULT_OPERATIONS
     repeats: int = 5
     seed: int = 0  # of the sample, of the permutation of shuffled reads, and of the order within a block
     batch: int = 256  # images in a batch of shuffled reads; one of more than 64 MiB of pixels comes in parts
-    caches: tuple[str, ...] = (WARM,)  # of CACHES: the states of the page cache in which reads are measured
+    caches: tuple[Cache, ...] = (WARM,)  # the states of the page cache in which reads are measured
     limits: bool = False  # writing, reading and copying bare bytes is measured too
     budget: float | None = None  # seconds that the run may take; what does not fit is skipped
     predict: int | None = None  # number of images that figures are predicted for; None for the whole split
@@ -144,30 +46,34 @@ class Plan:
     workers: int = 1  # processes that share each store and read, every one with a shard of its own
 
 
-def without_unknown_operations(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a recorded plan without the operations that this version does not measure.
+def without_unknown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recorded plan without operations of other versions, and without backends that are not here.
 
     Raises ValueError where none is left, TypeError where these are no fields.
     """
     if not isinstance(fields, Mapping):
         raise TypeError("expected an object for Plan")
-    known = [name for name in fields["operations"] if name in OPERATIONS]
-    if not known:
+    operations = [name for name in fields["operations"] if name in OPERATIONS]
+    configurations = [text for text in fields["configurations"] if is_configuration(text)]
+    if not operations:
         raise ValueError(f"this version measures none of its operations ({', '.join(map(str, fields['operations']))})")
-    return {**fields, "operations": known}
+    if not configurations:
+        raise ValueError(f"none of its configurations is known here ({', '.join(map(str, fields['configurations']))})")
+    return {**fields, "operations": operations, "configurations": configurations}
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
-    """The same plan with canonical configurations, sizes ascending and operations in their order.
+    """The same plan with sizes ascending, and operations in their order.
 
-    The facts of its dataset, where known, decide the default codecs.  Raises UsageError where something in the plan is
-    impossible.
+    Raises UsageError where something in it is impossible, also for its dataset where the facts of that are given.
     """
     _check_numbers(plan)
     _check_names(plan)
+    for configuration in plan.configurations:
+        configuration.check(facts)
     return replace(
         plan,
-        configurations=tuple(dict.fromkeys(str(Configuration.parse(text, facts)) for text in plan.configurations)),
+        configurations=tuple(dict.fromkeys(plan.configurations)),
         sizes=tuple(sorted(set(plan.sizes))),
         operations=tuple(name for name in OPERATIONS if name in plan.operations),
         caches=tuple(name for name in CACHES if name in plan.caches),
@@ -236,7 +142,7 @@ def article_plan(dataset: str, facts: DatasetFacts) -> Plan:
         )
     return Plan(
         dataset=dataset,
-        configurations=(
+        configurations=configurations_of(
             *("article-png", "article-lmdb", "article-hdf5"),
             *("files+png", "files+raw", "lmdb+raw", "hdf5+raw"),
         ),

@@ -22,16 +22,15 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.disk import ELSEWHERE
-from backends.bench.plan import Configuration
 from backends.bench.trial import COUNTER_BYTES, Task, blank, execute
 from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError
-from backends.registry import backend_entry, codec_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+    from backends.bench.configuration import Configuration
     from backends.bench.measurement import Measurement
 
 POLL_SECONDS = 0.1
@@ -44,7 +43,7 @@ _NEARLY_FULL = 1 << 20
 class Trials:
     """Executes tasks, each in a fresh process; the modules of ``configurations`` are imported before the first."""
 
-    def __init__(self, configurations: tuple[str, ...]) -> None:
+    def __init__(self, configurations: tuple[Configuration, ...]) -> None:
         self._context = multiprocessing.get_context("forkserver")
         # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
         modules = ["imgstore_backends", __name__, "backends.images", *_modules(configurations)]
@@ -101,10 +100,9 @@ def counted(counter: Path) -> int:
     return sum(struct.unpack(f"={len(content) // 8}q", content))
 
 
-def _modules(configurations: tuple[str, ...]) -> list[str]:
+def _modules(configurations: tuple[Configuration, ...]) -> list[str]:
     """The modules of the configurations, without those that cannot be imported: they would end the server."""
-    parsed = [Configuration.parse(text) for text in configurations]
-    targets = [backend_entry(one.backend).target for one in parsed] + [codec_entry(one.codec).target for one in parsed]
+    targets = [target for name in configurations for target in (name.entry.target, name.codec_entry.target)]
     modules = sorted({target.partition(":")[0] for target in targets})
     return [module for module in modules if module.startswith("backends.") or _can_import(module)]
 

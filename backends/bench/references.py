@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.bench import article
+from backends.bench.configuration import SOURCE
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.operations import batch_check, finish_store
-from backends.bench.plan import SOURCE
 from backends.bench.staging import digests_of
 from backends.errors import ContainerDamaged
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.bench.operations import Execution, Operation
+    from backends.bench.operations import Execution, Procedure
 
     Batch = tuple[NDArray[np.int64], int, int]
 
@@ -46,7 +46,7 @@ def _article_read(execution: Execution) -> None:
     _compare_article(execution, images, labels)
 
 
-ARTICLE: dict[str, Operation] = {
+ARTICLE: dict[str, Procedure] = {
     "store": _article_store,
     "store-one": _article_store,
     "read": _article_read,
@@ -128,7 +128,7 @@ def _limit_shuffled(execution: Execution) -> None:
     _finish_read(execution)
 
 
-LIMITS: dict[str, Operation] = {
+LIMITS: dict[str, Procedure] = {
     "store": _limit_store,
     "read": _limit_read,
     "shuffled": _limit_shuffled,

@@ -7,16 +7,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Cell, Trial, aspect_of
-from backends.bench.plan import SOURCE, Configuration
-from backends.registry import LIMIT, backend_entry
+from backends.bench.configuration import SOURCE, Configuration
+from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Aspect, Cache, Cell, Operation, Trial
+from backends.registry import LIMIT
 
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
-    from backends.registry import BackendEntry
 
-Turn = tuple[str, str]
-"""Operation and cache state."""
+Turn = tuple[Operation, Cache]
 
 
 @lru_cache(4)
@@ -32,7 +30,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
         turns = [(name, turn) for name in configurations(plan) for turn in _turns(plan, name, size)]
         rng.shuffle(turns)
         _put_stores_first(turns)
-        stores: dict[tuple[str, str], int] = {}
+        stores: dict[tuple[Configuration, Operation], int] = {}
         for name, (operation, cache) in turns:
             made_by = STORES.get(operation)
             trial = Trial(
@@ -56,23 +54,19 @@ def cells_of(plan: Plan) -> frozenset[Cell]:
     return frozenset(trial.cell for trial in trials(replace(plan, repeats=1)) if trial.shown)
 
 
-def aspects(plan: Plan) -> tuple[str, ...]:
+def aspects(plan: Plan) -> tuple[Aspect, ...]:
     """The aspects of a plan, in the order in which they are shown: ``store``, ``read``, ``read cold``."""
-    shown = (
-        aspect_of(*turn)
-        for operation in plan.operations
-        for name in sorted(plan.configurations, key=lambda name: len(_cache_turns(plan, name, operation)), reverse=True)
-        for turn in _cache_turns(plan, name, operation)
-    )
-    return tuple(dict.fromkeys(shown))
+    pairs = ((name, operation) for name in plan.configurations for operation in plan.operations)
+    turns = {turn for pair in pairs for turn in _cache_turns(plan, *pair)}
+    return tuple(aspect for aspect in Aspect if (aspect.operation, aspect.cache) in turns)
 
 
-def configurations(plan: Plan) -> tuple[str, ...]:
+def configurations(plan: Plan) -> tuple[Configuration, ...]:
     """The plan's configurations, and the limits of the machine where they are measured, on the same bytes."""
     if not plan.limits:
         return plan.configurations
-    codecs = {Configuration.parse(text).codec for text in plan.configurations}
-    return (*plan.configurations, f"{LIMIT}+{SOURCE if codecs == {SOURCE} else 'raw'}")
+    codecs = {configuration.codec for configuration in plan.configurations}
+    return (*plan.configurations, Configuration(f"{LIMIT}+{SOURCE if codecs == {SOURCE} else 'raw'}"))
 
 
 def _blocks(plan: Plan) -> list[tuple[int, int]]:
@@ -82,7 +76,7 @@ def _blocks(plan: Plan) -> list[tuple[int, int]]:
     return [(sizes[0], 0), *((size, repeat) for size in sizes for repeat in range(1, plan.repeats + 1))]
 
 
-def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
+def _turns(plan: Plan, configuration: Configuration, size: int) -> list[Turn]:
     """What a configuration does in a block of ``size`` images: with the stores that its reads need, and no more."""
     operations = [name for name in plan.operations if (size == 1 if name in ONE_IMAGE else size in plan.sizes)]
     if set(operations) - set(ONE_IMAGE):
@@ -92,21 +86,16 @@ def _turns(plan: Plan, configuration: str, size: int) -> list[Turn]:
     return [*dict.fromkeys([*turns, *needed])]
 
 
-def _cache_turns(plan: Plan, configuration: str, operation: str) -> list[Turn]:
+def _cache_turns(plan: Plan, configuration: Configuration, operation: Operation) -> list[Turn]:
     """An operation in every state of the cache that it is measured in."""
-    entry = _entry(configuration)
+    entry = configuration.entry
     if operation not in entry.operations:
         return []
     caches = plan.caches if operation in STORES and operation in entry.from_disk else (WARM,)
     return [(operation, cache) for cache in caches]
 
 
-@lru_cache(1024)
-def _entry(configuration: str) -> BackendEntry:
-    return backend_entry(Configuration.parse(configuration).backend)
-
-
-def _put_stores_first(turns: list[tuple[str, Turn]]) -> None:
+def _put_stores_first(turns: list[tuple[Configuration, Turn]]) -> None:
     """Let each store change places with the first of the reads that need it, where one comes before it."""
     for position, (name, (operation, _)) in enumerate(turns):
         if operation in STORES.values():

@@ -20,7 +20,6 @@ from backends.bench.measurement import (
 )
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
 from backends.bench.operations import OPERATIONS, Execution
-from backends.bench.plan import Configuration
 from backends.bench.staging import Source
 from backends.bench.workers import perform_shared
 from backends.registry import LIMIT
@@ -28,7 +27,9 @@ from backends.registry import LIMIT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backends.bench.operations import Operation
+    from backends.bench.configuration import Configuration
+    from backends.bench.measurement import Operation
+    from backends.bench.operations import Procedure
 
 
 SHARED = ("store", "read", "shuffled")
@@ -84,12 +85,11 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
     it raises ends the trial.  Raises whatever the backend, the codec or the operating system raises, and
     ContainerDamaged where what is read differs from the source.
     """
-    trial, configuration = task.trial, Configuration.parse(task.trial.configuration)
+    trial, configuration = task.trial, task.trial.configuration
     shared = trial.operation in SHARED and not configuration.is_reference
     execution = Execution(
         trial=trial,
         source=task.source.first(trial.count),
-        configuration=configuration,
         artefact=task.artefact,
         watch=Stopwatch(),
         memory=MemoryWatch(),
@@ -136,10 +136,10 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
 
 def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: float | None = None) -> Measurement:
     """The measurement of a trial with nothing measured: what failed or was skipped, and why."""
-    configuration = Configuration.parse(trial.configuration)
+    configuration = trial.configuration
     return Measurement(
         trial=trial.index,
-        configuration=trial.configuration,
+        configuration=configuration,
         backend=configuration.backend,
         codec=configuration.codec,
         operation=trial.operation,
@@ -153,13 +153,13 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
     )
 
 
-def _operation(configuration: Configuration, name: str) -> Operation:
+def _operation(configuration: Configuration, name: Operation) -> Procedure:
     if not configuration.is_reference:
         return OPERATIONS[name]
     return (references.LIMITS if configuration.backend == LIMIT else references.ARTICLE)[name]
 
 
-def _rehearse(execution: Execution, folder: Path, operation: Operation) -> None:
+def _rehearse(execution: Execution, folder: Path, operation: Procedure) -> None:
     """Store one image and do the operation on it, so that what libraries load on first use is in no figure."""
     folder.mkdir()
     single = replace(
@@ -176,7 +176,7 @@ def _rehearse(execution: Execution, folder: Path, operation: Operation) -> None:
     operation(single)
 
 
-def _loop(task: Task, execution: Execution, operation: Operation, bytes_each: int) -> int:
+def _loop(task: Task, execution: Execution, operation: Procedure, bytes_each: int) -> int:
     """Repeat a short operation until it has taken long enough, and return how often; each store makes a container."""
     if not task.trial.repeat:
         return 0

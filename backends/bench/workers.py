@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from threading import Barrier
 
-    from backends.bench.operations import Execution, Operation
+    from backends.bench.operations import Execution, Procedure
 
     Result = tuple[Stopwatch, MemoryWatch, Exception | None]
 
@@ -33,7 +33,7 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def perform_shared(execution: Execution, operation: Operation) -> None:
+def perform_shared(execution: Execution, operation: Procedure) -> None:
     """Do an operation with several processes that begin together.
 
     The time is that of the slowest worker's phases, during which fetching from the source does not count, as for one;
@@ -54,7 +54,7 @@ def perform_shared(execution: Execution, operation: Operation) -> None:
     _add(execution, [_receive(connection) for connection in results])
 
 
-def _work(share: Execution, operation: Operation, barrier: Barrier, send: Connection) -> None:
+def _work(share: Execution, operation: Procedure, barrier: Barrier, send: Connection) -> None:
     """The body of a worker."""
     end_with_parent()
     share, error = replace(share, watch=Stopwatch(), memory=MemoryWatch()), None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import Measurement, Trial, is_measured_here
-from backends.bench.plan import Plan, without_unknown_operations
+from backends.bench.plan import Plan, without_unknown
 from backends.bench.workdir import MadeFolder
 from backends.datasets.base import DatasetFacts
 
 SCHEMA = 1
+
+T = TypeVar("T")
 
 
 class Event(
@@ -119,17 +121,27 @@ AnyEvent = (
 )  # fmt: skip
 
 
+def to_builtins(value: object) -> Any:
+    """What JSON has for an event, a measurement, a result: a configuration becomes its text."""
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def from_builtins(value: object, kind: type[T]) -> T:
+    """The value of what JSON has.  Raises ValueError, TypeError where a field is missing or has the wrong type."""
+    return msgspec.convert(value, kind, dec_hook=lambda to, text: to(text))
+
+
 def read_plan(fields: Any) -> Plan:
     """The plan of recorded fields, without operations of other versions.
 
     Raises ValueError, KeyError, TypeError where a field is missing or has the wrong type, or no operation is known.
     """
-    return msgspec.convert(without_unknown_operations(fields), Plan)
+    return from_builtins(without_unknown(fields), Plan)
 
 
 def encode_event(event: Event) -> bytes:
     """One line of JSON with its newline, in ASCII: file names that are not UTF-8 are escaped."""
-    return json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode() + b"\n"
+    return json.dumps(to_builtins(event), separators=(",", ":")).encode() + b"\n"
 
 
 def decode_event(line: bytes) -> Event | None:
@@ -140,11 +152,11 @@ def decode_event(line: bytes) -> Event | None:
     try:
         fields = json.loads(line)
         if "plan" in fields:
-            fields["plan"] = without_unknown_operations(fields["plan"])
+            fields["plan"] = without_unknown(fields["plan"])
         trial = fields.get("measurement", fields.get("trial"))
         if isinstance(trial, dict) and not is_measured_here(trial):
             return None
-        event: Event = msgspec.convert(fields, AnyEvent)
+        event: Event = from_builtins(fields, AnyEvent)  # type: ignore[arg-type]
         return event
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backends.analysis.ranking import ranking_line
+from backends.bench.configuration import Configuration
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
+from backends.runs.events import from_builtins, to_builtins
 from backends.runs.folder import EVENTS, FILES, SPEC, SUMMARY, Tail, names_below, owner_of, read_spec
 from backends.runs.job import Job, clean_after, job_state
 from backends.runs.run import Run
@@ -40,7 +42,7 @@ class RunFacts:
     started: float
     dataset: str
     kind: str = ""
-    configurations: tuple[str, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
     sizes: tuple[int, ...] = ()
     host: str = ""
     headline: str = ""
@@ -165,7 +167,7 @@ def _stamp(folder: Path) -> tuple[int, int]:
 def _read_summary(folder: Path, stamp: tuple[int, int]) -> RunFacts | None:
     """The kept facts of a run; None where they are missing, damaged, out of date, or of another run or version."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        summary = msgspec.convert(json.loads((folder / SUMMARY).read_bytes()), _Summary)
+        summary = from_builtins(json.loads((folder / SUMMARY).read_bytes()), _Summary)
         if (summary.version, summary.events, summary.facts.id) == (SUMMARY_VERSION, stamp, folder.name):
             return summary.facts
     return None
@@ -175,5 +177,5 @@ def _write_summary(folder: Path, summary: _Summary) -> None:
     """Replace the summary, where that can be done: two readers write the same."""
     partial = folder / f"{SUMMARY}.partial"
     with contextlib.suppress(OSError):
-        partial.write_text(json.dumps(msgspec.to_builtins(summary)))
+        partial.write_text(json.dumps(to_builtins(summary)))
         partial.replace(folder / SUMMARY)

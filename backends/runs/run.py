@@ -13,7 +13,7 @@ from backends.analysis.verdict import Verdict, decide
 from backends.analysis.warnings import warnings_of
 from backends.bench.budget import trial_seconds
 from backends.bench.machine import Conditions, Environment
-from backends.bench.measurement import Cell, Measurement, Trial
+from backends.bench.measurement import Aspect, Cell, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects, cells_of, trials
 from backends.datasets.base import DatasetFacts
@@ -158,7 +158,7 @@ class Run:
         return self.end.message if isinstance(self.end, events.JobFailed) else ""
 
     @property
-    def aspects(self) -> tuple[str, ...]:
+    def aspects(self) -> tuple[Aspect, ...]:
         """The operations and cache states that are measured."""
         return aspects(self.plan)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.bench.budget import Pace, Places, find_places, fit_to_memory
+from backends.bench.configuration import SOURCE
 from backends.bench.disk import mount_of
 from backends.bench.machine import ConditionsWatch, describe_environment
 from backends.bench.measurement import STORE_FAILED
-from backends.bench.plan import SOURCE, Configuration, check_plan
+from backends.bench.plan import check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Wanted, stage
@@ -126,7 +127,7 @@ def _stage(
             emit(events.Staging(time.time(), done, total, now - begin))
 
     tick(0, count)
-    codecs = {Configuration.parse(text).codec for text in plan.configurations}
+    codecs = {configuration.codec for configuration in plan.configurations}
     wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
     staged = stage(dataset, wanted, folder.claim("source"), tick)
     examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])

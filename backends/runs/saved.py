@@ -6,18 +6,26 @@ import contextlib
 import json
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from backends.bench.machine import Conditions, Environment
-from backends.bench.measurement import CACHES, Measurement, is_measured_here
-from backends.bench.plan import MOST_IMAGES, Configuration, check_plan
+from backends.bench.measurement import Measurement, is_measured_here
+from backends.bench.plan import MOST_IMAGES, check_plan
 from backends.datasets.base import DatasetFacts
-from backends.errors import ImgstoreError, NotAllowed, UsageError
-from backends.runs.events import SCHEMA, JobFailed, RunFinished, RunStarted, Staging, read_plan
+from backends.errors import ImgstoreError, NotAllowed
+from backends.runs.events import (
+    SCHEMA,
+    JobFailed,
+    RunFinished,
+    RunStarted,
+    Staging,
+    from_builtins,
+    read_plan,
+    to_builtins,
+)
 from backends.runs.run import Run
 
 MOST_BYTES = 1 << 30
@@ -57,7 +65,7 @@ def to_json(run: Run) -> str:
         "summary": list(run.figures.values()),
         "verdict": run.verdict,
     }
-    return json.dumps(msgspec.to_builtins(fields), indent=1) + "\n"
+    return json.dumps(to_builtins(fields), indent=1) + "\n"
 
 
 def is_saved_run(path: Path) -> bool:
@@ -84,7 +92,7 @@ def load_run(path: Path) -> Run:
             "make it again with bench --json, or read it with the version that wrote it."
         )
     try:
-        return _run(msgspec.convert(fields, SavedFields))
+        return _run(from_builtins(fields, SavedFields))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ImgstoreError(f"{path} is no result of bench --json: {reason}.") from None
@@ -109,19 +117,18 @@ def _refuse(constant: str) -> float:
 
 
 def _run(saved: SavedFields) -> Run:
-    plan = read_plan(saved.plan)
-    plan = check_plan(replace(plan, configurations=tuple(filter(_parses, plan.configurations))))
+    plan = check_plan(read_plan(saved.plan))
     times = (saved.started, saved.seconds, saved.staging_seconds)
     if not all(map(math.isfinite, times)):
         raise ValueError(f"one of its times is infinite: {times}")
     notes = [note for note in saved.notes if note not in saved.dataset.notes]
     measurements, others = [], []
     for fields in saved.trials:
-        measurement = msgspec.convert(fields, Measurement)
-        if is_measured_here(fields) and _is_usable(measurement):
+        measurement = from_builtins(fields, Measurement) if is_measured_here(fields) else None
+        if measurement is not None and _is_usable(measurement):
             measurements.append(measurement)
         else:
-            others.append(f"{measurement.configuration} {measurement.aspect}")
+            others.append(f"{fields['configuration']} {fields['operation']}")
     if others:
         names = ", ".join(dict.fromkeys(others))
         notes.append(f"{len(others):,} trials are of what this version does not measure: {names}.")
@@ -141,23 +148,10 @@ def _run(saved: SavedFields) -> Run:
     )
 
 
-def _parses(configuration: str) -> bool:
-    try:
-        Configuration.parse(configuration)
-    except UsageError:
-        return False
-    return True
-
-
 def _is_usable(one: Measurement) -> bool:
     """Whether everything else here can work with it."""
     seconds = (one.seconds, one.seconds_durable, one.cpu_seconds, one.predicted_seconds, *one.phases.values())
-    return (
-        one.cache in CACHES
-        and _parses(one.configuration)
-        and 1 <= one.count <= MOST_IMAGES
-        and all(value is None or 0 <= value < math.inf for value in seconds)
-    )
+    return 1 <= one.count <= MOST_IMAGES and all(value is None or 0 <= value < math.inf for value in seconds)
 
 
 def is_special(path: Path) -> bool:

@@ -19,7 +19,8 @@ from statistics import median
 
 from backends.analysis.figures import FASTER, SLOWER, compare, paired_ratios
 from backends.analysis.ranking import seconds_by_block
-from backends.bench.measurement import Measurement
+from backends.bench.configuration import configurations_of
+from backends.bench.measurement import Aspect, Measurement
 from backends.bench.plan import Plan
 from backends.runs.run import Run
 from tests.benchmarks.slower import PREFIX
@@ -45,7 +46,14 @@ def measure(folder: Path, name: str, size: int, blocks: int) -> Run:
     for side in "AB":
         (folder / side).mkdir(exist_ok=True)
     configurations = [f"{name}+raw@{folder / side}" for side in "AB"] + [f"slower-{name}+raw@{folder / 'A'}"]
-    plan = Plan("sample", tuple(configurations), (size,), ("read", "shuffled"), repeats=blocks, work_dir=str(folder))
+    plan = Plan(
+        "sample",
+        configurations_of(*configurations),
+        (size,),
+        ("read", "shuffled"),
+        repeats=blocks,
+        work_dir=str(folder),
+    )
     return run_plan(plan)
 
 
@@ -56,9 +64,9 @@ def outcomes(first: dict[int, float], second: dict[int, float], repeats: int) ->
     return Counter(compare(group).outcome for group in groups)
 
 
-def tally(measurements: tuple[Measurement, ...], aspect: str, size: int, repeats: int) -> str:
+def tally(measurements: tuple[Measurement, ...], aspect: Aspect, size: int, repeats: int) -> str:
     """How many comparisons of equals find a winner, and how many find that the twin is slower."""
-    blocks = seconds_by_block(measurements, aspect, size)
+    blocks = {str(name): seconds for name, seconds in seconds_by_block(measurements, aspect, size).items()}
     equal: Counter[str] = Counter()
     slower: Counter[str] = Counter()
     ratios = []

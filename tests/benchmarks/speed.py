@@ -25,6 +25,8 @@ import numpy as np
 from backends import units
 from backends.analysis.figures import paired_ratios
 from backends.analysis.ranking import seconds_by_block
+from backends.bench.configuration import configurations_of
+from backends.bench.measurement import ONE_IMAGE, OPERATIONS, Aspect
 from backends.bench.plan import Plan
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend
@@ -35,7 +37,6 @@ ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5
            "npy+raw": "article-hdf5+raw"}  # fmt: skip
 """What each configuration is compared with; npy with the article's nearest."""
 PASSED = ("files+source", "lmdb+source", "hdf5+source")
-OPERATIONS = ("store", "read", "shuffled", "store-one", "read-one")
 PICTURES = 3_000
 say = partial(print, flush=True)
 
@@ -49,14 +50,14 @@ def run_plan(plan: Plan) -> Run:
     return result
 
 
-def cell(result: Run, name: str, aspect: str, other: str | None) -> str:
+def cell(result: Run, name: str, aspect: Aspect, other: str | None) -> str:
     """Our median, how many times as long ``other`` takes, and the multiple of the limit, if they were measured."""
-    count = 1 if aspect.endswith("-one") else max(result.plan.sizes)
-    blocks = seconds_by_block(result.measurements, aspect, count)
+    count = 1 if aspect.operation in ONE_IMAGE else max(result.plan.sizes)
+    blocks = {str(name): seconds for name, seconds in seconds_by_block(result.measurements, aspect, count).items()}
     if name not in blocks:
         return ""
     parts = [units.seconds(median(blocks[name].values()))]
-    if other in blocks:
+    if other is not None and other in blocks:
         parts.append(units.ratio(median(paired_ratios(blocks[other], blocks[name]))))
     if limit := next((text for text in blocks if text.startswith("limit+")), None):
         parts.append(f"[{units.ratio(median(paired_ratios(blocks[name], blocks[limit])))}]")
@@ -65,7 +66,7 @@ def cell(result: Run, name: str, aspect: str, other: str | None) -> str:
 
 def row(result: Run, name: str, title: str, other: str | None) -> None:
     """Print one configuration, compared with ``other`` unless that is None."""
-    say(f"| {title} | {' | '.join(cell(result, name, operation, other) for operation in OPERATIONS)} |")
+    say(f"| {title} | {' | '.join(cell(result, name, Aspect(operation), other) for operation in OPERATIONS)} |")
 
 
 def beside_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> list[tuple[float, float]]:
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     names = (*dict.fromkeys(ARTICLE.values()), *ARTICLE)
-    plan = Plan(options.dataset, names, (options.images,), OPERATIONS, options.repeats, limits=True)
+    plan = Plan(options.dataset, configurations_of(*names), (options.images,), OPERATIONS, options.repeats, limits=True)
     plan = replace(plan, work_dir=options.work_dir)
     result = run_plan(plan)
     machine = result.environment
@@ -112,10 +113,14 @@ def main() -> None:
     say(f"| | {' | '.join(OPERATIONS)} |\n|---|{'---|' * len(OPERATIONS)}")
     for name, other in ARTICLE.items():
         row(result, name, name, other)
-    two = replace(plan, configurations=("article-png", "files+png"), operations=("store", "read"), workers=2)
+    two = replace(
+        plan, configurations=configurations_of("article-png", "files+png"), operations=("store", "read"), workers=2
+    )
     row(run_plan(two), "files+png", "files+png, two workers", "article-png+raw")
     if options.photos:
-        photos = replace(plan, dataset=options.photos, configurations=PASSED, operations=("store", "shuffled"))
+        photos = replace(
+            plan, dataset=options.photos, configurations=configurations_of(*PASSED), operations=("store", "shuffled")
+        )
         photos = replace(photos, sizes=(min(PICTURES, options.images),))
         for result, workers in ((run_plan(photos), ""), (run_plan(replace(photos, workers=2)), ", two workers")):
             for name in PASSED:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backends.bench.configuration import configurations_of
 from backends.bench.disk import Mount
 from backends.bench.machine import Environment
-from backends.bench.measurement import COLD, Measurement, Trial
-from backends.bench.plan import Configuration, Plan
+from backends.bench.measurement import COLD, Measurement, Operation, Trial
+from backends.bench.plan import Plan
 from backends.bench.schedule import trials
 from backends.datasets.base import DatasetFacts
 from backends.runs import events
@@ -67,14 +68,14 @@ def plan_of(
     *configurations: str,
     sizes: tuple[int, ...] = (10, 100, 1000, 10_000, 50_000),
     repeats: int = 3,
-    operations: tuple[str, ...] = ("store", "read"),
+    operations: tuple[Operation, ...] = ("store", "read"),
     **more: Any,
 ) -> Plan:
     """A plan of configurations, by default the three of a first run."""
     names = configurations or ("files", "lmdb", "hdf5")
     return Plan(
         dataset="/data/cifar-10-batches-py",
-        configurations=tuple(str(Configuration.parse(name)) for name in names),
+        configurations=configurations_of(*names),
         sizes=sizes,
         repeats=repeats,
         operations=operations,
@@ -85,7 +86,7 @@ def plan_of(
 
 def measure(trial: Trial, **changes: object) -> Measurement:
     """What a trial found, by the formula; every repeat a little slower than the one before."""
-    one = Configuration.parse(trial.configuration)
+    one = trial.configuration
     per_image, opening = _SECONDS.get((trial.operation, one.backend), (5e-6, 1e-3))
     if one.codec == "png" and one.backend != "files":
         per_image *= 4

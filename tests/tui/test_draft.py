@@ -6,6 +6,8 @@ import shlex
 
 import pytest
 
+from backends.bench.configuration import Configuration, configurations_of
+from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.errors import UsageError
@@ -27,20 +29,20 @@ def test_first_draft_compares_files_lmdb_and_hdf5() -> None:
 
 
 def test_next_codec_skips_those_in_the_table() -> None:
-    draft, codecs = Draft((Row("lmdb+raw"),)), list(codec_entries())
-    seen = []
+    draft, codecs = Draft((Row(Configuration("lmdb+raw")),)), list(codec_entries())
+    seen: list[Configuration] = []
     for _ in codecs:
         seen.append(draft.configurations[0])
         draft = draft.next_codec(0)
     assert seen == [f"lmdb+{codec}" for codec in codecs]
-    assert draft == Draft((Row("lmdb+raw"),))
+    assert draft == Draft((Row(Configuration("lmdb+raw")),))
     with pytest.raises(UsageError, match="every codec"):
         Draft(tuple(Row(name) for name in seen)).next_codec(0)
 
 
 def test_added_configuration_is_canonical_and_new() -> None:
     draft = first_draft().add(" lmdb+png:level=1 ")
-    assert Row("lmdb+png") in draft.rows
+    assert Row(Configuration("lmdb+png")) in draft.rows
     assert [row.ticked for row in draft.rows[:5]] == [True, True, True, True, False]
     for text in ("lmdb+png", "nothing", "lmdb@"):
         with pytest.raises(UsageError):
@@ -49,7 +51,7 @@ def test_added_configuration_is_canonical_and_new() -> None:
 
 def test_last_row_is_not_removed() -> None:
     with pytest.raises(UsageError, match="last"):
-        Draft((Row("lmdb+raw"),)).remove(0)
+        Draft((Row(Configuration("lmdb+raw")),)).remove(0)
 
 
 def test_draft_that_follows_a_plan_keeps_its_rows() -> None:
@@ -60,7 +62,9 @@ def test_draft_that_follows_a_plan_keeps_its_rows() -> None:
 
 
 def test_changed_draft_is_no_preset() -> None:
-    draft = draft_of(Plan("sample", ("lmdb+raw", "hdf5+raw"), (10,), first=True, preset="article", seed=3))
+    draft = draft_of(
+        Plan("sample", configurations_of("lmdb+raw", "hdf5+raw"), (10,), first=True, preset="article", seed=3)
+    )
     assert draft.plan("sample").preset == "article"
     assert draft.moved("/x").plan("sample").preset == "article"
     for changed in (draft.toggle(0), draft.next_codec(0), draft.remove(0), draft.changed(repeats=4)):
@@ -82,10 +86,10 @@ def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.Monke
     with open_dataset("sample") as dataset:
         article = Draft((), facts=dataset.facts()).article().plan("sample")
     plan = (
-        Plan("/a b/c", ("lmdb+raw",), (10, 100), ("store",), 2, 7, work_dir="/d e"),
+        Plan("/a b/c", configurations_of("lmdb+raw"), (10, 100), ("store",), 2, 7, work_dir="/d e"),
         Plan(
             "sample",
-            ("files+png", "lmdb+png:level=2@/x"),
+            configurations_of("files+png", "lmdb+png:level=2@/x"),
             (10, 1000),
             ("store", "shuffled", "store-one", "read-one"),
             repeats=5,
@@ -97,7 +101,7 @@ def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.Monke
             split="test",
             memory=1 << 30,
         ),
-        Plan("sample", ("hdf5+raw",), (10,), ("read",), in_thread=True),
+        Plan("sample", configurations_of("hdf5+raw"), (10,), ("read",), in_thread=True),
         article,
     )[number]
     words = shlex.split(command_line(plan))
@@ -106,18 +110,18 @@ def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.Monke
 
 
 def test_each_configuration_has_its_own_name_and_mark() -> None:
-    names = ("files+png", "lmdb+raw", "lmdb+png", "lmdb+png:level=2", "lmdb+png:level=3", "hdf5+raw@/b", "?")
-    known = identify(names)
+    names = ("files+png", "lmdb+raw", "lmdb+png", "lmdb+png:level=2", "lmdb+png:level=3", "hdf5+raw@/b")
+    known = identify(configurations_of(*names))
     assert len({label.mark for label in known.values()}) == len(names)
     assert len({label.name for label in known.values()}) == len(names)
-    first, second = known["lmdb+raw"], known["lmdb+png"]
+    first, second = known[Configuration("lmdb+raw")], known[Configuration("lmdb+png")]
     assert (first.mark, second.mark, first.role == second.role) == ("▲", "△", True)
 
 
 def test_references_are_grey_with_their_own_marks() -> None:
     known = identify(draft_of(plan_of("article-png", "lmdb", limits=True)).known)
-    references = [label for label in known.values() if label.reference]
-    assert [label.backend for label in references] == ["article-png", "limit"]
+    references = [label for label in known.values() if label.configuration.is_reference]
+    assert [label.configuration.backend for label in references] == ["article-png", "limit"]
     assert {label.role for label in references} == {"$dim"}
     assert len({label.mark for label in known.values()}) == 3
 
@@ -143,14 +147,17 @@ def test_plan_sentence_says_what_will_be_written() -> None:
         "Temporary files: up to 60 MB in /scratch/me."
     )
     assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
-    assert describe_row("lmdb+raw", "store", None) == ("LMDB environment, pixels as they are", False)
+    assert describe_row(Configuration("lmdb+raw"), Aspect.STORE, None) == (
+        "LMDB environment, pixels as they are",
+        False,
+    )
 
 
 @pytest.mark.usefixtures("plugin")
 def test_broken_plugin_is_an_unticked_row_that_says_why() -> None:
     (row,) = (row for row in first_draft().rows if row.configuration == "unimportable+raw")
     assert not row.ticked
-    sentence, failure = describe_row(row.configuration, "store", None)
+    sentence, failure = describe_row(row.configuration, Aspect.STORE, None)
     assert failure
     assert "cannot be imported (RuntimeError: this plug-in is for another version)" in sentence
     assert sentence.endswith("pip uninstall imgstore-test-plugin")

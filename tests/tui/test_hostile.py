@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.history import RunFacts
@@ -67,7 +68,9 @@ async def error_sentence(pilot: Pilot[int], bad: str) -> None:
 
 
 async def folder_of_a_configuration(pilot: Pilot[int], bad: str) -> None:
-    plan = replace(plan_of(sizes=(10, 100), repeats=1), configurations=(f"lmdb+raw@/x{bad}", "hdf5+raw"))
+    plan = replace(
+        plan_of(sizes=(10, 100), repeats=1), configurations=configurations_of(f"lmdb+raw@/x{bad}", "hdf5+raw")
+    )
     await show(pilot, RecordedJob(list(run_events(plan, note=bad)), id=ascii(bad)), plan)
     await pilot.press("t", "v", "d")
 
@@ -79,7 +82,7 @@ async def failing_run(pilot: Pilot[int], bad: str) -> None:
 
 
 async def start_list(pilot: Pilot[int], bad: str) -> None:
-    plan = Plan(dataset=f"/data/{bad}", configurations=(bad, "lmdb+raw"), sizes=(10,))
+    plan = Plan(dataset=f"/data/{bad}", configurations=configurations_of(f"lmdb@{bad}", "hdf5"), sizes=(10,))
     app_of(pilot).workbench.folder = replace(facts(), kind=bad)
     app_of(pilot).workbench.jobs = (
         RunFacts(bad, "finished", START, plan.dataset, bad, plan.configurations, plan.sizes, bad, bad),

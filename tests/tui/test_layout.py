@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backends.bench.configuration import configurations_of
 from tests.tui.driving import LARGE, at_progress, frame, planned, recording, settle, show, showing, until
 from tests.tui.recorded import RecordedJob, plan_of
 from tui.app import ImgstoreApp
@@ -49,7 +50,7 @@ async def test_chart_keeps_its_rows_at_80x24(app: ImgstoreApp, names: tuple[str,
 
 async def test_ticked_rows_come_first_during_a_run(app: ImgstoreApp) -> None:
     plan = plan_of("npy", "hdf5")
-    rows = ("files+png", "lmdb+raw", "sqlite+raw", "tar+raw", "hdf5+raw", "npy+raw")
+    rows = configurations_of("files+png", "lmdb+raw", "sqlite+raw", "tar+raw", "hdf5+raw", "npy+raw")
     async with planned(app) as pilot:
         app.workbench.draft = Draft(tuple(Row(name, name in plan.configurations) for name in rows))
         await show(pilot, recording(plan, end=at_progress(10_000)), plan)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from msgspec import structs
 
 from backends import units
+from backends.bench.configuration import Configuration
 from backends.bench.plan import article_plan
 from backends.datasets import open_dataset
 from backends.runs import events
@@ -169,12 +170,12 @@ def hostile(run: Run) -> Run:
     environment = replace(run.environment, host=HOSTILE, cpu=HOSTILE, libraries={HOSTILE: HOSTILE}, mounts=mounts)
     return replace(
         run,
-        plan=replace(run.plan, configurations=tuple(one + where for one in run.plan.configurations)),
+        plan=replace(run.plan, configurations=tuple(Configuration(one + where) for one in run.plan.configurations)),
         start=structs.replace(run.start, dataset=dataset, environment=environment, notes=(HOSTILE,)),
         end=events.JobFailed(run.now, HOSTILE),
         measurements=tuple(
-            replace(one, configuration=one.configuration + where, outcome="failed" if one.repeat == 2 else one.outcome,
-                    message=HOSTILE) for one in run.measurements
+            replace(one, configuration=Configuration(one.configuration + where),
+                    outcome="failed" if one.repeat == 2 else one.outcome, message=HOSTILE) for one in run.measurements
         ),
     )  # fmt: skip
 

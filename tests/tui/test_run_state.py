@@ -11,6 +11,8 @@ import pytest
 from textual.content import Content
 
 from backends import units
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.folder import new_folder
@@ -81,7 +83,7 @@ def test_cancelling_is_not_finishing() -> None:
 
 
 def test_standings_are_ordered_medians_with_ratios_to_the_least() -> None:
-    found = standings(after(events.RunFinished), KNOWN, "store", 1000)
+    found = standings(after(events.RunFinished), KNOWN, Aspect.STORE, 1000)
     assert [one.series.name for one in found] == ["hdf5", "lmdb", "files"]
     assert found[0].ratio == 1
     assert found[2].ratio == pytest.approx(found[2].value / found[0].value)
@@ -96,7 +98,7 @@ def test_the_verdict_says_nothing_that_the_table_does_not() -> None:
     assert "waiting" not in late
 
 
-def in_words(state: Run, known: Known, aspect: str, room: int) -> str:
+def in_words(state: Run, known: Known, aspect: Aspect, room: int) -> str:
     """The status line beside the chart of an aspect."""
     return chart_in_words(state, known, View.CHART, aspect, room).plain
 
@@ -104,8 +106,8 @@ def in_words(state: Run, known: Known, aspect: str, room: int) -> str:
 def test_the_status_line_fits_and_names_all_where_it_can() -> None:
     state = after(events.RunFinished)
     for room in (20, 50, 77, 120):
-        assert len(in_words(state, KNOWN, "read", room)) <= room
-    assert all(name in in_words(state, KNOWN, "read", 77) for name in ("files", "lmdb", "hdf5"))
+        assert len(in_words(state, KNOWN, Aspect.READ, room)) <= room
+    assert all(name in in_words(state, KNOWN, Aspect.READ, 77) for name in ("files", "lmdb", "hdf5"))
 
 
 EVERYTHING = plan_of(
@@ -132,7 +134,7 @@ def texts(rows: list[Content]) -> str:
 def test_panel_status_line_and_full_view_agree_on_who_ties() -> None:
     """lmdb and hdf5 tie in shuffled reads; hdf5 takes less space, so it is recommended and stands first everywhere."""
     state = done(EVERYTHING)
-    line = in_words(state, ALL_KNOWN, "shuffled", 120)
+    line = in_words(state, ALL_KNOWN, Aspect.SHUFFLED, 120)
     assert line == "Shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb 2.42 ms > ● files 37.5 ms (16x)"
     assert "shuffled 1k\n   ■ hdf5 2.45 ms\n = ▲ lmdb\n > ● files 16x" in texts(verdict_rows(state, ALL_KNOWN, 36))
     full = texts(full_rows(state, ALL_KNOWN, 76)).splitlines()
@@ -150,7 +152,7 @@ def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
     assert best == "hdf5+raw"
     first = f"Keep these images in {best}: "
     assert state.verdict == result.verdict
-    assert in_words(state, known, "shuffled", 120).startswith("Shuffled 50,000: ■ hdf5 ")
+    assert in_words(state, known, Aspect.SHUFFLED, 120).startswith("Shuffled 50,000: ■ hdf5 ")
     for rows in (verdict_rows(state, known, 36), full_rows(state, known, 120)):
         assert texts(rows).startswith(first)
     line = f"shuffled 50,000: {best} "
@@ -171,10 +173,10 @@ def unescaped(text: str) -> str:
 
 def test_one_ratio_has_one_value_everywhere() -> None:
     state = done(EVERYTHING)
-    places = (in_words(state, ALL_KNOWN, "shuffled", 120), texts(verdict_rows(state, ALL_KNOWN, 36)),
+    places = (in_words(state, ALL_KNOWN, Aspect.SHUFFLED, 120), texts(verdict_rows(state, ALL_KNOWN, 36)),
               texts(full_rows(state, ALL_KNOWN, 76)))  # fmt: skip
-    shuffled = state.verdict.ranking("shuffled")
-    rank = shuffled.rank_of("files+png") if shuffled else None
+    shuffled = state.verdict.ranking(Aspect.SHUFFLED)
+    rank = shuffled.rank_of(Configuration("files+png")) if shuffled else None
     assert rank is not None
     assert all(units.ratio(rank.ratio) in text for text in places)
 
@@ -258,7 +260,7 @@ def test_disk_is_compared_at_the_largest_size_only() -> None:
 
 
 def test_the_numbers_have_a_row_for_each_configuration_and_size() -> None:
-    rows = number_rows(after(events.RunFinished, fails="lmdb+raw store 10"), KNOWN, "store")
+    rows = number_rows(after(events.RunFinished, fails="lmdb+raw store 10"), KNOWN, Aspect.STORE)
     assert len(rows) == 6
     assert all(len(row) == len(HEAD) for row in rows)
     assert [row for row in rows if "! failed" in row] == [row for row in rows if row[:2] == ("▲ lmdb+raw", "10")]

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.worker import Worker, WorkerState
 
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.history import list_runs
@@ -36,13 +37,13 @@ def app(tmp_path: Path) -> ImgstoreApp:
 
 
 def plan(work: Path, in_thread: bool) -> Plan:
-    both = ("hdf5+raw", "lmdb+raw")
+    both = configurations_of("hdf5+raw", "lmdb+raw")
     return Plan("sample", both, (50,), ("store", "read"), 10, work_dir=str(work), in_thread=in_thread)
 
 
 def endless(work: Path, in_thread: bool) -> Plan:
     """More images than anybody waits for."""
-    return replace(plan(work, in_thread), configurations=("hdf5+png",), sizes=(100_000,), repeats=100)
+    return replace(plan(work, in_thread), configurations=configurations_of("hdf5+png"), sizes=(100_000,), repeats=100)
 
 
 async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:

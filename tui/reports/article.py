@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.bench.plan import Configuration
 from tui.reports.formats import fill
-from tui.reports.model import Chart, Curve, Names, Point, Row, Section, Table, time_curve
+from tui.reports.model import Chart, Curve, Name, Names, Point, Row, Section, Table, time_curve
 from tui.reports.svg import variant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from backends.analysis.figures import Figure
+    from backends.bench.configuration import Configuration
     from backends.runs.run import Run
 
 SOURCE = (
@@ -42,9 +42,11 @@ _PUBLISHED = {
 class Figures:
     """The figures of a run by method (``files+png``), aspect and count."""
 
-    def __init__(self, run: Run, methods: dict[str, str]) -> None:
+    def __init__(self, run: Run, methods: Mapping[Configuration, str]) -> None:
         known = [figure for figure in run.figures.values() if figure.repeats and figure.configuration in methods]
-        self._figures = {(methods[figure.configuration], figure.aspect, figure.count): figure for figure in known}
+        self._figures: dict[tuple[str, str, int], Figure] = {
+            (methods[figure.configuration], figure.aspect, figure.count): figure for figure in known
+        }
 
     def get(self, method: str, aspect: str, count: int) -> Figure | None:
         return self._figures.get((method, aspect, count))
@@ -67,12 +69,12 @@ class Figures:
 
 def article_sections(run: Run, names: Names) -> tuple[Section, ...]:
     """Return sections on single images, many images, disk, and what changes; what was not measured is left out."""
-    methods = {text: Configuration.parse(text).method for text in names}
+    methods = {name: name.method for name in names}
     figures = Figures(run, methods)
     article, ours = zip(*METHODS.values(), strict=True)
     block_bytes = max((mount.block_bytes for mount in run.environment.mounts), default=0)
     changes = fill("article.txt", figures=figures, article=article, ours=ours, block_bytes=block_bytes)
-    charts = _charts(figures, {methods[text]: name for text, name in names.items()})
+    charts = _charts(figures, {method: names[name] for name, method in methods.items()})
     return (
         Section("The article: one image", tables=_one_image(figures), lists=((SOURCE,),)),
         Section("The article: many images", charts=tuple(chart for chart in charts[:-1] if chart.curves)),
@@ -107,7 +109,7 @@ def _time(figure: Figure | None) -> str:
     return units.seconds(figure.seconds) + (f"\n{units.span(figure.range)}" if figure.range else "")
 
 
-def _charts(figures: Figures, names: Names) -> list[Chart]:
+def _charts(figures: Figures, names: Mapping[str, Name]) -> list[Chart]:
     """Storage and read time, linear and logarithmic; a chart of each format; disk usage."""
 
     def curves(aspect: str, methods: Sequence[str]) -> tuple[Curve, ...]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
-from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Cell, Measurement, aspect_of
-from backends.bench.plan import is_reference
+from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Aspect, Cell, Measurement
 from backends.bench.schedule import aspects
 from tui.labels import dataset_name, describe_plan
 from tui.plan_fields import command_line
@@ -62,16 +61,16 @@ def make_report(run: Run) -> Report:
     return Report(title, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
 
 
-def _figures(run: Run, aspect: str) -> dict[Cell, Figure]:
+def _figures(run: Run, aspect: Aspect) -> dict[Cell, Figure]:
     return {figure.cell: figure for figure in run.figures.values() if figure.aspect == aspect}
 
 
-def _aspect(run: Run, aspect: str, names: Names) -> Section:
+def _aspect(run: Run, aspect: Aspect, names: Names) -> Section:
     """A chart of seconds by number of images, and a table; for stores, one more with the durable seconds."""
     figures = _figures(run, aspect)
     counts = sorted({figure.count for figure in figures.values()})
     missing = {trial.cell: trial for trial in run.failures if trial.shown}
-    limits = [figure for figure in figures.values() if is_reference(figure.configuration)]
+    limits = [figure for figure in figures.values() if figure.configuration.is_reference]
     images, predictions = run.verdict.images, run.verdict.predictions
     predicted = {prediction.configuration: prediction.seconds.get(aspect) for prediction in predictions}
     medians: list[Row] = []
@@ -89,12 +88,12 @@ def _aspect(run: Run, aspect: str, names: Names) -> Section:
         return Section(aspect)
     head = [f"{count:,}" for count in counts]
     tables = [Table((f"median\nrange of {run.plan.repeats}", *head), tuple(medians))]
-    if aspect == "store":
+    if aspect is Aspect.STORE:
         tables.append(Table(("with sync, durable: median", *head), tuple(durable)))
     title = f"{aspect.capitalize()}: seconds by number of images"
-    y_label = f"Seconds to {'store' if aspect == 'store' else 'read'}"
+    y_label = f"Seconds to {'store' if aspect is Aspect.STORE else 'read'}"
     chart = Chart(title, "Number of images", y_label, tuple(curves))
-    charts = () if aspect.split()[0] in ONE_IMAGE else (chart,)
+    charts = () if aspect.operation in ONE_IMAGE else (chart,)
     return Section(aspect.capitalize(), charts, tuple(tables))
 
 
@@ -111,7 +110,7 @@ def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence
 
 def _disk(run: Run, names: Names) -> Section:
     """The sizes of the largest store of each configuration."""
-    stores = sorted(_figures(run, "store").values(), key=lambda figure: figure.count)
+    stores = sorted(_figures(run, Aspect.STORE).values(), key=lambda figure: figure.count)
     largest = {figure.configuration: figure for figure in stores if figure.bytes_allocated}
     rows: list[Row] = []
     bars = []
@@ -129,8 +128,8 @@ def _disk(run: Run, names: Names) -> Section:
 def _trade_off(run: Run, names: Names) -> Section:
     """A chart of images a second against bytes on disk."""
     measured = {figure.aspect for figure in run.figures.values()}
-    aspect = next((name for name in ("shuffled", aspect_of("shuffled", COLD), "read") if name in measured), "")
-    figures = [figure for figure in _figures(run, aspect).values() if not is_reference(figure.configuration)]
+    aspect = next((one for one in (Aspect.SHUFFLED, Aspect.SHUFFLED_COLD, Aspect.READ) if one in measured), Aspect.READ)
+    figures = [figure for figure in _figures(run, aspect).values() if not figure.configuration.is_reference]
     count = max((figure.count for figure in figures), default=0)
     curves = tuple(
         Curve(names[figure.configuration], (Point(figure.bytes_allocated, figure.images_per_second),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from backends.bench.plan import is_lossless, is_reference
+from backends.bench.configuration import Configuration
 from backends.bench.schedule import configurations
 from tui.labels import identify
 
@@ -112,15 +112,15 @@ class Report:
     sections: tuple[Section, ...]
 
 
-Names = dict[str, Name]
+Names = dict[Configuration, Name]
 
 
 def names_of(plan: Plan) -> Names:
     """Return the name of each configuration of a plan; references are grey."""
     names = {}
     for text, series in identify(configurations(plan)).items():
-        reference = is_reference(text)
-        shown = text.removesuffix("+raw") if reference else text + ("" if is_lossless(text) else " (lossy)")
+        reference = text.is_reference
+        shown = text.removesuffix("+raw") if reference else text + ("" if text.is_lossless else " (lossy)")
         names[text] = Name(shown, series.mark, "reference" if reference else series.role.removeprefix("$series-"))
     return names
 

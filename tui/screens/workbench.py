@@ -16,6 +16,8 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from backends.bench.budget import Estimate
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
@@ -55,10 +57,10 @@ class Workbench(Screen[None]):
     series: reactive[Known] = reactive(Known)
     """Of every configuration in the table."""
     run: reactive[Run | None] = reactive(None)
-    aspect: reactive[str] = reactive("store", bindings=True)
+    aspect: reactive[Aspect] = reactive(Aspect.STORE, bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
-    configuration: reactive[str] = reactive("")
+    configuration: reactive[Configuration | None] = reactive(None)
     """The configuration under the cursor, whose curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
@@ -201,7 +203,7 @@ class Workbench(Screen[None]):
         return self.run is not None and self.run.alive
 
     @property
-    def aspects(self) -> tuple[str, ...]:
+    def aspects(self) -> tuple[Aspect, ...]:
         """The operations that there are to look at."""
         return self.run.aspects if self.run else self.draft.aspects
 

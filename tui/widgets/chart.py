@@ -15,6 +15,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect
 from backends.datasets.base import DatasetFacts
 from backends.runs.history import RunFacts
 from backends.runs.run import Run
@@ -48,9 +50,9 @@ class ChartPanel(Vertical, can_focus=True):
     view: reactive[View] = reactive(View.START)
     run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
-    aspect: reactive[str] = reactive("store")
+    aspect: reactive[Aspect] = reactive(Aspect.STORE)
     log_scale: reactive[bool] = reactive(True)
-    configuration: reactive[str] = reactive("")
+    configuration: reactive[Configuration | None] = reactive(None)
     """The one whose curve is drawn last."""
     words: reactive[str] = reactive("")
     """What the plan will do, or what went wrong."""
@@ -165,7 +167,7 @@ class NumbersTable(DataTable[Text], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
 
     run: reactive[Run | None] = reactive(None)
-    aspect: reactive[str] = reactive("store")
+    aspect: reactive[Aspect] = reactive(Aspect.STORE)
     series: reactive[Known] = reactive(Known)
 
     def __init__(self) -> None:

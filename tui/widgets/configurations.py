@@ -15,6 +15,8 @@ from textual.widget import Widget
 
 from backends import units
 from backends.analysis.figures import multiple_of_limit
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect, Cell
 from backends.bench.schedule import cells_of
 from backends.runs.run import Run
 from tui.draft import Draft, Row, first_draft
@@ -53,7 +55,7 @@ class BackendTable(Widget, can_focus=True):
     draft: reactive[Draft] = reactive(first_draft)
     run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
-    aspect: reactive[str] = reactive("store")
+    aspect: reactive[Aspect] = reactive(Aspect.STORE)
     cursor: reactive[int] = reactive(0)
     """Which of the rows, from the top, keys act on."""
     most_rows: reactive[int] = reactive(_FEW_ROWS)
@@ -74,13 +76,12 @@ class BackendTable(Widget, can_focus=True):
 
         def order(index: int) -> tuple[bool, bool]:
             name = self.draft.rows[index].configuration
-            known = self.series.get(name)
-            return bool(known and known.reference), name not in measured
+            return name.is_reference, name not in measured
 
         return sorted(range(len(self.draft.rows)), key=order)
 
     @property
-    def _limits(self) -> list[str]:
+    def _limits(self) -> list[Configuration]:
         """The references that the plan adds, below the rows of the draft."""
         return [name for name in self.series if name not in self.draft.configurations]
 
@@ -161,7 +162,7 @@ class BackendTable(Widget, can_focus=True):
         return counts(self.aspect, self.draft.base.sizes)
 
     @property
-    def configuration(self) -> str:
+    def configuration(self) -> Configuration:
         """The configuration under the cursor."""
         return self.draft.rows[self.row].configuration
 
@@ -185,7 +186,7 @@ class BackendTable(Widget, can_focus=True):
 
     def _grid(self) -> _Grid:
         series = self.series.values()
-        names = max([6, *(cell_len(one.backend) for one in series)])
+        names = max([6, *(cell_len(one.configuration.backend) for one in series)])
         codecs = min(16, max([5, *(cell_len(_codec(one)) for one in series)]))
         room = self.size.width - 6 - names - 2 - codecs - 1
         sizes = len(self._sizes)
@@ -211,11 +212,11 @@ class BackendTable(Widget, can_focus=True):
 
     def _row(self, row: Row, grid: _Grid, *, chosen: bool = False, box: str = "") -> Content:
         series = self.series[row.configuration]
-        grey = not row.ticked or series.reference
+        grey = not row.ticked or series.configuration.is_reference
         parts: list[Content | tuple[str, str]] = [
             (box or ("[x] " if row.ticked else "[ ] "), "" if row.ticked else "$dim"),
             (series.mark + " ", "$dim" if grey else series.role),
-            (fit(safe_text(series.backend, 40), grid.names) + "  ", "$dim" if grey else "bold"),
+            (fit(safe_text(series.configuration.backend, 40), grid.names) + "  ", "$dim" if grey else "bold"),
             (fit(_codec(series), grid.codecs) + " " * grid.gap, "$dim"),
         ]
         shown = self._sizes[grid.start : grid.start + grid.fitting]
@@ -223,14 +224,14 @@ class BackendTable(Widget, can_focus=True):
         widths = [*(grid.width for _ in cells), *(_width(name, grid) for name in grid.extras)]
         cells += self._extras(row.configuration, row.ticked, grid.extras)
         for (text, style), width in zip(cells, widths, strict=True):
-            parts.append((fit(text, width, right=True), style or ("$dim" if series.reference else "")))
+            parts.append((fit(text, width, right=True), style or ("$dim" if series.configuration.is_reference else "")))
         line = Content.assemble(*parts)
         line = Content.assemble(line, " " * max(0, self.size.width - line.cell_length))
         if chosen and self.has_focus:
             line = line.stylize("reverse" if self.app.native_ansi_color else "on $cursor")
         return line
 
-    def _cell(self, configuration: str, size: int, ticked: bool) -> tuple[str, str]:
+    def _cell(self, configuration: Configuration, size: int, ticked: bool) -> tuple[str, str]:
         """Text and style of a cell: a figure, a share, a dot, or that it failed."""
         run = self.run
         key = (configuration, self.aspect, size)
@@ -249,7 +250,7 @@ class BackendTable(Widget, can_focus=True):
             return f"!{units.seconds(figure.seconds)}", "$error"
         return units.seconds(figure.seconds), "" if figure.repeats >= run.plan.repeats else "$dim"
 
-    def _extras(self, configuration: str, ticked: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    def _extras(self, configuration: Configuration, ticked: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
         """Text and style of the cells behind the sizes, all of the largest one."""
         run, key = self.run, (configuration, self.aspect, self._sizes[-1])
         figure = run.figures.get(key) if run is not None else None
@@ -265,7 +266,7 @@ class BackendTable(Widget, can_focus=True):
         }
         return [(texts[name], "") for name in names]
 
-    def _waiting(self, key: tuple[str, str, int], ticked: bool) -> tuple[str, str]:
+    def _waiting(self, key: Cell, ticked: bool) -> tuple[str, str]:
         """A dot where the plan measures the cell."""
         return "·" if ticked and key in cells_of(self.run.plan if self.run else self.draft.sketch) else "", "$dim"
 
@@ -276,4 +277,5 @@ def _width(name: str, grid: _Grid) -> int:
 
 
 def _codec(series: Series) -> str:
-    return safe_text(series.codec + (f" @{series.folder}" if series.folder else ""), 60)
+    folder = series.configuration.folder
+    return safe_text(series.codec + (f" @{folder}" if folder else ""), 60)

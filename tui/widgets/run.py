@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends import units
+from backends.bench.measurement import Aspect
 from backends.runs.run import Run
 from tui.keys import View
 from tui.labels import Known, Series, counts, title
@@ -33,7 +34,7 @@ class RunPanel(Widget, can_focus=True):
     series: reactive[Known] = reactive(Known)
     remark: reactive[Remark] = reactive(Remark)
     view: reactive[View] = reactive(View.START)
-    aspect: reactive[str] = reactive("store")
+    aspect: reactive[Aspect] = reactive(Aspect.STORE)
 
     def label(self) -> None:
         """Write the top edge."""
@@ -74,7 +75,7 @@ def edge_words(run: Run) -> str:
     return f"{how} {clock}, {trials}"
 
 
-def chart_in_words(run: Run, series: Known, view: View, aspect: str, room: int) -> Content:
+def chart_in_words(run: Run, series: Known, view: View, aspect: Aspect, room: int) -> Content:
     """The figures of the chart on show, the best first, each with how many times the best one's it is; no references.
 
     ``Shuffled 50,000: ■ hdf5 27.4 ms > ▲ lmdb 66 ms (2.4x) > ● files 1.27 s (46x)``: the verdict's ranking, where all
@@ -94,7 +95,7 @@ def chart_in_words(run: Run, series: Known, view: View, aspect: str, room: int) 
             versions = ((True, True), (True, False), (False, False))
             ranked = (entries(ranking, series, marks=marks, values=values) for marks, values in versions)
             return _fitting(head, [Content("").join(parts) for parts in ranked], room)
-    shown = [standing for standing in shown if not standing.series.reference] or shown
+    shown = [standing for standing in shown if not standing.series.configuration.is_reference] or shown
     if not shown:
         message = run.message or (run.failures[-1].message if run.failures else "")
         why = f": {safe_text(message, 300)}" if message else ""
@@ -112,7 +113,7 @@ def _trade_off_in_words(run: Run, series: Known, room: int) -> Content:
     """The configurations than which no other one is both faster and smaller, with their time and size."""
     front = run.verdict.front if run.verdict else ()
     count = run.plan.sizes[-1]
-    seconds = {one.series.configuration: one.value for one in standings(run, series, "shuffled", count)}
+    seconds = {one.series.configuration: one.value for one in standings(run, series, Aspect.SHUFFLED, count)}
     sizes = {one.series.configuration: one.value for one in disk_standings(run, series)}
     known = [name for name in front if name in seconds and name in sizes]
     if not known:

@@ -15,8 +15,10 @@ from textual.widgets import Static
 
 from backends import units
 from backends.analysis.figures import SIGNS, TIE
+from backends.analysis.prediction import DURABLE, Use
 from backends.analysis.ranking import Rank, Ranking, amount, ratio_text
 from backends.analysis.verdict import DEMO, SMALL, Verdict
+from backends.bench.measurement import Aspect
 from backends.runs.run import Run
 from tui.keys import SCROLLS
 from tui.labels import Known, title
@@ -65,7 +67,8 @@ def verdict_rows(run: Run | None, series: Known, width: int) -> list[Content]:
     verdict = run.verdict
     rows = _sentences(run, verdict)
     rows.append(Content(""))
-    for use in (*run.aspects, "disk"):
+    uses: tuple[Use, ...] = (*run.aspects, "disk")
+    for use in uses:
         ranking = verdict.ranking(use) if verdict else None
         if ranking is None or not entries(ranking, series):
             missing = "waiting" if run.alive else "not measured"
@@ -119,7 +122,7 @@ def _table(run: Run, ranking: Ranking, series: Known) -> list[Content]:
     ranks = [rank for rank in ranking.ranks if rank.configuration in series]
     if not ranks:
         return []
-    more = ", with its sync" if "durable" in ranking.use else ""
+    more = ", with its sync" if ranking.use == DURABLE else ""
     images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
     width = max(cell_len(safe_text(rank.configuration, 40)) for rank in ranks)
     ranges = {rank.configuration: _range(run, ranking, rank) for rank in ranks}
@@ -141,6 +144,8 @@ def _table(run: Run, ranking: Ranking, series: Known) -> list[Content]:
 
 def _range(run: Run, ranking: Ranking, rank: Rank) -> str:
     """Least and most of the repeats, where they are of the value on show."""
+    if not isinstance(ranking.use, Aspect):
+        return ""
     figure = run.figures.get((rank.configuration, ranking.use, ranking.count))
     return units.span(figure.range) if figure and figure.range else ""
 

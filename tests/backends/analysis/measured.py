@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backends.bench.measurement import COLD, Measurement
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect, Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,16 +17,15 @@ def measured(
     configuration: str, aspect: str, count: int, seconds: Iterable[float], **more: float | bool | str | None
 ) -> list[Measurement]:
     """One measurement for each of ``seconds``, in repeats 1, 2, ...; ``more`` are fields of all of them."""
-    operation, *rest = aspect.split()
-    backend, _, codec = configuration.partition("+")
+    parsed, known = Configuration(configuration), next(one for one in Aspect if one == aspect)
     blank = Measurement(
         trial=0,
-        configuration=configuration,
-        backend=backend,
-        codec=codec,
-        operation=operation,
+        configuration=parsed,
+        backend=parsed.backend,
+        codec=parsed.codec,
+        operation=known.operation,
         count=count,
-        cache="cold" if COLD in rest else "warm",
+        cache=known.cache,
         repeat=1,
         outcome="ok",
     )

@@ -9,7 +9,9 @@ import pytest
 
 from backends.analysis.figures import summarise
 from backends.analysis.prediction import DURABLE, Prediction, predict
-from backends.bench.plan import Configuration, Plan
+from backends.bench.configuration import configurations_of
+from backends.bench.measurement import Aspect
+from backends.bench.plan import Plan
 from backends.registry import backend_entries
 from backends.runs.job import start_run
 from tests.backends.analysis.measured import measured, noisy
@@ -44,7 +46,7 @@ def linear(sizes: tuple[int, ...], noise: float = 0.0, seed: int = 0, repeats: i
 
 def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
-    names = tuple(str(Configuration.parse(name)) for name in (*backend_entries(), "lmdb+png"))
+    names = configurations_of(*backend_entries(), "lmdb+png")
     plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
     result = start_run(plan, tmp_path / "jobs").wait()
     assert result.failures == ()
@@ -62,8 +64,8 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
 
 def test_exact_line_is_predicted() -> None:
     found = of(linear((10, 100, 1_000, 10_000)), 100_000)
-    assert found.seconds["read"].value == pytest.approx(1.002)
-    assert found.seconds["read"].unsure == ""
+    assert found.seconds[Aspect.READ].value == pytest.approx(1.002)
+    assert found.seconds[Aspect.READ].unsure == ""
     assert found.bytes_allocated is not None
     assert found.bytes_allocated.value == pytest.approx(310_100_000)
 
@@ -72,14 +74,14 @@ def test_largest_sizes_decide_prediction() -> None:
     """Small sizes that were disturbed threefold change a prediction by less than a tenth."""
     small = [one for size in (10, 100) for one in measured("lmdb+raw", "read", size, [3 * (2e-3 + 1e-5 * size)] * 5)]
     found = of([*small, *linear((1_000, 10_000))], 100_000)
-    assert found.seconds["read"].value == pytest.approx(1.002, rel=0.1)
+    assert found.seconds[Aspect.READ].value == pytest.approx(1.002, rel=0.1)
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
 def test_times_are_within_25_percent_or_unsure(noise: float) -> None:
     wrong = inside = sure = 0
     for seed in range(200):
-        found = of(linear((10, 100, 1_000, 10_000), noise, seed, 3), 100_000).seconds["read"]
+        found = of(linear((10, 100, 1_000, 10_000), noise, seed, 3), 100_000).seconds[Aspect.READ]
         wrong += not found.unsure and abs(found.value / 1.002 - 1) > 0.25
         inside += found.low <= 1.002 <= found.high
         sure += not found.unsure
@@ -91,8 +93,8 @@ def test_times_are_within_25_percent_or_unsure(noise: float) -> None:
 def test_measured_size_is_not_predicted() -> None:
     found = of(linear((100, 1_000), 0.05), 1_000)
     (figure,) = (one for one in summarise(linear((100, 1_000), 0.05)) if one.count == 1_000)
-    assert found.seconds["read"].measured
-    assert found.seconds["read"].value == figure.seconds
+    assert found.seconds[Aspect.READ].measured
+    assert found.seconds[Aspect.READ].value == figure.seconds
 
 
 @pytest.mark.parametrize(
@@ -106,17 +108,17 @@ def test_measured_size_is_not_predicted() -> None:
     ],
 )
 def test_few_sizes_or_repeats_are_unsure(sizes: tuple[int, ...], repeats: int, images: int, reason: str) -> None:
-    assert of(linear(sizes, repeats=repeats), images).seconds["read"].unsure == reason
+    assert of(linear(sizes, repeats=repeats), images).seconds[Aspect.READ].unsure == reason
 
 
 def test_scattering_repeats_are_unsure() -> None:
     scattered = [one for size in (100, 1_000) for one in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])]
-    assert of(scattered, 10_000).seconds["read"].unsure.startswith("it may be off by ")
+    assert of(scattered, 10_000).seconds[Aspect.READ].unsure.startswith("it may be off by ")
 
 
 def test_growing_cost_is_unsure() -> None:
     curved = [one for size in (100, 1_000, 10_000) for one in measured("lmdb+raw", "read", size, [size**1.15] * 5)]
-    found = of(curved, 100_000).seconds["read"]
+    found = of(curved, 100_000).seconds[Aspect.READ]
     assert found.unsure.startswith("it may be off by ")
     assert found.high >= 100_000**1.15
 
@@ -124,9 +126,9 @@ def test_growing_cost_is_unsure() -> None:
 def test_warm_reads_beyond_memory_are_unsure() -> None:
     cold = measured("lmdb+raw", "read cold", 1_000, [0.1] * 5) + measured("lmdb+raw", "read cold", 10_000, [1.0] * 5)
     found = of([*linear((1_000, 10_000)), *cold], 100_000, memory_bytes=1 << 28)
-    assert found.seconds["read"].unsure == "what is read warm would not fit into memory"
-    assert found.seconds["read cold"].unsure == ""
-    assert of(linear((1_000, 10_000)), 100_000, memory_bytes=1 << 34).seconds["read"].unsure == ""
+    assert found.seconds[Aspect.READ].unsure == "what is read warm would not fit into memory"
+    assert found.seconds[Aspect.READ_COLD].unsure == ""
+    assert of(linear((1_000, 10_000)), 100_000, memory_bytes=1 << 34).seconds[Aspect.READ].unsure == ""
 
 
 def test_stores_are_predicted_with_sync_references_not() -> None:
@@ -149,6 +151,6 @@ def test_store_is_unsure_by_its_sync() -> None:
         for one in measured("lmdb+raw", "store", size, [size * 1e-5] * 3, seconds_durable=size * 4e-5)
     ]
     found = of(stores, 100_000).seconds
-    assert found["store"].unsure == "it may be off by more than twofold"
-    assert found["store"].high == pytest.approx(4, rel=0.05)
+    assert found[Aspect.STORE].unsure == "it may be off by more than twofold"
+    assert found[Aspect.STORE].high == pytest.approx(4, rel=0.05)
     assert found[DURABLE].unsure == ""

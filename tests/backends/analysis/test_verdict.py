@@ -12,6 +12,7 @@ import pytest
 from backends.analysis.figures import FASTER, TIE, UNDECIDED, multiple_of_limit, summarise
 from backends.analysis.ranking import Ranking, ranking_line
 from backends.analysis.verdict import DECIDED, DEMO, EARLY, NOTHING, SMALL, Verdict, decide
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import Measurement
 from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
@@ -34,7 +35,7 @@ PICTURES = DatasetFacts(
 )
 CIFAR = replace(PICTURES, path="/data/cifar", kind="CIFAR-10", source_bytes=None)
 SIZES = (1_000, 10_000, 100_000)
-PLAN = Plan("/data/flowers", ("lmdb+raw", "hdf5+raw"), SIZES, operations=("store", "shuffled"))
+PLAN = Plan("/data/flowers", configurations_of("lmdb+raw", "hdf5+raw"), SIZES, operations=("store", "shuffled"))
 
 
 def runs(
@@ -79,7 +80,7 @@ def verdict(
 
 
 def ranking(found: Verdict, use: str) -> Ranking:
-    one = found.ranking(use)
+    one = next((one for one in found.rankings if one.use == use), None)
     assert one is not None
     return one
 
@@ -195,7 +196,7 @@ def test_undecided_rival_is_named_with_repeats_that_would_tell() -> None:
     found = verdict([*LMDB, *HDF5, *wild])
     assert outcomes(found, "shuffled")["npy+raw"] == UNDECIDED
     assert found.recommended in ("lmdb+raw", "npy+raw")
-    rank = ranking(found, "shuffled").rank_of("npy+raw") or ranking(found, "shuffled").ranks[0]
+    rank = ranking(found, "shuffled").rank_of(Configuration("npy+raw")) or ranking(found, "shuffled").ranks[0]
     assert rank.needed is not None
     assert rank.needed > 5
     assert f"about {rank.needed:,} repeats would tell." in found.sentences[-1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backends.analysis.warnings import warnings_of
+from backends.bench.configuration import configurations_of
 from backends.bench.disk import Mount
 from backends.bench.machine import Conditions, Environment
 from backends.bench.plan import Plan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from backends.bench.measurement import Measurement
 
 GIB = 1 << 30
-PLAN = Plan("sample", ("lmdb+raw", "hdf5+raw"), (10, 1_000))
+PLAN = Plan("sample", configurations_of("lmdb+raw", "hdf5+raw"), (10, 1_000))
 EXT4 = Mount("/scratch", "ext4", "rw", "/dev/sda1", 4096)
 QUIET = Environment("host", "user", "Linux 6", "cpu", 4, 8 * GIB, None, "3.12", {}, (EXT4,))
 CALM = Conditions(load_before=0.2, load_after=1.1, steal=0.0, throttled_seconds=0.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backends.bench.budget import COPY_FACTOR, Pace, container_need, find_places
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
 from backends.bench.measurement import Trial
 from backends.bench.plan import Plan, default_sizes
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from backends.images import Images
 
 FACTS = open_dataset("sample").facts()
-FAST = Trial(0, "npy+raw", "store", 1000, 1)
-SLOW = Trial(1, "files+png", "store", 1000, 1)
-SLOW_READ = Trial(2, "files+png", "read", 1000, 1, reads=1)
+FAST = Trial(0, Configuration("npy+raw"), "store", 1000, 1)
+SLOW = Trial(1, Configuration("files+png"), "store", 1000, 1)
+SLOW_READ = Trial(2, Configuration("files+png"), "read", 1000, 1, reads=1)
 BLOCK = (SLOW, SLOW_READ, FAST)
 
 
@@ -41,7 +42,10 @@ def test_container_takes_no_more_than_estimated(
     with make_backend(backend).create(tmp_path / "container", Layout(count, codec, (32, 32, 3))) as writer:
         for _ in range(10):
             writer.append(make_codec(codec).encode(sample_images))
-    used, said = usage_of(tmp_path / "container"), container_need(f"{backend}+{codec}", count, FACTS, 4_096)
+    used, said = (
+        usage_of(tmp_path / "container"),
+        container_need(Configuration(f"{backend}+{codec}"), count, FACTS, 4_096),
+    )
     assert max(used.bytes_apparent, used.bytes_allocated) <= said.bytes
     assert used.files <= said.files
 
@@ -64,9 +68,9 @@ class Peak:
 
 
 def measured_peak(work: Path, *configurations: str, in_thread: bool = False, workers: int = 1) -> Peak:
-    plan = Plan("sample", configurations, (10, 100), ("store",), repeats=2, work_dir=str(work), workers=workers)
+    plan = Plan("sample", configurations_of(*configurations), (10, 100), ("store",), repeats=2, work_dir=str(work))
     peak = Peak(work)
-    run(replace(plan, in_thread=in_thread), peak.take, lambda: False, "peak")
+    run(replace(plan, workers=workers, in_thread=in_thread), peak.take, lambda: False, "peak")
     return peak
 
 
@@ -85,7 +89,7 @@ def test_run_writes_no_more_than_announced(tmp_path: Path, workers: int) -> None
 @pytest.mark.usefixtures("endless_copies")
 def test_all_copies_take_at_most_ten_largest_containers(tmp_path: Path) -> None:
     peak = measured_peak(tmp_path, "files", "lmdb", "hdf5", in_thread=True)
-    largest = max(container_need(name, 100, FACTS, 4096).bytes for name in ("files", "lmdb", "hdf5"))
+    largest = max(container_need(Configuration(name), 100, FACTS, 4096).bytes for name in ("files", "lmdb", "hdf5"))
     assert 0 < peak.copies <= COPY_FACTOR * largest
     assert peak.bytes <= peak.announced
 
@@ -98,7 +102,9 @@ def test_copies_without_a_limit_exceed_the_announcement(tmp_path: Path, monkeypa
 
 
 def test_stores_too_large_for_their_share_make_no_copies(tmp_path: Path) -> None:
-    plan = Plan("sample", ("files", "lmdb", "hdf5"), default_sizes(2000), repeats=5, work_dir=str(tmp_path))
+    plan = Plan(
+        "sample", configurations_of("files", "lmdb", "hdf5"), default_sizes(2000), repeats=5, work_dir=str(tmp_path)
+    )
     copies = find_places(plan, FACTS, "test").copies
     assert copies.count == 100
 
@@ -115,7 +121,7 @@ def test_pace_scales_to_larger_counts_only() -> None:
     assert known.predict(SLOW) == 300.0
     assert 1500.0 <= known.predict(replace(SLOW, count=5000)) <= 5000.0
     assert known.predict(replace(SLOW, count=10)) == 300.0
-    assert 0 < known.predict(replace(SLOW, configuration="lmdb+raw")) < 10
+    assert 0 < known.predict(replace(SLOW, configuration=Configuration("lmdb+raw"))) < 10
 
 
 def test_pace_ignores_warm_ups() -> None:

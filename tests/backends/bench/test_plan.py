@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import OPERATIONS, STORES
-from backends.bench.plan import Configuration, Plan, check_plan, default_sizes
+from backends.bench.plan import Plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, trials
 from backends.datasets import open_dataset
 from backends.errors import UsageError
 from backends.registry import backend_entries
 
-PLAN = Plan("sample", ("files", "lmdb", "hdf5"), (100, 10), repeats=3)
+PLAN = Plan("sample", configurations_of("files", "lmdb", "hdf5"), (100, 10), repeats=3)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,9 @@ PLAN = Plan("sample", ("files", "lmdb", "hdf5"), (100, 10), repeats=3)
     ],
 )
 def test_configuration_name_parses_back(text: str, name: str) -> None:
-    parsed = Configuration.parse(text)
-    assert str(parsed) == name
-    assert Configuration.parse(name) == parsed
+    parsed = Configuration(text)
+    assert parsed == name
+    assert Configuration(name) == parsed
 
 
 @pytest.mark.parametrize(
@@ -51,22 +52,22 @@ def test_configuration_name_parses_back(text: str, name: str) -> None:
 )
 def test_wrong_configuration_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
-        Configuration.parse(text)
+        Configuration(text)
 
 
 def test_codec_without_these_channels_is_refused() -> None:
     facts = open_dataset("sample").facts()
-    assert Configuration.parse("tar+jpeg", facts).codec == "jpeg"
+    assert Configuration.for_dataset("tar+jpeg", facts).codec == "jpeg"
     with pytest.raises(UsageError, match=r"'tar\+jpeg': jpeg keeps no images of 4 channels: choose raw or png"):
-        Configuration.parse("tar+jpeg", replace(facts, image_shape=(8, 8, 4)))
+        Configuration.for_dataset("tar+jpeg", replace(facts, image_shape=(8, 8, 4)))
 
 
 def test_references_keep_bare_pixels_of_one_size() -> None:
     facts = replace(open_dataset("sample").facts(), image_shape=None, source_bytes=10**6)
-    assert str(Configuration.parse("limit", facts)) == "limit+source"
+    assert Configuration.for_dataset("limit", facts) == "limit+source"
     for text, sentence in (("article-png", "images of one size only"), ("limit+png", "leave out the codec")):
         with pytest.raises(UsageError, match=sentence):
-            Configuration.parse(text, facts)
+            Configuration.for_dataset(text, facts)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,9 @@ def test_impossible_plan_is_one_sentence(fields: dict[str, Any], sentence: str) 
 
 
 def test_checked_plan_is_canonical() -> None:
-    checked = check_plan(Plan("sample", ("lmdb", "lmdb+raw", "files"), (100, 10, 100), operations=("read", "store")))
+    checked = check_plan(
+        Plan("sample", configurations_of("lmdb", "lmdb+raw", "files"), (100, 10, 100), operations=("read", "store"))
+    )
     assert checked.configurations == ("lmdb+raw", "files+png")
     assert checked.sizes == (10, 100)
     assert checked.operations == ("store", "read")
@@ -138,7 +141,9 @@ def test_one_image_operations_have_size_one() -> None:
 
 
 def test_references_do_their_operations_only() -> None:
-    plan = check_plan(Plan("sample", ("article-png", "lmdb"), (10,), operations=OPERATIONS, repeats=1, limits=True))
+    plan = check_plan(
+        Plan("sample", configurations_of("article-png", "lmdb"), (10,), operations=OPERATIONS, repeats=1, limits=True)
+    )
     able: dict[str, set[str]] = {}
     for trial in trials(plan):
         able.setdefault(trial.configuration, set()).add(trial.aspect)
@@ -158,7 +163,7 @@ def test_seed_decides_order() -> None:
 
 
 def test_warm_ups_and_needed_stores_are_not_shown() -> None:
-    plan = check_plan(Plan("sample", ("lmdb",), (10,), operations=("read",), repeats=2))
+    plan = check_plan(Plan("sample", configurations_of("lmdb"), (10,), operations=("read",), repeats=2))
     assert sorted((t.aspect, t.repeat, t.shown) for t in trials(plan)) == [
         *(("read", 0, False), ("read", 1, True), ("read", 2, True)),
         *(("store", 0, False), ("store", 1, False), ("store", 2, False)),

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
-from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Trial
+from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Operation, Trial
 from backends.bench.process import Trials, counted, run_in_thread
 from backends.bench.staging import Source, Wanted, stage
 from backends.bench.trial import COUNTER_BYTES, Task, execute
 from backends.datasets import open_dataset
 from backends.errors import Cancelled, ContainerDamaged
 
-CONFIGURATIONS = ("files+png", "lmdb+raw", "hdf5+raw")
+CONFIGURATIONS = configurations_of("files+png", "lmdb+raw", "hdf5+raw")
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +46,12 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def task(
-    folder: Path, source: Source, configuration: str, operation: str = "store", count: int = 500, **changes: Any
+    folder: Path, source: Source, configuration: str, operation: Operation = "store", count: int = 500, **changes: Any
 ) -> Task:
     counter = folder / "counter"
     if not counter.exists():
         counter.write_bytes(bytes(COUNTER_BYTES))
-    trial = Trial(1, configuration, operation, count, 1, 0 if operation in STORES else None, **changes)
+    trial = Trial(1, Configuration(configuration), operation, count, 1, 0 if operation in STORES else None, **changes)
     return Task(trial, source, folder / "artefact", counter, batch=64, copy_bytes=1 << 22)
 
 
@@ -60,7 +61,8 @@ def run(task: Task) -> Measurement:
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_operations_are_measured_and_verified(tmp_path: Path, source: Source, configuration: str) -> None:
-    for operation in ("store", "read", "shuffled"):
+    operations: tuple[Operation, ...] = ("store", "read", "shuffled")
+    for operation in operations:
         found = run(task(tmp_path, source, configuration, operation))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
         assert found.cpu_seconds is not None
@@ -71,7 +73,8 @@ def test_operations_are_measured_and_verified(tmp_path: Path, source: Source, co
 
 @pytest.mark.parametrize("configuration", ["files+png", "lmdb+jpeg", "hdf5+raw"])
 def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, configuration: str) -> None:
-    for operation in ("store", "read", "shuffled"):
+    operations: tuple[Operation, ...] = ("store", "read", "shuffled")
+    for operation in operations:
         found = run(replace(task(tmp_path, source, configuration, operation, count=1001), workers=3))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
     assert [shard.name for shard in sorted((tmp_path / "artefact").iterdir())] == ["00000", "00001", "00002"]
@@ -82,9 +85,10 @@ def test_wrong_image_in_shard_fails_trial(tmp_path: Path, source: Source) -> Non
     assert run(replace(task(tmp_path, source, "files+png"), workers=2)).verified
     folder = tmp_path / "artefact" / "00001" / "000"
     shutil.copy(folder / "000007.png", folder / "000008.png")
-    for operation, image in (("read", 258), ("shuffled", 258)):
+    operations: tuple[Operation, ...] = ("read", "shuffled")
+    for operation in operations:
         found = run(replace(task(tmp_path, source, "files+png", operation), workers=2))
-        assert (found.outcome, found.message) == ("failed", f"image {image} of files+png is not what was stored.")
+        assert (found.outcome, found.message) == ("failed", "image 258 of files+png is not what was stored.")
 
 
 def test_failing_worker_fails_trial(tmp_path: Path, source: Source) -> None:
@@ -125,11 +129,11 @@ def test_wrong_image_in_article_store_is_found(tmp_path: Path, source: Source) -
     assert run(task(tmp_path, source, "article-png")).verified
     shutil.copy(tmp_path / "artefact" / "7.png", tmp_path / "artefact" / "8.png")
     found = run(task(tmp_path, source, "article-png", "read"))
-    assert (found.outcome, found.message) == ("failed", "image 8 of article-png is not what was stored.")
+    assert (found.outcome, found.message) == ("failed", "image 8 of article-png+raw is not what was stored.")
 
 
 @pytest.mark.parametrize("operation", ["read", "shuffled", "copy"])
-def test_limit_compares_what_it_reads(tmp_path: Path, source: Source, operation: str) -> None:
+def test_limit_compares_what_it_reads(tmp_path: Path, source: Source, operation: Operation) -> None:
     assert run(task(tmp_path, source, "limit+raw")).verified
     with (tmp_path / "artefact").open("r+b") as file:
         file.write(bytes(32 * 32 * 3))

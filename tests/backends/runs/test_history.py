@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from backends.analysis.compare import compare_runs
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events, history
@@ -126,7 +127,7 @@ def test_event_after_summary_is_seen(jobs: Path) -> None:
 
 
 def test_running_run_has_no_summary(jobs: Path) -> None:
-    running = new_folder(jobs, Plan("sample", ("lmdb",), (10,)))
+    running = new_folder(jobs, Plan("sample", configurations_of("lmdb"), (10,)))
     lock = hold_lock(running)
     assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "running"
     assert not (running / "summary.json").exists()
@@ -160,7 +161,7 @@ def test_what_no_job_made_stays_and_is_said(jobs: Path) -> None:
 
 
 def test_what_is_no_ended_run_is_not_deleted(jobs: Path, tmp_path: Path) -> None:
-    running = new_folder(jobs, Plan("sample", ("lmdb",), (10,)))
+    running = new_folder(jobs, Plan("sample", configurations_of("lmdb"), (10,)))
     link = jobs / "20991231-000000-link"
     link.symlink_to(jobs / folders_of(jobs)[0])
     lock = hold_lock(running)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events
@@ -35,7 +36,14 @@ def work(tmp_path: Path) -> Path:
 
 
 def plan(work: Path, *configurations: str, sizes: tuple[int, ...] = (10,), repeats: int = 1) -> Plan:
-    return Plan("sample", configurations or ("hdf5",), sizes, ("store", "read"), repeats=repeats, work_dir=str(work))
+    return Plan(
+        "sample",
+        configurations_of(*configurations or ("hdf5",)),
+        sizes,
+        ("store", "read"),
+        repeats=repeats,
+        work_dir=str(work),
+    )
 
 
 def endless(work: Path) -> Plan:
@@ -199,8 +207,9 @@ def test_a_sweep_leaves_a_running_job_alone(jobs: Path, work: Path) -> None:
 def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from backends.runs.job import start_run\n"
-        "from backends.bench.plan import Plan\n"
-        "job = start_run(Plan('sample', ('hdf5',), (300,), repeats=5, work_dir=sys.argv[2]), Path(sys.argv[1]))\n"
+        "from backends.bench.plan import Configuration, Plan\n"
+        "plan = Plan('sample', (Configuration('hdf5'),), (300,), repeats=5, work_dir=sys.argv[2])\n"
+        "job = start_run(plan, Path(sys.argv[1]))\n"
         "print(job.folder, flush=True); import os; os.kill(os.getpid(), 9)"
     )
     found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)], capture_output=True, text=True)
@@ -240,7 +249,9 @@ def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
 
 
 def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
-    asked = Plan("sample", ("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True)
+    asked = Plan(
+        "sample", configurations_of("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True
+    )
     found: list[events.Event] = []
     job = start_run(asked, jobs)
     job.run(found.append)
@@ -284,9 +295,9 @@ def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None
 
 def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from backends.bench.plan import Plan\n"
+        "import os, sys; from pathlib import Path; from backends.bench.plan import Configuration, Plan\n"
         "from backends.runs import events; from backends.runs.job import start_run\n"
-        "plan = Plan('sample', ('hdf5',), (300,), work_dir=sys.argv[2], in_thread=True)\n"
+        "plan = Plan('sample', (Configuration('hdf5'),), (300,), work_dir=sys.argv[2], in_thread=True)\n"
         "die = lambda event: isinstance(event, events.TrialFinished) and os.kill(os.getpid(), 9)\n"
         "start_run(plan, Path(sys.argv[1])).run(die)"
     )

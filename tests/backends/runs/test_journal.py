@@ -8,19 +8,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from msgspec import to_builtins
 
+from backends.bench.configuration import Configuration
 from backends.bench.measurement import Measurement, Trial
 from backends.runs import events
+from backends.runs.events import to_builtins
 from backends.runs.folder import Journal, Tail, last_event
 
 EVENTS: list[events.Event] = [
     events.Staging(1.0, 5, 10, 0.25),
-    events.TrialStarted(2.0, Trial(3, "lmdb+raw@/[x]\x1b", "read", 10, 1, reads=2)),
+    events.TrialStarted(2.0, Trial(3, Configuration("lmdb+raw@/[x]\x1b"), "read", 10, 1, reads=2)),
     events.Progress(3.0, 3, 5, 10),
     events.TrialFinished(
         4.0,
-        Measurement(3, "lmdb+raw", "lmdb", "raw", "read", 10, "warm", 1, "ok", seconds=0.5, phases={"read": 0.5}),
+        Measurement(
+            3, Configuration("lmdb+raw"), "lmdb", "raw", "read", 10, "warm", 1, "ok", seconds=0.5, phases={"read": 0.5}
+        ),
     ),
     events.JobFailed(5.0, "Ünïcode 'and' \"quotes\"\nand lines", 2),
     events.RunFinished(6.0, "cancelled", 5.0, ("/left",)),

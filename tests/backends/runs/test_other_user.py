@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from backends.bench import workdir
+from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.bench.workdir import MadeFolder, WorkFolder, clean
 from backends.errors import NotAllowed
@@ -87,7 +88,9 @@ def other_user(code: str, *arguments: Path, to_its_end: bool = False) -> Iterato
 
 def killed_job(scene: Scene) -> Path:
     """The work folder of a job that was killed."""
-    plan = Plan("sample", ("hdf5",), (500,), ("store", "read"), repeats=1_000, work_dir=str(scene.shared))
+    plan = Plan(
+        "sample", configurations_of("hdf5"), (500,), ("store", "read"), repeats=1_000, work_dir=str(scene.shared)
+    )
     job = start_run(plan, scene.jobs)
     found = job.follow()
     start = next(event for event in found if isinstance(event, events.RunStarted))
@@ -155,7 +158,7 @@ def attack(scene: Scene, name: str, start: Callable[[], object]) -> str:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_start_under_attack_does_no_harm(scene: Scene, name: str) -> None:
     def start() -> None:
-        plan = Plan("sample", ("hdf5",), (10,), ("store",), repeats=1, work_dir=str(scene.shared))
+        plan = Plan("sample", configurations_of("hdf5"), (10,), ("store",), repeats=1, work_dir=str(scene.shared))
         assert isinstance(list(start_run(plan, scene.jobs).follow())[-1], events.RunFinished)
 
     assert attack(scene, name, start) == ""
@@ -263,7 +266,7 @@ def test_job_planted_by_another_user_is_passed_over(
 
 
 def test_folder_of_jobs_is_closed_to_others(scene: Scene) -> None:
-    plan = Plan("sample", ("hdf5",), (10,))
+    plan = Plan("sample", configurations_of("hdf5"), (10,))
     scene.jobs.mkdir(parents=True, mode=0o755)
     new_folder(scene.jobs, plan)
     assert stat.S_IMODE(scene.jobs.stat().st_mode) == 0o700
