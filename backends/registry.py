@@ -27,26 +27,37 @@ ENTRY_POINTS = "imgstore.backends"
 
 @dataclass(frozen=True, slots=True)
 class BackendEntry:
-    """What is known of a backend without importing it."""
+    """What is known of a backend without importing it: all that the rest of the program needs to list and plan it."""
 
     name: str
     title: str
     target: str  # "module:Class" of the Backend
-    codec: str  # of a bare backend name, for images of one size
+    codec: str = "raw"  # of a bare name; raw is for images of one size only, png gives way to source where files exist
     library: str | None = None  # importable module that it needs; None where the standard library is enough
     extra: str | None = None  # pip extra that brings the library; None where it comes with the program
-    overhead: int = 0  # bytes around each record, beyond a few and the rest of a block of the filesystem
-    marks: str = "★☆✪"  # how charts show its first, second and third configuration
-    colours: tuple[str, str, str] = ("#d6d3cb", "#26292c", "ansi_white")  # on dark, light and sixteen-colour terminals
+    codecs: tuple[str, ...] = ()  # that it keeps; empty for every one
     options: type[Options] = Options
+    spoken: str = ""  # what plans call it; empty for its name
+    marks: str = "★☆✪"  # how charts show its first, second and third configuration
+    colour: str = ""  # in charts, one of the theme's; empty for none of its own
+    overhead: int = 0  # bytes around each record, beyond a few and the rest of a block of the filesystem
+    files: int = 32  # files and folders of a container at most, beside those of the next two fields
+    files_per_record: float = 0.0
+    shard_bytes: int | None = None  # another file begins after so many bytes
     operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")  # that it can be measured at
     from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")  # those that depend on the page cache
     reference: bool = False  # it is there to compare with, and never to keep images in
+    pixel_rate: float | None = None  # bytes of pixels a second that its store takes, where its codec does not tell
     error: str = ""  # why a plug-in is broken, and what to do
 
     @property
     def installed(self) -> bool:
         return not self.error and (self.library is None or find_spec(self.library.partition(".")[0]) is not None)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether each record is a file of its own."""
+        return self.files_per_record >= 1
 
     @property
     def install_command(self) -> str:
@@ -74,41 +85,50 @@ class CodecEntry:
 _BACKENDS = (
     BackendEntry(
         "files", "one file an image", "backends.containers.files:Files", "png",
-        marks="●○◉", colours=("#eddd5f", "#717500", "ansi_bright_yellow"),
+        marks="●○◉", colour="yellow", files_per_record=1.01,  # 100 a folder
     ),
     BackendEntry(
-        "lmdb", "LMDB environment", "backends.containers.lmdb:LMDB", "raw", library="lmdb",
-        marks="▲△◭", colours=("#5284e1", "#000b9e", "ansi_bright_blue"),
+        "lmdb", "LMDB environment", "backends.containers.lmdb:LMDB", library="lmdb",
+        spoken="LMDB", marks="▲△◭", colour="blue",
     ),
     BackendEntry(
-        "hdf5", "HDF5 file", "backends.containers.hdf5:HDF5", "raw", library="h5py",
-        marks="■□▣", colours=("#c5f1c8", "#054700", "ansi_bright_green"),
+        "hdf5", "HDF5 file", "backends.containers.hdf5:HDF5", library="h5py",
+        spoken="HDF5", marks="■□▣", colour="green",
     ),
     BackendEntry(
-        "npy", "numpy arrays", "backends.containers.npy:Npy", "raw",
-        marks="◆◇◈", colours=("#da4d87", "#3c1426", "ansi_bright_magenta"),
+        "npy", "numpy arrays", "backends.containers.npy:Npy",
+        spoken="NumPy arrays", marks="◆◇◈", colour="magenta",
     ),
     BackendEntry(
-        "sqlite", "SQLite database", "backends.containers.sqlite:SQLite", "raw",
+        "sqlite", "SQLite database", "backends.containers.sqlite:SQLite",
+        spoken="SQLite", marks="✚✛✜", colour="cyan",
         overhead=4_096,  # with the rest of a block this bounds what is empty of a page
-        marks="✚✛✜", colours=("#50e0f1", "#27779e", "ansi_bright_cyan"),
     ),
     BackendEntry(
-        "tar", "WebDataset tar", "backends.containers.tar:Tar", "raw",
+        "tar", "WebDataset tar", "backends.containers.tar:Tar",
+        spoken="tar files", marks="✖✕✗", colour="brown",
         overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
-        marks="✖✕✗", colours=("#af743f", "#966352", "ansi_bright_white"),
     ),
 )  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")
-_REFERENCES = tuple(
-    BackendEntry(name, title, target, "raw", library, operations=operations, from_disk=from_disk, reference=True)
-    for name, title, target, library, operations, from_disk in (
-        (LIMIT, "bare bytes", "backends.bench.references", None, ("store", "read", "shuffled", "copy"), ("read",)),
-        ("article-png", "the article's PNG files", "backends.bench.article", None, _ARTICLE, _ARTICLE),
-        ("article-lmdb", "the article's LMDB", "backends.bench.article", "lmdb", _ARTICLE, _ARTICLE),
-        ("article-hdf5", "the article's HDF5", "backends.bench.article", "h5py", _ARTICLE, _ARTICLE),
-    )
-)
+_REFERENCES = (
+    BackendEntry(
+        LIMIT, "bare bytes", "backends.bench.references", codecs=("raw", "source"), marks="▼",
+        operations=("store", "read", "shuffled", "copy"), from_disk=("read",), reference=True,
+    ),
+    BackendEntry(
+        "article-png", "the article's PNG files", "backends.bench.article", codecs=("raw",), marks="▷",
+        operations=_ARTICLE, from_disk=_ARTICLE, reference=True, files_per_record=1.0, pixel_rate=15e6,
+    ),
+    BackendEntry(
+        "article-lmdb", "the article's LMDB", "backends.bench.article", codecs=("raw",), library="lmdb", marks="▽",
+        operations=_ARTICLE, from_disk=_ARTICLE, reference=True,
+    ),
+    BackendEntry(
+        "article-hdf5", "the article's HDF5", "backends.bench.article", codecs=("raw",), library="h5py", marks="◁",
+        operations=_ARTICLE, from_disk=_ARTICLE, reference=True,
+    ),
+)  # fmt: skip
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
     CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),

@@ -71,9 +71,6 @@ def cache_words(aspect: Aspect, run: Run | None) -> str:
     return "from disk" + (f", {max(resident) * 100:.0f} % resident" if resident else "")
 
 
-_REFERENCE_MARKS = {"limit": "▼", "article-png": "▷", "article-lmdb": "▽", "article-hdf5": "◁"}
-
-
 @dataclass(frozen=True, slots=True)
 class Series:
     """How one configuration is shown.
@@ -101,12 +98,11 @@ def identify(configurations: Iterable[Configuration]) -> Known:
         entry = configuration.entry
         same = [other for other in ordered if other.backend == entry.name]
         number = same.index(configuration)
-        marks = _REFERENCE_MARKS.get(entry.name, "") if entry.reference else entry.marks
         known[configuration] = Series(
             configuration=configuration,
             codec="" if entry.reference else _codec(configuration),
             name=_name(configuration, same),
-            mark=marks[number] if number < len(marks) else str((number + 1) % 10),
+            mark=entry.marks[number] if number < len(entry.marks) else str((number + 1) % 10),
             role="$dim" if entry.reference else f"$series-{entry.name}",
         )
     return known
@@ -134,7 +130,6 @@ _GERUNDS = {
     "store-one": "storing single images",
     "read-one": "reading single images",
 }
-_NAMES = {"lmdb": "LMDB", "hdf5": "HDF5", "npy": "NumPy arrays", "sqlite": "SQLite", "tar": "tar files"}
 _FILES = {"png": "PNG files", "jpeg": "JPEG files", "source": "the original files", "raw": "files of raw pixels"}
 MOST_NAMED = 5
 """Configurations that a plan names; more are counted."""
@@ -166,12 +161,11 @@ def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
 
 def spoken_name(configuration: Configuration) -> str:
     """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
-    backend, codec = configuration.backend, configuration.codec
-    if backend == "files":
+    entry, codec = configuration.entry, configuration.codec
+    if entry.keeps_files and not entry.reference:
         name = _FILES.get(codec, f"{codec} files")
     else:
-        usual = codec in (configuration.entry.codec, "source")
-        name = _NAMES.get(backend, backend) + ("" if usual else f"+{codec}")
+        name = (entry.spoken or entry.name) + ("" if codec in (entry.codec, "source") else f"+{codec}")
     return name + (f" in {configuration.folder}" if configuration.folder else "")
 
 

@@ -18,7 +18,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.theme import BUILTIN_THEMES, Theme
 
-from backends.registry import BackendEntry, backend_entries
+from backends.registry import backend_entries
 
 
 def speaks_unicode(environ: Mapping[str, str]) -> bool:
@@ -52,7 +52,7 @@ class AsciiGlyphs(LineFilter):
 _SIGNS = {
     "o": "●", "0": "○", "@": "◉", "^": "▲", "A": "△", "&": "◭", "#": "■█━┃", "%": "□", "=": "▣", "<": "◆‹", ">": "▸›❯",
     "v": "◇", "V": "◈", "X": "✚", "Y": "✛", "Z": "✜", "x": "✖×", "y": "✕", "z": "✗", "*": "★", "$": "☆", "!": "✪",
-    "_": "▼", "p": "▷", "m": "▽", "h": "◁", "?": "◦",
+    "_": "▼", "p": "▷", "m": "▽", "h": "◁", "?": "◦", "D": "⬢", "C": "⬡", "E": "⬣", "L": "▮", "I": "▯", "J": "◨",
     "|": "│▏▎▍▌▋▊▉", "-": "─–—", "+": "┤├┬┴└┘┌┐╭╮╰╯┼┏┓┗┛", ".": "·…", "u": "µ", "~": "▔▁",
 }  # fmt: skip
 _ASCII = str.maketrans({char: sign for sign, chars in _SIGNS.items() for char in chars})
@@ -194,10 +194,24 @@ def _sixteen() -> Theme:
     )
 
 
+_COLOURS = {
+    "yellow": ("#eddd5f", "#717500", "ansi_bright_yellow"),
+    "blue": ("#5284e1", "#000b9e", "ansi_bright_blue"),
+    "green": ("#c5f1c8", "#054700", "ansi_bright_green"),
+    "magenta": ("#da4d87", "#3c1426", "ansi_bright_magenta"),
+    "cyan": ("#50e0f1", "#27779e", "ansi_bright_cyan"),
+    "brown": ("#af743f", "#966352", "ansi_bright_white"),
+    "violet": ("#b79cf2", "#6a3fb5", "ansi_magenta"),
+    "teal": ("#3fae8f", "#00695c", "ansi_cyan"),
+    "": ("#d6d3cb", "#26292c", "ansi_white"),
+}
+"""The colours of backends by their names in the registry, on dark, on light and on sixteen-colour terminals."""
+
+
 def _series(palette: int) -> dict[str, str]:
-    """The colour of each backend on dark, on light and on sixteen-colour terminals, and of what is no backend."""
-    other = BackendEntry("other", "", "", "")
-    return {f"series-{entry.name}": entry.colours[palette] for entry in (*backend_entries().values(), other)}
+    """The colour of each backend, and of what is none."""
+    names = {entry.name: entry.colour for entry in backend_entries().values()} | {"other": ""}
+    return {f"series-{name}": _COLOURS.get(colour, _COLOURS[""])[palette] for name, colour in names.items()}
 
 
 def palette(variables: Mapping[str, str]) -> tuple[tuple[str, int | tuple[int, int, int]], ...]:

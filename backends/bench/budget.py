@@ -29,7 +29,6 @@ _TRIAL_SECONDS = 0.07
 
 _RATE = {"raw": 150e6, "png": 20e6}
 _DECODE_RATE = 100e6
-_PILLOW_RATE = 15e6
 """Bytes of pixels a second through store, sync and comparison, rounded down: enough for "about 20 s"."""
 
 STORE_WORK, READ_WORK = 3.0, 2.0
@@ -45,7 +44,6 @@ COPY_BYTES = 1 << 24
 _CONTAINER_BYTES = 1 << 16
 """Of an empty container: SQLite takes 48 KiB, all others less."""
 _RECORD_BYTES = 160
-_IMAGES_A_FOLDER = 100
 _SAMPLE_MARGIN = 1.25
 """A sample's pictures may be larger than the dataset's on average."""
 
@@ -111,8 +109,7 @@ def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     """Seconds that a trial takes, with all that surrounds what it measures, roughly."""
     configuration = trial.configuration
-    pillow = configuration.backend == "article-png"
-    rate = _PILLOW_RATE if pillow else _RATE.get(configuration.codec, _DECODE_RATE)
+    rate = configuration.entry.pixel_rate or _RATE.get(configuration.codec, _DECODE_RATE)
     work = trial.count * _image_bytes(facts) / rate
     return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
 
@@ -264,10 +261,11 @@ def _plan_copies(plan: Plan, facts: DatasetFacts, block: int, free: int) -> Copi
 
 def container_need(name: Configuration, count: int, facts: DatasetFacts, block: int, workers: int = 1) -> Need:
     """The most that a container of ``count`` images takes: at worst every record starts a block of its own."""
-    record = _record_bytes(name.codec, facts) + _RECORD_BYTES + name.entry.overhead
-    one_file_each = name.backend in ("files", "article-png")
-    files = 6 * workers + (count + math.ceil(count / _IMAGES_A_FOLDER) if one_file_each else 0)
-    return Need(count * (math.ceil(record / block) * block + _RECORD_BYTES) + workers * _CONTAINER_BYTES, files)
+    entry = name.entry
+    record = _record_bytes(name.codec, facts) + _RECORD_BYTES + entry.overhead
+    data = count * (math.ceil(record / block) * block + _RECORD_BYTES)
+    files = workers * entry.files + math.ceil(count * entry.files_per_record + data / (entry.shard_bytes or math.inf))
+    return Need(data + workers * _CONTAINER_BYTES, files)
 
 
 def _distinct_images(plan: Plan, facts: DatasetFacts) -> int:

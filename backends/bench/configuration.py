@@ -51,8 +51,8 @@ class Configuration(str):
         codec, _, codec_options = right.partition(":")
         entry = backend_entry(backend)
         codec = codec or entry.codec
-        if entry.reference and codec != "raw" and (backend, codec) != (LIMIT, SOURCE):
-            raise UsageError(f"{text!r} is there to compare with, and keeps bare pixels: leave out the codec.")
+        if entry.codecs and codec not in entry.codecs:
+            raise UsageError(f"{text!r}: {backend} keeps no {codec} records: choose {' or '.join(entry.codecs)}.")
         options = parse_options(entry.options, backend_options, backend)
         of_codec = parse_options(codec_entry(codec).options, codec_options, codec)
         codec_text = _with(codec, of_codec)
@@ -127,9 +127,9 @@ def is_configuration(text: str) -> bool:
 
 
 def _default_codec(entry: BackendEntry, facts: DatasetFacts) -> str:
-    """That of the backend where it suits: for arrays of one size, and for pictures of one size but as files."""
+    """That of the backend where it suits: for images of one size, unless they are pictures that it would encode."""
     pictures, one_size = facts.source_bytes is not None, facts.image_shape is not None
-    if (one_size and not (pictures and entry.name == "files")) or (entry.reference and entry.name != LIMIT):
+    if (one_size and not (pictures and entry.codec == "png")) or (entry.reference and entry.name != LIMIT):
         return entry.codec
     return SOURCE if pictures else "png"
 

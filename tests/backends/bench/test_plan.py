@@ -65,7 +65,7 @@ def test_codec_without_these_channels_is_refused() -> None:
 def test_references_keep_bare_pixels_of_one_size() -> None:
     facts = replace(open_dataset("sample").facts(), image_shape=None, source_bytes=10**6)
     assert Configuration.for_dataset("limit", facts) == "limit+source"
-    for text, sentence in (("article-png", "images of one size only"), ("limit+png", "leave out the codec")):
+    for text, sentence in (("article-png", "images of one size only"), ("limit+png", "keeps no png records")):
         with pytest.raises(UsageError, match=sentence):
             Configuration.for_dataset(text, facts)
 
