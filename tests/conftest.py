@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from backends import registry
 from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
-from backends.registry import backend_entries
 from backends.runs.job import open_job, start_run
 from tests.backends.datasets.pickles import write_cifar10
 
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 
 
 PLUGIN = Path(__file__).parent / "plugin"
+
+
+def pytest_configure() -> None:
+    """Hide the plug-ins that are installed: what is tested are the backends of this program."""
+    see_plugins()
+
+
+def see_plugins(*folders: Path) -> None:
+    """Let this process find the plug-ins in ``folders`` and no others."""
+    found = [package.entry_points for package in distributions(path=list(map(str, folders)))]
+    registry.entry_points = lambda group: [point for points in found for point in points.select(group=group)]  # type: ignore
+    registry.backend_entries.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +81,6 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The backends of tests/plugin, for this process and those that it starts."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
     monkeypatch.syspath_prepend(str(PLUGIN))
-    backend_entries.cache_clear()
+    see_plugins(PLUGIN)
     yield
-    backend_entries.cache_clear()
+    see_plugins()

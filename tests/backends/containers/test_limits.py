@@ -23,9 +23,13 @@ from backends.images import Images, Layout, Records, even_offsets
 from backends.registry import make_backend
 from backends.testing.readers import in_child
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
+from tests.backends.containers import BACKENDS, kept
 
 Shape = tuple[int, int, int, int]
-EVERY_BACKEND = pytest.mark.parametrize("name", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])
+EVERY_KIND = pytest.mark.parametrize(
+    ("name", "codec"),
+    [(name, codec) for name in BACKENDS for codec in ("raw", "png") if codec == kept(name, codec, "png")],
+)
 FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
@@ -64,10 +68,10 @@ def error_without_descriptors(name: str, path: Path) -> str:
 
 
 @FORKS
-@EVERY_BACKEND
+@pytest.mark.parametrize("name", BACKENDS)
 def test_open_without_descriptors_is_not_called_damage(tmp_path: Path, name: str) -> None:
     images = make_images(12)
-    store(make_backend(name), tmp_path / "container", images, layout_of(images, "raw"))
+    store(make_backend(name), tmp_path / "container", images, layout_of(images, kept(name, "raw", "png")))
     assert in_child("fork", error_without_descriptors, name, tmp_path / "container") == (0, TooManyFiles.__name__)
 
 
@@ -87,8 +91,7 @@ def read_without_maps(name: str, path: Path, rows: list[int]) -> Images | str:
 
 @FORKS
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/statm says how much is mapped")
-@pytest.mark.parametrize("codec", ["raw", "png"])
-@EVERY_BACKEND
+@EVERY_KIND
 def test_read_without_maps_succeeds_or_says_why(tmp_path: Path, name: str, codec: str) -> None:
     images = make_images(260, side=256)
     store(make_backend(name), tmp_path / "container", images, layout_of(images, codec))
@@ -182,8 +185,7 @@ def store_with_too_few_pages(name: str, codec: str, disk: Path) -> list[int]:
 
 
 @FORKS
-@pytest.mark.parametrize("codec", ["raw", "png"])
-@EVERY_BACKEND
+@EVERY_KIND
 def test_a_full_disk_leaves_nothing_and_never_crashes(small_disk: Path, name: str, codec: str) -> None:
     code, errors = in_child("fork", store_with_too_few_pages, name, codec, small_disk)
     assert (code, errors) == (0, [errno.ENOSPC] * 24)

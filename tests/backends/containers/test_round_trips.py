@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from backends.images import Images, Layout
-from backends.registry import make_backend
+from backends.registry import backend_entry, make_backend
 from backends.testing.subject import assert_same, read, store
+from tests.backends.containers import BACKENDS
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3, 4]))
 IMAGE = SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, shape))
 FIXED = SHAPES.flatmap(lambda shape: stn.arrays(np.uint8, st.integers(0, 12).map(lambda count: (count, *shape))))
 
 
-@pytest.mark.parametrize("backend", ["files", "lmdb", "hdf5", "npy", "sqlite", "tar"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=40, deadline=None)
-@given(data=st.data(), codec=st.sampled_from(["raw", "png", "source"]), batch=st.integers(1, 9))
-def test_what_is_stored_comes_back(backend: str, data: st.DataObject, codec: str, batch: int) -> None:
+@given(data=st.data(), batch=st.integers(1, 9))
+def test_what_is_stored_comes_back(backend: str, data: st.DataObject, batch: int) -> None:
+    codec = data.draw(st.sampled_from(backend_entry(backend).codecs or ("raw", "png", "source")))
     pixels = data.draw(st.one_of(FIXED, st.lists(IMAGE, max_size=12)))
     count, subject = len(pixels), make_backend(backend)
     labels = data.draw(stn.arrays(np.int64, count))
