@@ -1,4 +1,4 @@
-"""What npy and tar share: a folder of one file of pixels, plain .npy files beside it, and layout.json, written last.
+"""What files, npy and tar share: a folder of records, plain .npy files beside them, and layout.json, written last.
 
 numpy writes and reads the headers.  No link is followed, nothing is unpickled, and a file's header and size are
 checked before its data is used.
@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import suppress
+import weakref
+from abc import abstractmethod
+from contextlib import closing, suppress
 from math import prod
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.lib import format as npy_format
 
-from backends.containers.fileio import MappedFile
-from backends.errors import ContainerDamaged, ImgstoreError
-from backends.images import Layout
+from backends.base import Reader, Writer
+from backends.containers.fileio import MappedFile, slices
+from backends.containers.records import Columns, join_records, row_buffer
+from backends.errors import ContainerDamaged, ImgstoreError, refusal
+from backends.images import Layout, Records, even_offsets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
-    from backends.containers.records import Columns
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
@@ -34,25 +39,230 @@ def write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
     npy_format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
 
 
-def save_array(file: BinaryIO, array: NDArray[Any]) -> None:
+class FolderWriter(Writer):
+    """Makes a folder.  A subclass writes records, into files that it creates; close adds all that is beside them.
+
+    Attributes
+    ----------
+    arrays
+        Saved as ``NAME.npy``; labels and shapes come by themselves.
+    """
+
+    def __init__(self, path: Path, layout: Layout, max_bytes: int | None = None) -> None:
+        self.path, self.layout, self.columns = path.absolute(), layout, Columns(layout, max_bytes)
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self._files: dict[str, BinaryIO] = {}
+        self.path.mkdir()
+        self._is_open = True
+
+    def create(self, name: str) -> BinaryIO:
+        """A new file of the folder.  ``abort`` removes it."""
+        try:
+            file = self._files[name] = (self.path / name).open("xb")
+        except BaseException:
+            self.abort()
+            raise
+        return file
+
+    def finish(self) -> None:
+        """Write what follows the records, and close their file."""
+
+    def close(self) -> None:
+        if not self._is_open:
+            return
+        try:
+            self.columns.check_complete()
+            self.finish()
+            arrays = self.arrays | {"labels": self.columns.labels}
+            if self.columns.shapes is not None:
+                arrays["shapes"] = self.columns.shapes
+            for name, array in arrays.items():
+                with self.create(f"{name}.npy") as file:
+                    _save_array(file, array)
+            with self.create("layout.json") as file:
+                file.write(self.layout.to_json().encode())
+        except BaseException:
+            self.abort()
+            raise
+        self._is_open = False
+
+    def abort(self) -> None:
+        """Remove what this writer made: the folder stays where somebody else has put something into it."""
+        self.columns.abort()
+        self._is_open = False
+        for name, file in self._files.items():
+            with suppress(OSError):  # of a full disk, once more
+                file.close()
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
+
+
+class FolderReader(Reader):
+    """Reads the arrays of a finished folder, which it holds open: what is put in its place is another's.
+
+    A subclass opens its own files in ``_open_records``, and closes them in ``close``.
+    """
+
+    kind: ClassVar[str]
+    """What it is called in errors, such as ``npy container``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._open()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.array("labels", "<i8", (self.layout.count,))
+
+    def shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
+        """The shapes of raw images of mixed size, else None."""
+        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if self.layout.carries_shapes else None
+
+    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """One of the arrays beside the records, read-only, loaded on first use."""
+        self.reopen()
+        if name not in self._arrays:
+            file, start = self.open_array(f"{name}.npy", dtype, shape)
+            array = np.empty(shape, dtype)
+            with closing(file):
+                file.fill(array, start)
+            array.flags.writeable = False
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def open_array(self, name: str, dtype: str, shape: tuple[int, ...] | None) -> tuple[MappedFile, int]:
+        """A ``.npy`` file, for the caller to close, and where its data begins; of any length if ``shape`` is None."""
+        file = self.open_file(name)
+        try:
+            return file, _data_start(file.head(), file.size, dtype, shape)
+        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+            file.close()
+            wanted = f"an array of shape {shape or '(n,)'} and type {dtype}"
+            raise self.damaged(f"{name} is not {wanted} ({error})") from error
+
+    def open_file(self, name: str) -> MappedFile:
+        """One of the files, for the caller to close."""
+        try:
+            return MappedFile(self.path / name, self.root)
+        except ImgstoreError:
+            raise
+        except OSError as error:
+            raise self.damaged(f"{name} cannot be read ({error.strerror})") from error
+
+    def reopen(self) -> None:
+        """Open the folder again where this reader was closed."""
+        if not self._closing.alive:
+            before = self.layout
+            self._open()
+            if self.layout != before:
+                self.close()
+                self.layout = before
+                raise self.damaged("layout.json has changed since it was opened")
+
+    def close(self) -> None:
+        self._closing()
+
+    def damaged(self, why: str) -> ContainerDamaged:
+        return ContainerDamaged(f"{self.path} is not a finished {self.kind}: {why}; make it again.")
+
+    def _open(self) -> None:
+        self._arrays: dict[str, NDArray[Any]] = {}
+        try:
+            self.root = os.open(self.path, _FOLDER)
+        except NotADirectoryError as error:
+            raise self.damaged("it is no folder") from error
+        except OSError as error:
+            raise refusal(error, self.path) or error from error
+        self._closing = weakref.finalize(self, os.close, self.root)
+        try:
+            with closing(self.open_file("layout.json")) as file:
+                self.layout = Layout.from_json(file.head(file.size))
+            self._open_records()
+        except (ValueError, KeyError, TypeError) as error:
+            self.close()
+            if isinstance(error, ContainerDamaged):
+                raise
+            raise self.damaged(f"layout.json is invalid ({error})") from error
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def _open_records(self) -> None:
+        """Open and check what holds the records."""
+
+
+class RecordFileReader(FolderReader):
+    """Reads records that lie in one file of a folder: ranges at once, and scattered rows out of a map.
+
+    Attributes
+    ----------
+    file
+        Set by ``_open_records``.
+    first, distance
+        Where the first record begins, and how far apart all are: for records of one size.
+    """
+
+    file: MappedFile | None = None
+    first = distance = 0
+
+    @abstractmethod
+    def spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where records of any size start and stop in the file."""
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        file, rows = self._opened(), np.arange(start, stop)
+        if self.layout.record_bytes is not None:
+            into = row_buffer(self.layout, len(rows), out)
+            file.fill_rows(into, self.first + start * self.distance, self.distance)
+            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
+        starts, stops = self.spans(rows)
+        first = int(starts[0]) if len(rows) else 0
+        data = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
+        file.fill(data, first)
+        if len(rows) and out is None and (starts[1:] == stops[:-1]).all():
+            return Records(data, np.append(starts, stops[-1]) - first, self.labels[start:stop], self.shapes_of(rows))
+        return self._joined(rows, slices(data, starts - first, stops - first), out)
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        file = self._opened()
+        if self.layout.record_bytes is None:
+            return self._joined(rows, file.runs(*self.spans(rows)), out)
+        into = row_buffer(self.layout, len(rows), out)
+        file.take(rows, into, self.first, self.distance)
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+        super().close()
+
+    def _opened(self) -> MappedFile:
+        self.reopen()
+        assert self.file is not None
+        return self.file
+
+    def _joined(self, rows: NDArray[np.int64], values: Iterable[memoryview], out: NDArray[np.uint8] | None) -> Records:
+        data, offsets = join_records(values, rows, self.layout, out, self.path)
+        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
+
+
+def _save_array(file: BinaryIO, array: NDArray[Any]) -> None:
     """Write a whole ``.npy`` file, little-endian."""
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     write_header(file, array.dtype.str, array.shape)
     file.write(array.reshape(-1).view(np.uint8).data)  # of a full disk, numpy's own write says neither name nor number
 
 
-def data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:
+def _data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:
     """Where data begins in a ``.npy`` file that starts with ``head``.
 
-    Parameters
-    ----------
-    shape
-        None for one dimension of whatever length the file has.
-
-    Raises
-    ------
-    ValueError
-        The file is not exactly a C-contiguous array of this type and shape.
+    Raises ValueError where the file is not exactly a C-contiguous array of this type and shape, of one dimension and
+    any length if ``shape`` is None.
     """
     file = io.BytesIO(head)
     if npy_format.read_magic(file) != (1, 0):
@@ -63,143 +273,3 @@ def data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] 
     if file_bytes - file.tell() != found_dtype.itemsize * prod(found):
         raise ValueError(f"it has {file_bytes:,} bytes")
     return file.tell()
-
-
-class NewFolder:
-    """A folder that is being made: bytes are written to its one file ``pixels``, then arrays come beside it.
-
-    Attributes
-    ----------
-    pixels
-        The open file.
-    is_open
-        Until the folder is finished or removed.
-    """
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path = path
-        self._names: list[str] = []
-        path.mkdir()
-        self.is_open = False
-        try:
-            self.pixels = self._create(name)
-        except BaseException:
-            self.remove()
-            raise
-        self.is_open = True
-
-    def finish(self, layout: Layout, columns: Columns, **arrays: NDArray[Any] | None) -> None:
-        """Write ``arrays`` and the columns, then layout.json, and close.  Raises ValueError for a wrong count."""
-        columns.check_complete()
-        self.pixels.close()
-        for name, array in {**arrays, "labels": columns.labels, "shapes": columns.shapes}.items():
-            if array is not None:
-                with self._create(f"{name}.npy") as file:
-                    save_array(file, array)
-        with self._create("layout.json") as file:
-            file.write(layout.to_json().encode())
-        self.is_open = False
-
-    def remove(self) -> None:
-        """Close, and remove what was made and nothing else."""
-        if self.is_open:
-            with suppress(OSError):  # of a full disk, once more
-                self.pixels.close()
-        self.is_open = False
-        for name in self._names:
-            (self._path / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            self._path.rmdir()
-
-    def _create(self, name: str) -> BinaryIO:
-        file = (self._path / name).open("xb")
-        self._names.append(name)
-        return file
-
-
-class ArrayFolder:
-    """A finished folder.
-
-    Parameters
-    ----------
-    kind
-        What it is called in errors, such as ``npy container``.
-
-    Raises
-    ------
-    FileNotFoundError
-        Nothing is there.
-    ContainerDamaged
-        It has no valid layout.json.
-    """
-
-    def __init__(self, path: Path, kind: str) -> None:
-        path.stat()
-        self._path, self._kind = path, kind
-        self._arrays: dict[str, NDArray[Any]] = {}
-        self.layout = self._read_layout()
-
-    def open(self, name: str) -> MappedFile:
-        """One of the files, for the caller to close."""
-        try:
-            return MappedFile(self._path / name, os.O_NOFOLLOW)
-        except ImgstoreError:
-            raise
-        except OSError as error:
-            raise self.damaged(f"{name} cannot be read ({error.strerror})") from error
-
-    def open_array(self, name: str, dtype: str, shape: tuple[int, ...] | None) -> tuple[MappedFile, int]:
-        """A ``.npy`` file, for the caller to close, and the position of its data.
-
-        Parameters
-        ----------
-        shape
-            None for one dimension of whatever length the file has.
-        """
-        file = self.open(name)
-        try:
-            start = data_start(file.head(), file.size, dtype, shape)
-        except (
-            ValueError,
-            SyntaxError,
-            TokenError,
-            RecursionError,
-            MemoryError,
-        ) as error:
-            file.close()
-            wanted = f"an array of shape {shape or '(n,)'} and type {dtype}"
-            raise self.damaged(f"{name} is not {wanted} ({error})") from error
-        return file, start
-
-    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """One of the arrays beside the pixels, read-only, loaded on first use."""
-        if name not in self._arrays:
-            file, start = self.open_array(f"{name}.npy", dtype, shape)
-            try:
-                array = np.empty(shape, dtype)
-                file.fill(array, start)
-            finally:
-                file.close()
-            array.flags.writeable = False
-            self._arrays[name] = array
-        return self._arrays[name]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self.array("labels", "<i8", (self.layout.count,))
-
-    def shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        """The shapes of raw images of mixed size, else None."""
-        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if self.layout.carries_shapes else None
-
-    def damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished {self._kind}: {why}; make it again.")
-
-    def _read_layout(self) -> Layout:
-        file = self.open("layout.json")
-        try:
-            return Layout.from_json(file.head(file.size))
-        except (ValueError, KeyError, TypeError) as error:
-            raise self.damaged(f"layout.json is invalid ({error})") from error
-        finally:
-            file.close()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+READ_BYTES = 1 << 20
+"""Of pieces with gaps between them, so much is read at once, and copied while a processor has it in its cache."""
 READS_BEFORE_A_LOOK = 15
 """Once pieces were in memory, so many reads take it for granted: looking costs a tenth of a batch."""
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -28,8 +30,8 @@ class MappedFile:
 
     Parameters
     ----------
-    flags
-        Further ones for ``open``, such as O_NOFOLLOW.
+    folder
+        Descriptor of the folder that it is in; a link there is not followed.
 
     Attributes
     ----------
@@ -46,13 +48,16 @@ class MappedFile:
         It is no regular file.
     """
 
-    def __init__(self, path: Path, flags: int = 0) -> None:
+    def __init__(self, path: Path, folder: int | None = None) -> None:
         self._path = path
         self._map: NDArray[np.uint8] | None = None
         self._may_map = True
         self._reads_before_a_look = 0
         try:
-            self._descriptor = os.open(path, _READ | flags)
+            if folder is None:
+                self._descriptor = os.open(path, _READ)
+            else:
+                self._descriptor = os.open(path.name, _READ | os.O_NOFOLLOW, dir_fd=folder)
         except OSError as error:
             raise refusal(error, path) or error from error
         self._closing = weakref.finalize(self, os.close, self._descriptor)
@@ -76,6 +81,20 @@ class MappedFile:
         self.fill(data, 0)
         return data.tobytes()
 
+    def fill_rows(self, into: NDArray[np.uint8], first: int, distance: int) -> None:
+        """Read neighbouring pieces of one size, which lie as ``take`` says, into all rows of ``into``."""
+        count, size = into.shape
+        if size == distance:
+            self.fill(into, first)
+            return
+        some = max(1, READ_BYTES // distance)
+        buffer = np.empty(min(some, count) * distance, np.uint8)
+        for low in range(0, count, some):
+            rows = into[low : low + some]
+            pieces = buffer[: (len(rows) - 1) * distance + size]
+            self.fill(pieces, first + low * distance)
+            rows[:] = _spaced(pieces, size, distance)
+
     def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int, distance: int) -> None:
         """Copy pieces of one size into the rows of ``into``, ``(len(rows), size)``.
 
@@ -91,16 +110,14 @@ class MappedFile:
             pieces = data[first : first + (self.size - first) // size * size].reshape(-1, size)
             pieces.take(rows, axis=0, out=into, mode="clip")  # the default mode copies `out` first
         else:
-            into[:] = spaced(data[first:], size, distance)[rows]
+            into[:] = _spaced(data[first:], size, distance)[rows]
 
     def runs(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
         """The bytes from each start to its stop, one after the other; none may outlive the file."""
         data = self._mapped(starts, stops)
-        spans = zip(starts.tolist(), stops.tolist(), strict=True)
         if data is None:
-            return (self._piece(start, stop) for start, stop in spans)
-        view = data.data
-        return (view[start:stop] for start, stop in spans)
+            return map(self._piece, starts.tolist(), stops.tolist())
+        return slices(data, starts, stops)
 
     def close(self) -> None:
         self._closing()
@@ -125,7 +142,12 @@ class MappedFile:
         return piece.data
 
 
-def spaced(data: NDArray[np.uint8], size: int, distance: int) -> NDArray[np.uint8]:
+def slices(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:
+    """The bytes of ``data`` from each start to its stop."""
+    return map(data.data.__getitem__, map(slice, starts.tolist(), stops.tolist()))
+
+
+def _spaced(data: NDArray[np.uint8], size: int, distance: int) -> NDArray[np.uint8]:
     """All pieces of ``size`` bytes that begin ``distance`` bytes apart, ``(n, size)``: a view of ``data``, flat."""
     count = (len(data) - size) // distance + 1
     return np.ndarray((count, size), np.uint8, data, strides=(distance, 1))

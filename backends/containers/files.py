@@ -9,35 +9,34 @@ from __future__ import annotations
 import os
 import re
 import stat
-import weakref
 from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.base import Backend, Reader, Writer
-from backends.containers.array_folder import ArrayFolder, save_array
+from backends.base import Backend
+from backends.containers.array_folder import FolderReader, FolderWriter
 from backends.containers.fileio import read_at
-from backends.containers.records import Columns, row_buffer
+from backends.containers.records import row_buffer
 from backends.errors import refusal
-from backends.images import Layout, Records, offsets_of
+from backends.images import Records, offsets_of
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from typing import BinaryIO
 
     from numpy.typing import NDArray
+
+    from backends.images import Layout
 
 PER_FOLDER = 100
 """ext4 looks through a block of a folder for each file that it creates: a tenth of 1,000 takes a sixth less time."""
 MAX_FILE_BYTES = 1 << 32
 FIRST_READ_BYTES, LONG_READ_BYTES = 1 << 12, 1 << 20
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
 """The first read of a new file notes its time, which takes as long as the read itself; an owner may waive that."""
@@ -56,100 +55,63 @@ class Files(Backend):
         return FilesReader(path)
 
 
-class FilesWriter(Writer):
+class FilesWriter(FolderWriter):
     """Writes one file a record; layout.json comes last and makes the folder a container."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._path, self._layout = path.absolute(), layout
+        super().__init__(path, layout, MAX_FILE_BYTES)
         self._codec = make_codec(layout.codec)
-        self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
-        self._sizes = None if self._codec.suffix else np.empty(layout.count, np.int64)
-        self._columns = Columns(layout, MAX_FILE_BYTES)
+        if not self._codec.suffix:
+            self.arrays = {"sizes": np.empty(layout.count, np.int64), "suffixes": np.empty(layout.count, _SUFFIX)}
         self._made = 0
-        self._others: list[str] = []
-        self._path.mkdir()
-        self._is_open = True
 
     def append(self, records: Records) -> None:
-        first = self._columns.add(records)
-        if self._suffixes is not None and self._sizes is not None:
+        first = self.columns.add(records)
+        if self.arrays:
             some = slice(first, first + len(records))
-            self._suffixes[some] = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
-            self._sizes[some] = np.diff(records.offsets)
+            self.arrays["suffixes"][some] = [self._codec.suffix_of(records.record(i)) for i in range(len(records))]
+            self.arrays["sizes"][some] = np.diff(records.offsets)
         data = records.data.data
         for index, (start, stop) in enumerate(pairwise(records.offsets.tolist()), first):
             self._made = index + 1
             if index % PER_FOLDER == 0:
-                (self._path / _folder_name(index // PER_FOLDER)).mkdir()
-            file = os.open(f"{self._path}/{self._name(index)}", _CREATE, 0o666)
+                (self.path / _folder_name(index // PER_FOLDER)).mkdir()
+            file = os.open(f"{self.path}/{self._name(index)}", _CREATE, 0o666)
             try:
                 while start < stop:
                     start += os.write(file, data[start:stop])
             finally:
                 os.close(file)
 
-    def close(self) -> None:
-        if not self._is_open:
-            return
-        try:
-            self._columns.check_complete()
-            with self._create("labels.csv") as file:
-                file.write(b"file,label\n")
-                for index, label in enumerate(self._columns.labels):
-                    file.write(f"{self._name(index)},{label}\n".encode())
-            columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "sizes": self._sizes}
-            for name, column in {**columns, "suffixes": self._suffixes}.items():
-                if column is not None:
-                    with self._create(f"{name}.npy") as file:
-                        save_array(file, column)
-            with self._create("layout.json") as file:
-                file.write(self._layout.to_json().encode())
-        except BaseException:
-            self.abort()
-            raise
-        self._is_open = False
+    def finish(self) -> None:
+        with self.create("labels.csv") as file:
+            file.write(b"file,label\n")
+            for index, label in enumerate(self.columns.labels):
+                file.write(f"{self._name(index)},{label}\n".encode())
 
     def abort(self) -> None:
-        """Remove what this writer made: a folder stays where somebody else has put something into it."""
-        self._columns.abort()
-        self._is_open = False
-        for name in (*self._others, *map(self._name, range(self._made))):
+        for name in map(self._name, range(self._made)):
             with suppress(FileNotFoundError):
-                (self._path / name).unlink()
-        folders = [self._path / _folder_name(number) for number in range(-(-self._made // PER_FOLDER))]
-        for folder in (*folders, self._path):
+                (self.path / name).unlink()
+        for number in range(-(-self._made // PER_FOLDER)):
             with suppress(OSError):
-                folder.rmdir()
+                (self.path / _folder_name(number)).rmdir()
+        super().abort()
 
     def _name(self, index: int) -> str:
-        return _image_name(index, self._codec.suffix if self._suffixes is None else self._suffixes[index].decode())
-
-    def _create(self, name: str) -> BinaryIO:
-        file = (self._path / name).open("xb")
-        self._others.append(name)
-        return file
+        return _image_name(index, self._codec.suffix or self.arrays["suffixes"][index].decode())
 
 
-class FilesReader(Reader):
+class FilesReader(FolderReader):
     """Opens each image by its number, never by listing folders; reads only regular files, and follows no link."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._likely_bytes, self._flags = FIRST_READ_BYTES, _UNSEEN
-        self.layout = self._open()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FilesReader, (self._path,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self._folder.labels
+    kind = "folder of images"
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         return self.read_rows(np.arange(start, stop), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self._reopen()
+        self.reopen()
         into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
         for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
             self._check_folder(_folder_name(folder))
@@ -160,37 +122,20 @@ class FilesReader(Reader):
         if into is not None:
             into[:] = data
         offsets = offsets_of(list(map(len, files)))
-        return Records(data if into is None else into, offsets, self.labels[rows], self._folder.shapes_of(rows))
+        return Records(data if into is None else into, offsets, self.labels[rows], self.shapes_of(rows))
 
-    def close(self) -> None:
-        self._closing()
-
-    def _open(self) -> Layout:
-        self._folder, self._seen = ArrayFolder(self._path, "folder of images"), set[int]()
-        layout = self._folder.layout
-        try:
-            self._suffix = make_codec(layout.codec).suffix
-            self._root = os.open(self._path, _FOLDER)
-        except ValueError as error:
-            raise self._folder.damaged(f"layout.json is invalid ({error})") from error
-        except OSError as error:
-            raise refusal(error, self._path) or error from error
-        self._closing = weakref.finalize(self, os.close, self._root)
-        return layout
-
-    def _reopen(self) -> None:
-        if not self._closing.alive and self._open() != self.layout:
-            self.close()
-            raise self._folder.damaged("layout.json has changed since it was opened")
+    def _open_records(self) -> None:
+        self._seen, self._likely_bytes, self._flags = set[int](), FIRST_READ_BYTES, _UNSEEN
+        self._suffix = make_codec(self.layout.codec).suffix
 
     def _check_folder(self, name: str) -> None:
         """Raises ContainerDamaged where ``name`` is no real folder but missing, or a link to elsewhere."""
         try:
-            mode = os.stat(name, dir_fd=self._root, follow_symlinks=False).st_mode
+            mode = os.stat(name, dir_fd=self.root, follow_symlinks=False).st_mode
         except FileNotFoundError:
             mode = 0
         if not stat.S_ISDIR(mode):
-            raise self._folder.damaged(f"the folder {name} is missing")
+            raise self.damaged(f"the folder {name} is missing")
 
     def _contents(self, names: Iterable[str], sizes: Iterable[int | None]) -> list[bytes]:
         """All bytes of each file, which must have its size where that is known."""
@@ -200,10 +145,10 @@ class FilesReader(Reader):
             for name, size in zip(names, sizes, strict=False):
                 likely = 1 + min(self._likely_bytes if size is None else size, LONG_READ_BYTES)
                 try:
-                    file = os.open(name, self._flags, dir_fd=self._root)
+                    file = os.open(name, self._flags, dir_fd=self.root)
                 except PermissionError:
                     self._flags = _READ
-                    file = os.open(name, _READ, dir_fd=self._root)
+                    file = os.open(name, _READ, dir_fd=self.root)
                 try:
                     # pread refuses pipes, and only regular files end early: all others are left to fstat.
                     content = os.pread(file, likely, 0)
@@ -212,17 +157,17 @@ class FilesReader(Reader):
                 finally:
                     os.close(file)
                 if size is not None and len(content) != size:
-                    raise self._folder.damaged(f"{name} has {len(content):,} bytes, not {size:,}")
+                    raise self.damaged(f"{name} has {len(content):,} bytes, not {size:,}")
                 contents.append(content)
         except OSError as error:
-            damaged = self._folder.damaged(f"{name} cannot be read ({error.strerror})")
-            raise refusal(error, f"{self._path}/{name}") or damaged from error
+            damaged = self.damaged(f"{name} cannot be read ({error.strerror})")
+            raise refusal(error, f"{self.path}/{name}") or damaged from error
         return contents
 
     def _long_content(self, file: int, name: str) -> bytes:
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_FILE_BYTES:
-            raise self._folder.damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
+            raise self.damaged(f"{name} is not a regular file of 1 to {MAX_FILE_BYTES:,} bytes")
         self._likely_bytes = max(self._likely_bytes, facts.st_size * 3 // 2)
         content = np.empty(facts.st_size, np.uint8)
         read_at(file, content, 0, name)
@@ -233,14 +178,12 @@ class FilesReader(Reader):
         if self._suffix:
             return repeat(self._suffix), repeat(self.layout.record_bytes)
         shape = (self.layout.count,)
-        suffixes = [
-            name.decode(errors="replace") for name in self._folder.array("suffixes", _SUFFIX, shape)[rows].tolist()
-        ]
+        suffixes = [name.decode(errors="replace") for name in self.array("suffixes", _SUFFIX, shape)[rows].tolist()]
         if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
-            raise self._folder.damaged("suffixes.npy has what is no suffix")
-        sizes = self._folder.array("sizes", "<i8", shape)[rows]
+            raise self.damaged("suffixes.npy has what is no suffix")
+        sizes = self.array("sizes", "<i8", shape)[rows]
         if (sizes < 1).any():
-            raise self._folder.damaged("sizes.npy has what is no size")
+            raise self.damaged("sizes.npy has what is no size")
         return suffixes, sizes.tolist()
 
 

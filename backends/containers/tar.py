@@ -10,29 +10,26 @@ from __future__ import annotations
 import io
 from functools import cache
 from tarfile import USTAR_FORMAT, TarInfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.base import Backend, Reader, Writer
-from backends.containers.array_folder import ArrayFolder, NewFolder, write_header
-from backends.containers.fileio import MappedFile, spaced
-from backends.containers.records import Columns, join_records, row_buffer
-from backends.images import Layout, Records, even_offsets
+from backends.base import Backend
+from backends.containers.array_folder import FolderWriter, RecordFileReader, write_header
+from backends.containers.fileio import slices
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from backends.images import Layout, Records
 
 ARCHIVE = "images.tar"
 BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two blocks of zeros end an archive (POSIX.1-1988, ustar interchange format)."""
-READ_BYTES = 1 << 20
-"""So much is read at once, and copied while a processor has it in its cache."""
 MAX_MEMBER_BYTES = (1 << 33) - 1
 """What eleven octal digits say."""
 NPY_HEAD_BYTES = 1 << 12
@@ -53,21 +50,21 @@ class Tar(Backend):
         return TarReader(path)
 
 
-class TarWriter(Writer):
+class TarWriter(FolderWriter):
     """Lays out the members of a batch in one array of blocks, which is one write."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._layout = layout
+        super().__init__(path, layout, MAX_MEMBER_BYTES - NPY_HEAD_BYTES)
         self._codec = make_codec(layout.codec)
-        self._columns = Columns(layout, MAX_MEMBER_BYTES - NPY_HEAD_BYTES)
         self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
+        self.arrays |= {"offsets": self._offsets, "sizes": self._sizes}
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
         self._blocks = np.empty((0, BLOCK), np.uint8)
         self._end = 0
-        self._folder = NewFolder(path.absolute(), ARCHIVE)
+        self._file = self.create(ARCHIVE)
 
     def append(self, records: Records) -> None:
-        rows = np.arange(len(records)) + self._columns.add(records)
+        rows = np.arange(len(records)) + self.columns.add(records)
         if not len(rows):
             return
         templates, prefixes = self._members(records)
@@ -77,7 +74,7 @@ class TarWriter(Writer):
         ends = np.cumsum(1 + blocks + 2)
         starts = ends - blocks - 3
         labels = records.labels.astype(f"S{_LABEL_BYTES}")
-        if self._layout.record_bytes is None or len(self._blocks) != ends[-1]:
+        if self.layout.record_bytes is None or len(self._blocks) != ends[-1]:
             self._blocks = np.zeros((ends[-1], BLOCK), np.uint8)
         archive = self._blocks  # of the last batch: where records have one size, what was written is written again
         archive[starts] = _headers(templates, names, before + sizes)
@@ -85,29 +82,19 @@ class TarWriter(Writer):
         archive[ends - 2] = _headers(self._templates([".cls"]), names, np.strings.str_len(labels))
         archive[ends - 1, :_LABEL_BYTES] = labels.view(np.uint8).reshape(-1, _LABEL_BYTES)
         places = (starts + 1) * BLOCK + before
-        _fill(archive.reshape(-1), places, records, self._layout.record_bytes)
+        _fill(archive.reshape(-1), places, records, self.layout.record_bytes)
         self._offsets[rows], self._sizes[rows] = self._end + places, sizes
-        self._folder.pixels.write(archive.data)
+        self._file.write(archive.data)
         self._end += archive.size
 
-    def close(self) -> None:
-        if not self._folder.is_open:
-            return
-        try:
-            self._folder.pixels.write(bytes(END_BYTES))
-            self._folder.finish(self._layout, self._columns, offsets=self._offsets, sizes=self._sizes)
-        except BaseException:
-            self.abort()
-            raise
-
-    def abort(self) -> None:
-        self._columns.abort()
-        self._folder.remove()
+    def finish(self) -> None:
+        self._file.write(bytes(END_BYTES))
+        self._file.close()
 
     def _members(self, records: Records) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """For each record the header of its member, and what precedes it there; one row where all have the same."""
-        shape = self._layout.image_shape
-        if self._layout.codec != "raw":
+        shape = self.layout.image_shape
+        if self.layout.codec != "raw":
             suffix = self._codec.suffix
             suffixes = [suffix] if suffix else [self._codec.suffix_of(records.record(i)) for i in range(len(records))]
             return self._templates(suffixes), np.empty((1, 0), np.uint8)
@@ -120,77 +107,24 @@ class TarWriter(Writer):
         return np.stack([_template("0" * self._name_digits + suffix) for suffix in suffixes])
 
 
-class TarReader(Reader):
-    """Reads ranges of members at once, and gathers rows out of a map of the archive."""
+class TarReader(RecordFileReader):
+    """Reads members without their headers and labels, which lie between them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._folder = ArrayFolder(self._path, "tar container")
-        self._archive: MappedFile | None = None
-        self._first = self._distance = 0
-        self.layout = self._folder.layout
-        self._opened()
+    kind = "tar container"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TarReader, (self._path,)
+    def spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        starts, sizes = (column[rows] for column in self._index())
+        return starts, starts + sizes
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self._folder.labels
-
-    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        archive = self._opened()
-        if self.layout.record_bytes is not None:
-            into = row_buffer(self.layout, stop - start, out)
-            self._fill(into, archive, start)
-            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
-        rows = np.arange(start, stop)
-        starts, stops = self._spans(rows)
-        first = int(starts[0]) if len(rows) else 0
-        members = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
-        archive.fill(members, first)
-        return self._records(rows, _runs(members, starts - first, stops - first), out)
-
-    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        archive = self._opened()
-        if self.layout.record_bytes is None:
-            return self._records(rows, archive.runs(*self._spans(rows)), out)
-        into = row_buffer(self.layout, len(rows), out)
-        archive.take(rows, into, self._first, self._distance)
-        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
-
-    def close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
-        self._archive = None
-
-    def _fill(self, into: NDArray[np.uint8], archive: MappedFile, start: int) -> None:
-        """Read images of one size from ``start`` on, with the headers and labels between them."""
-        count, size = into.shape
-        some = max(1, READ_BYTES // self._distance)
-        buffer = np.empty(min(some, count) * self._distance, np.uint8)
-        for low in range(0, count, some):
-            rows = into[low : low + some]
-            members = buffer[: (len(rows) - 1) * self._distance + size]
-            archive.fill(members, self._first + (start + low) * self._distance)
-            rows[:] = spaced(members, size, self._distance)
-
-    def _records(self, rows: NDArray[np.int64], values: Iterable[memoryview], out: NDArray[np.uint8] | None) -> Records:
-        data, offsets = join_records(values, rows, self.layout, out, self._path)
-        return Records(data, offsets, self.labels[rows], self._folder.shapes_of(rows))
-
-    def _opened(self) -> MappedFile:
-        if self._archive is None:
-            archive = self._archive = self._folder.open(ARCHIVE)
-            starts, _ = self._index()
-            self._first = int(starts[0]) if len(starts) else BLOCK
-            self._distance = -(-(self._first + (self.layout.record_bytes or 0)) // BLOCK) * BLOCK + 2 * BLOCK
-            end = np.zeros(min(archive.size, END_BYTES), np.uint8)
-            archive.fill(end, archive.size - len(end))
-            if end.any() or not self._fits(archive.size - END_BYTES):
-                self.close()
-                raise self._folder.damaged(f"{ARCHIVE} is cut, or offsets.npy and sizes.npy do not fit it")
-        return self._archive
+    def _open_records(self) -> None:
+        archive = self.file = self.open_file(ARCHIVE)
+        starts, _ = self._index()
+        self.first = int(starts[0]) if len(starts) else BLOCK
+        self.distance = -(-(self.first + (self.layout.record_bytes or 0)) // BLOCK) * BLOCK + 2 * BLOCK
+        end = np.zeros(min(archive.size, END_BYTES), np.uint8)
+        archive.fill(end, archive.size - len(end))
+        if end.any() or not self._fits(archive.size - END_BYTES):
+            raise self.damaged(f"{ARCHIVE} is cut, or offsets.npy and sizes.npy do not fit it")
 
     def _fits(self, size: int) -> bool:
         """Whether the records follow one another, each with its label behind it, and fill ``size`` bytes.
@@ -198,21 +132,16 @@ class TarReader(Reader):
         Then records of one size are as far apart as the first two.
         """
         starts, sizes = self._index()
-        following = -(-(starts + sizes) // BLOCK) * BLOCK + 2 * BLOCK + self._first
-        end = following[-1] - self._first if len(starts) else 0
+        following = -(-(starts + sizes) // BLOCK) * BLOCK + 2 * BLOCK + self.first
+        end = following[-1] - self.first if len(starts) else 0
         wanted = sizes if self.layout.record_bytes is None else self.layout.record_bytes
         is_sequence = np.array_equal(following[:-1], starts[1:]) and (sizes >= 0).all() and (sizes == wanted).all()
-        return bool(is_sequence and self._first >= BLOCK and end == size)
-
-    def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where records start and stop in the archive."""
-        starts, sizes = (column[rows] for column in self._index())
-        return starts, starts + sizes
+        return bool(is_sequence and self.first >= BLOCK and end == size)
 
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where each record starts, and how long it is."""
         shape = (self.layout.count,)
-        return self._folder.array("offsets", "<i8", shape), self._folder.array("sizes", "<i8", shape)
+        return self.array("offsets", "<i8", shape), self.array("sizes", "<i8", shape)
 
 
 @cache
@@ -256,12 +185,7 @@ def _fill(archive: NDArray[np.uint8], places: NDArray[np.int64], records: Record
         data, first = records.data[records.offsets[0] : records.offsets[-1]], places[0]
         archive.reshape(len(records), -1)[:, first : first + size] = data.reshape(-1, size)
         return
-    contents = _runs(records.data, records.offsets[:-1], records.offsets[1:])
+    contents = slices(records.data, records.offsets[:-1], records.offsets[1:])
     view = archive.data
     for place, content in zip(places.tolist(), contents, strict=True):
         view[place : place + len(content)] = content
-
-
-def _runs(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterable[memoryview]:
-    """The bytes from each start to its stop."""
-    return map(data.data.__getitem__, map(slice, starts.tolist(), stops.tolist()))
