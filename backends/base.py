@@ -3,6 +3,9 @@
 A backend turns records into bytes on disk and back, at exactly the path it is given, and nothing else.
 Syncing, sizes, progress, timing, verification and removal are done from outside, once, for all.
 The registry imports this module, so numpy is imported inside the method that uses it.
+
+Backends of other packages may use this module, ``images``, ``errors``, ``registry.BackendEntry``, ``testing``,
+``containers.records`` (the columns of a writer, the batch of a reader) and ``containers.fileio`` (files by position).
 """
 
 from __future__ import annotations
@@ -52,13 +55,7 @@ class JpegOptions(Options):
 
 
 def parse_options(kind: type[Options], text: str, owner: str) -> Options:
-    """Make options of ``text``, such as ``level=1,other=2``.
-
-    Raises
-    ------
-    UsageError
-        An option that ``owner`` does not have, or a value that is not a whole number.
-    """
+    """Make options of ``text``, such as ``level=1,other=2``.  Raises UsageError for what ``owner`` does not have."""
     known = {field.name for field in fields(kind)}
     values: dict[str, int] = {}
     for part in filter(None, text.split(",")):
@@ -80,13 +77,7 @@ def format_options(options: Options) -> str:
 
 
 class Backend(ABC):
-    """One way of keeping records on disk.
-
-    Parameters
-    ----------
-    options
-        An instance of the dataclass that the registry names for it.
-    """
+    """One way of keeping records on disk.  ``options`` are of the dataclass that the registry names for it."""
 
     name: ClassVar[str]
 
@@ -95,13 +86,7 @@ class Backend(ABC):
 
     @abstractmethod
     def create(self, path: Path, layout: Layout) -> Writer:
-        """Start a container at exactly ``path``, which must not exist yet.
-
-        Raises
-        ------
-        FileExistsError
-            Something is there already.
-        """
+        """Start a container, one file or one folder, at exactly ``path``.  Raises FileExistsError if that exists."""
 
     @abstractmethod
     def open(self, path: Path) -> Reader:
@@ -112,36 +97,34 @@ class Backend(ABC):
         FileNotFoundError
             Nothing is there.
         ContainerDamaged
-            What is there is not a finished container of this backend.
+            What is there is not a finished container of this backend: it is another's, was never closed, is cut, or
+            lacks a file.  What a reader does not look at when it opens may be refused when it is read instead.
         """
 
 
 class Writer(ABC):
-    """Appends records to a new container; leaving the ``with`` block normally closes, an exception aborts."""
+    """Appends records to a new container; leaving the ``with`` block normally closes, an exception aborts.
+
+    Until it is closed, what it has written is refused as ContainerDamaged.  A full disk is raised as OSError.
+    """
 
     @abstractmethod
     def append(self, records: Records) -> None:
         """Add a batch behind what is there; its arrays may be written over as soon as this returns.
 
-        Raises
-        ------
-        ValueError
-            The batch does not fit the layout, or the writer was aborted.
+        Raises ValueError where the batch does not fit the layout, or the writer was aborted.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Finish: all bytes are with the kernel, unsynced.  May be called twice.
+        """Finish: all bytes are with the kernel, unsynced.  May be called twice.  What fails aborts.
 
-        Raises
-        ------
-        ValueError
-            Fewer or more records were appended than the layout says.
+        Raises ValueError where fewer records were appended than the layout says.
         """
 
     @abstractmethod
     def abort(self) -> None:
-        """Close and remove what this writer made.  May be called after ``close``."""
+        """Close and remove what this writer made, and nothing else.  May be called after ``close``, and twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +139,11 @@ class Writer(ABC):
 
 
 class Reader(ABC):
-    """Random access to a finished container.  Picklable, and safe to use after fork and spawn."""
+    """Random access to a finished container.  Picklable, and safe to use after fork and spawn.
+
+    It returns what was stored or raises ContainerDamaged, also where a file was removed, cut or replaced since it was
+    opened: a piece that is missing is damage and never read as zeros, and what was put at its path later is not read.
+    """
 
     layout: Layout
 
@@ -178,26 +165,14 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release files and maps.  May be called twice; reading again opens them again."""
+        """Release files and maps.  May be called twice; reading opens again, and refuses another layout as damage."""
 
     def read(self, key: slice | NDArray[np.int64], out: NDArray[np.uint8] | None = None) -> Records:
-        """Read a slice or an array of row numbers.
+        """Read a slice or a 1-D array of row numbers: negative ones count from the end, any order, also repeated.
 
-        Parameters
-        ----------
-        key
-            A slice (steps and negative bounds as in a list) or a 1-D array of integers; negative rows count
-            from the end, repeats are allowed, the order is kept.
-        out
-            ``(n, record_bytes)`` uint8, C-contiguous, where ``layout.record_bytes`` is not None: the records
-            are written into it, and ``Records.data`` is a view of it.
-
-        Raises
-        ------
-        IndexError
-            A row is outside the container.
-        TypeError
-            ``key`` is neither a slice nor an array of integers.
+        ``out``, ``(n, record_bytes)`` uint8 and C-contiguous, is filled where ``layout.record_bytes`` is not None, and
+        ``Records.data`` is then a view of it.  Raises IndexError for a row outside the container, TypeError for another
+        kind of key.
         """
         import numpy as np
 
@@ -228,13 +203,7 @@ class Reader(ABC):
 
 
 class Codec(ABC):
-    """How one image becomes bytes and back, a batch at a time.
-
-    Parameters
-    ----------
-    options
-        An instance of the dataclass that the registry names for it.
-    """
+    """How images become bytes and back, a batch at a time.  ``options`` are as in ``Backend``."""
 
     name: ClassVar[str]
     lossless: ClassVar[bool] = True
@@ -256,7 +225,7 @@ class Codec(ABC):
 
     @abstractmethod
     def decode(self, records: Records, layout: Layout, out: NDArray[np.uint8] | None = None) -> Images:
-        """Decode a batch.
+        """Decode a batch.  Raises ContainerDamaged where a record is no image of the layout's shape.
 
         Parameters
         ----------
@@ -265,9 +234,4 @@ class Codec(ABC):
             written into it and ``Images.pixels`` is that array.  Where it is None, and for a codec that
             ``fills_room``, ``(bytes,)`` uint8: images are views of it if it has room for all.  It may be the
             memory of raw ``records``, which then stay where they are, but must not overlap them otherwise.
-
-        Raises
-        ------
-        ContainerDamaged
-            A record does not decode to an image of the layout's shape.
         """

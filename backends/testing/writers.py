@@ -8,30 +8,31 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged
-from backends.images import Images, Layout
+from backends.images import Images
 from backends.testing.readers import in_child, is_refused
-from backends.testing.subject import EVERY_KIND, Container, Subject, assert_same, encode, read, store
+from backends.testing.subject import Container, Subject, assert_same, encode, every_kind, read, store
 
 
 class Writers(Subject):
     """Tests of how writers finish, abort and fail."""
 
     def test_a_path_that_exists_is_refused_and_kept(self, container: Container) -> None:
-        path = container.path
+        path, layout = container.path, container.layout(container.images(1))
         path.write_text("mine")
         with pytest.raises(FileExistsError):
-            container.backend.create(path, Layout(0, "raw", (1, 1, 1)))
+            container.backend.create(path, layout)
         assert path.read_text() == "mine"
         path.unlink()
         path.mkdir()
         with pytest.raises(FileExistsError):
-            container.backend.create(path, Layout(0, "raw", (1, 1, 1)))
+            container.backend.create(path, layout)
         assert container.files() == [path]
 
-    @EVERY_KIND
+    @every_kind
     @pytest.mark.parametrize("count", [8, 10])
     def test_wrong_count_is_refused_and_leaves_nothing(self, container: Container, count: int) -> None:
         images = container.images(9)
@@ -40,7 +41,7 @@ class Writers(Subject):
             store(container.backend, container.path, images, layout)
         assert container.files() == []
 
-    @EVERY_KIND
+    @every_kind
     def test_an_exception_leaves_nothing_under_the_final_name(self, container: Container) -> None:
         with pytest.raises(KeyboardInterrupt), container.begin(container.images(9), stored=5):
             raise KeyboardInterrupt
@@ -68,7 +69,7 @@ class Writers(Subject):
             other.close()
             assert not Path(other.name).read_bytes()
 
-    @EVERY_KIND
+    @every_kind
     def test_appended_arrays_may_be_overwritten(self, container: Container) -> None:
         images = container.images()
         with container.begin(images, stored=0) as writer:
@@ -116,7 +117,7 @@ class Writers(Subject):
                 container.open()
 
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    @EVERY_KIND
+    @every_kind
     def test_container_of_killed_writer_is_refused(self, container: Container) -> None:
         def die_while_writing() -> None:
             _writer = container.begin(container.images(9), stored=9)  # kept, as one that is let go may flush
@@ -127,9 +128,26 @@ class Writers(Subject):
         with pytest.raises(ContainerDamaged):
             container.open()
 
+    @every_kind
+    def test_missing_piece_is_refused_and_never_made_up(self, container: Container) -> None:
+        images = container.store(container.images(9))
+        refused = []
+        for piece in filter(Path.is_file, container.files()):
+            with container.open() as opened_before:
+                piece.rename(container.path.parent.parent / "away")
+                for reopen in (False, True):
+                    try:
+                        with container.open() if reopen else opened_before as reader:
+                            assert_same(read(reader), images)
+                            np.testing.assert_array_equal(reader.labels, images.labels)
+                    except (ContainerDamaged, FileNotFoundError):
+                        refused += [piece] * reopen
+            (container.path.parent.parent / "away").rename(piece)
+        assert container.pixel_file() in refused
+
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
-    @EVERY_KIND
+    @every_kind
     def test_cut_container_is_refused_without_crash(self, container: Container, part: float) -> None:
         container.store(container.images(9, side=60))
         assert in_child("fork", is_refused, container.backend, container.path) == (0, False)
