@@ -23,10 +23,16 @@ GOLDEN = Path(__file__).parent / "golden"
 ENTER, ESCAPE = "\r", "\x1b"
 
 
+NO_PLUG_INS = "from backends import registry\nregistry.entry_points = lambda group: []\n"
+"""The frames list the backends: those of installed plug-ins are not expected."""
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(tmp_path / "start")}
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start/sitecustomize.py").write_text(NO_PLUG_INS)
     return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
 
 
