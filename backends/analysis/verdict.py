@@ -178,7 +178,7 @@ def _outcome(plan: Plan, ranking: Ranking | None, complete: bool) -> str:
 
 def _is_original(configuration: Configuration) -> bool:
     """Whether it keeps a folder of pictures as it is: one file an image, with its own bytes."""
-    return (configuration.backend, configuration.codec) == ("files", SOURCE)
+    return configuration.entry.keeps_files and configuration.codec == SOURCE
 
 
 def _front(rankings: dict[Use, Ranking]) -> tuple[Configuration, ...]:
@@ -227,11 +227,11 @@ def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[F
     if ranking is None or best is None:
         return (_NOT_DECIDED[verdict.outcome], *open_)
     others = [rank.configuration for rank in ranking.ranks[1:]]
-    files = next((name for name in others if name.backend == "files"), None)
+    files = next((name for name in others if name.entry.keeps_files), None)
     other = kept if kept and kept != best else files or (others[0] if others else None)
     exception = []
-    if best != kept and best.backend != "files":
-        keep = other if other and other.backend == "files" else verdict.today
+    if best != kept and not best.entry.keeps_files:
+        keep = other if other and other.entry.keeps_files else verdict.today
         exception = [f"Keep {keep} if other programs must open single images."]
     conversion = "There is nothing to convert." if best == kept else _conversion_sentence(verdict, kept)
     reason = _reason(verdict, ranking, other, kept, figures)
