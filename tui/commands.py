@@ -11,13 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from backends.analysis.compare import RunComparison, compare_runs
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import open_dataset
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
 from backends.runs import events
+from backends.runs.compare import RunComparison, compare_runs
 from backends.runs.history import delete_run, find_run, read_run
 from backends.runs.job import Job, open_job, start_run
 from backends.runs.run import Run

@@ -9,13 +9,13 @@ from itertools import groupby
 from rich.cells import cell_len
 
 from backends import units
-from backends.analysis.compare import RunComparison
 from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
 from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Aspect, Measurement
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.registry import BackendEntry, CodecEntry
+from backends.runs.compare import RunComparison
 from backends.runs.history import RunFacts
 from backends.runs.run import Run
 from tui.labels import Known, counts, identify, title

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, median, quantiles, stdev
-from typing import TYPE_CHECKING
 
 from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import WARM, Aspect, Cache, Cell, InCell, Measurement, Operation
 from backends.registry import LIMIT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
 
 MARGIN = 1.03
 """A smaller difference matters to nobody."""
@@ -90,9 +86,8 @@ def compare(ratios: Iterable[float]) -> Comparison:
         outcome = FASTER if centre < 0 else SLOWER
     else:
         outcome = TIE if abs(centre) + half < math.log(DIFFERENCE) else UNDECIDED
-    return Comparison(
-        math.exp(min(centre, _HUGE)), outcome, pairs, dropped, _needed(scatter, max(abs(centre), math.log(DIFFERENCE)))
-    )
+    needed = _needed(scatter, max(abs(centre), math.log(DIFFERENCE)))
+    return Comparison(math.exp(min(centre, _HUGE)), outcome, pairs, dropped, needed)
 
 
 def _needed(scatter: float, effect: float) -> int:
@@ -117,10 +112,7 @@ def _student(freedom: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Figure(InCell):
-    """The summary of the repeats of one configuration, operation, count and cache state.
-
-    Seconds are None without repeats; sizes are those of the last repeat.
-    """
+    """The summary of the repeats of one cell.  Seconds are None without repeats; sizes are those of the last repeat."""
 
     configuration: Configuration
     operation: Operation
@@ -156,7 +148,7 @@ class Figure(InCell):
 
 
 def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
-    """One figure for each cell that is shown: by operation, count and cache."""
+    """One figure for each cell that is shown: by operation, cache and count."""
     cells: dict[Cell, list[Measurement]] = {}
     for measurement in measurements:
         if measurement.shown:
@@ -165,35 +157,10 @@ def summarise(measurements: Iterable[Measurement]) -> tuple[Figure, ...]:
     return tuple(map(_figure, sorted(cells.values(), key=lambda cell: (order.index(cell[0].aspect), cell[0].count))))
 
 
-def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None:
-    """How many times the seconds of bare bytes a figure takes; None where the machine's limit was not measured."""
-    for limit in _limits(figures):
-        if (limit.aspect, limit.count) == (figure.aspect, figure.count):
-            return figure.seconds / limit.seconds if figure.seconds and limit.seconds else None
-    return None
-
-
-def _limits(figures: Iterable[Figure]) -> list[Figure]:
-    return [figure for figure in figures if figure.configuration.backend == LIMIT]
-
-
-def limits_sentence(figures: Iterable[Figure]) -> str | None:
-    """``The machine itself: stores 1.1 GB/s, reads 4.9 GB/s, copies 9.1 GB/s (50,000 images).``"""
-    known = [figure for figure in _limits(figures) if figure.seconds and figure.bytes_apparent]
-    count = max((one.count for one in known), default=0)
-    verbs = {"store": "stores", "read": "reads", "copy": "copies"}
-    rates = [
-        f"{verbs[one.operation]} {units.capacity(one.bytes_apparent / one.seconds)}/s"
-        for one in known
-        if one.count == count and one.operation in verbs and one.cache == WARM and one.seconds and one.bytes_apparent
-    ]
-    return f"The machine itself: {', '.join(rates)} ({count:,} images)." if rates else None
-
-
 def _figure(cell: list[Measurement]) -> Figure:
-    done = [one for one in cell if one.outcome == "ok" and one.seconds is not None]
-    good = [one for one in done if usable([one.seconds or 0.0])]
-    seconds = [one.seconds for one in good if one.seconds is not None]
+    done = [repeat for repeat in cell if repeat.outcome == "ok" and repeat.seconds is not None]
+    good = [repeat for repeat in done if usable([repeat.seconds or 0.0])]
+    seconds = [repeat.seconds or 0.0 for repeat in good]
     last = good[-1] if good else None
     return Figure(
         *(cell[0].configuration, cell[0].operation, cell[0].count, cell[0].cache),
@@ -201,16 +168,16 @@ def _figure(cell: list[Measurement]) -> Figure:
         seconds=_median(seconds),
         seconds_low=min(seconds, default=None),
         seconds_high=max(seconds, default=None),
-        seconds_durable=_median(one.seconds_durable for one in good),
+        seconds_durable=_median(repeat.seconds_durable for repeat in good),
         bytes_apparent=last.bytes_apparent if last else None,
         bytes_allocated=last.bytes_allocated if last else None,
         files=last.files if last else None,
-        verified=bool(good) and all(one.verified for one in good),
-        message=next((one.message for one in cell if one.message), ""),
+        verified=bool(good) and all(repeat.verified for repeat in good),
+        message=next((repeat.message for repeat in cell if repeat.message), ""),
         quartiles=quartiles(seconds),
         spread=spread(seconds),
-        cpu_seconds=_median(one.cpu_seconds for one in good),
-        resident=max((one.resident for one in good if one.resident is not None), default=None),
+        cpu_seconds=_median(repeat.cpu_seconds for repeat in good),
+        resident=max((repeat.resident for repeat in good if repeat.resident is not None), default=None),
         samples=tuple(seconds),
         dropped=len(done) - len(good),
     )
@@ -219,3 +186,25 @@ def _figure(cell: list[Measurement]) -> Figure:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
+
+
+def multiple_of_limit(figure: Figure, figures: Iterable[Figure]) -> float | None:
+    """How many times the seconds of bare bytes a figure takes; None where the machine's limit was not measured."""
+    for limit in figures:
+        if (limit.configuration.backend, limit.aspect, limit.count) == (LIMIT, figure.aspect, figure.count):
+            return figure.seconds / limit.seconds if figure.seconds and limit.seconds else None
+    return None
+
+
+def limits_sentence(figures: Iterable[Figure]) -> str | None:
+    """``The machine itself: stores 1.1 GB/s, reads 4.9 GB/s, copies 9.1 GB/s (50,000 images).``"""
+    known = [figure for figure in figures if figure.configuration.backend == LIMIT and figure.seconds]
+    count = max((limit.count for limit in known if limit.bytes_apparent), default=0)
+    verbs = {"store": "stores", "read": "reads", "copy": "copies"}
+    rates = [
+        f"{verbs[limit.operation]} {units.capacity(limit.bytes_apparent / limit.seconds)}/s"
+        for limit in known
+        if (limit.count, limit.cache) == (count, WARM) and limit.operation in verbs
+        and limit.seconds and limit.bytes_apparent
+    ]  # fmt: skip
+    return f"The machine itself: {', '.join(rates)} ({count:,} images)." if rates else None

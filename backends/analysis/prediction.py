@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from backends.analysis.figures import Figure
+from backends.bench.configuration import Configuration
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from backends.analysis.figures import Figure
-    from backends.bench.configuration import Configuration
-
 
 LEAST_LARGEST = 1_000
 """The largest size measured must have so many images."""
@@ -116,17 +112,16 @@ def _predicted(images: int, points: Sequence[Point], unsure: str = "") -> Predic
     points = sorted(points)
     if not points:
         return None
-    for one in points:
-        if one.images == images:
-            return Predicted(one.value, one.value / (1 + one.scatter), one.value * (1 + one.scatter), measured=True)
+    for point in points:
+        if point.images == images:
+            low, high = point.value / (1 + point.scatter), point.value * (1 + point.scatter)
+            return Predicted(point.value, low, high, measured=True)
     last, doubt = points[-1].images, 1.0
-    constant, slope = _fit(points)
-    value = constant + slope * images
+    value = _extrapolate(points, images)
     if len(points) > 1:
         decades = max(0.0, math.log10(images / last))
-        scatter = max(one.scatter for one in points[-2:])  # few repeats may agree by chance
-        doubt = math.hypot(scatter, _A_DECADE * decades, _misfit(points, constant, slope))
-        doubt += (_bend(points) + points[-1].owed) * decades
+        scatter = max(point.scatter for point in points[-2:])  # few repeats may agree by chance
+        doubt = math.hypot(scatter, _A_DECADE * decades) + (_missed(points) + points[-1].owed) * decades
     if len(points) < 2:
         unsure = unsure or f"one size was measured, of {last:,} images"
     elif last < LEAST_LARGEST:
@@ -138,33 +133,25 @@ def _predicted(images: int, points: Sequence[Point], unsure: str = "") -> Predic
     return Predicted(value, value / (1 + doubt), value * (1 + doubt), unsure)
 
 
-def _fit(points: Sequence[Point]) -> tuple[float, float]:
-    """Constant and slope, each at least 0, by least squares of relative errors that weigh as their number of images."""
-    weighted = [(one.images / one.value**2, one.images, one.value) for one in points]
+def _extrapolate(points: Sequence[Point], images: int) -> float:
+    """The fitted line's value, its constant and slope at least 0; relative errors weigh as their number of images."""
+    weighted = [(point.images / point.value**2, point.images, point.value) for point in points]
     total = sum(w for w, _, _ in weighted)
     x = sum(w * n for w, n, _ in weighted) / total
     y = sum(w * value for w, _, value in weighted) / total
     across = sum(w * (n - x) ** 2 for w, n, _ in weighted)
     slope = sum(w * (n - x) * (value - y) for w, n, value in weighted) / across if across else y / x
     if slope < 0:
-        return y, 0.0
+        return y
     if y < slope * x:  # through the origin
-        return 0.0, sum(w * n * value for w, n, value in weighted) / sum(w * n**2 for w, n, _ in weighted)
-    return y - slope * x, slope
+        return images * sum(w * n * value for w, n, value in weighted) / sum(w * n**2 for w, n, _ in weighted)
+    return y + slope * (images - x)
 
 
-def _misfit(points: Sequence[Point], constant: float, slope: float) -> float:
-    """Root of the mean squared relative residual, weighted by size."""
-    squares = (one.images * ((constant + slope * one.images) / one.value - 1) ** 2 for one in points)
-    return math.sqrt(sum(squares) / sum(one.images for one in points))
-
-
-def _bend(points: Sequence[Point]) -> float:
-    """By which share the cost of one more image changed between the two last steps, beyond what repeats explain."""
+def _missed(points: Sequence[Point]) -> float:
+    """By which share the smaller sizes would have missed the largest one, beyond what repeats explain."""
     if len(points) < 3:
         return 0.0
-    first, second, third = points[-3:]
-    before = (second.value - first.value) / (second.images - first.images)
-    after = (third.value - second.value) / (third.images - second.images)
-    change = 0.0 if before == after else abs(after / before - 1) if before > 0 and after > 0 else 1.0
-    return max(0.0, change - math.hypot(first.scatter, second.scatter, third.scatter))
+    *smaller, largest = points
+    ratio = largest.value / _extrapolate(smaller, largest.images)
+    return max(0.0, max(ratio, 1 / ratio) - 1 - math.hypot(smaller[-1].scatter, largest.scatter))

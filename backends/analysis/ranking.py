@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from backends import units
-from backends.analysis.figures import FASTER, MARGIN, SIGNS, SLOWER, TIE, UNDECIDED, compare, paired_ratios
-from backends.analysis.prediction import DURABLE
-from backends.bench.measurement import Aspect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from backends.analysis.figures import Figure
-    from backends.analysis.prediction import Predicted, Prediction, Use
-    from backends.bench.configuration import Configuration
-    from backends.bench.measurement import Measurement
+from backends.analysis.figures import FASTER, MARGIN, SIGNS, SLOWER, TIE, UNDECIDED, Figure, compare, paired_ratios
+from backends.analysis.prediction import DURABLE, Predicted, Prediction, Use
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect, Measurement
 
 SIZES: tuple[Literal["disk", "files"], ...] = ("disk", "files")
 """What configurations are ranked by besides times."""
@@ -59,13 +53,14 @@ def make_rankings(
     rankings: dict[Use, Ranking] = {}
     for aspect in dict.fromkeys(figure.aspect for figure in figures):
         for use in (aspect, DURABLE) if aspect is Aspect.STORE else (aspect,):
-            predicted = {one.configuration: one.seconds.get(use) for one in predictions}
+            predicted = {prediction.configuration: prediction.seconds.get(use) for prediction in predictions}
             of_aspect = [figure for figure in figures if figure.aspect == aspect]
             if ranking := _rank_times(use, of_aspect, measurements, predicted):
                 rankings[use] = ranking
-    for size in SIZES:
-        sizes = {one.configuration: one.files if size == "files" else one.bytes_allocated for one in predictions}
-        if known := {name: value for name, value in sizes.items() if value}:
+    disk = {prediction.configuration: prediction.bytes_allocated for prediction in predictions}
+    files = {prediction.configuration: prediction.files for prediction in predictions}
+    for size, predicted in zip(SIZES, (disk, files), strict=True):
+        if known := {name: value for name, value in predicted.items() if value}:
             rankings[size] = _rank_sizes(size, images, known)
     return rankings
 
@@ -74,7 +69,7 @@ def _rank_times(
     use: Use,
     figures: Sequence[Figure],
     measurements: Iterable[Measurement],
-    predicted: dict[Configuration, Predicted | None],
+    predicted: Mapping[Configuration, Predicted | None],
 ) -> Ranking | None:
     """Rank one aspect at the largest count that all of its configurations were measured at; None without one."""
     measured: dict[int, dict[Configuration, float]] = {}
@@ -131,8 +126,8 @@ def seconds_by_block(
 ) -> dict[Configuration, dict[int, float]]:
     """The seconds of each configuration by the block, which is the repeat, in which they were measured."""
     blocks: dict[Configuration, dict[int, float]] = {}
-    for one in measurements:
-        seconds = one.seconds_durable if durable else one.seconds
-        if one.shown and one.outcome == "ok" and one.count == count and one.aspect == aspect and seconds is not None:
-            blocks.setdefault(one.configuration, {})[one.repeat] = seconds
+    for trial in measurements:
+        seconds = trial.seconds_durable if durable else trial.seconds
+        if trial.shown and trial.outcome == "ok" and trial.cell[1:] == (aspect, count) and seconds is not None:
+            blocks.setdefault(trial.configuration, {})[trial.repeat] = seconds
     return blocks

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from backends import units
-from backends.analysis.figures import MARGIN, TIE, UNDECIDED, summarise
-from backends.analysis.prediction import DURABLE, Use, predict
+from backends.analysis.figures import MARGIN, TIE, UNDECIDED, Figure, summarise
+from backends.analysis.prediction import DURABLE, Prediction, Use, predict
 from backends.analysis.ranking import SIZES, Ranking, make_rankings, ranking_line
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.measurement import Aspect
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from backends.analysis.figures import Figure
-    from backends.analysis.prediction import Prediction
-    from backends.bench.measurement import Measurement
-    from backends.bench.plan import Plan
-    from backends.datasets.base import DatasetFacts
-
+from backends.bench.measurement import Aspect, Measurement
+from backends.bench.plan import Plan
+from backends.datasets.base import DatasetFacts
 
 EARLY, NOTHING, DEMO, SMALL, DECIDED = "early", "nothing", "demo", "small", "decided"
 """How far a verdict is: repeats are missing, nothing was read, demo data, too small to decide, decided."""
@@ -111,23 +103,20 @@ def decide(
     Reading and decoding ``source_images`` images from their source took ``source_seconds``; ``free_bytes`` may still be
     written where the run wrote, and the page cache can hold ``memory_bytes``.  None where one is not known.
     """
-    images = plan.predict or facts.count
+    images, pictures = plan.predict or facts.count, facts.source_bytes is not None
     figures = [figure for figure in summarise(measurements) if figure.repeats and not figure.configuration.is_reference]
     predictions = predict(figures, images, memory_bytes)
     rankings = make_rankings(figures, measurements, predictions, images)
     deciding = next((aspect for aspect in EPOCHS if aspect in rankings), None)
-    pictures = facts.source_bytes is not None
-    kept = next((one.configuration for one in predictions if pictures and _is_original(one.configuration)), None)
+    names = [prediction.configuration for prediction in predictions if pictures]
+    kept = next((name for name in names if name.entry.keeps_files and name.codec == SOURCE), None)
     if deciding:
         rankings[deciding] = _put_preferred_first(rankings[deciding], rankings.get("disk"), kept)
     if not complete:
         rankings = {use: _undecided(ranking) for use, ranking in rankings.items()}
     outcome = _outcome(plan, rankings[deciding] if deciding else None, complete)
-    best, conversion = None, None
-    if outcome == DECIDED and deciding:
-        best = rankings[deciding].ranks[0].configuration
-        source = source_seconds / source_images * images if source_seconds is not None and source_images else None
-        conversion = _conversion(best, deciding, predictions, kept, source, free_bytes)
+    best = rankings[deciding].ranks[0].configuration if outcome == DECIDED and deciding else None
+    source = source_seconds / source_images * images if source_seconds is not None and source_images else None
     verdict = Verdict(
         outcome=outcome,
         images=images,
@@ -137,7 +126,7 @@ def decide(
         deciding=deciding,
         recommended=best,
         today=kept or ("the picture files" if pictures else f"the {facts.kind} files"),
-        conversion=conversion,
+        conversion=_conversion(best, deciding, predictions, kept, source, free_bytes) if best and deciding else None,
         sentences=(),
     )
     return replace(verdict, sentences=_sentences(verdict, kept, figures))
@@ -150,18 +139,16 @@ def _undecided(ranking: Ranking) -> Ranking:
 def _put_preferred_first(ranking: Ranking, disk: Ranking | None, kept: Configuration | None) -> Ranking:
     """The ranking with what to choose of those that tie at its front: what there is, else what takes least space."""
     sizes = {rank.configuration: rank.value for rank in disk.ranks} if disk else {}
-    first, best = ranking.ranks[0].configuration, ranking.leaders[0]
-    if kept in ranking.leaders:
-        best = kept or best
+    first = best = ranking.ranks[0].configuration
+    if kept and kept in ranking.leaders:
+        best = kept
     else:
         smallest = min(ranking.leaders, key=lambda name: sizes.get(name, math.inf))
         if sizes.get(best, math.inf) > MARGIN * sizes.get(smallest, math.inf):
             best = smallest
     changed: dict[Configuration, str] = {best: "", first: TIE} if best != first else {}
-    ranks = sorted(ranking.ranks, key=lambda rank: rank.configuration != best)
-    return replace(
-        ranking, ranks=tuple(replace(rank, outcome=changed.get(rank.configuration, rank.outcome)) for rank in ranks)
-    )
+    ranks = [replace(rank, outcome=changed.get(rank.configuration, rank.outcome)) for rank in ranking.ranks]
+    return replace(ranking, ranks=tuple(sorted(ranks, key=lambda rank: rank.configuration != best)))
 
 
 def _outcome(plan: Plan, ranking: Ranking | None, complete: bool) -> str:
@@ -176,22 +163,15 @@ def _outcome(plan: Plan, ranking: Ranking | None, complete: bool) -> str:
     return SMALL if undecided or max(rank.value for rank in ranking.ranks) < MEASURABLE else DECIDED
 
 
-def _is_original(configuration: Configuration) -> bool:
-    """Whether it keeps a folder of pictures as it is: one file an image, with its own bytes."""
-    return configuration.entry.keeps_files and configuration.codec == SOURCE
-
-
 def _front(rankings: dict[Use, Ranking]) -> tuple[Configuration, ...]:
     speed, disk = rankings.get(Aspect.SHUFFLED) or rankings.get(Aspect.SHUFFLED_COLD), rankings.get("disk")
     if speed is None or disk is None:
         return ()
     sizes = {rank.configuration: rank.value for rank in disk.ranks}
     front: list[Configuration] = []
-    least = math.inf
     for rank in sorted(speed.ranks, key=lambda rank: rank.predicted.value if rank.predicted else rank.value):
-        if sizes.get(rank.configuration, math.inf) < least:
+        if sizes.get(rank.configuration, math.inf) < min((sizes[name] for name in front), default=math.inf):
             front.append(rank.configuration)
-            least = sizes[rank.configuration]
     return tuple(front)
 
 
@@ -203,7 +183,7 @@ def _conversion(
     source_seconds: float | None,
     free_bytes: int | None,
 ) -> Conversion | None:
-    known = {one.configuration: one for one in predictions}
+    known = {prediction.configuration: prediction for prediction in predictions}
     store, then, size = known[best].seconds.get(DURABLE), known[best].seconds.get(use), known[best].bytes_allocated
     now = known[kept].seconds.get(use) if kept else None
     before = now.value if now else source_seconds
@@ -217,25 +197,25 @@ def _conversion(
         epochs=math.ceil(seconds / saved) if saved > 0 else None,
         bytes=size.value if size else None,
         free_bytes=free_bytes,
-        unsure=next((one.unsure for one in (store, then, now, size) if one and one.unsure), ""),
+        unsure=next((used.unsure for used in (store, then, now, size) if used and used.unsure), ""),
     )
 
 
 def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[Figure]) -> tuple[str, ...]:
     ranking, best = verdict.ranking(verdict.deciding), verdict.recommended
-    open_ = _undecided_sentence(ranking) if ranking and verdict.outcome in (SMALL, DECIDED) else ()
+    rivals = _undecided_sentence(ranking) if ranking and verdict.outcome in (SMALL, DECIDED) else ""
     if ranking is None or best is None:
-        return (_NOT_DECIDED[verdict.outcome], *open_)
+        return tuple(filter(None, (_NOT_DECIDED[verdict.outcome], rivals)))
     others = [rank.configuration for rank in ranking.ranks[1:]]
-    files = next((name for name in others if name.entry.keeps_files), None)
-    other = kept if kept and kept != best else files or (others[0] if others else None)
-    exception = []
+    files = [name for name in others if name.entry.keeps_files]
+    other = kept if kept and kept != best else next(iter((*files, *others)), None)
+    exception = ""
     if best != kept and not best.entry.keeps_files:
         keep = other if other and other.entry.keeps_files else verdict.today
-        exception = [f"Keep {keep} if other programs must open single images."]
+        exception = f"Keep {keep} if other programs must open single images."
     conversion = "There is nothing to convert." if best == kept else _conversion_sentence(verdict, kept)
     reason = _reason(verdict, ranking, other, kept, figures)
-    return (reason, *exception, *((conversion,) if conversion else ()), *open_)
+    return tuple(filter(None, (reason, exception, conversion, rivals)))
 
 
 def _reason(
@@ -246,35 +226,31 @@ def _reason(
     figures: Sequence[Figure],
 ) -> str:
     """The recommendation with its figures, beside ``other``."""
-    first = ranking.ranks[0]
-    best = first.configuration
+    best, seconds = ranking.ranks[0].configuration, ranking.ranks[0].value
     lossy = "" if best.is_lossless else " (lossy)"
     advice = f"Keep the pictures as they are ({best})" if best == kept else f"Keep these images in {best}{lossy}"
     epoch = EPOCHS[ranking.use]
     if ranking.count != verdict.images:
         epoch = epoch.replace("epoch", "read") + f" of {ranking.count:,} images"
-    takes = f"{'an' if epoch[0] in 'aeiou' else 'a'} {epoch} takes {units.seconds(first.value)}"
+    takes = f"{advice}: {'an' if epoch[0] in 'aeiou' else 'a'} {epoch} takes {units.seconds(seconds)}"
     rank = ranking.rank_of(other)
     if rank is None or other is None:
-        return f"{advice}: {takes}; nothing else was measured."
-    beside = f"as in {other}" if rank.outcome == TIE else f"instead of {units.seconds(rank.value)} ({other})"
-    takes += f", {beside}" if rank.outcome == TIE else f" {beside}"
+        return f"{takes}; nothing else was measured."
+    beside = f", as in {other}" if rank.outcome == TIE else f" instead of {units.seconds(rank.value)} ({other})"
     sizes = {figure.configuration: figure.bytes_allocated for figure in figures if figure.count == ranking.count}
     size, other_size = sizes.get(best), sizes.get(other)
     space = f", in {size / other_size:.2f}x of the space" if size and other_size else ""
     ties = [name for name in ranking.leaders if name not in (best, other)]
     tie = f" {_listed(ties)} {'ties' if len(ties) == 1 else 'tie'} with it." if ties else ""
-    return f"{advice}: {takes}{space}.{tie}"
+    return f"{takes}{beside}{space}.{tie}"
 
 
-def _undecided_sentence(ranking: Ranking) -> tuple[str, ...]:
+def _undecided_sentence(ranking: Ranking) -> str:
     """What is not decided, and how many repeats would do; empty where all is."""
     undecided = [rank for rank in ranking.ranks if rank.outcome == UNDECIDED]
-    if not undecided:
-        return ()
-    needed = max(rank.needed or 0 for rank in undecided)
     names = _listed([f"{rank.configuration} ({units.ratio(rank.ratio)})" for rank in undecided])
-    return (f"Undecided beside {names}" + (f": about {needed:,} repeats would tell." if needed else "."),)
+    needed = max((rank.needed or 0 for rank in undecided), default=0)
+    return f"Undecided beside {names}" + (f": about {needed:,} repeats would tell." if needed else ".") if names else ""
 
 
 def _conversion_sentence(verdict: Verdict, kept: Configuration | None) -> str:
@@ -298,4 +274,4 @@ def _conversion_sentence(verdict: Verdict, kept: Configuration | None) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

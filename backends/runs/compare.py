@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
 
-from backends.analysis.figures import Comparison, compare, summarise
+from backends.analysis.figures import Comparison, compare, paired_ratios
+from backends.bench.configuration import Configuration
+from backends.bench.measurement import Aspect, Cell
+from backends.bench.plan import Plan
 from backends.bench.schedule import configurations
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from backends.bench.configuration import Configuration
-    from backends.bench.machine import Environment
-    from backends.bench.measurement import Aspect, Cell, Measurement
-    from backends.bench.plan import Plan
-    from backends.datasets.base import DatasetFacts
-
-
-class Figures(Protocol):
-    """What is compared of a run."""
-
-    @property
-    def plan(self) -> Plan: ...
-    @property
-    def dataset(self) -> DatasetFacts: ...
-    @property
-    def environment(self) -> Environment: ...
-    @property
-    def measurements(self) -> Sequence[Measurement]: ...
+from backends.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +36,20 @@ class RunComparison:
     missing: int  # figures that only one of them has
 
 
-def compare_runs(first: Figures, second: Figures) -> RunComparison:
+def compare_runs(first: Run, second: Run) -> RunComparison:
     """Compare every figure that both runs have."""
     same = _trials(first.plan) == _trials(second.plan) and first.dataset.fingerprint == second.dataset.fingerprint
-    before = {figure.cell: figure.seconds for figure in summarise(first.measurements) if figure.seconds}
-    after = {figure.cell: figure.seconds for figure in summarise(second.measurements) if figure.seconds}
-    ratios = _ratios(first, second) if same else {}
-    cells = [
-        CellComparison(*cell, one, after[cell], after[cell] / one, compare(ratios[cell]) if cell in ratios else None)
-        for cell, one in before.items()
-        if cell in after
-    ]
-    names, aspects = configurations(first.plan), list(dict.fromkeys(cell.aspect for cell in cells))
-    cells.sort(key=lambda cell: (aspects.index(cell.aspect), cell.count, names.index(cell.configuration)))
-    missing = len(before.keys() ^ after.keys())
-    return RunComparison(tuple(cells), same, tuple(_differences(first, second)), missing)
+    before, after = _medians(first), _medians(second)
+    repeats, again = (_by_repeat(first), _by_repeat(second)) if same else ({}, {})
+    names, aspects = configurations(first.plan), list(Aspect)
+    cells = []
+    for cell in sorted(
+        before.keys() & after.keys(), key=lambda cell: (aspects.index(cell[1]), cell[2], names.index(cell[0]))
+    ):
+        ratios = paired_ratios(again.get(cell, {}), repeats.get(cell, {}))
+        paired = compare(ratios) if ratios else None
+        cells.append(CellComparison(*cell, before[cell], after[cell], after[cell] / before[cell], paired))
+    return RunComparison(tuple(cells), same, tuple(_differences(first, second)), len(before.keys() ^ after.keys()))
 
 
 def _trials(plan: Plan) -> Plan:
@@ -76,23 +57,23 @@ def _trials(plan: Plan) -> Plan:
     return replace(plan, dataset="", work_dir=None, memory=None, budget=None, predict=None)
 
 
-def _ratios(first: Figures, second: Figures) -> dict[Cell, list[float]]:
-    known = {(one.cell, one.repeat): one.seconds for one in first.measurements if one.shown and one.seconds}
-    ratios: dict[Cell, list[float]] = {}
-    for one in second.measurements:
-        before = known.get((one.cell, one.repeat))
-        if one.shown and before and one.seconds:
-            ratios.setdefault(one.cell, []).append(one.seconds / before)
-    return ratios
+def _medians(run: Run) -> dict[Cell, float]:
+    return {cell: figure.seconds for cell, figure in run.figures.items() if figure.seconds}
 
 
-def _differences(first: Figures, second: Figures) -> Iterator[str]:
+def _by_repeat(run: Run) -> dict[Cell, dict[int, float]]:
+    seconds: dict[Cell, dict[int, float]] = {}
+    for trial in run.measurements:
+        if trial.shown and trial.seconds:
+            seconds.setdefault(trial.cell, {})[trial.repeat] = trial.seconds
+    return seconds
+
+
+def _differences(first: Run, second: Run) -> Iterator[str]:
     if first.dataset.fingerprint != second.dataset.fingerprint:
         names = [f"{facts.kind} ({facts.path}, {facts.split})" for facts in (first.dataset, second.dataset)]
         yield f"Other images: {' and '.join(names)}."
-    if first.plan.workers != second.plan.workers:
-        yield f"Other number of workers: {first.plan.workers} and {second.plan.workers}."
-    before, after = _described(first.environment), _described(second.environment)
+    before, after = _described(first), _described(second)
     for name in dict.fromkeys((*before, *after)):
         values = before.get(name, "none"), after.get(name, "none")
         if values[0] != values[1]:
@@ -102,17 +83,17 @@ def _differences(first: Figures, second: Figures) -> Iterator[str]:
         yield f"Other load before the run: {loads[0]:.1f} and {loads[1]:.1f} processes."
 
 
-def _described(environment: Environment) -> dict[str, str]:
+def _described(run: Run) -> dict[str, str]:
+    environment = run.environment
+    mounts = [f"{m.filesystem} on {m.point}{' without journal' * (m.journal is False)}" for m in environment.mounts]
     return {
+        "number of workers": str(run.plan.workers),
         "host": environment.host,
         "processor": environment.cpu,
         "number of cores": str(environment.cores),
         "memory": f"{environment.memory_bytes / 2**30:.1f} GiB",
         "system": environment.system,
         "Python": environment.python,
-        "filesystem": " and ".join(
-            f"{mount.filesystem} on {mount.point}" + (" without journal" if mount.journal is False else "")
-            for mount in environment.mounts
-        ),
+        "filesystem": " and ".join(mounts),
         **{f"version of {name}": number for name, number in environment.libraries.items()},
     }

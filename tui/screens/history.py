@@ -19,7 +19,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
-from backends.analysis.compare import RunComparison
+from backends.runs.compare import RunComparison
 from backends.runs.history import RunFacts
 from tui import messages
 from tui.keys import MOVES

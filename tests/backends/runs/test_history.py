@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from backends.analysis.compare import compare_runs
 from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events, history
+from backends.runs.compare import compare_runs
 from backends.runs.folder import Journal, hold_lock, new_folder
 from backends.runs.history import delete_run, find_run, list_runs, read_run
 from backends.runs.job import open_job
