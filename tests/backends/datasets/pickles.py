@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tarfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,3 +77,12 @@ def write_cifar10(folder: Path, images: Images, each: int, classes: Iterable[str
         (folder / name).write_bytes(batch(type(images)(images.pixels[mine], images.labels[mine])))
     (folder / "batches.meta").write_bytes(meta("label_names", classes))
     return folder
+
+
+def pack(folder: Path, path: Path, form: int = tarfile.GNU_FORMAT) -> Path:
+    """The folder in the order of the official archive, where the first batch comes last."""
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w", format=form) as tar:
+        tar.add(folder, folder.name, recursive=False)
+        for file in sorted(folder.iterdir(), reverse=True):
+            tar.add(file, f"{folder.name}/{file.name}")
+    return path
