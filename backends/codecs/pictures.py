@@ -109,9 +109,7 @@ def jpeg_bytes(data: NDArray[np.uint8] | memoryview) -> int:
     return int(height * width * {"Gray": 1, "YCbCr": 3}.get(space, 0))
 
 
-def decode_picture(
-    data: bytes | memoryview | NDArray[np.uint8], buffer: NDArray[np.uint8] | None = None
-) -> NDArray[np.uint8]:
+def decode_picture(data: bytes | NDArray[np.uint8], buffer: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """The pixels of a whole file, ``(height, width, channels)`` uint8, C-contiguous.
 
     A grey or YCbCr JPEG is decoded into ``buffer``, uint8, if that has as many as its ``jpeg_bytes``.  Pillow may warn,
@@ -122,7 +120,7 @@ def decode_picture(
     decoded = _decode_plain_jpeg(view, buffer) if bytes(view[:3]) == _JPEG else None
     if decoded is None:
         with pillow_errors():
-            image, mode, _ = _open(io.BytesIO(view))
+            image, mode, _ = open_picture(io.BytesIO(view))
             image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         orientation = _orientation(image.info.get("exif", b""))
@@ -137,17 +135,17 @@ def decode_picture(
 def probe_picture(file: BinaryIO) -> Probe:
     """Read the header of a picture, for WebP the whole file.  Raises PictureDamaged as ``decode_picture``."""
     with pillow_errors():
-        image, mode, words = _open(file)
+        image, mode, conversions = open_picture(file)
     width, height = image.size
     orientation = _orientation(image.info.get("exif", b""))
     if orientation > 1:
-        words.append("EXIF orientation")
+        conversions.append("EXIF orientation")
     if orientation > 4:
         width, height = height, width
-    return Probe((height, width, getmodebands(mode)), " and ".join(words))
+    return Probe((height, width, getmodebands(mode)), " and ".join(conversions))
 
 
-def _open(file: BinaryIO) -> tuple[ImageFile, str, list[str]]:
+def open_picture(file: BinaryIO) -> tuple[ImageFile, str, list[str]]:
     """A picture with its pixels unread, the mode to convert it to, and its conversions."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
@@ -158,15 +156,15 @@ def _open(file: BinaryIO) -> tuple[ImageFile, str, list[str]]:
     check_size(*image.size)
     if image.mode not in _CONVERSIONS:
         raise PictureDamaged(f"it is a {format_} in {image.mode}, which has no rule")
-    mode, word = _CONVERSIONS[image.mode]
-    words = [word] if word else []
+    mode, conversion = _CONVERSIONS[image.mode]
+    conversions = [conversion] if conversion else []
     if format_ == "PNG" and head[_PNG_COLOUR] == _PNG_GREY_ALPHA:
-        words.append("grey+alpha")
+        conversions.append("grey+alpha")
     if format_ == "PNG" and head[_PNG_DEPTH] == 16:
-        words.append("16-bit")
+        conversions.append("16-bit")
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
-    return image, mode, words
+    return image, mode, conversions
 
 
 @contextmanager
@@ -200,7 +198,7 @@ def _decode_plain_jpeg(data: memoryview, buffer: NDArray[np.uint8] | None) -> tu
     except PictureDamaged:
         raise
     except ValueError:
-        pass
+        return None
     return None
 
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import deflate
 import numpy as np
 from isal import isal_zlib
-from PIL.PngImagePlugin import PngImageFile
 
 from backends.base import Codec, PngOptions
-from backends.codecs.pictures import MAX_PIXELS, check_size, pillow_errors
+from backends.codecs.pictures import MAX_PIXELS, open_picture, pillow_errors
 from backends.codecs.source import allocate, check_shape
 from backends.errors import ContainerDamaged, PictureDamaged
 from backends.images import Images, Records, offsets_of
@@ -46,8 +45,6 @@ FAST_LEVEL = 1
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEAD_BYTES = 33
 """Signature and IHDR."""
-DEPTH_BYTE = 24
-"""Position of the bits per channel in IHDR."""
 END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
 BEFORE_STREAM, AFTER_STREAM = HEAD_BYTES + 8, 4 + len(END)
 """Bytes of a record before and after the deflated rows, its only IDAT."""
@@ -58,8 +55,6 @@ _UP = 2
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 """IHDR's colour type by the number of channels."""
 _CHANNELS = {colour: channels for channels, colour in _COLOUR_TYPES.items()}
-_MODES = {"L": "L", "RGB": "RGB", "RGBA": "RGBA", "1": "L", "LA": "RGBA", "P": "RGB"}
-"""Modes of Pillow, and those to which they convert without loss."""
 
 
 class Png(Codec):
@@ -213,14 +208,11 @@ def _decode_any(file: memoryview, index: int) -> NDArray[np.uint8]:
     """Decode any PNG of at most 8 bits a channel: a palette becomes RGB, transparency a channel."""
     try:
         with pillow_errors():
-            PngImageFile(io.BytesIO(file)).verify()  # all CRCs but the last; decoding alone checks fewer
-            image = PngImageFile(io.BytesIO(file))
-            check_size(*image.size)
-            mode = "RGBA" if "transparency" in image.info else _MODES.get(image.mode)
-            if mode is None or file[DEPTH_BYTE] > 8:
-                raise PictureDamaged("it has more than 8 bits a channel")
-            if END not in bytes(file):
-                raise PictureDamaged("it is cut")
+            open_picture(io.BytesIO(file))[0].verify()  # all CRCs but the last; decoding alone checks fewer
+            image, mode, conversions = open_picture(io.BytesIO(file))
+            if image.format != "PNG" or END not in bytes(file) or "16-bit" in conversions:
+                raise PictureDamaged("it is cut, of another format, or has more than 8 bits a channel")
+            mode = "RGBA" if "transparency" in image.info else mode
             image.load()
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except PictureDamaged as error:

@@ -133,26 +133,13 @@ def test_broken_exif_or_unknown_orientation_is_upright(photo: Image.Image, block
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_picture_in_any_buffer_is_decoded(photo: Image.Image, form: str) -> None:
-    data = encoded(photo, form)
-    for buffer in (memoryview(data), np.frombuffer(data, np.uint8)):
-        np.testing.assert_array_equal(decode_picture(buffer), decode_picture(data))
-
-
-@pytest.mark.parametrize("form", FORMATS)
 def test_truncated_picture_is_damaged(sample_images: Images, form: str) -> None:
     data = encoded(sample_images.pixels[0], form)
     decode_picture(data)
     for stop in (20, 40, len(data) // 2, len(data) - 50):
         with pytest.raises(PictureDamaged, match=r"^it is (damaged|no JPEG)"):
             decode_picture(data[:stop])
-
-
-def test_pillow_is_not_set_to_accept_truncated_pictures(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = encoded(photo, "JPEG")[:-100]
-    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    decode_picture(data)  # what would come of it
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is False  # which would accept some of these
 
 
 def claim(form: str, width: int, height: int, photo: Image.Image) -> bytes:

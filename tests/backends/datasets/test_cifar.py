@@ -144,11 +144,17 @@ def test_foreign_file_is_named_with_its_kind(folder: Path, name: str, content: b
         open_dataset(folder)
 
 
+def replace_by_fifo(path: Path) -> None:
+    """Opening it without care waits for a writer."""
+    path.unlink()
+    os.mkfifo(path)
+
+
 CHANGES: dict[str, Callable[[Path, Images], object]] = {
     "other images": lambda path, images: path.write_bytes(pickles.batch(part(images, 200, 240))),
     "fewer images": lambda path, images: path.write_bytes(pickles.batch(part(images, 40, 79))),
     "gone": lambda path, _: path.unlink(),
-    "fifo": lambda path, _: (path.unlink(), os.mkfifo(path)),  # opening it without care waits for a writer
+    "fifo": lambda path, _: replace_by_fifo(path),
     "truncated": lambda path, _: path.write_bytes(path.read_bytes()[:-1]),
 }
 

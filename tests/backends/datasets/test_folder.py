@@ -19,6 +19,7 @@ from backends.datasets import open_dataset, scan
 from backends.datasets.folder import Pictures
 from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
 from backends.images import Images, Layout
+from tests.backends.datasets.test_cifar import replace_by_fifo
 from tests.backends.encoded import encoded
 
 PICTURE = encoded(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
@@ -254,7 +255,7 @@ def test_decode_gives_pictures_and_bytes_in_order(
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
-        (lambda path: (path.unlink(), os.mkfifo(path)), "2.png is a FIFO, not a file"),
+        (replace_by_fifo, "2.png is a FIFO, not a file"),
         (lambda path: path.write_bytes(PICTURE[:-50]), "it is damaged ("),
         (lambda path: path.write_bytes(b""), "it is empty"),
         (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
