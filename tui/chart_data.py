@@ -24,7 +24,8 @@ Point = tuple[float, float]
 class Curve:
     """One series: points ``(images, seconds)`` or ``(bytes, images a second)``, ascending, and its name at their end.
 
-    Dots lead to a ``predicted`` point, where nothing was measured.  A ``strong`` name is bold.
+    Dots lead to a ``predicted`` point, where nothing was measured.  A ``strong`` name is bold.  ``ranges`` is empty, or
+    has least and most of the repeats at each point, then those of what is predicted.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Curve:
     points: tuple[Point, ...]
     predicted: Point | None = None
     strong: bool = False
+    ranges: tuple[tuple[float, float] | None, ...] = ()
 
     @property
     def end(self) -> Point:
@@ -106,8 +108,10 @@ def drawable_curves(curves: Iterable[Curve]) -> list[Curve]:
     cleaned = []
     for curve in curves:
         points = tuple(filter(is_drawable, curve.points))
-        end = curve.predicted if curve.predicted and is_drawable(curve.predicted) else None
-        cleaned.append(replace(curve, points=points, predicted=end if points else None))
+        end = curve.predicted if points and curve.predicted and is_drawable(curve.predicted) else None
+        every = zip((*curve.points, curve.predicted), curve.ranges, strict=False)
+        ranges = tuple(between for point, between in every if point and is_drawable(point))
+        cleaned.append(replace(curve, points=points, predicted=end, ranges=ranges))
     return [curve for curve in cleaned if curve.points]
 
 

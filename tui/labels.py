@@ -85,6 +85,12 @@ class Series:
     mark: str
     role: str
 
+    @property
+    def text(self) -> str:
+        """Its whole name, as reports have it."""
+        name = self.configuration
+        return name.backend if name.is_reference else f"{name}{'' if name.is_lossless else ' (lossy)'}"
+
 
 Known = dict[Configuration, Series]
 """The series of every configuration of the table."""

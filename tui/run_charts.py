@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from backends import units
+from backends.analysis.figures import Figure
+from backends.analysis.prediction import Predicted
 from backends.analysis.ranking import Ranking
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
@@ -59,12 +61,8 @@ def _times(run: Run, series: Known, aspect: Aspect, log: bool, focus: Configurat
     curves = []
     names = [name for name in configurations(run.plan) if name in series]
     for name in names:
-        known = series[name]
         figures = (run.figures.get((name, aspect, size)) for size in run.plan.sizes)
-        points = tuple((f.count, f.seconds) for f in figures if f is not None and f.seconds is not None)
-        end = ends.get(name) if images else None
-        predicted = (float(images), end.value) if images and end and len(points) > 1 else None
-        curves.append(Curve(safe_text(known.name, 40), known.mark, known.role, points, predicted))
+        curves.append(time_curve(series[name], filter(None, figures), ends.get(name), images))
     extended = images if images and any(curve.predicted for curve in curves) else None
     return TimeChart(
         tuple(curves),
@@ -74,6 +72,20 @@ def _times(run: Run, series: Known, aspect: Aspect, log: bool, focus: Configurat
         log,
         names.index(focus) if focus in names else None,
     )
+
+
+def time_curve(
+    series: Series, figures: Iterable[Figure], predicted: Predicted | None = None, images: int | None = None
+) -> Curve:
+    """Median seconds by number of images, then what is ``predicted`` for ``images``, with its doubt."""
+    known = [(figure, figure.seconds) for figure in figures if figure.seconds is not None]
+    points = tuple((float(figure.count), seconds) for figure, seconds in known)
+    ranges: list[tuple[float, float] | None] = [figure.range for figure, _ in known]
+    end = None
+    if images and predicted is not None and len(points) > 1:
+        end = (float(images), predicted.value)
+        ranges.append((predicted.low, predicted.high))
+    return Curve(safe_text(series.name, 40), series.mark, series.role, points, end, ranges=tuple(ranges))
 
 
 def _one_image(run: Run, series: Known, aspect: Aspect) -> Bars:

@@ -21,9 +21,10 @@ from backends.datasets import open_dataset
 from backends.runs import events
 from backends.runs.job import open_job, start_run
 from backends.runs.run import Run
+from tui.chart_data import Bar, Bars, Chart, Curve, TimeChart
 from tui.reports import formats, render
-from tui.reports.article import METHODS
-from tui.reports.model import Bars, Chart, Curve, Name, Point, Report, Section
+from tui.reports.article import CLAIMS, METHODS, Figures
+from tui.reports.model import Report, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,12 +206,19 @@ def test_hostile_texts_act_without_a_protection(
 def test_article_report_has_its_tables_and_charts(article: Run) -> None:
     page, markdown = check_page(render(article, "html")), render(article, "markdown")
     drawn = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
-    for title in ("Storage time", "Log storage time", "Read time", "Log read time", *METHODS, "Disk usage"):
+    for title in (
+        "Storage time",
+        "Log storage time",
+        "Read time",
+        "Log read time",
+        *METHODS,
+        "Disk usage of 40 images",
+    ):
         assert title in drawn
     for words in ("Save Single Image + Meta", "Read Single Image + Meta", "Memory, 2019", "Number of images",
                   "Seconds to store", "Seconds to read", "realpython.com/storing-images-in-python"):  # fmt: skip
         assert words in page.text
-    for rule in ("Disk:", "Cache:", "One image:", "Durability:", "Data type:", "Codec: to store", "Codec: to read"):
+    for rule in ("Disk:", "Cache:", "Durability:", "Data type:", "Codec: to store", "Codec: to read"):
         assert f"- {rule}" in markdown
 
 
@@ -221,18 +229,38 @@ def test_article_report_leaves_out_what_was_not_measured(finished: Run) -> None:
     assert "article" not in render(finished, "markdown")
 
 
-def draw(*charts: Chart | Bars) -> str:
-    """The drawings of a page with these charts."""
-    text = formats.to_html(Report("title", (), (Section("section", charts),)))
+def test_article_report_judges_each_statement(article: Run) -> None:
+    """Each is judged by figures of this machine, for the article's code and for this program."""
+    page, figures = check_page(render(article, "html")), Figures(article)
+    for claim in CLAIMS:
+        rows = page.text.split(claim.text)
+        assert len(rows) == 2, claim.text
+        assert re.search("^(.*holds?){2}", rows[1].split("\n\n")[0].replace("\n", " ")), rows[1][:200]
+        for methods in zip(*METHODS.values(), strict=True):
+            ranked = figures.ranked(claim, methods)
+            assert [value for value, _ in ranked] == sorted(value for value, _ in ranked)
+            assert ", ".join(f"{way} {claim.write(value)}" for value, way in ranked) in rows[1]
+
+
+@pytest.mark.parametrize(("least", "most", "holds"), [("PNG files", "LMDB", True), ("PNG files", "HDF5", False)])
+def test_statement_on_disk_holds_if_the_order_is_the_same(least: str, most: str, holds: bool) -> None:
+    middle = ({"PNG files", "LMDB", "HDF5"} - {least, most}).pop()
+    assert CLAIMS[-1].holds([(1.0, least), (2.0, middle), (3.0, most)]) is holds
+
+
+def draw(chart: Chart) -> str:
+    """The drawings of a page with this chart."""
+    text = formats.to_html(Report("title", (), (Section("section", (("title", chart),)),)))
     check_page(text)
     return "".join(re.findall("<figure>.*?</figure>", text, re.DOTALL))
 
 
 @pytest.mark.parametrize("log", [True, False])
 def test_chart_has_a_marker_and_an_error_bar_a_point(log: bool) -> None:
-    points = (Point(10, 0.01, 0.008, 0.02), Point(100, 0.1, 0.1, 0.1), Point(1000, 0.0))
-    curve = Curve(Name("lmdb+raw", "▲", "lmdb"), points, Point(10_000, 9.0, 8.0, 10.0))
-    drawn = draw(Chart("title", "x", "y", (curve, Curve(Name("empty"), (Point(10, float("nan")),))), log))
+    points, ranges = ((10, 0.01), (100, 0.1), (1000, 0.0)), ((0.008, 0.02), (0.1, 0.1), None, (8.0, 10.0))
+    curve = Curve("lmdb+raw", "▲", "$series-lmdb", points, (10_000, 9.0), ranges=ranges)
+    empty = Curve("empty", "●", "$dim", ((10, float("nan")),))
+    drawn = draw(TimeChart((curve, empty), (10, 100, 1000, 10_000), "x", "y", log))
     assert drawn.count('class="solid"') == 3, "two points and the one beside the name"
     assert drawn.count('class="hollow"') == 1, "the predicted point"
     assert drawn.count('class="error"') == 2, "no bar where there is no interval"
@@ -242,12 +270,12 @@ def test_chart_has_a_marker_and_an_error_bar_a_point(log: bool) -> None:
 
 
 def test_chart_without_drawable_points_is_left_out() -> None:
-    assert draw(Chart("title", "x", "y", ())) == ""
-    assert draw(Chart("title", "x", "y", (Curve(Name("a"), (Point(0, 1.0),)),))) == ""
-    assert draw(Bars("title", ((Name("a"), 0, 0),))) == ""
+    assert draw(TimeChart((), (), "x", "y")) == ""
+    assert draw(TimeChart((Curve("a", "●", "", ((0, 1.0),)),), (1,), "x", "y")) == ""
+    assert draw(Bars("title", (Bar("a", "●", "", 0.0, "0 B"),))) == ""
 
 
 @pytest.mark.parametrize("log", [True, False])
 @pytest.mark.parametrize(("x", "y"), [(1, 1.0), (1, 1e-9), (10**12, 1e9)])
 def test_chart_of_a_single_point_is_drawn(x: int, y: float, log: bool) -> None:
-    assert 'class="solid"' in draw(Chart("title", "x", "y", (Curve(Name("a"), (Point(x, y),)),), log))
+    assert 'class="solid"' in draw(TimeChart((Curve("a", "●", "", ((x, y),)),), (x,), "x", "y", log))

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from backends import units
 from backends.analysis.figures import limits_sentence, multiple_of_limit
-from backends.bench.measurement import COLD, ONE_IMAGE, STORE_FAILED, Aspect, Cell, Measurement
-from backends.bench.schedule import aspects
-from tui.labels import dataset_name, describe_plan
+from backends.bench.measurement import COLD, STORE_FAILED, Aspect, Measurement
+from backends.bench.plan import ARTICLE
+from backends.bench.schedule import configurations
+from tui.chart_data import Bars
+from tui.keys import View
+from tui.labels import Known, dataset_name, describe_plan, identify, is_one_image, title
 from tui.plan_fields import command_line
 from tui.reports.article import article_sections
 from tui.reports.formats import fill
-from tui.reports.model import Bars, Chart, Curve, Names, Point, Report, Row, Section, Table, names_of, time_curve
+from tui.reports.model import Report, Row, Section, Table
+from tui.run_charts import chart_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +41,7 @@ _UNSURE = "Do not rely on what has a ?: it is too far from what was measured, or
 
 def make_report(run: Run) -> Report:
     """Return the report of a run, without the sections that have nothing to show."""
-    dataset, machine, verdict, names = run.dataset, run.environment, run.verdict, names_of(run.plan)
+    dataset, machine, verdict, series = run.dataset, run.environment, run.verdict, identify(configurations(run.plan))
     mounts = " and ".join(f"{mount.point} ({mount.filesystem})" for mount in machine.mounts)
     date = time.strftime(", on %Y-%m-%d at %H:%M", time.localtime(run.started)) if run.started else ""
     lead = (
@@ -48,53 +52,42 @@ def make_report(run: Run) -> Report:
     )
     sections = (
         Section("Verdict", lists=(verdict.sentences, verdict.lines)),
-        *(article_sections(run, names) if run.plan.preset == "article" else ()),
-        *(_aspect(run, aspect, names) for aspect in aspects(run.plan)),
-        _disk(run, names),
-        _trade_off(run, names),
-        _predictions(run, names),
+        *(article_sections(run, series) if run.plan.preset == ARTICLE else ()),
+        *(_aspect(run, aspect, series) for aspect in run.aspects),
+        _disk(run, series),
+        _trade_off(run, series),
+        _predictions(run, series),
         Section("What to know of these figures", lists=(remarks(run),)),
         Section("What was measured, and how", tables=(_facts(run),)),
         Section("To repeat it", code=command_line(run.plan)),
     )
-    title = f"How to keep {dataset_name(dataset)}"
-    return Report(title, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
+    heading = f"How to keep {dataset_name(dataset)}"
+    return Report(heading, tuple(filter(None, lead)), tuple(section for section in sections if not section.empty))
 
 
-def _figures(run: Run, aspect: Aspect) -> dict[Cell, Figure]:
-    return {figure.cell: figure for figure in run.figures.values() if figure.aspect == aspect}
-
-
-def _aspect(run: Run, aspect: Aspect, names: Names) -> Section:
+def _aspect(run: Run, aspect: Aspect, series: Known) -> Section:
     """A chart of seconds by number of images, and a table; for stores, one more with the durable seconds."""
-    figures = _figures(run, aspect)
+    figures = {cell: figure for cell, figure in run.figures.items() if figure.aspect is aspect}
     counts = sorted({figure.count for figure in figures.values()})
     missing = {trial.cell: trial for trial in run.failures if trial.shown}
     limits = [figure for figure in figures.values() if figure.configuration.is_reference]
-    images, predictions = run.verdict.images, run.verdict.predictions
-    predicted = {prediction.configuration: prediction.seconds.get(aspect) for prediction in predictions}
     medians: list[Row] = []
     durable: list[Row] = []
-    curves = []
-    for name, shown in names.items():
+    for name, shown in series.items():
         cells = [(name, aspect, count) for count in counts]
-        known = [figures[cell] for cell in cells if cell in figures]
-        if known:
+        if any(cell in figures for cell in cells):
             medians.append((shown, *(_median(figures.get(cell), missing.get(cell), limits) for cell in cells)))
             synced = [figures[cell].seconds_durable if cell in figures else None for cell in cells]
             durable.append((shown, *map(units.seconds, synced)))
-            curves.append(time_curve(shown, known, predicted.get(name), images))
-    if not curves:
-        return Section(aspect)
+    if not medians:
+        return Section(title(aspect))
     head = [f"{count:,}" for count in counts]
     tables = [Table((f"median\nrange of {run.plan.repeats}", *head), tuple(medians))]
     if aspect is Aspect.STORE:
         tables.append(Table(("with sync, durable: median", *head), tuple(durable)))
-    title = f"{aspect.capitalize()}: seconds by number of images"
-    y_label = f"Seconds to {'store' if aspect is Aspect.STORE else 'read'}"
-    chart = Chart(title, "Number of images", y_label, tuple(curves))
-    charts = () if aspect.operation in ONE_IMAGE else (chart,)
-    return Section(aspect.capitalize(), charts, tuple(tables))
+    chart = chart_of(View.CHART, run, series, aspect, True, None)
+    charts = () if is_one_image(aspect) else ((f"{title(aspect)}: seconds by number of images", chart),)
+    return Section(title(aspect), charts, tuple(tables))
 
 
 def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence[Figure]) -> str:
@@ -108,55 +101,41 @@ def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence
     return units.seconds(figure.seconds) + ("\n" + ", ".join(details) if details else "")
 
 
-def _disk(run: Run, names: Names) -> Section:
+def _disk(run: Run, series: Known) -> Section:
     """The sizes of the largest store of each configuration."""
-    stores = sorted(_figures(run, Aspect.STORE).values(), key=lambda figure: figure.count)
+    stores = sorted((f for f in run.figures.values() if f.aspect is Aspect.STORE), key=lambda figure: figure.count)
     largest = {figure.configuration: figure for figure in stores if figure.bytes_allocated}
     rows: list[Row] = []
-    bars = []
-    for name, figure in ((names[key], largest[key]) for key in names if key in largest):
-        allocated, apparent, count = figure.bytes_allocated or 0, figure.bytes_apparent or 0, figure.count
-        bars.append((name, allocated, apparent))
+    for shown, figure in ((series[name], largest[name]) for name in series if name in largest):
+        allocated, count = figure.bytes_allocated or 0, figure.count
         sizes = units.size(allocated), units.size(figure.bytes_apparent)
-        rows.append((name, f"{count:,}", *sizes, f"{figure.files or 0:,}", f"{allocated / count:,.0f} B"))
+        rows.append((shown, f"{count:,}", *sizes, f"{figure.files or 0:,}", f"{allocated / count:,.0f} B"))
     if not rows:
         return Section("Disk")
+    chart = chart_of(View.DISK, run, series, Aspect.STORE, True, None)
     table = Table(("on disk", "images", "allocated", "apparent", "files", "allocated an image"), tuple(rows))
-    return Section("Disk", (Bars("Allocated on disk, apparent size within", tuple(bars)),), (table,))
+    return Section("Disk", ((chart.title, chart),) if isinstance(chart, Bars) else (), (table,))
 
 
-def _trade_off(run: Run, names: Names) -> Section:
-    """A chart of images a second against bytes on disk."""
-    measured = {figure.aspect for figure in run.figures.values()}
-    aspect = next((one for one in (Aspect.SHUFFLED, Aspect.SHUFFLED_COLD, Aspect.READ) if one in measured), Aspect.READ)
-    figures = [figure for figure in _figures(run, aspect).values() if not figure.configuration.is_reference]
-    count = max((figure.count for figure in figures), default=0)
-    curves = tuple(
-        Curve(names[figure.configuration], (Point(figure.bytes_allocated, figure.images_per_second),))
-        for figure in figures
-        if figure.count == count and figure.images_per_second and figure.bytes_allocated
-    )
-    if len(curves) < 2:
-        return Section("Trade-off")
-    title = f"{aspect.capitalize()} against disk, {count:,} images"
-    chart = Chart(title, "Allocated on disk", "Images a second", curves, log=False, x_unit="bytes", y_unit="rate")
-    return Section("Trade-off", (chart,))
+def _trade_off(run: Run, series: Known) -> Section:
+    chart = chart_of(View.TRADE_OFF, run, series, Aspect.SHUFFLED, True, None)
+    return Section("Trade-off", () if isinstance(chart, Bars) else (("Speed against disk", chart),))
 
 
-def _predictions(run: Run, names: Names) -> Section:
+def _predictions(run: Run, series: Known) -> Section:
     """A table of predictions that were not measured: a row for each use, a column for each configuration."""
     known = {prediction.configuration: prediction for prediction in run.verdict.predictions}
-    shown = [known[name] for name in names if name in known]
+    shown = [known[name] for name in series if name in known]
     every = [(use, predicted) for prediction in shown for use, predicted in prediction.seconds.items()]
     uses = [use for use in dict(every) if not all(predicted.measured for name, predicted in every if name == use)]
     if not uses:
         return Section("Predicted")
     rows: list[Row] = [(use, *(_prediction(one.seconds.get(use), units.seconds) for one in shown)) for use in uses]
     rows.append(("allocated", *(_prediction(one.bytes_allocated, units.size) for one in shown)))
-    head: Row = ("predicted, not measured", *(names[prediction.configuration] for prediction in shown))
+    head: Row = ("predicted, not measured", *(series[prediction.configuration] for prediction in shown))
     unsure = (_UNSURE,) if any(predicted.unsure for _, predicted in every) else ()
-    title = f"Predicted for {run.verdict.images:,} images"
-    return Section(title, tables=(Table(head, tuple(rows)),), lists=(unsure,))
+    heading = f"Predicted for {run.verdict.images:,} images"
+    return Section(heading, tables=(Table(head, tuple(rows)),), lists=(unsure,))
 
 
 def _prediction(predicted: Predicted | None, write: Callable[[float], str]) -> str:
