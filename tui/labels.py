@@ -35,7 +35,7 @@ _VERBS = {"shuffled": "read shuffled", "store-one": "store one image", "read-one
 
 def title(use: Use) -> str:
     """``Read``, ``Shuffled cold``, ``Read one image``."""
-    return "Store" if use == DURABLE else use.capitalize().replace("-one", " one image")
+    return "Store with sync" if use == DURABLE else use.capitalize().replace("-one", " one image")
 
 
 def time_title(aspect: Aspect, log: bool) -> str:

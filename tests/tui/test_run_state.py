@@ -27,7 +27,7 @@ from tui.reports import render
 from tui.run_charts import disk_standings, standings
 from tui.tables import HEAD, number_rows, result_text
 from tui.widgets.run import chart_in_words
-from tui.widgets.verdict import full_rows, verdict_rows
+from tui.widgets.verdict import verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)
@@ -136,10 +136,13 @@ def test_panel_status_line_and_full_view_agree_on_who_ties() -> None:
     state = done(EVERYTHING)
     line = in_words(state, ALL_KNOWN, Aspect.SHUFFLED, 120)
     assert line == "Shuffled 1,000: ■ hdf5 2.45 ms = ▲ lmdb 2.42 ms > ● files 37.5 ms (16x)"
-    assert "shuffled 1k\n   ■ hdf5 2.45 ms\n = ▲ lmdb\n > ● files 16x" in texts(verdict_rows(state, ALL_KNOWN, 36))
-    full = texts(full_rows(state, ALL_KNOWN, 76)).splitlines()
-    place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
-    assert [row[:3] for row in full[place + 1 : place + 4]] == ["  ■", "= ▲", "> ●"]
+    for width, names in (
+        (36, ["  ■ hdf5  ", "= ▲ lmdb  ", "> ● files "]),
+        (76, ["  ■ hdf5+r", "= ▲ lmdb+r", "> ● files+"]),
+    ):
+        full = texts(verdict_rows(state, ALL_KNOWN, width)).splitlines()
+        place = next(place for place, row in enumerate(full) if row.startswith("Shuffled, 1,000"))
+        assert [row[:10] for row in full[place + 1 : place + 4]] == names
 
 
 def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_every_place_names_the_same_recommendation(tmp_path: Path) -> None:
     first = f"Keep these images in {best}: "
     assert state.verdict == result.verdict
     assert in_words(state, known, Aspect.SHUFFLED, 120).startswith("Shuffled 50,000: ■ hdf5 ")
-    for rows in (verdict_rows(state, known, 36), full_rows(state, known, 120)):
+    for rows in (verdict_rows(state, known, 36), verdict_rows(state, known, 120)):
         assert texts(rows).startswith(first)
     line = f"shuffled 50,000: {best} "
     assert json.loads(render(result, "json"))["verdict"]["recommended"] == best
@@ -174,7 +177,7 @@ def unescaped(text: str) -> str:
 def test_one_ratio_has_one_value_everywhere() -> None:
     state = done(EVERYTHING)
     places = (in_words(state, ALL_KNOWN, Aspect.SHUFFLED, 120), texts(verdict_rows(state, ALL_KNOWN, 36)),
-              texts(full_rows(state, ALL_KNOWN, 76)))  # fmt: skip
+              texts(verdict_rows(state, ALL_KNOWN, 76)))  # fmt: skip
     shuffled = state.verdict.ranking(Aspect.SHUFFLED)
     rank = shuffled.rank_of(Configuration("files+png")) if shuffled else None
     assert rank is not None
@@ -188,7 +191,7 @@ def test_nobody_leads_before_all_repeats_are_in(repeats: int) -> None:
     for one in (early, replace(state, end=events.RunFinished(state.now, "cancelled", 1.0))):
         assert one.verdict.recommended is None
         assert {rank.outcome for each in one.verdict.rankings for rank in each.ranks} == {"", "undecided"}
-        assert "Keep " not in texts([*verdict_rows(one, ALL_KNOWN, 36), *full_rows(one, ALL_KNOWN, 76)])
+        assert "Keep " not in texts([*verdict_rows(one, ALL_KNOWN, 36), *verdict_rows(one, ALL_KNOWN, 76)])
     assert (state.verdict.recommended is not None) is (repeats == 3)
 
 
@@ -208,18 +211,18 @@ def test_sample_names_the_key_that_opens_a_folder() -> None:
         "Demo data: too small to decide. Press o to measure your own images."
     )
     few = done(replace(EVERYTHING, repeats=1))
-    assert texts(full_rows(few, ALL_KNOWN, 76)).startswith("Too small to decide: add images or repeats (p).")
+    assert texts(verdict_rows(few, ALL_KNOWN, 76)).startswith("Too small to decide: add images or repeats (p).")
 
 
 def test_a_ranking_at_a_smaller_size_says_so() -> None:
     early = texts(verdict_rows(after(events.TrialFinished, 25), KNOWN, 36))
-    assert "store 10\n   ▲ lmdb 899 µs\n ? ■ hdf5 1.3x" in early
+    assert re.search(r"Store, 10 images\n  ▲ lmdb +899 µs *\n\? ■ hdf5 +1.18 ms +1.3x\n", early)
     failed = after(events.RunFinished, fails="lmdb+raw store 1000")
     assert "waiting" not in texts(verdict_rows(failed, KNOWN, 36))
 
 
 def test_references_are_in_no_ranking() -> None:
-    rows = (*verdict_rows(done(EVERYTHING), ALL_KNOWN, 36), *full_rows(done(EVERYTHING), ALL_KNOWN, 76))
+    rows = (*verdict_rows(done(EVERYTHING), ALL_KNOWN, 36), *verdict_rows(done(EVERYTHING), ALL_KNOWN, 76))
     assert not [row for row in rows if "▼" in row.plain]
 
 

@@ -30,7 +30,7 @@ from tui.text import safe_text
 from tui.theme import palette
 from tui.widgets.footer import label_top
 from tui.widgets.start import StartList
-from tui.widgets.verdict import ScrolledText, full_rows
+from tui.widgets.verdict import ScrolledText, verdict_rows
 
 _TITLES = {
     View.START: "4 Start",
@@ -112,7 +112,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def _text(self) -> Content:
         if self.view is View.VERDICT:
-            return Content("\n").join(full_rows(self.run, self.series, self.size.width))
+            return Content("\n").join(verdict_rows(self.run, self.series, self.size.width))
         if self.view is View.ERROR:
             return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
         words = safe_text(self.words, 1000)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from backends import units
 from backends.analysis.figures import SIGNS, TIE
-from backends.analysis.prediction import DURABLE, Use
+from backends.analysis.prediction import Use
 from backends.analysis.ranking import Rank, Ranking, amount, ratio_text
 from backends.analysis.verdict import DEMO, SMALL, Verdict
 from backends.bench.measurement import Aspect
@@ -30,7 +30,8 @@ _KEYS = {
 }
 """What the screen says where the command line names options."""
 
-_TITLE = 9
+_WIDE = 60
+"""Columns from which names are whole and ranges shown."""
 _LEGEND = "> faster than   = tie   ? undecided"
 
 
@@ -61,31 +62,18 @@ def sentences(verdict: Verdict) -> tuple[str, ...]:
 
 
 def verdict_rows(run: Run | None, series: Known, width: int) -> list[Content]:
-    """The panel: the recommendation, then who leads each use."""
+    """The recommendation, a table for each use, then what makes the figures doubtful."""
     if run is None:
         return [Content.styled("no figures yet", "$dim")]
     verdict = run.verdict
-    rows = _sentences(run, verdict)
-    rows.append(Content(""))
-    uses: tuple[Use, ...] = (*run.aspects, "disk")
+    texts = [safe_text(sentence, 600) for sentence in sentences(verdict)] if verdict.complete else []
+    rows = [*map(Content, texts), Content.styled(_state(run), "$dim")]
+    uses: tuple[Use, ...] = (*dict.fromkeys((*run.aspects, *(ranking.use for ranking in verdict.rankings), "disk")),)
     for use in uses:
-        ranking = verdict.ranking(use) if verdict else None
-        if ranking is None or not entries(ranking, series):
-            missing = "waiting" if run.alive else "not measured"
-            rows.append(Content.assemble((fit(use, _TITLE), "$dim"), (f" {missing}", "$dim")))
-        else:
-            rows += _block(ranking, series, width)
-    if run.warnings:
-        number = len(run.warnings)
-        rows.append(Content.styled(f"! {number} warning{'' if number == 1 else 's'}: v shows all", "$error"))
-    return rows + [Content.styled(safe_text(note, 300), "$dim") for note in run.notes]
-
-
-def _sentences(run: Run, verdict: Verdict | None) -> list[Content]:
-    state = _state(run)
-    if verdict is None or not verdict.complete:
-        return [Content.styled(state, "$dim")]
-    return [Content(safe_text(one, 600)) for one in sentences(verdict)] + [Content.styled(state, "$dim")]
+        rows += [Content(""), *_table(run, use, series, width)]
+    rows += [Content(""), Content.styled(_LEGEND, "$dim")]
+    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
+    return rows + [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
 
 
 def _state(run: Run) -> str:
@@ -94,51 +82,30 @@ def _state(run: Run) -> str:
     return "too early to tell" if run.alive else "stopped before all repeats were in"
 
 
-def _block(ranking: Ranking, series: Known, width: int) -> list[Content]:
-    """A ranking: in one row where it fits, else a row for each configuration."""
-    head = f"{ranking.use} {units.count(ranking.count)}" if ranking.count > 1 else ranking.use
-    named = entries(ranking, series)
-    line = Content.assemble((fit(head, max(_TITLE, cell_len(head))), "$dim"), "  ", *named)
-    if line.cell_length <= width:
-        return [line]
-    rows = [Content.assemble("   ", named[0]), *named[1:]]
-    return [Content.styled(head, "$dim"), *(row.truncate(width, ellipsis=True) for row in rows)]
-
-
-def full_rows(run: Run | None, series: Known, width: int) -> list[Content]:
-    """The whole verdict: its sentences, the rankings with the range of the repeats, the warnings."""
-    verdict = run.verdict if run else None
-    if run is None or verdict is None:
-        return verdict_rows(run, series, width)
-    rows = _sentences(run, verdict)
-    for ranking in verdict.rankings:
-        rows += [Content(""), *_table(run, ranking, series)]
-    rows += [Content(""), Content.styled(_LEGEND, "$dim")]
-    rows += [Content.assemble(("! ", "bold $error"), (safe_text(one, 600), "$error")) for one in run.warnings]
-    return rows + [Content.styled(safe_text(note, 400), "$dim") for note in run.notes]
-
-
-def _table(run: Run, ranking: Ranking, series: Known) -> list[Content]:
-    ranks = [rank for rank in ranking.ranks if rank.configuration in series]
-    if not ranks:
-        return []
-    more = ", with its sync" if ranking.use == DURABLE else ""
-    images = "1 image" if ranking.count == 1 else f"{ranking.count:,} images"
-    width = max(cell_len(safe_text(rank.configuration, 40)) for rank in ranks)
-    ranges = {rank.configuration: _range(run, ranking, rank) for rank in ranks}
-    spread = f", range of {run.plan.repeats}" if any(ranges.values()) else ""
-    rows = [Content.assemble((title(ranking.use) + more, "bold"), (f", {images}{spread}", "$dim"))]
-    for rank in ranks:
+def _table(run: Run, use: Use, series: Known, width: int) -> list[Content]:
+    """The ranking for a use, the best first; with whole names and the range of the repeats where they fit."""
+    ranking = run.verdict.ranking(use)
+    ranks = [rank for rank in ranking.ranks if rank.configuration in series] if ranking else []
+    if ranking is None or not ranks:
+        missing = "waiting" if run.alive else "not measured"
+        return [Content.assemble((title(use), "bold"), (f", {missing}", "$dim"))]
+    wide = width >= _WIDE
+    names = [safe_text(rank.configuration if wide else series[rank.configuration].name, 40) for rank in ranks]
+    ranges = [_range(run, ranking, rank) if wide else "" for rank in ranks]
+    images = f", {'1 image' if ranking.count == 1 else f'{ranking.count:,} images'}"
+    spread = f", range of {run.plan.repeats}" if any(ranges) else ""
+    rows = [Content.assemble((title(use), "bold"), (images + spread, "$dim"))]
+    longest = max(map(cell_len, names))
+    for rank, name, between in zip(ranks, names, ranges, strict=True):
         known = series[rank.configuration]
-        rows.append(
-            Content.assemble(
-                (SIGNS.get(rank.outcome, " "), "bold"),
-                (f" {known.mark}", known.role),
-                f" {fit(safe_text(rank.configuration, 40), width)}{amount(ranking.use, rank):>10}",
-                f"{'' if not rank.outcome or rank.outcome == TIE else units.ratio(rank.ratio):>8}",
-                (f"{ranges[rank.configuration]:>22}", "$dim"),
-            )
+        ratio = "" if not rank.outcome or rank.outcome == TIE else units.ratio(rank.ratio)
+        line = Content.assemble(
+            (SIGNS.get(rank.outcome, " "), "bold"),
+            (f" {known.mark}", known.role),
+            f" {fit(name, longest)}{amount(use, rank):>10}{ratio:>8}",
+            (f"{between:>22}" if wide else "", "$dim"),
         )
+        rows.append(line.truncate(width, ellipsis=True))
     return rows
 
 
