@@ -61,7 +61,7 @@ class Progress:
             case events.TrialStarted(trial=trial):
                 text = f"{safe_text(trial.configuration)} {trial.operation} {trial.count:,}"
                 self._bar.update(self._task, description=text)
-            case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
+            case events.TrialFinished():
                 self._bar.advance(self._task)
             case events.Removing():
                 self._bar.update(self._task, description="removing the temporary files")

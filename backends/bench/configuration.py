@@ -117,13 +117,12 @@ def configurations_of(*texts: str) -> tuple[Configuration, ...]:
     return tuple(dict.fromkeys(map(Configuration, texts)))
 
 
-def is_configuration(text: str) -> bool:
+def is_configuration(text: object) -> bool:
     """Whether ``text`` can be read; a record of another machine may name a backend that is not there."""
     try:
-        Configuration(text)
+        return isinstance(text, str) and bool(Configuration(text))
     except UsageError:
         return False
-    return True
 
 
 def _default_codec(entry: BackendEntry, facts: DatasetFacts) -> str:

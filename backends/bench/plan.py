@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from backends.bench.configuration import Configuration, configurations_of, is_configuration
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM, Cache, Operation
 from backends.errors import UsageError
 
@@ -44,22 +43,6 @@ class Plan:
     in_thread: bool = False  # trials are executed in the thread that executes the run, not in fresh processes
     preset: str = ""  # "article" where the plan is the article's
     workers: int = 1  # processes that share each store and read, every one with a shard of its own
-
-
-def without_unknown(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a recorded plan without operations of other versions, and without backends that are not here.
-
-    Raises ValueError where none is left, TypeError where these are no fields.
-    """
-    if not isinstance(fields, Mapping):
-        raise TypeError("expected an object for Plan")
-    operations = [name for name in fields["operations"] if name in OPERATIONS]
-    configurations = [text for text in fields["configurations"] if is_configuration(text)]
-    if not operations:
-        raise ValueError(f"this version measures none of its operations ({', '.join(map(str, fields['operations']))})")
-    if not configurations:
-        raise ValueError(f"none of its configurations is known here ({', '.join(map(str, fields['configurations']))})")
-    return {**fields, "operations": operations, "configurations": configurations}
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:

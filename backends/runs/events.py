@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from backends.bench.configuration import is_configuration
 from backends.bench.machine import Conditions, Environment
-from backends.bench.measurement import Measurement, Trial, is_measured_here
-from backends.bench.plan import Plan, without_unknown
+from backends.bench.measurement import OPERATIONS, Measurement, Trial, is_measured_here
+from backends.bench.plan import Plan
 from backends.bench.workdir import MadeFolder
 from backends.datasets.base import DatasetFacts
 
@@ -28,19 +30,15 @@ class Event(
 
 
 class RunStarted(Event, frozen=True):
-    """The first event of a run.
-
-    ``trials`` counts those of the plan, warm-ups among them; ``work`` are the folders that the run writes in, at most
-    ``bytes_at_most`` in all; ``notes`` are sentences a user must see: counts that were shrunk, images that repeat.
-    """
+    """The first event of a run."""
 
     plan: Plan
     dataset: DatasetFacts
     environment: Environment
-    trials: int
-    work: tuple[str, ...]
-    bytes_at_most: int
-    notes: tuple[str, ...] = ()
+    trials: int  # of the plan, warm-ups among them
+    work: tuple[str, ...]  # the folders that the run writes in ...
+    bytes_at_most: int  # ... so many bytes in all
+    notes: tuple[str, ...] = ()  # sentences a user must see: sizes that were shrunk, images that repeat
     schema: int = SCHEMA
 
 
@@ -51,17 +49,13 @@ class WorkFolderMade(Event, frozen=True):
 
 
 class Staging(Event, frozen=True):
-    """The plan's images are being decoded once: ``done`` of ``total`` so far, in ``seconds``.
-
-    The last such event has how many pictures did not decode and were left out (``failures``), and some of them with the
-    reason.  Its seconds, what reading and decoding the source took, are in no other figure.
-    """
+    """The plan's images are being decoded once; what that takes is in no other figure."""
 
     done: int
     total: int
-    seconds: float
-    failures: int = 0
-    examples: tuple[str, ...] = ()
+    seconds: float  # so far; in the last event without what is not reading and decoding
+    failures: int = 0  # pictures that did not decode and were left out, known in the last event ...
+    examples: tuple[str, ...] = ()  # ... and some of them with the reason
 
 
 class TrialStarted(Event, frozen=True):
@@ -77,17 +71,7 @@ class Progress(Event, frozen=True):
 
 
 class TrialFinished(Event, frozen=True):
-    measurement: Measurement
-
-
-class TrialFailed(Event, frozen=True):
-    """The trial did not do its work; ``measurement.message`` says why.  The run goes on."""
-
-    measurement: Measurement
-
-
-class TrialSkipped(Event, frozen=True):
-    """The trial was not tried; ``measurement.message`` says why."""
+    """A trial has ended, well or not, or was not tried: ``measurement.outcome`` and its message say so."""
 
     measurement: Measurement
 
@@ -97,15 +81,12 @@ class Removing(Event, frozen=True):
 
 
 class RunFinished(Event, frozen=True):
-    """The last event of a run: ``finished`` or ``cancelled``, ``seconds`` after run-started.
+    """The last event of a run."""
 
-    ``left`` are paths that could not be removed, ``conditions`` what else the machine did meanwhile.
-    """
-
-    outcome: str
-    seconds: float
-    left: tuple[str, ...] = ()
-    conditions: Conditions | None = None
+    outcome: str  # finished or cancelled
+    seconds: float  # since the first event
+    left: tuple[str, ...] = ()  # paths that could not be removed
+    conditions: Conditions | None = None  # what else the machine did meanwhile
 
 
 class JobFailed(Event, frozen=True):
@@ -116,9 +97,10 @@ class JobFailed(Event, frozen=True):
 
 
 AnyEvent = (
-    RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | TrialFailed | TrialSkipped
-    | Removing | RunFinished | JobFailed
-)  # fmt: skip
+    RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished | JobFailed
+)
+_EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
+"""Names of events in the records of earlier versions."""
 
 
 def to_builtins(value: object) -> Any:
@@ -131,12 +113,50 @@ def from_builtins(value: object, kind: type[T]) -> T:
     return msgspec.convert(value, kind, dec_hook=lambda to, text: to(text))
 
 
-def read_plan(fields: Any) -> Plan:
-    """The plan of recorded fields, without operations of other versions.
+def read_json(path: Path, most_bytes: int) -> Any:
+    """What a JSON file holds.
 
-    Raises ValueError, KeyError, TypeError where a field is missing or has the wrong type, or no operation is known.
+    Raises OSError where it cannot be read, ValueError where it is no JSON, larger than ``most_bytes``, nested too
+    deeply, or has a number that is none.
     """
-    return from_builtins(without_unknown(fields), Plan)
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes:,} bytes")
+    return parse_json(data, parse_constant=_refuse)
+
+
+def parse_json(text: bytes, **options: Any) -> Any:
+    """The value of JSON.  Raises ValueError where it is none, or nested too deeply."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no figure")
+
+
+def read_plan(fields: Any) -> Plan:
+    """The plan of recorded fields, without operations of other versions and backends that are not here.
+
+    Raises ValueError, KeyError, TypeError where that leaves none, or a field is missing or has the wrong type.
+    """
+    return from_builtins(_without_unknown(fields), Plan)
+
+
+def _without_unknown(fields: dict[str, Any]) -> dict[str, Any]:
+    recorded, names = from_builtins((fields["operations"], fields["configurations"]), tuple[list[str], list[str]])
+    operations, configurations = (
+        [name for name in recorded if name in OPERATIONS],
+        list(filter(is_configuration, names)),
+    )
+    if not operations:
+        raise ValueError(f"this version measures none of its operations ({', '.join(recorded)})")
+    if not configurations:
+        raise ValueError(f"none of its configurations is known here ({', '.join(names)})")
+    return {**fields, "operations": operations, "configurations": configurations}
 
 
 def encode_event(event: Event) -> bytes:
@@ -150,13 +170,14 @@ def decode_event(line: bytes) -> Event | None:
     Unknown fields are ignored.
     """
     try:
-        fields = json.loads(line)
+        fields = parse_json(line)
+        fields["event"] = _EARLIER.get(fields["event"], fields["event"])
         if "plan" in fields:
-            fields["plan"] = without_unknown(fields["plan"])
+            fields["plan"] = _without_unknown(fields["plan"])
         trial = fields.get("measurement", fields.get("trial"))
         if isinstance(trial, dict) and not is_measured_here(trial):
             return None
         event: Event = from_builtins(fields, AnyEvent)  # type: ignore[arg-type]
         return event
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,16 +9,11 @@ import os
 import secrets
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat
-from backends.runs.events import decode_event, encode_event, read_plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from backends.bench.plan import Plan
-    from backends.runs.events import Event
+from backends.runs.events import Event, decode_event, encode_event, read_json, read_plan
 
 SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
 CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"
@@ -29,13 +24,12 @@ FILES = (EVENTS, LOG, LOCK, CANCEL, HEARD, CLEANED, SUMMARY, f"{SUMMARY}.partial
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _TAIL_BYTES = 1 << 16
+_MOST_SPEC_BYTES = 1 << 24
+_MOST_LINE_BYTES = 1 << 26
 
 
 def new_folder(jobs: Path, plan: Plan) -> Path:
-    """Make the folder of a new job below ``jobs``, with its plan in it.
-
-    Raises NotAllowed where the folder cannot be made.
-    """
+    """Make the folder of a new job below ``jobs``, with its plan in it.  Raises NotAllowed where it cannot."""
     folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
     partial = folder / f"{SPEC}.partial"
     try:
@@ -47,10 +41,8 @@ def new_folder(jobs: Path, plan: Plan) -> Path:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
             folder.rmdir()
-        reason = error.strerror or str(error)
-        raise NotAllowed(
-            f"the job's folder {folder} cannot be made ({reason}): set XDG_STATE_HOME elsewhere."
-        ) from None
+        reason = f"cannot be made ({error.strerror or error}): set XDG_STATE_HOME elsewhere."
+        raise NotAllowed(f"the job's folder {folder} {reason}") from None
     return folder
 
 
@@ -91,15 +83,11 @@ def owner_of(path: Path) -> int | None:
 def read_spec(folder: Path) -> tuple[Plan, float]:
     """The plan of a job, and when it was made (seconds since the epoch).
 
-    Raises
-    ------
-    OlderFormat
-        Another version made the job, with a plan that this one cannot read.
-    ImgstoreError
-        The folder is not a job's.
+    Raises OlderFormat where another version made the job, with a plan that this one cannot read, and ImgstoreError
+    where the folder is not a job's.
     """
     try:
-        spec = json.loads((folder / SPEC).read_text())
+        spec = read_json(folder / SPEC, _MOST_SPEC_BYTES)
         created = float(spec["created"])
         time.localtime(created)
         plan = spec["plan"]
@@ -108,17 +96,12 @@ def read_spec(folder: Path) -> tuple[Plan, float]:
     try:
         return read_plan(plan), created
     except (ValueError, KeyError, TypeError):
-        raise OlderFormat(
-            f"the run {folder.name} is of an older format: read it with the version that made it, or delete it.",
-            created,
-        ) from None
+        how = "read it with the version that made it, or delete it."
+        raise OlderFormat(f"the run {folder.name} is of an older format: {how}", created) from None
 
 
 def hold_lock(folder: Path) -> int:
-    """Take the job's lock; it is held until the process ends or the descriptor returned is closed.
-
-    Raises ImgstoreError where somebody held it before: a job is done once.
-    """
+    """Take the job's lock, until the descriptor returned is closed.  Raises ImgstoreError where it was held before."""
     if (folder / LOCK).exists():
         raise ImgstoreError(f"the job {folder.name} was begun before: start a new one.")
     unseen = folder / f"{LOCK}.{os.getpid()}"  # appears as the lock once it is held
@@ -157,17 +140,14 @@ def last_log_lines(folder: Path) -> str:
 
 
 class Journal:
-    """Appends events to ``events.jsonl``; a job has one writer."""
+    """Appends events to ``events.jsonl``, for the one process that does the job."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._torn = False
 
     def append(self, event: Event) -> None:
-        """Write one event.
-
-        Raises OSError where it could not be written whole; the next one starts on a line of its own.
-        """
+        """Write one event.  Raises OSError where that was not done whole; the next one has a line of its own."""
         line = (b"\n" if self._torn else b"") + encode_event(event)
         self._torn = True
         while line:
@@ -187,16 +167,16 @@ class Tail:
         self._offset = 0
 
     def read(self) -> list[Event]:
-        """The whole events since the last call, without broken lines; none where the file cannot be read."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return []
-        self._offset += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [event for event in map(decode_event, lines) if event is not None]
+        """The whole events since the last call, without broken lines and overlong ones; none where there is no file."""
+        events: list[Event] = []
+        with contextlib.suppress(OSError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            while data := file.read(_MOST_LINE_BYTES):
+                self._offset += len(data)
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self._rest = self._rest[: _MOST_LINE_BYTES + 1]
+                events += [event for line in lines if len(line) <= _MOST_LINE_BYTES and (event := decode_event(line))]
+        return events
 
 
 def last_event(path: Path) -> Event | None:

@@ -10,37 +10,31 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 
 from backends.analysis.ranking import ranking_line
 from backends.bench.configuration import Configuration
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
-from backends.runs.events import from_builtins, to_builtins
+from backends.runs.events import from_builtins, read_json, to_builtins
 from backends.runs.folder import EVENTS, FILES, SPEC, SUMMARY, Tail, names_below, owner_of, read_spec
 from backends.runs.job import Job, clean_after, job_state
 from backends.runs.run import Run
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 LAST = "last"
 SUMMARY_VERSION = 1
+_MOST_SUMMARY_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run in a list: where it never started, kind and host are empty, and without figures the headline.
-
-    ``state`` is ``running``, ``finished``, ``stopped``, ``failed``, ``died``, or ``older format`` where only another
-    version can read it; ``dataset`` is as the user wrote it.
-    """
+    """A run in a list: where it never started, kind and host are empty, and without figures the headline."""
 
     id: str
-    state: str
+    state: str  # running, finished, stopped, failed, died, or "older format" where only another version can read it
     started: float
-    dataset: str
+    dataset: str  # as the user wrote it
     kind: str = ""
     configurations: tuple[Configuration, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -61,12 +55,12 @@ def list_runs(jobs: Path, *, text: str = "") -> tuple[RunFacts, ...]:
 
     Raises NotAllowed where ``jobs`` is there and cannot be listed.
     """
-    words = text.casefold().split()
     runs = []
     for name in names_below(jobs):
         with contextlib.suppress(ImgstoreError):
             facts = run_facts(jobs / name)
-            if all(word in _searched(facts) for word in words):
+            texts = (facts.id, facts.state, facts.dataset, facts.kind, facts.host, *facts.configurations)
+            if all(word in "\n".join(texts).casefold() for word in text.casefold().split()):
                 runs.append(facts)
     return tuple(runs)
 
@@ -94,12 +88,8 @@ def read_run(folder: Path) -> Run:
 def delete_run(folder: Path) -> tuple[str, ...]:
     """Remove a run that has ended: the files that a job makes, and its folder where nothing else is in it.
 
-    Returns
-    -------
-    tuple of str
-        What stayed: paths in the folder that no job made, and what a died run left that cannot be removed.
-
-    Raises ImgstoreError where it is no job's folder, still runs, or cannot be removed.
+    Returns what stayed: paths in the folder that no job made, and what a died run left that cannot be removed.  Raises
+    ImgstoreError where it is no job's folder, still runs, or cannot be removed.
     """
     if folder.is_symlink():
         raise NotAllowed(f"{folder} is a link and no folder of ours: remove it by hand.")
@@ -120,13 +110,18 @@ def delete_run(folder: Path) -> tuple[str, ...]:
 
 
 def run_facts(folder: Path) -> RunFacts:
-    """The facts of one run.  Raises ImgstoreError where ``folder`` is no job's."""
+    """The facts of one run, from its summary where that is good.  Raises ImgstoreError where ``folder`` is no job's."""
     stamp = _stamp(folder)
-    if (kept := _read_summary(folder, stamp)) is not None:
-        return kept
+    with contextlib.suppress(OSError, ValueError):
+        summary = from_builtins(read_json(folder / SUMMARY, _MOST_SUMMARY_BYTES), _Summary)
+        if (summary.version, summary.events, summary.facts.id) == (SUMMARY_VERSION, stamp, folder.name):
+            return summary.facts
     facts = _facts(folder)
     if facts.state != "running" and owner_of(folder) == os.geteuid():
-        _write_summary(folder, _Summary(SUMMARY_VERSION, stamp, facts))
+        partial = folder / f"{SUMMARY}.partial"
+        with contextlib.suppress(OSError):
+            partial.write_text(json.dumps(to_builtins(_Summary(SUMMARY_VERSION, stamp, facts))))
+            partial.replace(folder / SUMMARY)
     return facts
 
 
@@ -151,31 +146,9 @@ def _facts(folder: Path) -> RunFacts:
     )
 
 
-def _searched(facts: RunFacts) -> str:
-    texts = (facts.id, facts.state, facts.dataset, facts.kind, facts.host, *facts.configurations)
-    return "\n".join(texts).casefold()
-
-
 def _stamp(folder: Path) -> tuple[int, int]:
     """Size and time of the events: what a job adds to them makes its summary out of date."""
     with contextlib.suppress(OSError):
         status = (folder / EVENTS).stat()
         return status.st_size, status.st_mtime_ns
     return 0, 0
-
-
-def _read_summary(folder: Path, stamp: tuple[int, int]) -> RunFacts | None:
-    """The kept facts of a run; None where they are missing, damaged, out of date, or of another run or version."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        summary = from_builtins(json.loads((folder / SUMMARY).read_bytes()), _Summary)
-        if (summary.version, summary.events, summary.facts.id) == (SUMMARY_VERSION, stamp, folder.name):
-            return summary.facts
-    return None
-
-
-def _write_summary(folder: Path, summary: _Summary) -> None:
-    """Replace the summary, where that can be done: two readers write the same."""
-    partial = folder / f"{SUMMARY}.partial"
-    with contextlib.suppress(OSError):
-        partial.write_text(json.dumps(to_builtins(summary)))
-        partial.replace(folder / SUMMARY)

@@ -9,44 +9,21 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends.bench.disk import free_bytes
 from backends.bench.plan import Plan, check_plan
 from backends.bench.workdir import clean, is_there
 from backends.errors import Cancelled, ImgstoreError, OlderFormat
 from backends.runs import events
-from backends.runs.folder import (
-    CANCEL,
-    CLEANED,
-    EVENTS,
-    HEARD,
-    LOCK,
-    LOG,
-    Journal,
-    Tail,
-    hold_lock,
-    last_event,
-    last_log_lines,
-    lock_holder,
-    names_below,
-    new_folder,
-    owner_of,
-    read_spec,
-)
+from backends.runs import folder as files
 from backends.runs.run import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0
 """How long a job may take to hear that it is cancelled; its clean-up may take longer."""
 
-LOOK_SECONDS = 0.1
-"""How often a job looks whether somebody else asks it to stop."""
 _START_SECONDS = 10.0
 """How long a new process may take to its lock."""
 
@@ -58,10 +35,7 @@ _LAUNCHERS = (Path(__file__).parents[1] / "launch" / _NAME, Path(__file__).paren
 class Job:
     """A job's folder, and the process that works on it where this process started it.
 
-    Attributes
-    ----------
-    here
-        Whether ``run`` executes the job in the thread that calls it, instead of following its process.
+    With ``here``, ``run`` executes the job in the thread that calls it, instead of following its process.
     """
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes] | None = None, *, here: bool = False) -> None:
@@ -74,7 +48,7 @@ class Job:
     @property
     def plan(self) -> Plan:
         """Raises ImgstoreError where the folder is no job's."""
-        return read_spec(self.folder)[0]
+        return files.read_spec(self.folder)[0]
 
     def wait(self) -> Run:
         """Execute or follow the job to its end, and return its run as far as it came."""
@@ -101,7 +75,7 @@ class Job:
 
     def cancel(self) -> None:
         """Ask the job to stop: it ends its trial, cleans up and says so; ``follow`` ends it if it does not."""
-        (self.folder / CANCEL).touch()
+        (self.folder / files.CANCEL).touch()
         self._cancelled_at = self._cancelled_at or time.monotonic()
 
     def follow(
@@ -113,7 +87,7 @@ class Job:
         are functions, since a signal handler that sets a threading.Event can wait for its lock for ever.  A died job
         ends with a job-failed made here, with the last lines of its log.
         """
-        tail = Tail(self.folder / EVENTS)
+        tail = files.Tail(self.folder / files.EVENTS)
         while not stop():
             if self._cancelled_at is None and cancelled() and not stop():
                 self.cancel()
@@ -137,17 +111,16 @@ class Job:
         """Kill a job that was cancelled and has not seen it, but never a thread: its process is the user's screen."""
         if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
             return
-        if self.plan.in_thread or (self.folder / HEARD).exists():
+        if self.plan.in_thread or (self.folder / files.HEARD).exists():
             return
-        holder = lock_holder(self.folder)
-        if holder:
+        if holder := files.lock_holder(self.folder):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(holder, signal.SIGKILL)
 
     def _death(self) -> str:
         if free_bytes(self.folder) == 0:
             return f"the job's process died, and the disk of {self.folder} is full: free some, or set XDG_STATE_HOME."
-        lines = last_log_lines(self.folder)
+        lines = files.last_log_lines(self.folder)
         return "the job's process died" + (f"; its last words: {lines}" if lines else " without a word.")
 
 
@@ -159,10 +132,10 @@ def start_run(plan: Plan, jobs: Path) -> Job:
     """
     plan = check_plan(plan)
     sweep(jobs)
-    folder = new_folder(jobs, plan)
+    folder = files.new_folder(jobs, plan)
     if plan.in_thread:
         return Job(folder, here=True)
-    with (folder / LOG).open("ab") as log:
+    with (folder / files.LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", str(next(filter(Path.is_file, _LAUNCHERS))), str(folder)],
             stdin=subprocess.DEVNULL,
@@ -175,16 +148,16 @@ def start_run(plan: Plan, jobs: Path) -> Job:
 
 def open_job(folder: Path) -> Job:
     """A job that was started before, maybe by another process.  Raises ImgstoreError where there is none."""
-    read_spec(folder)
+    files.read_spec(folder)
     return Job(folder)
 
 
 def sweep(jobs: Path) -> tuple[Path, ...]:
     """Remove what died jobs left in their work folders, each until it is gone; what stayed is returned."""
     left: list[Path] = []
-    for folder in (jobs / name for name in names_below(jobs)):
+    for folder in (jobs / name for name in files.names_below(jobs)):
         with contextlib.suppress(ImgstoreError):
-            if not (folder / CLEANED).exists() and job_state(folder) == "died":
+            if not (folder / files.CLEANED).exists() and job_state(folder) == "died":
                 left += clean_after(folder)
     return tuple(left)
 
@@ -194,13 +167,13 @@ def clean_after(folder: Path) -> tuple[Path, ...]:
 
     A job is marked once nothing of its own is left: by the next time its paths may belong to somebody else.
     """
-    recorded = Tail(folder / EVENTS).read()
+    recorded = files.Tail(folder / files.EVENTS).read()
     made = [event.made for event in recorded if isinstance(event, events.WorkFolderMade) and event.made]
-    if not (folder / CLEANED).exists() and owner_of(folder) == os.geteuid() and not folder.is_symlink():
+    if not (folder / files.CLEANED).exists() and files.owner_of(folder) == os.geteuid() and not folder.is_symlink():
         left = tuple(path for folders in made for path in clean(folders))
         if not any(is_there(folders[0]) for folders in made):
             with contextlib.suppress(OSError):
-                (folder / CLEANED).touch()
+                (folder / files.CLEANED).touch()
         if left:
             return left
     started = [event for event in recorded if isinstance(event, events.RunStarted)]
@@ -209,10 +182,10 @@ def clean_after(folder: Path) -> tuple[Path, ...]:
 
 def _is_worked_on(folder: Path) -> bool:
     """Whether a process holds the job's lock, or was started a moment ago and has not come to it yet."""
-    if (folder / LOCK).exists():
-        return lock_holder(folder) is not None
+    if (folder / files.LOCK).exists():
+        return files.lock_holder(folder) is not None
     with contextlib.suppress(OlderFormat):
-        _, created = read_spec(folder)
+        _, created = files.read_spec(folder)
         return 0 <= time.time() - created < _START_SECONDS
     return False
 
@@ -220,7 +193,7 @@ def _is_worked_on(folder: Path) -> bool:
 def job_state(folder: Path) -> str:
     """``running``, ``finished``, ``stopped``, ``failed`` or ``died``."""
     alive = _is_worked_on(folder)  # looked at before the last event: it may end meanwhile
-    match last_event(folder / EVENTS):
+    match files.last_event(folder / files.EVENTS):
         case events.RunFinished(outcome=outcome):
             return "stopped" if outcome == "cancelled" else outcome
         case events.JobFailed():
@@ -244,43 +217,31 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
     """
     from backends.runs.runner import run  # numpy and the codecs come with it: too late for the first paint
 
-    lock = hold_lock(folder)
-    journal = Journal(folder / EVENTS)
+    lock = files.hold_lock(folder)
+    journal = files.Journal(folder / files.EVENTS)
     begin = time.time()
 
     def record(event: events.Event) -> None:
         journal.append(event)
         emit(event)
 
+    def is_cancelled() -> bool:
+        stopping = cancelled() or (folder / files.CANCEL).exists()
+        if stopping:
+            with contextlib.suppress(OSError):
+                (folder / files.HEARD).touch()
+        return stopping
+
     try:
-        plan, _ = read_spec(folder)
-        run(plan, record, _cancelled_or_asked(folder, cancelled), folder.name)
+        run(files.read_spec(folder)[0], record, is_cancelled, folder.name)
     except Cancelled:
         record(events.RunFinished(time.time(), "cancelled", time.time() - begin))
     except ImgstoreError as error:
         record(events.JobFailed(time.time(), str(error), error.exit_code))
     except Exception as error:  # the last place where anybody can be told
-        with (folder / LOG).open("a") as log:
+        with (folder / files.LOG).open("a") as log:
             traceback.print_exc(file=log)
         record(events.JobFailed(time.time(), f"the job failed: {type(error).__name__}: {error}"))
     finally:
         journal.close()
         os.close(lock)
-
-
-def _cancelled_or_asked(folder: Path, cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether the job is to stop, by ``cancelled`` or by the file; cheap enough to be called after each batch."""
-    stopping, looked = False, 0.0
-
-    def check() -> bool:
-        nonlocal stopping, looked
-        if not stopping:
-            stopping, now = cancelled(), time.monotonic()
-            if not stopping and now - looked >= LOOK_SECONDS:
-                stopping, looked = (folder / CANCEL).exists(), now
-            if stopping:
-                with contextlib.suppress(OSError):
-                    (folder / HEARD).touch()
-        return stopping
-
-    return check

@@ -25,37 +25,21 @@ NO_ENVIRONMENT = Environment("", "", "", "", 1, 0, None, "", {}, ())
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run as far as it came.
-
-    Attributes
-    ----------
-    start, staging, end
-        The first event, the latest one of staging, and the last event; None before they came.
-    measurements
-        Of all trials that ended, warm-ups among them (``shown`` is false there).
-    trial, trial_started, done, total
-        The trial under way, and its progress in images; while staging, ``done`` and ``total`` are the source's.
-    removing
-        Whether all trials have ended and the run's files are being removed.
-    now
-        The time of the latest event.
-    saved
-        It was read from a JSON file, and is there to be looked at only.
-    """
+    """A run as far as it came; what its events have not told yet is None, empty or 0."""
 
     plan: Plan
     start: events.RunStarted | None = None
-    staging: events.Staging | None = None
-    measurements: tuple[Measurement, ...] = ()
-    trial: Trial | None = None
+    staging: events.Staging | None = None  # the latest
+    measurements: tuple[Measurement, ...] = ()  # of all trials that ended; warm-ups are not shown
+    trial: Trial | None = None  # under way
     trial_started: float = 0.0
-    done: int = 0
+    done: int = 0  # images of the trial under way, or of the staging
     total: int = 0
-    removing: bool = False
+    removing: bool = False  # all trials have ended, and the run's files are being removed
     end: events.RunFinished | events.JobFailed | None = None
-    now: float = 0.0
-    stopping: bool = False
-    saved: bool = False
+    now: float = 0.0  # time of the latest event
+    stopping: bool = False  # it was asked to stop
+    saved: bool = False  # it was read from a JSON file, and is there to be looked at only
 
     def after(self, *new: events.Event) -> Run:
         """The run after more events.  Those that say nothing new only move ``now``."""
@@ -74,7 +58,7 @@ class Run:
                     trial_now = changes.get("trial", self.trial)
                     if trial_now is not None and trial_now.index == event.trial:
                         changes |= {"done": event.done, "total": event.total}
-                case events.TrialFinished() | events.TrialFailed() | events.TrialSkipped():
+                case events.TrialFinished():
                     ended.append(event.measurement)
                     changes["trial"] = None
                 case events.Removing():
@@ -87,15 +71,13 @@ class Run:
         later.__dict__.update({name: self.__dict__[name] for name in self._unchanged(later) if name in self.__dict__})
         return later
 
-    def _unchanged(self, later: Run) -> tuple[str, ...]:
+    def _unchanged(self, later: Run) -> set[str]:
         """The cached properties that are the same in a later state of this run."""
-        if later.start is not self.start:
-            return ()
         same = later.measurements is self.measurements
-        kept: tuple[str, ...] = ("trial_seconds", *(("figures", "failures", "failed_cells") if same else ()))
+        kept = {"trial_seconds"} | ({"figures", "failed_cells"} if same else set())
         if later.phase == self.phase and (same or (later.alive and later.block == self.block)):
-            kept += ("verdict", "warnings")
-        return kept
+            kept |= {"verdict", "warnings"}
+        return kept if later.start is self.start else set()
 
     @property
     def phase(self) -> str:
@@ -129,7 +111,6 @@ class Run:
 
     @property
     def dataset(self) -> DatasetFacts:
-        """Empty before the run has started, as ``environment`` is."""
         return self.start.dataset if self.start else NO_DATASET
 
     @property
@@ -179,7 +160,7 @@ class Run:
 
     @property
     def started(self) -> float:
-        """Seconds since the epoch; 0 where it is not known."""
+        """Seconds since the epoch."""
         return self.start.time if self.start else 0.0
 
     @property
@@ -252,7 +233,7 @@ class Run:
         """By cell: medians of what has ended so far."""
         return {figure.cell: figure for figure in summarise(self.measurements)}
 
-    @cached_property
+    @property
     def failures(self) -> tuple[Measurement, ...]:
         """The trials that failed or were skipped."""
         return tuple(measurement for measurement in self.measurements if measurement.outcome != "ok")
@@ -268,12 +249,12 @@ class Run:
 
         It takes up to 40 ms, so that a run that goes on has one for each block, from the blocks that ended.
         """
-        all_count = self.complete or not self.alive
+        block = None if self.complete or not self.alive else self.block
         images, seconds = self.source or (0, 0.0)
         return decide(
             self.plan,
             self.dataset,
-            [one for one in self.measurements if all_count or (one.count, one.repeat) != self.block],
+            [trial for trial in self.measurements if (trial.count, trial.repeat) != block],
             complete=self.complete,
             source_seconds=seconds or None,
             source_images=images,

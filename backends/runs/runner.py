@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends.bench.budget import Pace, Places, find_places, fit_to_memory
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import mount_of
 from backends.bench.machine import ConditionsWatch, describe_environment
-from backends.bench.measurement import STORE_FAILED
-from backends.bench.plan import check_plan
+from backends.bench.measurement import STORE_FAILED, Measurement, Trial
+from backends.bench.plan import Plan, check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
-from backends.bench.staging import Wanted, stage
+from backends.bench.staging import Source, Wanted, stage
 from backends.bench.trial import COUNTER_BYTES, Task, blank
 from backends.bench.workdir import WorkFolder
-from backends.datasets import open_dataset
+from backends.datasets import Dataset, open_dataset
+from backends.datasets.base import DatasetFacts
 from backends.errors import Cancelled
 from backends.runs import events
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.bench.measurement import Measurement, Trial
-    from backends.bench.plan import Plan
-    from backends.bench.staging import Source
-    from backends.datasets.base import Dataset, DatasetFacts
-
 
 PROGRESS_SECONDS, REMOVING_SECONDS = 0.1, 0.5
 """The shortest times between two events of their kinds."""
@@ -55,34 +46,16 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
         environment, total = describe_environment(places.all), len(trials(fitted))
         work, notes = tuple(map(str, places.all)), _notes(plan, fitted, facts, places)
         emit(events.RunStarted(started, fitted, facts, environment, total, work, places.bytes_at_most, notes))
-        folders: dict[Path, WorkFolder] = {}
+        going = _Run(fitted, places, Pace(plan.budget, facts, begin), emit, cancelled)
         outcome = "finished"
         try:
-            for path in places.all:
-                folders[path] = WorkFolder(path)
-                emit(events.WorkFolderMade(time.time(), folders[path].made))
-            source = _stage(dataset, facts, fitted, folders[places.main], emit, cancelled)
-            pace = Pace(plan.budget, facts, begin)
-            _execute(_Execution(fitted, source, places, folders, pace, emit, cancelled))
+            going.execute(going.stage(dataset))
         except Cancelled:
             outcome = "cancelled"
         finally:
-            left = _remove(tuple(folders.values()), emit)
+            left = going.remove()
     now = time.time()
     emit(events.RunFinished(now, outcome, now - started, left, watch.found()))
-
-
-def _remove(folders: tuple[WorkFolder, ...], emit: Callable[[events.Event], None]) -> tuple[str, ...]:
-    """Remove what the run made, saying so twice a second at most: a million files take minutes."""
-    last = 0.0
-
-    def tick() -> None:
-        nonlocal last
-        if time.monotonic() - last >= REMOVING_SECONDS:
-            last = time.monotonic()
-            emit(events.Removing(time.time()))
-
-    return tuple(str(path) for folder in folders for path in folder.remove_all(tick))
 
 
 def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
@@ -106,106 +79,115 @@ def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> 
     return tuple(notes)
 
 
-def _stage(
-    dataset: Dataset,
-    facts: DatasetFacts,
-    plan: Plan,
-    folder: WorkFolder,
-    emit: Callable[[events.Event], None],
-    cancelled: Callable[[], bool],
-) -> Source:
-    begin, last = time.perf_counter(), 0.0
-    count = min(max(plan.sizes), facts.count)
+class _Run:
+    """A run that goes on: its work folders, and what becomes of its trials."""
 
-    def tick(done: int, total: int) -> None:
-        nonlocal last
-        if cancelled():
+    def __init__(
+        self,
+        plan: Plan,
+        places: Places,
+        pace: Pace,
+        emit: Callable[[events.Event], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.plan, self.places, self.pace, self.emit, self.cancelled = plan, places, pace, emit, cancelled
+        self.folders: dict[Path, WorkFolder] = {}
+        self.failed: dict[int, Measurement] = {}
+        self._emitted = 0.0
+
+    def stage(self, dataset: Dataset) -> Source:
+        """Make the work folders, and stage the images of the plan."""
+        for path in self.places.all:
+            self.folders[path] = WorkFolder(path)
+            self.emit(events.WorkFolderMade(time.time(), self.folders[path].made))
+        begin, count = time.perf_counter(), min(max(self.plan.sizes), dataset.count)
+
+        def tick(done: int, total: int) -> None:
+            self._check_cancelled()
+            now = events.Staging(time.time(), done, total, time.perf_counter() - begin)
+            self._emit_seldom(now, 0.0 if done == total else PROGRESS_SECONDS)
+
+        tick(0, count)
+        codecs, plan = {configuration.codec for configuration in self.plan.configurations}, self.plan
+        wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
+        staged = stage(dataset, wanted, self.folders[self.places.main].claim("source"), tick)
+        examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
+        self.emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
+        return staged.source
+
+    def execute(self, source: Source) -> None:
+        """Execute all trials, block by block."""
+        plan = self.plan
+        counter = self.folders[self.places.main].claim("counter")
+        counter.write_bytes(bytes(COUNTER_BYTES))
+        run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
+        waiting: list[tuple[WorkFolder, str]] = []
+        for _, group in groupby(trials(plan), key=lambda trial: (trial.count, trial.repeat)):
+            while self.places.early and waiting:
+                folder, name = waiting.pop()
+                folder.remove(name)
+            block = list(group)
+            unaffordable = self.pace.unaffordable(block)
+            for trial in block:
+                self._check_cancelled()
+                measurement = self._skipped(trial, unaffordable.get(trial.index))
+                if measurement is None:
+                    folder = self.folders[self.places.by_configuration[trial.configuration]]
+                    artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
+                    copies = self.places.copies.allowed(trial)
+                    task = Task(trial, source, artefact, counter, plan.batch, plan.seed, copies, plan.workers)
+                    waiting += [(folder, folder.claim(path.name).name) for path in task.made]
+                    begin = time.monotonic()
+                    self.emit(events.TrialStarted(time.time(), trial))
+                    measurement = run_task(task, self._poll(trial))
+                    if measurement.outcome == "ok":
+                        self.pace.learn(trial, time.monotonic() - begin, measurement)
+                    else:
+                        self.failed[trial.index] = measurement
+                self.emit(events.TrialFinished(time.time(), measurement))
+
+    def remove(self) -> tuple[str, ...]:
+        """Remove what the run made, saying so now and then: a million files take minutes.  What stayed is returned."""
+
+        def tick() -> None:
+            self._emit_seldom(events.Removing(time.time()), REMOVING_SECONDS)
+
+        self._emitted = 0.0
+        return tuple(str(path) for folder in self.folders.values() for path in folder.remove_all(tick))
+
+    def _skipped(self, trial: Trial, unaffordable: float | None) -> Measurement | None:
+        """What to say of a trial that is not tried; None for all others."""
+        if unaffordable is not None:
+            left = self.pace.left() or 0.0
+            why = f"it would take about {unaffordable:,.1f} s, and {left:,.1f} s of the budget were left."
+            return blank(trial, "skipped", why, unaffordable)
+        if trial.reads in self.failed:
+            return blank(trial, "skipped", STORE_FAILED + self.failed[trial.reads].message)
+        return None
+
+    def _poll(self, trial: Trial) -> Callable[[int], None]:
+        """What takes the number of images that a trial has done."""
+        last, self._emitted = 0, time.monotonic()
+
+        def poll(done: int) -> None:
+            nonlocal last
+            self._check_cancelled()
+            if done != last and self._emit_seldom(
+                events.Progress(time.time(), trial.index, done, trial.count), PROGRESS_SECONDS
+            ):
+                last = done
+
+        return poll
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled():
             raise Cancelled
-        now = time.perf_counter()
-        if done == total or now - last >= PROGRESS_SECONDS:
-            last = now
-            emit(events.Staging(time.time(), done, total, now - begin))
 
-    tick(0, count)
-    codecs = {configuration.codec for configuration in plan.configurations}
-    wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
-    staged = stage(dataset, wanted, folder.claim("source"), tick)
-    examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
-    emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
-    return staged.source
-
-
-@dataclass(frozen=True, slots=True)
-class _Execution:
-    """What the trials of a run share."""
-
-    plan: Plan
-    source: Source
-    places: Places
-    folders: dict[Path, WorkFolder]
-    pace: Pace
-    emit: Callable[[events.Event], None]
-    cancelled: Callable[[], bool]
-
-
-def _execute(run: _Execution) -> None:
-    plan, emit = run.plan, run.emit
-    counter = run.folders[run.places.main].claim("counter")
-    counter.write_bytes(bytes(COUNTER_BYTES))
-    run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
-    failed: dict[int, Measurement] = {}
-    waiting: list[tuple[WorkFolder, str]] = []
-    for _, group in groupby(trials(plan), key=lambda trial: (trial.count, trial.repeat)):
-        while run.places.early and waiting:
-            folder, name = waiting.pop()
-            folder.remove(name)
-        block = list(group)
-        unaffordable = run.pace.unaffordable(block)
-        for trial in block:
-            if run.cancelled():
-                raise Cancelled
-            if skipped := _skipped(run, trial, unaffordable, failed):
-                emit(events.TrialSkipped(time.time(), skipped))
-                continue
-            folder = run.folders[run.places.by_configuration[trial.configuration]]
-            artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
-            copies = run.places.copies.allowed(trial)
-            task = Task(trial, run.source, artefact, counter, plan.batch, plan.seed, copies, plan.workers)
-            waiting += [(folder, folder.claim(path.name).name) for path in task.made]
-            begin = time.monotonic()
-            emit(events.TrialStarted(time.time(), trial))
-            measurement = run_task(task, _poll(trial, emit, run.cancelled))
-            if measurement.outcome == "ok":
-                run.pace.learn(trial, time.monotonic() - begin, measurement)
-                emit(events.TrialFinished(time.time(), measurement))
-            else:
-                failed[trial.index] = measurement
-                emit(events.TrialFailed(time.time(), measurement))
-
-
-def _skipped(
-    run: _Execution, trial: Trial, unaffordable: dict[int, float], failed: dict[int, Measurement]
-) -> Measurement | None:
-    """What to say of a trial that is not tried; None for all others."""
-    if trial.index in unaffordable:
-        seconds, left = unaffordable[trial.index], run.pace.left() or 0.0
-        why = f"it would take about {seconds:,.1f} s, and {left:,.1f} s of the budget were left."
-        return blank(trial, "skipped", why, seconds)
-    if trial.reads in failed:
-        return blank(trial, "skipped", STORE_FAILED + failed[trial.reads].message)
-    return None
-
-
-def _poll(trial: Trial, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> Callable[[int], None]:
-    last, at = 0, time.monotonic()
-
-    def poll(done: int) -> None:
-        nonlocal last, at
-        if cancelled():
-            raise Cancelled
+    def _emit_seldom(self, event: events.Event, seconds: float) -> bool:
+        """Emit an event, unless one was emitted so within ``seconds``."""
         now = time.monotonic()
-        if done != last and now - at >= PROGRESS_SECONDS:
-            last, at = done, now
-            emit(events.Progress(time.time(), trial.index, done, trial.count))
-
-    return poll
+        due = now - self._emitted >= seconds
+        if due:
+            self._emitted = now
+            self.emit(event)
+        return due

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,8 @@ from backends.bench.measurement import Measurement, is_measured_here
 from backends.bench.plan import MOST_IMAGES, check_plan
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError, NotAllowed
-from backends.runs.events import (
-    SCHEMA,
-    JobFailed,
-    RunFinished,
-    RunStarted,
-    Staging,
-    from_builtins,
-    read_plan,
-    to_builtins,
-)
+from backends.runs import events
+from backends.runs.events import from_builtins, read_json, to_builtins
 from backends.runs.run import Run
 
 MOST_BYTES = 1 << 30
@@ -50,7 +43,7 @@ class SavedFields(msgspec.Struct):
 def to_json(run: Run) -> str:
     """The run as one JSON object, its trials without those that only warmed up."""
     fields = {
-        "schema": SCHEMA,
+        "schema": events.SCHEMA,
         "outcome": run.outcome,
         "started": run.started,
         "seconds": run.seconds,
@@ -81,43 +74,30 @@ def load_run(path: Path) -> Run:
     """The run that ``bench --json`` wrote into ``path``; one that was saved while it went on counts as cancelled.
 
     Unknown fields are ignored; trials of operations and backends that are not known here are left out, and a note says
-    so.
-
-    Raises ImgstoreError where it cannot be read, or is no run: not JSON, cut short, of another schema, a folder.
+    so.  Raises ImgstoreError where it cannot be read, or is no run: not JSON, cut short, of another schema, a folder.
     """
-    fields = _read(path)
-    if fields.get("schema") != SCHEMA:
+    try:
+        fields = read_json(path, MOST_BYTES)
+    except OSError as error:
+        raise ImgstoreError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        raise ImgstoreError(f"{path} is not JSON, or was cut short ({error}): name a file of bench --json.") from None
+    if not isinstance(fields, dict):
+        raise ImgstoreError(f"{path} is JSON, but no result: name a file that bench --json wrote.")
+    if fields.get("schema") != events.SCHEMA:
         raise ImgstoreError(
-            f"{path} is no result that this version reads (schema {fields.get('schema')!r}, here {SCHEMA}): "
+            f"{path} is no result that this version reads (schema {fields.get('schema')!r}, here {events.SCHEMA}): "
             "make it again with bench --json, or read it with the version that wrote it."
         )
     try:
         return _run(from_builtins(fields, SavedFields))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ImgstoreError(f"{path} is no result of bench --json: {reason}.") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ImgstoreError(f"{path} is larger than any result: name a file that bench --json wrote.")
-        fields = json.loads(path.read_bytes(), parse_constant=_refuse)
-    except OSError as error:
-        raise ImgstoreError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, RecursionError) as error:
-        raise ImgstoreError(f"{path} is not JSON, or was cut short ({error}): name a file of bench --json.") from None
-    if not isinstance(fields, dict):
-        raise ImgstoreError(f"{path} is JSON, but no result: name a file that bench --json wrote.")
-    return fields
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no figure")
-
-
 def _run(saved: SavedFields) -> Run:
-    plan = check_plan(read_plan(saved.plan))
+    plan = check_plan(events.read_plan(saved.plan))
     times = (saved.started, saved.seconds, saved.staging_seconds)
     if not all(map(math.isfinite, times)):
         raise ValueError(f"one of its times is infinite: {times}")
@@ -132,26 +112,24 @@ def _run(saved: SavedFields) -> Run:
     if others:
         names = ", ".join(dict.fromkeys(others))
         notes.append(f"{len(others):,} trials are of what this version does not measure: {names}.")
-    start = RunStarted(saved.started, plan, saved.dataset, saved.environment, len(measurements), (), 0, tuple(notes))
     images, now = min(max(plan.sizes), saved.dataset.count), saved.started + saved.seconds
-    staging = Staging(saved.started, images, images, saved.staging_seconds)
     outcome = "finished" if saved.outcome == "finished" else "cancelled"
-    end = RunFinished(now, outcome, saved.seconds, conditions=saved.conditions)
-    return Run(
-        plan,
-        start,
-        staging,
-        tuple(measurements),
-        end=JobFailed(now, saved.message) if saved.outcome == "failed" else end,
-        now=now,
-        saved=True,
+    finished = events.RunFinished(now, outcome, saved.seconds, conditions=saved.conditions)
+    run = Run(plan).after(
+        events.RunStarted(
+            saved.started, plan, saved.dataset, saved.environment, len(measurements), (), 0, tuple(notes)
+        ),
+        events.Staging(saved.started, images, images, saved.staging_seconds),
+        *(events.TrialFinished(now, measurement) for measurement in measurements),
+        events.JobFailed(now, saved.message) if saved.outcome == "failed" else finished,
     )
+    return replace(run, saved=True)
 
 
-def _is_usable(one: Measurement) -> bool:
+def _is_usable(trial: Measurement) -> bool:
     """Whether everything else here can work with it."""
-    seconds = (one.seconds, one.seconds_durable, one.cpu_seconds, one.predicted_seconds, *one.phases.values())
-    return 1 <= one.count <= MOST_IMAGES and all(value is None or 0 <= value < math.inf for value in seconds)
+    seconds = (trial.seconds, trial.seconds_durable, trial.cpu_seconds, trial.predicted_seconds, *trial.phases.values())
+    return 1 <= trial.count <= MOST_IMAGES and all(value is None or 0 <= value < math.inf for value in seconds)
 
 
 def is_special(path: Path) -> bool:
@@ -162,9 +140,7 @@ def is_special(path: Path) -> bool:
 def write_file(path: Path, text: str) -> None:
     """Write ``text`` under a temporary name beside ``path`` and rename it, so that it is there whole or not.
 
-    Links are followed; into a device or a pipe it is written as into a stream.
-
-    Raises NotAllowed where it cannot be written there.
+    Links are followed; devices and pipes are written to as streams.  Raises NotAllowed where it cannot be written.
     """
     target = Path(os.path.realpath(path))
     partial = target.with_name(f".imgstore-{os.getpid()}.partial")

@@ -157,7 +157,7 @@ def run_events(
         if f"{trial.configuration} {trial.operation} {trial.count}" == fails:
             why = "the disk is full: 12 MiB are free and 200 MiB are needed."
             empty = {"seconds": None, "seconds_durable": None, "bytes_allocated": None, "verified": False}
-            yield events.TrialFailed(now, measure(trial, outcome="failed", message=why, **empty))
+            yield events.TrialFinished(now, measure(trial, outcome="failed", message=why, **empty))
         else:
             yield events.TrialFinished(now, found)
     yield events.Removing(now)

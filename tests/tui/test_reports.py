@@ -59,11 +59,11 @@ def states(recorded: list[events.Event]) -> dict[str, Run]:
     assert isinstance(started, events.RunStarted)
     assert isinstance(end, events.RunFinished)
     failed = [
-        events.TrialFailed(event.time, replace(event.measurement, outcome="failed", seconds=None, message="it broke"))
+        events.TrialFinished(event.time, replace(event.measurement, outcome="failed", seconds=None, message="it broke"))
         for event in trials
     ]
     skipped = [
-        events.TrialSkipped(event.time, replace(event.measurement, outcome="skipped", seconds=None,
+        events.TrialFinished(event.time, replace(event.measurement, outcome="skipped", seconds=None,
                             predicted_seconds=120.0, message="no time")) for event in trials
     ]  # fmt: skip
     outcomes = {

@@ -19,7 +19,7 @@ from backends.runs import events, history
 from backends.runs.compare import compare_runs
 from backends.runs.folder import Journal, hold_lock, new_folder
 from backends.runs.history import delete_run, find_run, list_runs, read_run
-from backends.runs.job import open_job
+from backends.runs.job import open_job, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,6 +201,30 @@ def test_unreadable_record_is_listed_as_older_format(jobs: Path) -> None:
         open_job(folder)
     assert delete_run(folder) == ()
     assert len(list_runs(jobs)) == 1
+
+
+HOSTILE = ["[" * 100_000, '{"plan": ' * 100_000, '{"created": 1, "plan": {"operations": [[]]}}']
+
+
+@pytest.mark.parametrize("content", HOSTILE)
+@pytest.mark.parametrize("name", ["spec.json", "events.jsonl", "summary.json"])
+def test_hostile_json_of_one_run_stops_nothing(jobs: Path, name: str, content: str) -> None:
+    (sound, _), (harmed, _) = sorted(((one.id, one.state) for one in list_runs(jobs)), reverse=True)
+    (jobs / harmed / name).write_text(content + "\n")
+    (jobs / harmed / "lock").unlink()
+    assert sound in [one.id for one in list_runs(jobs)]
+    assert sweep(jobs) == ()
+    if name == "spec.json":
+        with pytest.raises(ImgstoreError, match="is missing or broken" if "[[]]" not in content else "older format"):
+            read_run(jobs / harmed)
+
+
+def test_file_larger_than_its_bound_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    path.write_text("[1, 2]")
+    assert events.read_json(path, 6) == [1, 2]
+    with pytest.raises(ValueError, match="larger than 5 bytes"):
+        events.read_json(path, 5)
 
 
 def test_a_run_compared_with_itself_is_the_same(finished: Run) -> None:

@@ -77,6 +77,19 @@ def test_torn_and_unknown_lines_are_passed_over(path: Path) -> None:
     assert Tail(path).read() == EVENTS[:1]
 
 
+@pytest.mark.parametrize("name", ["trial-failed", "trial-skipped"])
+def test_trial_that_an_earlier_version_named_by_its_outcome_is_read(name: str) -> None:
+    line = events.encode_event(EVENTS[3]).replace(b"trial-finished", name.encode())
+    assert name.encode() in line
+    assert events.decode_event(line) == EVENTS[3]
+
+
+def test_overlong_line_is_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.runs.folder._MOST_LINE_BYTES", 100)
+    write(path, [EVENTS[0], events.JobFailed(1.0, "x" * 1_000), EVENTS[0]])
+    assert Tail(path).read() == [EVENTS[0]] * 2
+
+
 def test_unknown_fields_are_ignored_and_missing_ones_take_their_default() -> None:
     found = json.loads(events.encode_event(EVENTS[-1]))
     del found["left"]
