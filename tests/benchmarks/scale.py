@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -29,8 +28,8 @@ from backends.bench.meters import MemoryWatch
 from backends.datasets import open_dataset
 from backends.images import Layout, Records, even_offsets
 from backends.registry import make_backend
+from tests.benchmarks.speed import say
 
-say = partial(print, flush=True)
 BATCH, REPEATED = 1024, 10_000
 BARE = "bare"
 NAMES = (BARE, "npy", "hdf5", "lmdb", "sqlite", "tar")
@@ -84,17 +83,8 @@ TOUCHED_BYTES = 6_000
 def measure(operation: str, name: str, path: Path, dataset: str, count: int) -> dict[str, float]:
     """Measure in a fresh process, after touching and freeing memory."""
     np.ones(count * TOUCHED_BYTES, np.uint8)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.scale",
-        dataset,
-        str(path),
-        "--only",
-        operation,
-        name,
-        str(count),
-    ]
+    command = [sys.executable, "-m", "tests.benchmarks.scale", dataset, str(path)]
+    command += ["--only", operation, name, str(count)]
     figures: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return figures
 

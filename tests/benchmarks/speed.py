@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.speed DATASET WORK_DIR [--photos FOLDER] [--images 50000] [--repeats 5]
 
-Runs plans through the engine: a fresh process a trial, warm, verified, in random order within each block, without
-sync.  Each cell has the median seconds, how many times as long something else takes, and how many times the time of the
-bare bytes it is: medians of the ratios within blocks.  DATASET has images of one size (CIFAR-10); FOLDER pictures, for
-the rows about files that are passed through, and a loop that writes the pictures one by one, in turn.  WORK_DIR
-should lie on a filesystem with a journal: without one ext4 is slow at creating files after others were deleted.
+Runs a plan for each row through the engine, and prints it as soon as it is measured: a fresh process a trial, warm,
+verified, in random order within each block, without sync.  Each cell has the median seconds, how many times as long
+something else takes, and how many times the time of the bare bytes it is: medians of the ratios within blocks.  DATASET
+has images of one size (CIFAR-10); FOLDER pictures, for the rows about files that are passed through, and a loop that
+writes the pictures one by one, in turn.  WORK_DIR should lie on a filesystem with a journal: without one ext4 is slow
+at creating files after others were deleted.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from backends import units
 from backends.analysis.figures import paired_ratios
 from backends.analysis.ranking import seconds_by_block
 from backends.bench.configuration import configurations_of
+from backends.bench.machine import describe_environment
 from backends.bench.measurement import ONE_IMAGE, OPERATIONS, Aspect
 from backends.bench.plan import Plan
-from backends.images import Layout, Records, offsets_of
+from backends.images import Layout, join_records
 from backends.registry import make_backend
 from backends.runs.job import start_run
 from backends.runs.run import Run
@@ -64,8 +66,9 @@ def cell(result: Run, name: str, aspect: Aspect, other: str | None) -> str:
     return " ".join(parts)
 
 
-def row(result: Run, name: str, title: str, other: str | None) -> None:
-    """Print one configuration, compared with ``other`` unless that is None."""
+def measure_row(plan: Plan, title: str, name: str, other: str | None = None) -> None:
+    """Measure one configuration, in turn with ``other`` if there is one, and print them as a row."""
+    result = run_plan(replace(plan, configurations=configurations_of(*filter(None, (other, name)))))
     say(f"| {title} | {' | '.join(cell(result, name, Aspect(operation), other) for operation in OPERATIONS)} |")
 
 
@@ -75,8 +78,7 @@ def beside_a_loop(folder: Path, work_dir: Path, count: int, repeats: int) -> lis
     Each file is one of its own, 100 a folder; returns both seconds of each turn.
     """
     pictures = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()][:count]
-    joined = np.frombuffer(b"".join(pictures), np.uint8)
-    records = Records(joined, offsets_of(list(map(len, pictures))), np.zeros(len(pictures), np.int64))
+    records = join_records(pictures, np.zeros(len(pictures), np.int64))
     taken = []
     with tempfile.TemporaryDirectory(dir=work_dir) as root:
         for repeat in range(repeats + 1):
@@ -103,28 +105,22 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    names = (*dict.fromkeys(ARTICLE.values()), *ARTICLE)
-    plan = Plan(options.dataset, configurations_of(*names), (options.images,), OPERATIONS, options.repeats, limits=True)
-    plan = replace(plan, work_dir=options.work_dir)
-    result = run_plan(plan)
-    machine = result.environment
+    machine = describe_environment((Path(options.work_dir),))
     where = f"{machine.cpu}, {machine.cores} cores, {machine.mounts[0].filesystem}, {time.strftime('%Y-%m-%d')}"
     say(f"{where}; {options.images:,} images, medians of {options.repeats}\n")
     say(f"| | {' | '.join(OPERATIONS)} |\n|---|{'---|' * len(OPERATIONS)}")
+    plan = Plan(options.dataset, (), (options.images,), OPERATIONS, options.repeats, limits=True)
+    plan = replace(plan, work_dir=options.work_dir)
     for name, other in ARTICLE.items():
-        row(result, name, name, other)
-    two = replace(
-        plan, configurations=configurations_of("article-png", "files+png"), operations=("store", "read"), workers=2
-    )
-    row(run_plan(two), "files+png", "files+png, two workers", "article-png+raw")
+        measure_row(plan, name, name, other)
+    two = replace(plan, operations=("store", "read"), workers=2)
+    measure_row(two, "files+png, two workers", "files+png", ARTICLE["files+png"])
     if options.photos:
-        photos = replace(
-            plan, dataset=options.photos, configurations=configurations_of(*PASSED), operations=("store", "shuffled")
-        )
-        photos = replace(photos, sizes=(min(PICTURES, options.images),))
-        for result, workers in ((run_plan(photos), ""), (run_plan(replace(photos, workers=2)), ", two workers")):
+        photos = replace(plan, dataset=options.photos, sizes=(min(PICTURES, options.images),))
+        photos = replace(photos, operations=("store", "shuffled"))
+        for workers, title in ((1, ""), (2, ", two workers")):
             for name in PASSED:
-                row(result, name, f"photos, {name}{workers}", None)
+                measure_row(replace(photos, workers=workers), f"photos, {name}{title}", name)
         turns = beside_a_loop(Path(options.photos), Path(options.work_dir), photos.sizes[0], options.repeats)
         loop, times = median(turn[0] for turn in turns), median(turn[1] / turn[0] for turn in turns)
         say(f"\nA loop writes {photos.sizes[0]:,} pictures to files in {units.seconds(loop)};", end=" ")
