@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from backends import units
 from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
 from backends.bench.machine import Environment
-from backends.bench.measurement import COLD, Aspect, Measurement
+from backends.bench.measurement import COLD, Aspect
 from backends.bench.schedule import aspects, configurations
 from backends.datasets.base import DatasetFacts
 from backends.registry import BackendEntry, CodecEntry
@@ -91,7 +91,7 @@ def runs_text(runs: Sequence[RunFacts]) -> str:
     return table(("run", "state", "started", "dataset", "images", "result"), rows, left=6)
 
 
-_OUTCOMES = {"unsure": "too few repeats", "faster": "second is faster", "slower": "second is slower"}
+_OUTCOMES = {"faster": "second is faster", "slower": "second is slower"}
 
 
 def comparison_rows(comparison: RunComparison) -> list[list[tuple[str, str]]]:
@@ -138,44 +138,55 @@ def result_text(result: Run) -> str:
     )
 
 
-def _aspect(aspect: Aspect, result: Run) -> str:
-    """The table of one operation, a row a configuration; where limits are measured, with multiples of them."""
-    plan, figures = result.plan, result.figures.values()
-    cells = {(figure.configuration, figure.count): figure for figure in figures if figure.aspect == aspect}
-    failures = {(one.configuration, one.count): one.outcome for one in result.failures if one.aspect == aspect}
-    sizes = counts(aspect, plan.sizes)
-    extras = _EXTRAS if aspect == "store" else {}
-    if plan.limits:
-        extras = {"x limit": lambda figure: _ratio(multiple_of_limit(figure, figures)), **extras}
+def _memory(figure: Figure, run: Run) -> str:
+    trials = (trial for trial in run.measurements if trial.cell == figure.cell and trial.shown)
+    return units.size(max((trial.peak_anonymous for trial in trials if trial.peak_anonymous is not None), default=None))
+
+
+def _limit(figure: Figure, run: Run) -> str:
+    multiple = multiple_of_limit(figure, run.figures.values())
+    return "·" if multiple is None else units.ratio(multiple)
+
+
+COLUMNS: dict[str, Callable[[Figure, Run], str]] = {
+    "median": lambda figure, _: units.seconds(figure.seconds),
+    "quartiles": lambda figure, _: units.span(figure.quartiles),
+    "min": lambda figure, _: units.seconds(figure.seconds_low),
+    "max": lambda figure, _: units.seconds(figure.seconds_high),
+    "limit": _limit,
+    "durable": lambda figure, _: units.seconds(figure.seconds_durable),
+    "img/s": lambda figure, _: units.rate(figure.images_per_second).removesuffix(" img/s"),
+    "CPU": lambda figure, _: units.seconds(figure.cpu_seconds),
+    "memory": _memory,
+    "on disk": lambda figure, _: units.size(figure.bytes_allocated),
+    "apparent": lambda figure, _: units.size(figure.bytes_apparent),
+    "files": lambda figure, _: f"{figure.files:,}" if figure.files is not None else "·",
+    "verified": lambda figure, _: "yes" if figure.verified else "no",
+    "repeats": lambda figure, run: f"{figure.repeats} of {run.plan.repeats}",
+}
+"""What tables show of a figure, by the column's heading."""
+
+
+def _aspect(aspect: Aspect, run: Run) -> str:
+    """A table with a column for each size, then what belongs to the largest one."""
+    failures = {(trial.configuration, trial.count): trial.outcome for trial in run.failures if trial.aspect is aspect}
+    sizes = counts(aspect, run.plan.sizes)
+    extras = (*(("limit",) if run.plan.limits else ()), *(_OF_STORES if aspect is Aspect.STORE else ()))
     rows = []
-    for name in configurations(plan):
-        row = {size: cells[name, size] for size in sizes if (name, size) in cells}
-        measured = {size: figure for size, figure in row.items() if figure.repeats}
-        if row:
-            rows.append(
-                (
-                    safe_text(name) + ("" if name.is_lossless else " (lossy)"),
-                    *(
-                        units.seconds(measured[size].seconds) if size in measured else failures.get((name, size), "·")
-                        for size in sizes
-                    ),
-                    *(write(measured[max(measured)]) if measured else "·" for write in extras.values()),
-                )
+    for name in configurations(run.plan):
+        figures = {size: run.figures[name, aspect, size] for size in sizes if (name, aspect, size) in run.figures}
+        measured = {size: figure for size, figure in figures.items() if figure.repeats}
+        if figures:
+            times = (
+                units.seconds(measured[size].seconds) if size in measured else failures.get((name, size), "·")
+                for size in sizes
             )
+            largest = [COLUMNS[extra](measured[max(measured)], run) if measured else "·" for extra in extras]
+            rows.append((safe_text(name) + ("" if name.is_lossless else " (lossy)"), *times, *largest))
     return table((aspect.capitalize(), *(f"{size:,}" for size in sizes), *extras), rows)
 
 
-_EXTRAS: dict[str, Callable[[Figure], str]] = {
-    "durable": lambda figure: units.seconds(figure.seconds_durable),
-    "on disk": lambda figure: units.size(figure.bytes_allocated),
-    "apparent": lambda figure: units.size(figure.bytes_apparent),
-    "files": lambda figure: f"{figure.files:,}" if figure.files is not None else "·",
-}
-"""Columns behind those of the sizes, of the largest one."""
-
-
-def _ratio(value: float | None) -> str:
-    return "·" if value is None else units.ratio(value)
+_OF_STORES = ("durable", "on disk", "apparent", "files")
 
 
 def _footnotes(result: Run) -> list[str]:
@@ -208,44 +219,18 @@ def _place(environment: Environment) -> str:
     return f"On {safe_text(environment.cpu)}, {environment.cores} cores, {mounts}"
 
 
-HEAD = (
-    "configuration", "images", "median", "quartiles", "min", "max", "limit", "durable", "img/s", "CPU",
-    "memory", "allocated", "apparent", "files", "verified", "repeats",
-)  # fmt: skip
+HEAD = ("configuration", "images", *COLUMNS)
 
 
 def number_rows(run: Run, series: Known, aspect: Aspect) -> list[tuple[str, ...]]:
     """One row a configuration and size, the largest size first, for the columns of ``HEAD``; nothing is aligned."""
-    shown = [figure for figure in run.figures.values() if figure.aspect == aspect and figure.configuration in series]
+    shown = [figure for figure in run.figures.values() if figure.aspect is aspect and figure.configuration in series]
     order = {name: index for index, name in enumerate(series)}
     rows = []
     for figure in sorted(shown, key=lambda figure: (-figure.count, order[figure.configuration])):
         name = f"{series[figure.configuration].mark} {safe_text(figure.configuration, 60)}"
-        trials = [trial for trial in run.measurements if trial.cell == figure.cell and trial.shown]
-        limit = multiple_of_limit(figure, run.figures.values())
-        rows.append(_row(name, figure, trials, limit, run.plan.repeats))
+        texts = {heading: write(figure, run) for heading, write in COLUMNS.items()}
+        if not figure.repeats:
+            texts["median"] = f"! {run.failed_cells[figure.cell].outcome}"
+        rows.append((name, f"{figure.count:,}", *texts.values()))
     return rows
-
-
-def _row(name: str, figure: Figure, trials: list[Measurement], limit: float | None, repeats: int) -> tuple[str, ...]:
-    memory = [one.peak_anonymous for one in trials if one.outcome == "ok" and one.peak_anonymous is not None]
-    worst = next((trial.outcome for trial in trials if trial.outcome != "ok"), "")
-    rate = figure.images_per_second
-    return (
-        name,
-        f"{figure.count:,}",
-        units.seconds(figure.seconds) if figure.repeats else f"! {worst}",
-        units.span(figure.quartiles),
-        units.seconds(figure.seconds_low),
-        units.seconds(figure.seconds_high),
-        _ratio(limit),
-        units.seconds(figure.seconds_durable),
-        units.rate(rate).removesuffix(" img/s"),
-        units.seconds(figure.cpu_seconds),
-        units.size(max(memory, default=None)),
-        units.size(figure.bytes_allocated),
-        units.size(figure.bytes_apparent),
-        f"{figure.files:,}" if figure.files is not None else "·",
-        "yes" if figure.verified else "no",
-        f"{figure.repeats} of {repeats}",
-    )
