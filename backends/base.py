@@ -5,7 +5,7 @@ Syncing, sizes, progress, timing, verification and removal are done from outside
 The registry imports this module, so numpy is imported inside the method that uses it.
 
 Backends of other packages may use this module, ``images``, ``errors``, ``registry.BackendEntry``, ``testing``,
-``containers.records`` (the columns of a writer, the batch of a reader) and ``containers.fileio`` (files by position).
+``containers.records`` (what writers and readers share) and ``containers.fileio`` (files by position).
 """
 
 from __future__ import annotations

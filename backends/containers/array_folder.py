@@ -13,15 +13,14 @@ from abc import abstractmethod
 from contextlib import closing, suppress
 from math import prod
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
 
-from backends.base import Reader, Writer
-from backends.containers.fileio import MappedFile, slices
-from backends.containers.records import Columns, join_records, row_buffer
-from backends.errors import ContainerDamaged, ImgstoreError, refusal
+from backends.containers.fileio import MappedFile, open_folder, slices
+from backends.containers.records import ContainerReader, ContainerWriter, join_records, row_buffer
+from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout, Records, even_offsets
 
 if TYPE_CHECKING:
@@ -31,32 +30,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
 
 def write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
     """Write the header of a ``.npy`` file; numpy pads it, so that it is as long for any ``shape[0]``."""
     npy_format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
 
 
-class FolderWriter(Writer):
-    """Makes a folder.  A subclass writes records, into files that it creates; close adds all that is beside them.
+class FolderWriter(ContainerWriter):
+    """Makes a folder.  A subclass writes records into files that it creates, and in ``end`` what follows them."""
 
-    Attributes
-    ----------
-    arrays
-        Saved as ``NAME.npy``; labels and shapes come by themselves.
-    """
-
-    def __init__(self, path: Path, layout: Layout, max_bytes: int | None = None) -> None:
-        self.path, self.layout, self.columns = path.absolute(), layout, Columns(layout, max_bytes)
-        self.arrays: dict[str, NDArray[Any]] = {}
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout)
         self._files: dict[str, BinaryIO] = {}
         self.path.mkdir()
-        self._is_open = True
 
     def create(self, name: str) -> BinaryIO:
-        """A new file of the folder.  ``abort`` removes it."""
+        """A new file of the folder."""
         try:
             file = self._files[name] = (self.path / name).open("xb")
         except BaseException:
@@ -64,32 +53,21 @@ class FolderWriter(Writer):
             raise
         return file
 
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """End the file of the records, and return the arrays to save beside it as ``NAME.npy``."""
+
     def finish(self) -> None:
-        """Write what follows the records, and close their file."""
+        for name, array in self.arrays().items():
+            with self.create(f"{name}.npy") as file:
+                array = np.ascontiguousarray(array)
+                write_header(file, array.dtype.str, array.shape)
+                file.write(array.reshape(-1).view(np.uint8).data)  # numpy's own write says not that a disk is full
+        with self.create("layout.json") as file:
+            file.write(self.layout.to_json().encode())
 
-    def close(self) -> None:
-        if not self._is_open:
-            return
-        try:
-            self.columns.check_complete()
-            self.finish()
-            arrays = self.arrays | {"labels": self.columns.labels}
-            if self.columns.shapes is not None:
-                arrays["shapes"] = self.columns.shapes
-            for name, array in arrays.items():
-                with self.create(f"{name}.npy") as file:
-                    _save_array(file, array)
-            with self.create("layout.json") as file:
-                file.write(self.layout.to_json().encode())
-        except BaseException:
-            self.abort()
-            raise
-        self._is_open = False
-
-    def abort(self) -> None:
-        """Remove what this writer made: the folder stays where somebody else has put something into it."""
-        self.columns.abort()
-        self._is_open = False
+    def remove(self) -> None:
+        """The folder stays where somebody else has put something into it."""
         for name, file in self._files.items():
             with suppress(OSError):  # of a full disk, once more
                 file.close()
@@ -98,41 +76,18 @@ class FolderWriter(Writer):
             self.path.rmdir()
 
 
-class FolderReader(Reader):
-    """Reads the arrays of a finished folder, which it holds open: what is put in its place is another's.
+class FolderReader(ContainerReader):
+    """Reads a finished folder, which it holds open by its descriptor, ``root``: what is put in its place is another's.
 
-    A subclass opens its own files in ``_open_records``, and closes them in ``close``.
+    A subclass opens and checks what holds the records in ``_open_records``.
     """
 
-    kind: ClassVar[str]
-    """What it is called in errors, such as ``npy container``."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
-        self._open()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self.array("labels", "<i8", (self.layout.count,))
-
-    def shapes_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32] | None:
-        """The shapes of raw images of mixed size, else None."""
-        return self.array("shapes", "<i4", (self.layout.count, 3))[rows] if self.layout.carries_shapes else None
-
-    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """One of the arrays beside the records, read-only, loaded on first use."""
-        self.reopen()
-        if name not in self._arrays:
-            file, start = self.open_array(f"{name}.npy", dtype, shape)
-            array = np.empty(shape, dtype)
-            with closing(file):
-                file.fill(array, start)
-            array.flags.writeable = False
-            self._arrays[name] = array
-        return self._arrays[name]
+    def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        file, start = self.open_array(f"{name}.npy", dtype, shape)
+        array = np.empty(shape, dtype)
+        with closing(file):
+            file.fill(array, start)
+        return array
 
     def open_array(self, name: str, dtype: str, shape: tuple[int, ...] | None) -> tuple[MappedFile, int]:
         """A ``.npy`` file, for the caller to close, and where its data begins; of any length if ``shape`` is None."""
@@ -147,36 +102,21 @@ class FolderReader(Reader):
     def open_file(self, name: str) -> MappedFile:
         """One of the files, for the caller to close."""
         try:
-            return MappedFile(self.path / name, self.root)
+            return MappedFile(self.path / name, self.root, name)
         except ImgstoreError:
             raise
         except OSError as error:
             raise self.damaged(f"{name} cannot be read ({error.strerror})") from error
 
-    def reopen(self) -> None:
-        """Open the folder again where this reader was closed."""
-        if not self._closing.alive:
-            before = self.layout
-            self._open()
-            if self.layout != before:
-                self.close()
-                self.layout = before
-                raise self.damaged("layout.json has changed since it was opened")
+    @property
+    def is_open(self) -> bool:
+        return self._closing.alive
 
     def close(self) -> None:
         self._closing()
 
-    def damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self.path} is not a finished {self.kind}: {why}; make it again.")
-
-    def _open(self) -> None:
-        self._arrays: dict[str, NDArray[Any]] = {}
-        try:
-            self.root = os.open(self.path, _FOLDER)
-        except NotADirectoryError as error:
-            raise self.damaged("it is no folder") from error
-        except OSError as error:
-            raise refusal(error, self.path) or error from error
+    def _open(self) -> Layout:
+        self.root = open_folder(self.path)
         self._closing = weakref.finalize(self, os.close, self.root)
         try:
             with closing(self.open_file("layout.json")) as file:
@@ -190,10 +130,11 @@ class FolderReader(Reader):
         except BaseException:
             self.close()
             raise
+        return self.layout
 
     @abstractmethod
     def _open_records(self) -> None:
-        """Open and check what holds the records."""
+        """Open and check what holds the records of ``layout``."""
 
 
 class RecordFileReader(FolderReader):
@@ -249,13 +190,6 @@ class RecordFileReader(FolderReader):
     def _joined(self, rows: NDArray[np.int64], values: Iterable[memoryview], out: NDArray[np.uint8] | None) -> Records:
         data, offsets = join_records(values, rows, self.layout, out, self.path)
         return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
-
-
-def _save_array(file: BinaryIO, array: NDArray[Any]) -> None:
-    """Write a whole ``.npy`` file, little-endian."""
-    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    write_header(file, array.dtype.str, array.shape)
-    file.write(array.reshape(-1).view(np.uint8).data)  # of a full disk, numpy's own write says neither name nor number
 
 
 def _data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:

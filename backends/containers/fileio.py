@@ -30,8 +30,9 @@ class MappedFile:
 
     Parameters
     ----------
-    folder
-        Descriptor of the folder that it is in; a link there is not followed.
+    path
+        Names it in errors, and finds it unless ``folder`` is given: a descriptor, from which ``name`` leads to it.  The
+        last part of that name may be no link.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class MappedFile:
         It is no regular file.
     """
 
-    def __init__(self, path: Path, folder: int | None = None) -> None:
+    def __init__(self, path: Path, folder: int | None = None, name: str = "") -> None:
         self._path = path
         self._map: NDArray[np.uint8] | None = None
         self._may_map = True
@@ -57,7 +58,7 @@ class MappedFile:
             if folder is None:
                 self._descriptor = os.open(path, _READ)
             else:
-                self._descriptor = os.open(path.name, _READ | os.O_NOFOLLOW, dir_fd=folder)
+                self._descriptor = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
         except OSError as error:
             raise refusal(error, path) or error from error
         self._closing = weakref.finalize(self, os.close, self._descriptor)
@@ -140,6 +141,16 @@ class MappedFile:
         piece = np.empty(stop - start, np.uint8)
         self.fill(piece, start)
         return piece.data
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of the folder ``path``.  Raises FileNotFoundError, NotAllowed, TooManyFiles and ContainerDamaged."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError as error:
+        raise ContainerDamaged(f"{path} is no folder; make it again from its source.") from error
+    except OSError as error:
+        raise refusal(error, path) or error from error
 
 
 def slices(data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[memoryview]:

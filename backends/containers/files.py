@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,19 +58,19 @@ class Files(Backend):
 class FilesWriter(FolderWriter):
     """Writes one file a record; layout.json comes last and makes the folder a container."""
 
+    max_bytes = MAX_FILE_BYTES
+
     def __init__(self, path: Path, layout: Layout) -> None:
-        super().__init__(path, layout, MAX_FILE_BYTES)
+        super().__init__(path, layout)
         self._codec = make_codec(layout.codec)
-        if not self._codec.suffix:
-            self.arrays = {"sizes": np.empty(layout.count, np.int64), "suffixes": np.empty(layout.count, _SUFFIX)}
+        self._suffixes = None if self._codec.suffix else np.empty(layout.count, _SUFFIX)
         self._made = 0
 
     def append(self, records: Records) -> None:
-        first = self.columns.add(records)
-        if self.arrays:
-            some = slice(first, first + len(records))
-            self.arrays["suffixes"][some] = [self._codec.suffix_of(records.record(i)) for i in range(len(records))]
-            self.arrays["sizes"][some] = np.diff(records.offsets)
+        first = self.add(records)
+        if self._suffixes is not None:
+            suffixes = [self._codec.suffix_of(records.record(index)) for index in range(len(records))]
+            self._suffixes[first : first + len(records)] = suffixes
         data = records.data.data
         for index, (start, stop) in enumerate(pairwise(records.offsets.tolist()), first):
             self._made = index + 1
@@ -83,23 +83,26 @@ class FilesWriter(FolderWriter):
             finally:
                 os.close(file)
 
-    def finish(self) -> None:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         with self.create("labels.csv") as file:
             file.write(b"file,label\n")
-            for index, label in enumerate(self.columns.labels):
+            for index, label in enumerate(self.labels):
                 file.write(f"{self._name(index)},{label}\n".encode())
+        if self._suffixes is None:
+            return self.columns(offsets=False)
+        return self.columns(offsets=False) | {"sizes": np.diff(self.offsets), "suffixes": self._suffixes}
 
-    def abort(self) -> None:
+    def remove(self) -> None:
         for name in map(self._name, range(self._made)):
             with suppress(FileNotFoundError):
                 (self.path / name).unlink()
         for number in range(-(-self._made // PER_FOLDER)):
             with suppress(OSError):
                 (self.path / _folder_name(number)).rmdir()
-        super().abort()
+        super().remove()
 
     def _name(self, index: int) -> str:
-        return _image_name(index, self._codec.suffix or self.arrays["suffixes"][index].decode())
+        return _image_name(index, self._codec.suffix if self._suffixes is None else self._suffixes[index].decode())
 
 
 class FilesReader(FolderReader):
@@ -178,10 +181,10 @@ class FilesReader(FolderReader):
         if self._suffix:
             return repeat(self._suffix), repeat(self.layout.record_bytes)
         shape = (self.layout.count,)
-        suffixes = [name.decode(errors="replace") for name in self.array("suffixes", _SUFFIX, shape)[rows].tolist()]
+        suffixes = [name.decode(errors="replace") for name in self.column("suffixes", _SUFFIX, shape)[rows].tolist()]
         if not all(re.fullmatch(r"\.[a-z]+", suffix) for suffix in set(suffixes)):
             raise self.damaged("suffixes.npy has what is no suffix")
-        sizes = self.array("sizes", "<i8", shape)[rows]
+        sizes = self.column("sizes", "<i8", shape)[rows]
         if (sizes < 1).any():
             raise self.damaged("sizes.npy has what is no size")
         return suffixes, sizes.tolist()

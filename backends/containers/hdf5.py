@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 from h5py import h5d, h5f, h5s
 
-from backends.base import Backend, Reader, Writer
+from backends.base import Backend
 from backends.containers.fileio import MappedFile
 from backends.containers.hdf5_datasets import access, chunks_of, datasets_of, images_shape, open_dataset, read_layout
-from backends.containers.records import Columns, row_buffer
-from backends.errors import ContainerDamaged, refusal
+from backends.containers.records import ContainerReader, ContainerWriter, row_buffer
+from backends.errors import refusal
 from backends.images import Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
@@ -45,66 +45,51 @@ class HDF5(Backend):
         return HDF5Reader(path)
 
 
-class HDF5Writer(Writer):
+class HDF5Writer(ContainerWriter):
     """Writes each batch in one call: to a contiguous dataset, or to one that grows by chunks."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._path, self._layout = path.absolute(), layout
-        self._columns = Columns(layout)
-        self._offsets = np.zeros(layout.count + 1, np.int64) if layout.record_bytes is None else None
-        self._end = 0
+        super().__init__(path, layout)
         # Not truncated: ext4 flushes a truncated file to the disk when it is closed.
-        self._file = h5py.File(h5f.create(os.fsencode(self._path), h5f.ACC_EXCL, fapl=access()))
+        self._file = h5py.File(h5f.create(os.fsencode(self.path), h5f.ACC_EXCL, fapl=access()))
         self._pixels: Any = None
         if layout.record_bytes is not None:
             self._pixels = self._file.create_dataset("images", images_shape(layout), "u1", fill_time="never")
 
     def append(self, records: Records) -> None:
-        first = self._columns.add(records)
-        start, stop = int(records.offsets[0]), int(records.offsets[-1])
-        data = records.data[start:stop]
+        first = self.add(records)
+        data = records.data[records.offsets[0] : records.offsets[-1]]
         with _os_errors():
-            if self._offsets is None:
-                self._pixels[first : first + len(records)] = data.reshape(images_shape(self._layout, len(records)))
+            if self.layout.record_bytes is not None:
+                self._pixels[first : self.filled] = data.reshape(images_shape(self.layout, len(records)))
                 return
             if self._pixels is None:
-                self._create_data(len(data) * self._layout.count // max(1, len(records)))
-            self._offsets[first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
-            self._pixels.resize(self._end + len(data), axis=0)
-            self._pixels[self._end :] = data
-            self._end += len(data)
+                self._create_data(len(data) * self.layout.count // max(1, len(records)))
+            end = int(self.offsets[self.filled])
+            self._pixels.resize(end, axis=0)
+            self._pixels[end - len(data) :] = data
 
-    def close(self) -> None:
-        if not self._file:
-            return
-        try:
-            self._columns.check_complete()
-            columns = {"labels": self._columns.labels, "shapes": self._columns.shapes, "offsets": self._offsets}
-            with _os_errors():
-                if self._pixels is None:
-                    self._create_data(0)
-                for name, column in columns.items():
-                    if column is not None:
-                        self._file.create_dataset(name, data=column, dtype=column.dtype.newbyteorder("<"))
-                self._file.flush()
-                self._file.attrs["layout"] = self._layout.to_json()
-                self._file.flush()  # where the disk is full this fails, and closing would crash
-        except BaseException:
-            self.abort()
-            raise
+    def finish(self) -> None:
+        with _os_errors():
+            if self._pixels is None:
+                self._create_data(0)
+            for name, column in self.columns().items():
+                self._file.create_dataset(name, data=column)
+            self._file.flush()
+            self._file.attrs["layout"] = self.layout.to_json()
+            self._file.flush()  # where the disk is full this fails, and closing would crash
         self._file.close()
 
-    def abort(self) -> None:
-        self._columns.abort()
+    def remove(self) -> None:
         self._pixels = None
         if self._file:
             # HDF5 may crash when it closes a file that it cannot write: without datasets and bytes it needs no space.
             with suppress(RuntimeError):
                 self._file.clear()
             with suppress(RuntimeError, OSError):
-                os.truncate(self._path, 0)
+                os.truncate(self.path, 0)
                 self._file.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _create_data(self, likely_bytes: int) -> None:
         """Create the empty dataset ``data``, which has about 64 chunks when it has grown to ``likely_bytes``."""
@@ -114,41 +99,39 @@ class HDF5Writer(Writer):
         )
 
 
-class HDF5Reader(Reader):
+class HDF5Reader(ContainerReader):
     """Reads ranges by one call, and scattered records out of a map of the file: HDF5 takes 30 us for each."""
 
+    kind = "HDF5 container"
+
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._columns: dict[str, NDArray[Any]] = {}
         self._datasets: dict[str, h5d.DatasetID] = {}
         self._file: h5f.FileID | None = None
-        self.layout = self._open()
+        super().__init__(path)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return HDF5Reader, (self._path,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self._column("labels")
+    def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        column = np.empty(shape, dtype)
+        self._read(name, 0, column)
+        return column
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        self._reopen()
+        self.reopen()
         labels = self.labels[start:stop]
         if self.layout.record_bytes is None and out is None:
-            offsets = self._column("offsets")[start : stop + 1]
+            offsets = self.offsets[start : stop + 1]
             data = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
             self._read("data", int(offsets[0]), data)
-            return Records(data, offsets - offsets[0], labels, self._shapes_of(slice(start, stop)))
+            return Records(data, offsets - offsets[0], labels, self.shapes_of(slice(start, stop)))
         into = row_buffer(self.layout, stop - start, out)
         self._read("images", start, into.reshape(images_shape(self.layout, len(into))))
         return Records(into.reshape(-1), even_offsets(*into.shape), labels)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self._reopen()
+        self.reopen()
         labels = self.labels[rows]
         if self.layout.record_bytes is None and out is None:
-            starts, stops = (self._column("offsets")[edges] for edges in (rows, rows + 1))
-            return Records(self._gather(starts, stops), offsets_of(stops - starts), labels, self._shapes_of(rows))
+            starts, stops = (self.offsets[edges] for edges in (rows, rows + 1))
+            return Records(self._gather(starts, stops), offsets_of(stops - starts), labels, self.shapes_of(rows))
         into = row_buffer(self.layout, len(rows), out)
         position = self._datasets["images"].get_offset()  # None where others have made chunks of it
         if position is not None and len(rows):
@@ -166,27 +149,25 @@ class HDF5Reader(Reader):
         self._file = None
 
     def _open(self) -> Layout:
-        self._mapped = MappedFile(self._path)
+        self._mapped = MappedFile(self.path)
         try:
-            self._file = h5f.open(os.fsencode(self._path), h5f.ACC_RDONLY, fapl=access())
+            self._file = h5f.open(os.fsencode(self.path), h5f.ACC_RDONLY, fapl=access())
             layout = read_layout(self._file)
             for name, (dtype, shape) in datasets_of(layout).items():
                 self._datasets[name] = open_dataset(self._file, name, dtype, shape)
             if layout.record_bytes is None:
                 self._chunks = chunks_of(self._datasets["data"])
-                offsets, end = self._column("offsets"), self._datasets["data"].shape[0]
-                if offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
-                    raise ValueError("its offsets do not fit its data")
+                offsets = self.column("offsets", "<i8", (layout.count + 1,))
+                self.check_offsets(offsets, self._datasets["data"].shape[0])
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # HDF5 raises any of them
             self.close()
-            refused = refusal(error, self._path) if isinstance(error, OSError) else None
-            raise refused or self._damaged(str(error)) from error
+            refused = refusal(error, self.path) if isinstance(error, OSError) else None
+            raise refused or self.damaged(str(error)) from error
         return layout
 
-    def _reopen(self) -> None:
-        if self._file is None and self._open() != self.layout:
-            self.close()
-            raise self._damaged("its layout has changed since it was opened")
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
 
     def _read(self, name: str, first: int, into: NDArray[Any]) -> None:
         """Fill ``into`` with the rows of a dataset from ``first`` on."""
@@ -196,7 +177,7 @@ class HDF5Reader(Reader):
             try:
                 self._datasets[name].read(h5s.create_simple(into.shape), rows, into)
             except (OSError, RuntimeError) as error:
-                raise self._damaged(f"{name} cannot be read ({error})") from error
+                raise self.damaged(f"{name} cannot be read ({error})") from error
 
     def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The bytes of ``data`` from each start to its stop, end to end."""
@@ -210,22 +191,6 @@ class HDF5Reader(Reader):
             self._read("data", int(starts[index]), piece)
             pieces[index] = piece.data
         return np.frombuffer(b"".join(pieces), np.uint8)
-
-    def _shapes_of(self, rows: slice | NDArray[np.int64]) -> NDArray[np.int32] | None:
-        return self._column("shapes")[rows] if self.layout.carries_shapes else None
-
-    def _column(self, name: str) -> NDArray[Any]:
-        """One of the arrays beside the pixels, read-only, loaded on first use."""
-        if name not in self._columns:
-            self._reopen()
-            column = np.empty(self._datasets[name].shape, self._datasets[name].dtype)
-            self._read(name, 0, column)
-            column.flags.writeable = False
-            self._columns[name] = column
-        return self._columns[name]
-
-    def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished HDF5 container: {why}; make it again.")
 
 
 @contextmanager

@@ -11,14 +11,15 @@ import os
 import threading
 import weakref
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import lmdb
 import numpy as np
 
-from backends.base import Backend, Reader, Writer
-from backends.containers.records import Columns, join_records
+from backends.base import Backend
+from backends.containers.fileio import slices
+from backends.containers.records import ContainerReader, ContainerWriter, join_records
 from backends.errors import ContainerDamaged, NotAllowed, refusal
 from backends.images import Layout, Records
 
@@ -50,51 +51,42 @@ class LMDB(Backend):
         return LMDBReader(path)
 
 
-class LMDBWriter(Writer):
+class LMDBWriter(ContainerWriter):
     """Appends each batch in one transaction; nothing is synced here."""
 
+    max_bytes = MAX_VALUE_BYTES
+
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._path, self._layout = path.absolute(), layout
-        self._columns = Columns(layout, MAX_VALUE_BYTES)
-        self._path.mkdir()
+        super().__init__(path, layout)
+        self.path.mkdir()
         self._environment: Any = None
         try:
             self._environment = lmdb.open(
-                str(self._path), map_size=FIRST_MAP_BYTES, sync=False, metasync=False, lock=False, lib_version=0
+                str(self.path), map_size=FIRST_MAP_BYTES, sync=False, metasync=False, lock=False, lib_version=0
             )
         except lmdb.Error as error:
             self.abort()
-            raise _os_error(error, self._path) from error
+            raise _os_error(error, self.path) from error
 
     def append(self, records: Records) -> None:
-        first = self._columns.add(records)
-        view = records.data.data
-        values = [view[start:stop] for start, stop in pairwise(records.offsets.tolist())]
-        self._put(list(zip(_keys(np.arange(first, first + len(values))), values, strict=True)))
+        first = self.add(records)
+        values = slices(records.data, records.offsets[:-1], records.offsets[1:])
+        self._put(list(zip(_keys(np.arange(first, first + len(records))), values, strict=True)))
 
-    def close(self) -> None:
-        if self._environment is None:
-            return
-        try:
-            self._columns.check_complete()
-            shapes = self._columns.shapes
-            labels = self._columns.labels.astype("<i8", copy=False).tobytes()
-            items = [(b"labels", labels), (b"layout", self._layout.to_json().encode())]
-            self._put(items if shapes is None else [*items, (b"shapes", shapes.astype("<i4", copy=False).tobytes())])
-        except BaseException:
-            self.abort()
-            raise
+    def finish(self) -> None:
+        columns = self.columns(offsets=False)
+        items = [(name.encode(), column.tobytes()) for name, column in columns.items()]
+        self._put(sorted([*items, (b"layout", self.layout.to_json().encode())]))
         self._environment.close()
         self._environment = None
 
-    def abort(self) -> None:
-        self._columns.abort()
+    def remove(self) -> None:
         if self._environment is not None:
             self._environment.close()
         self._environment = None
-        (self._path / DATA_FILE).unlink(missing_ok=True)
+        (self.path / DATA_FILE).unlink(missing_ok=True)
         with suppress(OSError):
-            self._path.rmdir()
+            self.path.rmdir()
 
     def _put(self, items: list[tuple[bytes, Any]]) -> None:
         """Append ``items``, whose keys ascend, in a transaction."""
@@ -106,24 +98,20 @@ class LMDBWriter(Writer):
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
-                raise _os_error(error, self._path) from error
+                raise _os_error(error, self.path) from error
 
 
-class LMDBReader(Reader):
+class LMDBReader(ContainerReader):
     """Copies values out of the library's map: by a cursor where they follow one another, else by their keys."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._columns: dict[bytes, NDArray[Any]] = {}
-        self._held: Any = None
-        self.layout = self._connect()
+    kind = "LMDB container"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return LMDBReader, (self._path,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self._column(b"labels", "<i8", (self.layout.count,))
+    def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        with self._begin() as transaction:
+            content = bytes(transaction.get(name.encode(), b""))
+        if len(content) != np.dtype(dtype).itemsize * math.prod(shape):
+            raise self.damaged(f"the key {name!r} is missing or has not {math.prod(shape):,} values")
+        return np.frombuffer(content, dtype).reshape(shape)
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         rows = np.arange(start, stop)
@@ -133,7 +121,7 @@ class LMDBReader(Reader):
             values = islice(cursor.iternext(keys=False), len(rows)) if there else iter(())
             records = self._records(rows, values, out)
             if len(rows) and cursor.key() != (stop - 1).to_bytes(8, "big"):  # a key between was missing
-                raise ContainerDamaged(f"{self._path} is damaged: of images {start:,} to {stop:,} one is missing.")
+                raise ContainerDamaged(f"{self.path} is damaged: of images {start:,} to {stop:,} one is missing.")
             return records
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
@@ -141,18 +129,14 @@ class LMDBReader(Reader):
             return self._records(rows, map(transaction.get, _keys(rows)), out)
 
     def close(self) -> None:
-        if self._held is not None:
-            self._held()
-        self._held = None
+        self._held()
 
     def _records(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
-        count = self.layout.count
-        shapes = self._column(b"shapes", "<i4", (count, 3))[rows] if self.layout.carries_shapes else None
         try:
-            data, offsets = join_records(values, rows, self.layout, out, self._path)
+            data, offsets = join_records(values, rows, self.layout, out, self.path)
         except lmdb.Error as error:
-            raise self._damaged(str(error)) from error
-        return Records(data, offsets, self.labels[rows], shapes)
+            raise self.damaged(str(error)) from error
+        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
 
     def _fetch_ahead(self, start: int, stop: int) -> None:
         """Ask the system for the part of the file in which a range lies, if it was written in the order of its keys.
@@ -161,26 +145,26 @@ class LMDBReader(Reader):
         """
         if hasattr(os, "posix_fadvise") and stop - start > 1:
             share = self._bytes / self.layout.count
-            with suppress(OSError), (self._path / DATA_FILE).open("rb", buffering=0) as file:
+            with suppress(OSError), (self.path / DATA_FILE).open("rb", buffering=0) as file:
                 length = math.ceil((stop - start) * share)
                 os.posix_fadvise(file.fileno(), int(start * share), length, os.POSIX_FADV_WILLNEED)
 
     def _begin(self) -> Any:
         """A read transaction whose values are views of the map."""
-        if self._held is None or not self._held.alive or self._process != os.getpid():
-            self.close()
-            if self._connect() != self.layout:
-                self.close()
-                raise self._damaged("its layout has changed since it was opened")
+        self.reopen()
         return self._environment.begin(buffers=True)
 
-    def _connect(self) -> Layout:
+    @property
+    def is_open(self) -> bool:
+        return self._held.alive and self._process == os.getpid()
+
+    def _open(self) -> Layout:
         """Use the environment of this process for the file, opened if there is none."""
         try:
-            file = os.stat(self._path / DATA_FILE, follow_symlinks=False)  # noqa: PTH116
+            file = os.stat(self.path / DATA_FILE, follow_symlinks=False)  # noqa: PTH116
         except OSError as error:
-            self._path.stat()
-            raise refusal(error, self._path) or self._damaged(f"{DATA_FILE} is missing ({error.strerror})") from error
+            self.path.stat()
+            raise refusal(error, self.path) or self.damaged(f"{DATA_FILE} is missing ({error.strerror})") from error
         self._bytes, self._process, key = file.st_size, os.getpid(), (file.st_dev, file.st_ino)
         with _lock:
             environment, users = _environments.get(key) or (self._open_environment(), 0)
@@ -197,32 +181,19 @@ class LMDBReader(Reader):
                 raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
             self.close()
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
         return layout
 
     def _open_environment(self) -> lmdb.Environment:
         try:
-            return lmdb.open(str(self._path), readonly=True, create=False, lock=False, readahead=False)
+            return lmdb.open(str(self.path), readonly=True, create=False, lock=False, readahead=False)
         except lmdb.MemoryError as error:
             raise NotAllowed(
-                f"{self._path} cannot be mapped into memory, as LMDB needs: raise ulimit -v, put it on another"
+                f"{self.path} cannot be mapped into memory, as LMDB needs: raise ulimit -v, put it on another"
                 " filesystem, or choose another backend."
             ) from error
         except lmdb.Error as error:
-            raise refusal(_os_error(error, self._path), self._path) or self._damaged(str(error)) from error
-
-    def _column(self, key: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """One of the arrays beside the images, read-only, loaded on first use."""
-        if key not in self._columns:
-            with self._begin() as transaction:
-                content = bytes(transaction.get(key, b""))
-            if len(content) != np.dtype(dtype).itemsize * math.prod(shape):
-                raise self._damaged(f"the key {key.decode()!r} is missing or has not {math.prod(shape):,} values")
-            self._columns[key] = np.frombuffer(content, dtype).reshape(shape)
-        return self._columns[key]
-
-    def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished LMDB container: {why}; make it again.")
+            raise refusal(_os_error(error, self.path), self.path) or self.damaged(str(error)) from error
 
 
 def _keys(rows: NDArray[np.int64]) -> list[bytes]:

@@ -5,9 +5,7 @@ Beside them labels.npy, for raw images of mixed size shapes.npy, and layout.json
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from backends.base import Backend
 from backends.containers.array_folder import FolderWriter, RecordFileReader, write_header
@@ -15,6 +13,7 @@ from backends.containers.array_folder import FolderWriter, RecordFileReader, wri
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from backends.images import Layout, Records
@@ -37,25 +36,19 @@ class NpyWriter(FolderWriter):
 
     def __init__(self, path: Path, layout: Layout) -> None:
         super().__init__(path, layout)
-        if layout.record_bytes is None:
-            self.arrays["offsets"] = np.zeros(layout.count + 1, np.int64)
-        self._end = 0
         name, self._shape = _pixels_of(layout)
         self._file = self.create(name)
         write_header(self._file, "|u1", self._shape or (0,))
 
     def append(self, records: Records) -> None:
-        first = self.columns.add(records)
-        start, stop = int(records.offsets[0]), int(records.offsets[-1])
-        if self._shape is None:
-            self.arrays["offsets"][first + 1 : first + len(records) + 1] = records.offsets[1:] - start + self._end
-        self._file.write(records.data.data[start:stop])
-        self._end += stop - start
+        self.add(records)
+        self._file.write(records.data.data[records.offsets[0] : records.offsets[-1]])
 
-    def finish(self) -> None:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         self._file.seek(0)
-        write_header(self._file, "|u1", self._shape or (self._end,))
+        write_header(self._file, "|u1", self._shape or (int(self.offsets[-1]),))
         self._file.close()
+        return self.columns()
 
 
 class NpyReader(RecordFileReader):
@@ -64,20 +57,14 @@ class NpyReader(RecordFileReader):
     kind = "npy container"
 
     def spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        offsets = self._offsets()
-        return self.first + offsets[rows], self.first + offsets[rows + 1]
+        return self.first + self.offsets[rows], self.first + self.offsets[rows + 1]
 
     def _open_records(self) -> None:
         name, shape = _pixels_of(self.layout)
         self.file, self.first = self.open_array(name, "|u1", shape)
         self.distance = self.layout.record_bytes or 0
         if shape is None:
-            offsets = self._offsets()
-            if offsets[0] != 0 or offsets[-1] != self.file.size - self.first or (np.diff(offsets) < 0).any():
-                raise self.damaged(f"offsets.npy does not fit {name}")
-
-    def _offsets(self) -> NDArray[np.int64]:
-        return self.array("offsets", "<i8", (self.layout.count + 1,))
+            self.check_offsets(self.offsets, self.file.size - self.first)
 
 
 def _pixels_of(layout: Layout) -> tuple[str, tuple[int, ...] | None]:

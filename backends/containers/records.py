@@ -1,19 +1,20 @@
-"""What all containers share: the columns that a writer keeps beside its records, and the batch that a reader fills."""
+"""What all containers share: the ends of writers, the columns beside the records, and the batch that a reader fills."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from backends.base import Reader, Writer
 from backends.errors import ContainerDamaged, ImgstoreError, UsageError
 from backends.images import even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -23,37 +24,37 @@ _SHAPE_BYTES = 12
 """Bytes an image of the widest column, its shape."""
 
 
-class Columns:
-    """The small arrays beside the records of a container that is being written.
+class ContainerWriter(Writer):
+    """Keeps the columns beside the records, checks what is appended, and aborts where it cannot finish.
+
+    ``append`` of a subclass calls ``add``; its ``finish`` writes what comes behind the records, and ``remove`` removes
+    what it made.
 
     Attributes
     ----------
-    labels, shapes
-        ``(count,)`` int64; ``(count, 3)`` int32 for raw images of mixed size, else None.
+    labels, offsets, shapes
+        ``(count,)`` int64; ``(count + 1,)`` int64, where records begin that lie end to end; ``(count, 3)`` int32 for
+        raw images of mixed size, else None.
     filled
-        Rows that have been added so far.
-
-    Parameters
-    ----------
+        Records that have been added so far.
     max_bytes
         What a record or a column may have at most, where the container has a limit.
-
-    Raises
-    ------
-    UsageError
-        A column is larger.
     """
 
-    def __init__(self, layout: Layout, max_bytes: int | None = None) -> None:
-        if max_bytes is not None and layout.count * _SHAPE_BYTES > max_bytes:
+    max_bytes: ClassVar[int | None] = None
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        if self.max_bytes is not None and layout.count * _SHAPE_BYTES > self.max_bytes:
             raise UsageError(f"{layout.count:,} images are more than such a container keeps: choose npy.")
-        self._layout, self._max_bytes, self._aborted = layout, max_bytes, False
+        self.path, self.layout = path.absolute(), layout
         self.labels = np.empty(layout.count, np.int64)
+        self.offsets = np.zeros(layout.count + 1, np.int64)
         self.shapes = np.empty((layout.count, 3), np.int32) if layout.carries_shapes else None
         self.filled = 0
+        self._is_open, self._aborted = True, False
 
     def add(self, records: Records) -> int:
-        """Take the labels and shapes of a batch; return the row of its first record.
+        """Take the columns of a batch; return the row of its first record.
 
         Raises
         ------
@@ -65,31 +66,129 @@ class Columns:
         if self._aborted:
             raise ValueError("this writer was aborted: it takes no more records.")
         first, last = self.filled, self.filled + len(records)
-        if last > self._layout.count:
-            raise ValueError(f"{last:,} records were appended to a container of {self._layout.count:,}.")
-        size, lengths = self._layout.record_bytes, records.offsets[1:] - records.offsets[:-1]
+        if last > self.layout.count:
+            raise ValueError(f"{last:,} records were appended to a container of {self.layout.count:,}.")
+        size, lengths = self.layout.record_bytes, records.offsets[1:] - records.offsets[:-1]
         if size is not None and (lengths != size).any():
             raise ValueError(f"each record of this container has {size:,} bytes; a batch has records of other sizes.")
-        if self._max_bytes is not None and len(lengths) and (largest := lengths.max()) > self._max_bytes:
+        if self.max_bytes is not None and len(lengths) and (largest := lengths.max()) > self.max_bytes:
             raise UsageError(
-                f"a record of {largest:,} bytes is larger than such a container keeps ({self._max_bytes:,}): use npy."
+                f"a record of {largest:,} bytes is larger than such a container keeps ({self.max_bytes:,}): use npy."
             )
-        self.labels[first:last] = records.labels
         if self.shapes is not None:
             if records.shapes is None:
                 raise ValueError("raw images of mixed size need the shape of each record.")
             self.shapes[first:last] = records.shapes
+        self.labels[first:last] = records.labels
+        self.offsets[first + 1 : last + 1] = records.offsets[1:] + (self.offsets[first] - records.offsets[0])
         self.filled = last
         return first
 
-    def abort(self) -> None:
-        """Refuse all further records."""
-        self._aborted = True
+    def columns(self, offsets: bool = True) -> dict[str, NDArray[Any]]:
+        """The columns that this layout needs, by name, little-endian; ``offsets`` only for records of any size."""
+        columns: dict[str, NDArray[Any]] = {"labels": self.labels.astype("<i8", copy=False)}
+        if self.shapes is not None:
+            columns["shapes"] = self.shapes.astype("<i4", copy=False)
+        if offsets and self.layout.record_bytes is None:
+            columns["offsets"] = self.offsets.astype("<i8", copy=False)
+        return columns
 
-    def check_complete(self) -> None:
-        """Raises ValueError where fewer records came than the layout says."""
-        if self.filled != self._layout.count:
-            raise ValueError(f"{self.filled:,} records were appended to a container of {self._layout.count:,}.")
+    def close(self) -> None:
+        if not self._is_open:
+            return
+        try:
+            if self.filled != self.layout.count:
+                raise ValueError(f"{self.filled:,} records were appended to a container of {self.layout.count:,}.")
+            self.finish()
+        except BaseException:
+            self.abort()
+            raise
+        self._is_open = False
+
+    def abort(self) -> None:
+        self._is_open, self._aborted = False, True
+        self.remove()
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what comes behind the records, and close all files."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Close all files, and remove what this writer made and nothing else.  May be called twice."""
+
+
+class ContainerReader(Reader):
+    """Loads columns on first use, and opens again what was closed, if it is still the same.
+
+    A subclass opens the container in ``_open``, loads a column in ``load``, and knows whether it ``is_open``.
+    """
+
+    kind: ClassVar[str]
+    """What errors call it, such as ``npy container``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._columns: dict[str, NDArray[Any]] = {}
+        self.layout = self._open()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path,)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.column("labels", "<i8", (self.layout.count,))
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where records begin that lie end to end, and where the last one ends."""
+        return self.column("offsets", "<i8", (self.layout.count + 1,))
+
+    def shapes_of(self, rows: slice | NDArray[np.int64]) -> NDArray[np.int32] | None:
+        """The shapes of raw images of mixed size, else None."""
+        return self.column("shapes", "<i4", (self.layout.count, 3))[rows] if self.layout.carries_shapes else None
+
+    def column(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """One of the arrays beside the records, read-only, loaded on first use."""
+        self.reopen()
+        if name not in self._columns:
+            column = self.load(name, dtype, shape)
+            column.flags.writeable = False
+            self._columns[name] = column
+        return self._columns[name]
+
+    def check_offsets(self, offsets: NDArray[np.int64], data_bytes: int) -> None:
+        """Raise ContainerDamaged unless records lie end to end in so many bytes."""
+        if offsets[0] != 0 or offsets[-1] != data_bytes or (offsets[1:] < offsets[:-1]).any():
+            raise self.damaged("its offsets do not fit its data")
+
+    def reopen(self) -> None:
+        """Open the container again where this reader was closed."""
+        if self.is_open:
+            return
+        self._columns.clear()
+        before = self.layout
+        if self._open() != before:
+            self.close()
+            self.layout = before
+            raise self.damaged("its layout has changed since it was opened")
+
+    def damaged(self, why: str) -> ContainerDamaged:
+        """The error for a container that is not whole."""
+        return ContainerDamaged(f"{self.path} is not a finished {self.kind}: {why}; make it again.")
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether it has open files, in this process."""
+
+    @abstractmethod
+    def _open(self) -> Layout:
+        """Open the container and check it."""
+
+    @abstractmethod
+    def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read a column.  Raises ContainerDamaged where there is none of this type and shape."""
 
 
 def row_buffer(layout: Layout, count: int, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.base import Backend, Reader, Writer
+from backends.base import Backend
 from backends.containers.fileio import MappedFile
-from backends.containers.records import Columns, join_records
-from backends.errors import ContainerDamaged
+from backends.containers.records import ContainerReader, ContainerWriter, join_records
 from backends.images import Layout, Records
 
 if TYPE_CHECKING:
@@ -54,17 +53,18 @@ class SQLite(Backend):
         return SQLiteReader(path)
 
 
-class SQLiteWriter(Writer):
+class SQLiteWriter(ContainerWriter):
     """Inserts everything in one transaction without a journal: a file that is not closed has no layout."""
 
+    max_bytes = MAX_ROW_BYTES
+
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._path, self._layout = path.absolute(), layout
-        self._columns = Columns(layout, MAX_ROW_BYTES)
+        super().__init__(path, layout)
         self._connection: sqlite3.Connection | None = None
-        self._path.open("xb").close()
+        self.path.open("xb").close()
         try:
             with _os_errors():
-                self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+                self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
                 for setting in (f"page_size={_page_bytes(layout)}", *_WRITING):
                     self._connection.execute(f"PRAGMA {setting}")
                 for statement in ("BEGIN", *_tables(layout.carries_shapes)):
@@ -74,62 +74,49 @@ class SQLiteWriter(Writer):
             raise
 
     def append(self, records: Records) -> None:
-        first = self._columns.add(records)
+        first = self.add(records)
         if self._connection is None:
-            raise ValueError(f"{self._path} is closed.")
+            raise ValueError(f"{self.path} is closed.")
         data, ids = records.data.data, range(first, first + len(records))
         values = (data[start:stop] for start, stop in pairwise(records.offsets.tolist()))
         columns: list[Any] = [ids, records.labels.tolist(), values]
-        if self._columns.shapes is not None:
-            columns += self._columns.shapes[first : first + len(records)].T.tolist()
+        if self.shapes is not None:
+            columns += self.shapes[first : first + len(records)].T.tolist()
         statement = f"INSERT INTO images VALUES ({','.join('?' * len(columns))})"
         with _os_errors():
             self._connection.executemany(statement, zip(*columns, strict=True))
 
-    def close(self) -> None:
-        if self._connection is None:
-            return
-        try:
-            self._columns.check_complete()
-            labels = self._columns.labels.astype("<i8", copy=False)
-            with _os_errors():
-                self._connection.execute("INSERT INTO layout VALUES (?, ?)", (self._layout.to_json(), labels.data))
-                self._connection.execute("COMMIT")
-        except BaseException:
-            self.abort()
-            raise
+    def finish(self) -> None:
+        assert self._connection is not None
+        labels = self.columns()["labels"]
+        with _os_errors():
+            self._connection.execute("INSERT INTO layout VALUES (?, ?)", (self.layout.to_json(), labels.data))
+            self._connection.execute("COMMIT")
         self._connection.close()
         self._connection = None
 
-    def abort(self) -> None:
-        self._columns.abort()
+    def remove(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
-class SQLiteReader(Reader):
+class SQLiteReader(ContainerReader):
     """Reads through one connection a process and thread, without locks: a finished file never changes."""
 
+    kind = "SQLite container"
+
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._labels: NDArray[np.int64] | None = None
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
-        self.layout = self._connect()
+        super().__init__(path)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SQLiteReader, (self._path,)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        if self._labels is None:
-            with self._refusals():
-                ((labels,),) = self._connected().execute("SELECT labels FROM layout")
-            if not isinstance(labels, bytes) or len(labels) != 8 * self.layout.count:
-                raise self._damaged(f"its labels are not {self.layout.count:,} numbers")
-            self._labels = np.frombuffer(labels, "<i8")
-        return self._labels
+    def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        with self._refusals():
+            ((labels,),) = self._connected().execute("SELECT labels FROM layout")
+        if not isinstance(labels, bytes) or len(labels) != 8 * shape[0]:
+            raise self.damaged(f"its labels are not {shape[0]:,} numbers")
+        return np.frombuffer(labels, dtype)
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         return self._select(np.arange(start, stop), out, _IN_RANGE, start, stop - 1)
@@ -153,25 +140,26 @@ class SQLiteReader(Reader):
                 try:
                     shapes = np.array([row[1:] for row in found], np.int32).reshape(-1, 3)
                 except (TypeError, ValueError, OverflowError) as error:
-                    raise self._damaged(f"a height, width or number of channels is none ({error})") from error
-            data, offsets = join_records(map(itemgetter(0), found), rows, self.layout, out, self._path)
+                    raise self.damaged(f"a height, width or number of channels is none ({error})") from error
+            data, offsets = join_records(map(itemgetter(0), found), rows, self.layout, out, self.path)
         return Records(data, offsets, labels, shapes)
 
     def _connected(self) -> sqlite3.Connection:
         """The connection of this process and thread."""
-        key = _here()
-        if key not in self._connections and self._connect() != self.layout:
-            self.close()
-            raise self._damaged("its layout has changed since it was opened")
-        return self._connections[key]
+        self.reopen()
+        return self._connections[_here()]
 
-    def _connect(self) -> Layout:
+    @property
+    def is_open(self) -> bool:
+        return _here() in self._connections
+
+    def _open(self) -> Layout:
         """Open the file for this process and thread, if all its pages are there and all its tables are ours."""
-        file = MappedFile(self._path)
+        file = MappedFile(self.path)
         file.close()
         try:
             connection = self._connections[_here()] = sqlite3.connect(
-                f"{self._path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+                f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
             )
             for setting in _READING:
                 connection.execute(f"PRAGMA {setting}")
@@ -187,7 +175,7 @@ class SQLiteReader(Reader):
                 raise ValueError("its layout is another's")
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             self.close()
-            raise self._damaged(str(error)) from error
+            raise self.damaged(str(error)) from error
         return layout
 
     @contextmanager
@@ -195,10 +183,7 @@ class SQLiteReader(Reader):
         try:
             yield
         except sqlite3.Error as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged(self, why: str) -> ContainerDamaged:
-        return ContainerDamaged(f"{self._path} is not a finished SQLite container: {why}; make it again.")
+            raise self.damaged(str(error)) from error
 
 
 def _here() -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from tarfile import USTAR_FORMAT, TarInfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,18 +53,19 @@ class Tar(Backend):
 class TarWriter(FolderWriter):
     """Lays out the members of a batch in one array of blocks, which is one write."""
 
+    max_bytes = MAX_MEMBER_BYTES - NPY_HEAD_BYTES
+
     def __init__(self, path: Path, layout: Layout) -> None:
-        super().__init__(path, layout, MAX_MEMBER_BYTES - NPY_HEAD_BYTES)
+        super().__init__(path, layout)
         self._codec = make_codec(layout.codec)
-        self._offsets, self._sizes = np.empty((2, layout.count), np.int64)
-        self.arrays |= {"offsets": self._offsets, "sizes": self._sizes}
+        self._starts, self._sizes = np.empty((2, layout.count), "<i8")
         self._name_digits = max(_NAME_DIGITS, len(str(layout.count - 1)))
         self._blocks = np.empty((0, BLOCK), np.uint8)
         self._end = 0
         self._file = self.create(ARCHIVE)
 
     def append(self, records: Records) -> None:
-        rows = np.arange(len(records)) + self.columns.add(records)
+        rows = np.arange(len(records)) + self.add(records)
         if not len(rows):
             return
         templates, prefixes = self._members(records)
@@ -83,13 +84,14 @@ class TarWriter(FolderWriter):
         archive[ends - 1, :_LABEL_BYTES] = labels.view(np.uint8).reshape(-1, _LABEL_BYTES)
         places = (starts + 1) * BLOCK + before
         _fill(archive.reshape(-1), places, records, self.layout.record_bytes)
-        self._offsets[rows], self._sizes[rows] = self._end + places, sizes
+        self._starts[rows], self._sizes[rows] = self._end + places, sizes
         self._file.write(archive.data)
         self._end += archive.size
 
-    def finish(self) -> None:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         self._file.write(bytes(END_BYTES))
         self._file.close()
+        return self.columns(offsets=False) | {"offsets": self._starts, "sizes": self._sizes}
 
     def _members(self, records: Records) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """For each record the header of its member, and what precedes it there; one row where all have the same."""
@@ -141,7 +143,7 @@ class TarReader(RecordFileReader):
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where each record starts, and how long it is."""
         shape = (self.layout.count,)
-        return self.array("offsets", "<i8", shape), self.array("sizes", "<i8", shape)
+        return self.column("offsets", "<i8", shape), self.column("sizes", "<i8", shape)
 
 
 @cache
