@@ -18,9 +18,8 @@ from h5py import h5d, h5f, h5s
 from backends.base import Backend
 from backends.containers.fileio import MappedFile
 from backends.containers.hdf5_datasets import access, chunks_of, datasets_of, images_shape, open_dataset, read_layout
-from backends.containers.records import ContainerReader, ContainerWriter, row_buffer
+from backends.containers.records import ArraysReader, ContainerWriter
 from backends.errors import refusal
-from backends.images import Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.images import Layout
+    from backends.images import Layout, Records
 
 LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES = 1 << 12, 1 << 30
 
@@ -99,7 +98,7 @@ class HDF5Writer(ContainerWriter):
         )
 
 
-class HDF5Reader(ContainerReader):
+class HDF5Reader(ArraysReader):
     """Reads ranges by one call, and scattered records out of a map of the file: HDF5 takes 30 us for each."""
 
     kind = "HDF5 container"
@@ -114,32 +113,19 @@ class HDF5Reader(ContainerReader):
         self._read(name, 0, column)
         return column
 
-    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
-        labels = self.labels[start:stop]
-        if self.layout.record_bytes is None and out is None:
-            offsets = self.offsets[start : stop + 1]
-            data = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
-            self._read("data", int(offsets[0]), data)
-            return Records(data, offsets - offsets[0], labels, self.shapes_of(slice(start, stop)))
-        into = row_buffer(self.layout, stop - start, out)
-        self._read("images", start, into.reshape(images_shape(self.layout, len(into))))
-        return Records(into.reshape(-1), even_offsets(*into.shape), labels)
+    def fill(self, first: int, into: NDArray[np.uint8]) -> None:
+        if self.layout.record_bytes is None:
+            self._read("data", first, into)
+        else:
+            self._read("images", first, into.reshape(images_shape(self.layout, len(into))))
 
-    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
-        labels = self.labels[rows]
-        if self.layout.record_bytes is None and out is None:
-            starts, stops = (self.offsets[edges] for edges in (rows, rows + 1))
-            return Records(self._gather(starts, stops), offsets_of(stops - starts), labels, self.shapes_of(rows))
-        into = row_buffer(self.layout, len(rows), out)
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8]) -> None:
         position = self._datasets["images"].get_offset()  # None where others have made chunks of it
         if position is not None and len(rows):
             self._mapped.take(rows, into, position, into.shape[1])
         else:
             for row, image in zip(rows.tolist(), into, strict=True):
-                self._read("images", row, image.reshape(images_shape(self.layout, 1)))
-        return Records(into.reshape(-1), even_offsets(*into.shape), labels)
+                self.fill(row, image[np.newaxis])
 
     def close(self) -> None:
         self._mapped.close()
@@ -179,8 +165,7 @@ class HDF5Reader(ContainerReader):
             except (OSError, RuntimeError) as error:
                 raise self.damaged(f"{name} cannot be read ({error})") from error
 
-    def _gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The bytes of ``data`` from each start to its stop, end to end."""
+    def gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
         positions, chunk_bytes = self._chunks
         chunks = starts // chunk_bytes
         spans_chunks = chunks != (stops - 1) // chunk_bytes  # of an empty record nothing is read either way

@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.base import Reader, Writer
 from backends.errors import ContainerDamaged, ImgstoreError, UsageError
-from backends.images import even_offsets, offsets_of
+from backends.images import Records, even_offsets, offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.images import Layout, Records
+    from backends.images import Layout
 
 _SHAPE_BYTES = 12
 """Bytes an image of the widest column, its shape."""
@@ -189,6 +189,43 @@ class ContainerReader(Reader):
     @abstractmethod
     def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """Read a column.  Raises ContainerDamaged where there is none of this type and shape."""
+
+
+class ArraysReader(ContainerReader):
+    """Reads pixels of one size out of one array, and records of any size out of the bytes of ``data``."""
+
+    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
+        self.reopen()
+        if self.layout.record_bytes is None and out is None:
+            offsets = self.offsets[start : stop + 1]
+            data = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+            self.fill(int(offsets[0]), data)
+            return Records(data, offsets - offsets[0], self.labels[start:stop], self.shapes_of(slice(start, stop)))
+        into = row_buffer(self.layout, stop - start, out)
+        self.fill(start, into)
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
+
+    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
+        self.reopen()
+        if self.layout.record_bytes is None and out is None:
+            starts, stops = self.offsets[rows], self.offsets[rows + 1]
+            data = self.gather(starts, stops)
+            return Records(data, offsets_of(stops - starts), self.labels[rows], self.shapes_of(rows))
+        into = row_buffer(self.layout, len(rows), out)
+        self.take(rows, into)
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+
+    @abstractmethod
+    def fill(self, first: int, into: NDArray[np.uint8]) -> None:
+        """Read images, or bytes of ``data``, from ``first`` on into all of ``into``."""
+
+    @abstractmethod
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8]) -> None:
+        """Read the images of these rows into those of ``into``."""
+
+    @abstractmethod
+    def gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The bytes of ``data`` from each start to its stop, end to end."""
 
 
 def row_buffer(layout: Layout, count: int, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
