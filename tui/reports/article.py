@@ -155,11 +155,11 @@ def _claims(figures: Figures, article: Sequence[str], ours: Sequence[str]) -> tu
         for methods in (article, ours):
             ranked = figures.ranked(claim, methods)
             measured = ", ".join(f"{way} {claim.write(value)}" for value, way in ranked)
-            cells += [measured, "holds" if claim.holds(ranked) else "does not hold"] if ranked else ["·", "·"]
-        if cells[0] != "·" or cells[2] != "·":
+            cells.append(f"{'holds' if claim.holds(ranked) else 'does not hold'}\n{measured}" if ranked else "·")
+        if set(cells) != {"·"}:
             rows.append((claim.text, *cells))
-    head = ("the article says", "its code on your machine", "", "this program on your machine", "")
-    return (Table(head, tuple(rows), left=5),) if rows else ()
+    head = ("the article says", "its code on your machine", "this program on your machine")
+    return (Table(head, tuple(rows), left=3),) if rows else ()
 
 
 def _one_image(figures: Figures) -> tuple[Table, ...]:
