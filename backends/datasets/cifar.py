@@ -82,7 +82,7 @@ class FolderFiles:
                 yield name, self._read(name)
 
     def load(self, name: str) -> bytes:
-        """The content of a file that ``scan`` gave."""
+        """The content of a file that ``scan`` returned."""
         try:
             return self._read(name)
         except DatasetNotFound as error:
@@ -209,9 +209,8 @@ def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArra
     batch = _unpickle_dict(data)
     array, labels = batch.get("data"), batch.get(edition.labels_key)
     if not isinstance(array, PickledArray) or not isinstance(labels, list):
-        raise BadPickle(
-            f"is not a CIFAR batch (it has no {'data' if isinstance(labels, list) else edition.labels_key})"
-        )
+        missing = "data" if isinstance(labels, list) else edition.labels_key
+        raise BadPickle(f"is not a CIFAR batch (it has no {missing})")
     planes = array.rows(IMAGE_BYTES)
     if len(planes) == 0:
         raise BadPickle("holds no images")

@@ -90,14 +90,14 @@ class Pictures(Dataset):
         if self._survey is None:
             chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, PROBED), replace=False)
             with warnings.catch_warnings(action="ignore"):
-                probes = [self._open(id_, probe_picture) for id_ in np.sort(chosen).tolist()]
+                probes = [self._open(id_, lambda _, file: probe_picture(file)) for id_ in np.sort(chosen).tolist()]
             self._survey = _surveyed(self._facts, probes)
         return self._survey
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
         with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(THREADS) as pool:
             map_ids = pool.map if self._files.sizes.mean() >= THREADED_BYTES else map
-            results = list(map_ids(partial(self._decode, keep=source), ids.tolist()))
+            results = list(map_ids(partial(self._open, read=self._decode), ids.tolist()))
         decoded = [result for result in results if not isinstance(result, Failure)]
         failures = tuple(result for result in results if isinstance(result, Failure))
         decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
@@ -113,25 +113,22 @@ class Pictures(Dataset):
             raise DatasetDamaged(f"{path} does not decode ({failure.why}): replace or remove it.")
         return decoded.images
 
-    def _decode(self, id_: int, keep: bool) -> tuple[int, NDArray[np.uint8], bytes] | Failure:
-        def read(file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
-            size = os.fstat(file.fileno()).st_size
-            if size != self._files.sizes[id_]:
-                raise PictureDamaged("it has changed since the folder was opened")
-            if size > FILE_BYTES:
-                raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
-            data = file.read(size)
-            return id_, decode_picture(data), data if keep else b""
+    def _decode(self, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
+        size = os.fstat(file.fileno()).st_size
+        if size != self._files.sizes[id_]:
+            raise PictureDamaged("it has changed since the folder was opened")
+        if size > FILE_BYTES:
+            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+        data = file.read(size)
+        return id_, decode_picture(data), data
 
-        return self._open(id_, read)
-
-    def _open(self, id_: int, read: Callable[[BinaryIO], _Result]) -> _Result | Failure:
+    def _open(self, id_: int, read: Callable[[int, BinaryIO], _Result]) -> _Result | Failure:
         """What ``read`` returns for the open file of an image, or why it could not."""
         name = self.name(id_)
         path = self._folder / name
         try:
             with open_regular(path) as file, reading(path):
-                return read(file)
+                return read(id_, file)
         except DatasetNotFound:
             return Failure(id_, name, "it is gone since the folder was opened")
         except ImgstoreError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from backends.base import JpegOptions, PngOptions
 from backends.codecs.pictures import MAX_PIXELS, decode_picture
 from backends.codecs.png import head_of
 from backends.errors import ContainerDamaged, UsageError
-from backends.images import Images, Layout, Records, offsets_of
+from backends.images import Images, Layout, Records, join_records, offsets_of
 from backends.registry import codec_entries, make_codec
 from backends.testing.subject import assert_same, encode, layout_of, make_images
 from tests.backends.encoded import encoded, png_chunk
@@ -29,13 +29,8 @@ SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 
 LOSSLESS = pytest.mark.parametrize("name", [name for name, entry in codec_entries().items() if entry.lossless])
 
 
-def records_of(files: Sequence[bytes]) -> Records:
-    lengths = [len(file) for file in files]
-    return Records(np.frombuffer(b"".join(files), np.uint8), offsets_of(lengths), np.arange(len(files)))
-
-
 def decode(*files: bytes, shape: tuple[int, int, int] | None = None, codec: str = "png") -> Images:
-    return make_codec(codec).decode(records_of(files), Layout(len(files), codec, shape))
+    return make_codec(codec).decode(join_records(files, np.arange(len(files))), Layout(len(files), codec, shape))
 
 
 @LOSSLESS
@@ -156,6 +151,8 @@ def test_image_that_a_codec_cannot_keep_is_refused(codec: str, shape: tuple[int,
     pixels = np.broadcast_to(np.zeros((), np.uint8), (1, *shape))
     with pytest.raises(ValueError, match=f"{codec} keeps"):
         make_codec(codec).encode(Images(pixels, np.zeros(1, int)))
+    with pytest.raises(UsageError, match="passes files through; there is nothing to encode"):
+        make_codec("source").encode(make_images(1))
 
 
 @pytest.mark.parametrize(
@@ -171,17 +168,12 @@ def test_raw_pixels_of_another_shape_are_refused(
         make_codec("raw").decode(records, Layout(2, "raw", shape))
 
 
-def test_source_encodes_nothing() -> None:
-    with pytest.raises(UsageError, match="passes files through; there is nothing to encode"):
-        make_codec("source").encode(make_images(1))
-
-
 @pytest.mark.parametrize(("most", "room"), [(1 << 30, 1 << 20), (1 << 30, 10), (1 << 30, None), (0, 1 << 20)])
 def test_mixed_jpegs_decode_into_one_buffer(monkeypatch: pytest.MonkeyPatch, most: int, room: int | None) -> None:
     monkeypatch.setattr("backends.codecs.source.MAX_BUFFER_BYTES", most)
     images = make_images(12, mixed=True)
     files = [encoded(pixels, form) for pixels, form in zip(images.pixels, ["JPEG", "PNG", "JPEG"] * 4, strict=True)]
-    records = records_of(files)
+    records = join_records(files, np.arange(12))
     out = None if room is None else np.zeros(room, np.uint8)
     decoded = make_codec("source").decode(records, Layout(12, "source", None), out)
     assert_same(decoded, Images([decode_picture(file) for file in files], records.labels))
