@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Self
 
 from backends.base import Options, format_options, parse_options
+from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import LIMIT, BackendEntry, CodecEntry, backend_entry, codec_entry
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from backends.datasets.base import DatasetFacts
-
 
 SOURCE = "source"
 """The codec that passes the bytes of picture files through."""
@@ -23,24 +18,15 @@ class Configuration(str):
 
     It is made of ``BACKEND[:OPTIONS][+CODEC[:OPTIONS]][@FOLDER]``; a bare backend takes its default codec for arrays of
     one size.  Raises UsageError for a name or an option that does not exist, and for an empty folder.
-
-    Attributes
-    ----------
-    backend, codec, backend_options, codec_options
-        Their names and options.
-    folder
-        Where it writes, as typed; None where the run decides.
-    method, codec_text
-        Its text without the folder; that of the codec with its options.
     """
 
     backend: str
     codec: str
     backend_options: Options
     codec_options: Options
-    folder: str | None
-    method: str
-    codec_text: str
+    folder: str | None  # where it writes, as typed; None where the run decides
+    method: str  # the text without the folder
+    codec_text: str  # the codec with its options
 
     def __new__(cls, text: str) -> Self:
         method, at, folder = text.partition("@")

@@ -51,17 +51,17 @@ class Usage:
 def mount_of(path: Path) -> Mount:
     """The mount that ``path`` lies on, or the nearest folder above it that exists."""
     path = nearest_existing(path)
-    device = path.stat().st_dev
-    space = os.statvfs(path)
+    device, space = path.stat().st_dev, os.statvfs(path)
     block, free, total = space.f_frsize, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
+    number = f"{os.major(device)}:{os.minor(device)}"
     for line in reversed(_mount_lines()):
         left, _, right = line.partition(" - ")
-        _, _, number, _, _, options, *_ = left.split()
-        if number == f"{os.major(device)}:{os.minor(device)}":
+        if left.split()[2] == number:
             kind, source, *_ = right.split()
             folder = Path(f"/sys/dev/block/{number}").resolve()
-            journal = _has_journal(folder.name) if kind == "ext4" else None
-            return Mount(_mount_point(line), kind, options, source, block, journal, _turns(folder), free, total)
+            journal = Path(f"/proc/fs/jbd2/{folder.name}-8").exists() if kind == "ext4" else None
+            point, options = _mount_point(line), left.split()[5]
+            return Mount(point, kind, options, source, block, journal, _turns(folder), free, total)
     return Mount(str(path), "unknown", "", "unknown", block, free_bytes=free, total_bytes=total)
 
 
@@ -75,12 +75,6 @@ def _mount_lines() -> list[str]:
 
 def _mount_point(line: str) -> str:
     return line.split()[4].encode().decode("unicode_escape")
-
-
-def _has_journal(device: str) -> bool | None:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/fs/jbd2/{device}-8").exists()
-    return None
 
 
 def _turns(device: Path) -> bool | None:
@@ -128,32 +122,21 @@ def free_files(folder: Path) -> int | None:
 
 def usage_of(path: Path) -> Usage:
     """What a file, or a folder with all that is in it, takes.  Links are not followed."""
-    stat = path.lstat()
-    if not path.is_dir():
-        return Usage(stat.st_size, stat.st_blocks * 512, 1)
-    apparent, blocks, files = 0, stat.st_blocks, 0
-    folders = [os.fspath(path)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                stat = entry.stat(follow_symlinks=False)
-                blocks += stat.st_blocks
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    apparent += stat.st_size
-                    files += 1
-    return Usage(apparent, 512 * blocks, files)
+    files, folders = tree(path)
+    stats = [os.lstat(name) for name in files]
+    blocks = sum(stat.st_blocks for stat in (*stats, *map(os.lstat, folders)))
+    return Usage(sum(stat.st_size for stat in stats), 512 * blocks, len(files))
 
 
 def tree(path: Path) -> tuple[list[Path], list[Path]]:
-    """The files and the folders of a container."""
+    """The files, links among them, and the folders of a container."""
     if not path.is_dir():
         return [path], []
     files, folders = [], []
-    for folder, _, names in os.walk(path):
+    for folder, names, others in os.walk(path):
         folders.append(Path(folder))
-        files += [Path(folder, name) for name in names]
+        files += [Path(folder, name) for name in others]
+        files += [Path(folder, name) for name in names if Path(folder, name).is_symlink()]
     return files, folders
 
 
@@ -177,18 +160,17 @@ def sync(path: Path) -> None:
 
 
 def _syncfs(path: Path) -> bool:
-    try:
-        call = ctypes.CDLL(None, use_errno=True).syncfs
-    except AttributeError:
+    """Whether the system could write all that is held back for the filesystem of ``path``."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
         return False
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if call(descriptor) == 0:
-            return True
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(path))
+        if call(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
     finally:
         os.close(descriptor)
+    return True
 
 
 def choose_work_dir(name: str | None, source: Path | None) -> Path:

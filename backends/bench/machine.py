@@ -70,10 +70,8 @@ class ConditionsWatch:
 
     def found(self) -> Conditions:
         """What happened since this was made."""
-        ticks, throttled = _ticks(), _throttled_seconds()
-        steal = None
-        if self._ticks is not None and ticks is not None and ticks[0] > self._ticks[0]:
-            steal = (ticks[1] - self._ticks[1]) / (ticks[0] - self._ticks[0])
+        before, after, throttled = self._ticks, _ticks(), _throttled_seconds()
+        steal = (after[1] - before[1]) / (after[0] - before[0]) if before and after and after[0] > before[0] else None
         held = throttled - self._throttled if throttled is not None and self._throttled is not None else None
         return Conditions(self._load, _load(), steal, held)
 
@@ -160,7 +158,6 @@ def _user() -> str:
 
 
 def _version(name: str) -> str:
-    try:
+    with contextlib.suppress(PackageNotFoundError):
         return version(name)
-    except PackageNotFoundError:
-        return ""
+    return ""

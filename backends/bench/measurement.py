@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from backends.bench.configuration import Configuration, is_configuration
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Operation = Literal["store", "read", "shuffled", "store-one", "read-one", "copy"]
 """What is timed; ``copy`` only for the limits of the machine."""

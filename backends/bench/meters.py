@@ -9,16 +9,14 @@ import mmap
 import os
 import re
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backends.bench.disk import sync, tree
 from backends.bench.machine import MEMORY_SHARE, usable_memory
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SYNC = "sync"
 """The phase that makes data durable: in no figure but the durable one."""
@@ -44,6 +42,15 @@ class Stopwatch:
     def phase(self, name: str) -> _Phase:
         """Count what a ``with`` block takes towards ``name``.  Garbage is not collected meanwhile."""
         return _Phase(self, name)
+
+    def add(self, workers: Sequence[Stopwatch]) -> None:
+        """Add what workers did at the same time: the phases of the slowest, what all of them used and moved."""
+        for phase, seconds in max(workers, key=lambda worker: worker.total).seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+            used = sum(worker.cpu_seconds.get(phase, 0.0) for worker in workers)
+            self.cpu_seconds[phase] = self.cpu_seconds.get(phase, 0.0) + used
+        self.bytes_read = _sum(self.bytes_read, *(worker.bytes_read for worker in workers))
+        self.bytes_written = _sum(self.bytes_written, *(worker.bytes_written for worker in workers))
 
 
 class _Phase:
@@ -132,6 +139,18 @@ class MemoryWatch:
             with contextlib.suppress(OSError):
                 match = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
                 self.peak_rss = int(match[1]) * 1024 if match else None
+
+    def add(self, workers: Iterable[MemoryWatch]) -> None:
+        """Take what workers had together, where that is more."""
+        rss, anonymous = zip(*((worker.peak_rss, worker.peak_anonymous) for worker in workers), strict=True)
+        self.peak_rss = max(filter(None, (self.peak_rss, _sum(*rss))), default=None)
+        self.peak_anonymous = max(filter(None, (self.peak_anonymous, _sum(*anonymous))), default=None)
+
+
+def _sum(*values: int | None) -> int | None:
+    """The sum of the values that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 WARM_ENOUGH = 0.99

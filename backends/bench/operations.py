@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from backends.base import Backend, Codec, Reader
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import sync
 from backends.bench.measurement import Trial
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch
 from backends.bench.staging import Source, digests_of, record_digests
 from backends.errors import ContainerDamaged
-from backends.images import Layout
+from backends.images import Layout, Records
 from backends.registry import make_backend, make_codec
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
-    from numpy.typing import NDArray
 
-    from backends.base import Backend, Codec, Reader
-    from backends.images import Records
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A trial with what its process needs to execute it."""
 
-    Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
-    Procedure = Callable[["Execution"], None]
+    trial: Trial
+    source: Source
+    artefact: Path  # the container that a store makes and a read reads
+    counter: Path  # a file of COUNTER_BYTES: the number of images that each worker has done so far
+    batch: int = 256  # of shuffled reads
+    seed: int = 0
+    copy_bytes: int = 0  # of further containers that a short store may make when it is repeated
+    workers: int = 1  # processes that share the work, where there is enough of it
+
+    @property
+    def rehearsal(self) -> Path:
+        """A folder for a container of one image, which is stored and read before the clock starts."""
+        return self._beside(self.trial.aspect.replace(" ", "-"))
+
+    @property
+    def decoded(self) -> Path:
+        """The folder of the digests of what a lossy codec's records decode to."""
+        return self._beside("decoded")
+
+    @property
+    def loops(self) -> Path:
+        """The folder of what a store makes besides its artefact."""
+        return self._beside("loops")
+
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """All that the trial may leave behind."""
+        stored = (self.artefact, self.decoded, self.loops)
+        return (*(stored if self.trial.reads is None else ()), self.rehearsal)
+
+    def _beside(self, name: str) -> Path:
+        return self.artefact.with_name(f"{self.artefact.name}.{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a trial's operation on all of its images, or on a worker's share of them."""
+    """One execution of a task's operation on all of its images, or on a worker's share of them."""
 
-    trial: Trial
-    source: Source
-    artefact: Path  # the container that is stored or read
-    watch: Stopwatch
-    memory: MemoryWatch
+    task: Task
     tick: Callable[[int, int], None]  # takes a worker's number and the images it has done; may raise to end the trial
-    batch: int  # of shuffled reads
-    seed: int
+    artefact: Path  # the container that is stored or read
     start: int  # the images of the source
     stop: int
-    decoded: Path  # a folder for the digests of what the records of a lossy codec decode to
     worker: int = 0
     workers: int = 1
     repeated: bool = False  # the same was done and compared before: only the clock counts
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
+
+    @property
+    def trial(self) -> Trial:
+        return self.task.trial
+
+    @property
+    def source(self) -> Source:
+        return self.task.source
 
     @property
     def configuration(self) -> Configuration:
-        return self.trial.configuration
+        return self.task.trial.configuration
 
     @property
     def count(self) -> int:
@@ -65,6 +100,9 @@ class Execution:
     @property
     def codec(self) -> Codec:
         return make_codec(self.configuration.codec, self.configuration.codec_options)
+
+    def measured_anew(self) -> Execution:
+        return replace(self, watch=Stopwatch(), memory=MemoryWatch())
 
     def progress(self, done: int) -> None:
         """Report the number of images done, and sample the memory."""
@@ -91,10 +129,10 @@ class Execution:
 
         A batch of large images comes in parts.
         """
-        count = self.trial.count
-        order = np.random.default_rng(self.seed).permutation(count)
-        for start in range(self.batch * self.worker, count, self.batch * self.workers):
-            yield from self.source.parts(order[start : start + self.batch])
+        count, batch = self.trial.count, self.task.batch
+        order = np.random.default_rng(self.task.seed).permutation(count)
+        for start in range(batch * self.worker, count, batch * self.workers):
+            yield from self.source.parts(order[start : start + batch])
 
     def shards(self) -> list[tuple[int, int, Path]]:
         """First image, end and path of each container: as many as there are workers."""
@@ -107,16 +145,19 @@ class Execution:
         """Raise ContainerDamaged where digests differ; ``rows`` are those of the images compared."""
         if not np.array_equal(actual, expected):
             first = rows[int(np.flatnonzero(actual != expected)[0])] if len(actual) == len(expected) else rows[0]
-            raise ContainerDamaged(f"image {first:,} of {self.trial.configuration} is not what was stored.")
+            raise ContainerDamaged(f"image {first:,} of {self.configuration} is not what was stored.")
 
     def check_labels(self, labels: NDArray[np.int64]) -> None:
         """Raise ContainerDamaged where labels, or their number, differ from the source's."""
         if self.repeated:
             return
         if len(labels) != self.count:
-            raise ContainerDamaged(f"{self.trial.configuration} holds {len(labels):,} images of {self.count:,}.")
+            raise ContainerDamaged(f"{self.configuration} holds {len(labels):,} images of {self.count:,}.")
         if not np.array_equal(labels, self.source.labels(self.start, self.stop)):
-            raise ContainerDamaged(f"{self.trial.configuration} gave other labels than it was given.")
+            raise ContainerDamaged(f"{self.configuration} gave other labels than it was given.")
+
+
+Procedure = Callable[[Execution], None]
 
 
 def store(execution: Execution) -> None:
@@ -140,8 +181,7 @@ def store(execution: Execution) -> None:
     if execution.repeated:
         return
     if codec.lossless:
-        untimed = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
-        read(replace(untimed, tick=lambda worker, done: execution.check_cancelled()))
+        read(replace(execution.measured_anew(), tick=lambda worker, done: execution.check_cancelled()))
     else:
         _read_back_lossy(execution, codec, np.concatenate(written))
 
@@ -159,13 +199,13 @@ def _read_back_lossy(execution: Execution, codec: Codec, digests: NDArray[np.uin
     with execution.backend.open(execution.artefact) as reader:
         execution.check_labels(reader.labels)
         for low, high in execution.source.ranges(execution.start, execution.stop):
-            start, stop = low - execution.start, high - execution.start
-            records = reader.read(slice(start, stop))
-            execution.check_digests(record_digests(records), digests[start:stop], np.arange(low, high))
+            part = slice(low - execution.start, high - execution.start)
+            records = reader.read(part)
+            execution.check_digests(record_digests(records), digests[part], np.arange(low, high))
             decoded.append(digests_of(codec.decode(records, reader.layout).pixels))
             execution.check_cancelled()
-    execution.decoded.mkdir(exist_ok=True)
-    np.save(execution.decoded / f"{execution.start}.npy", np.concatenate(decoded))
+    execution.task.decoded.mkdir(exist_ok=True)
+    np.save(execution.task.decoded / f"{execution.start}.npy", np.concatenate(decoded))
 
 
 def read(execution: Execution) -> None:
@@ -261,8 +301,14 @@ def batch_check(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], N
     """A function that counts the images of a batch and compares them with the source; does nothing in a loop."""
     if execution.repeated:
         return lambda images, rows: None
-    first = 0 if execution.trial.operation == "shuffled" else execution.start
-    expected, done = _expected_digests(execution), 0
+    whole = execution.trial.operation == "shuffled"  # each worker reads from all shards
+    first, stop = (0, execution.trial.count) if whole else (execution.start, execution.stop)
+    if execution.codec.lossless:
+        expected = execution.source.digests(first, stop)
+    else:  # of what the codec made of the source
+        starts = [start for start, _, _ in execution.shards()] if whole else [first]
+        expected = np.concatenate([np.load(execution.task.decoded / f"{start}.npy") for start in starts])
+    done = 0
 
     def check(images: Pixels, rows: NDArray[np.int64]) -> None:
         nonlocal done
@@ -271,16 +317,6 @@ def batch_check(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], N
         execution.check_digests(digests_of(images), expected[rows - first], rows)
 
     return check
-
-
-def _expected_digests(execution: Execution) -> NDArray[np.uint64]:
-    """Digests of what a read must give, ``(count,)`` uint64: of the source, or of what a lossy codec made of it."""
-    whole = execution.trial.operation == "shuffled"  # each worker reads from all shards
-    if execution.codec.lossless:
-        start, stop = (0, execution.trial.count) if whole else (execution.start, execution.stop)
-        return execution.source.digests(start, stop)
-    starts = [start for start, _, _ in execution.shards()] if whole else [execution.start]
-    return np.concatenate([np.load(execution.decoded / f"{start}.npy") for start in starts])
 
 
 def _make_buffer(execution: Execution, codec: Codec, batches: Iterable[NDArray[np.int64]]) -> NDArray[np.uint8] | None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM, Cache, Operation
+from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
-
-if TYPE_CHECKING:
-    from backends.datasets.base import DatasetFacts
-
 
 MOST_IMAGES = 10**12
 MOST_REPEATS = 100_000

@@ -15,23 +15,19 @@ import signal
 import struct
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends import units
+from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
-from backends.bench.trial import COUNTER_BYTES, Task, blank, execute
+from backends.bench.measurement import Measurement
+from backends.bench.operations import Task
+from backends.bench.trial import COUNTER_BYTES, blank, execute
 from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.connection import Connection
-
-    from backends.bench.configuration import Configuration
-    from backends.bench.measurement import Measurement
 
 POLL_SECONDS = 0.1
 MESSAGE = 2000
@@ -108,11 +104,10 @@ def _modules(configurations: tuple[Configuration, ...]) -> list[str]:
 
 
 def _can_import(module: str) -> bool:
-    try:
+    with contextlib.suppress(Exception, SystemExit):  # its trials say what is wrong
         import_module(module)
-    except (Exception, SystemExit):  # its trials say what is wrong
-        return False
-    return True
+        return True
+    return False
 
 
 def _child(task: Task, send: Connection) -> None:
@@ -142,8 +137,8 @@ def _death(code: int | None, task: Task) -> str:
     return f"the trial's process died of {name} inside the backend."
 
 
-def _disk_full(task: Task, error: Exception | None) -> str | None:
-    """A sentence where the disk is full, whatever the library made of it."""
+def _disk_full(task: Task, error: Exception | None) -> str:
+    """A sentence where the disk is full, whatever the library made of it; else empty."""
     folder = task.artefact.parent
     space, number = os.statvfs(folder), error.errno if isinstance(error, OSError) else None
     free = space.f_bavail * space.f_frsize
@@ -153,4 +148,4 @@ def _disk_full(task: Task, error: Exception | None) -> str | None:
         return f"the filesystem of {folder} has no inodes left for more files (space is left): choose {ELSEWHERE}."
     if free < _NEARLY_FULL or number == errno.ENOSPC:
         return f"the disk is full: {folder} has {units.capacity(free)} left; choose {ELSEWHERE}."
-    return None
+    return ""

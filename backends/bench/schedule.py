@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Aspect, Cache, Cell, Operation, Trial
+from backends.bench.plan import Plan
 from backends.registry import LIMIT
-
-if TYPE_CHECKING:
-    from backends.bench.plan import Plan
 
 Turn = tuple[Operation, Cache]
 

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends.bench import references
+from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
-from backends.bench.measurement import (
-    COLD,
-    FOLDER_BYTES,
-    LEAST_SECONDS,
-    MOST_LOOPS,
-    MOST_WORKERS,
-    Measurement,
-    Trial,
-)
-from backends.bench.meters import SYNC, MemoryWatch, Stopwatch, make_cold, make_present, make_warm
-from backends.bench.operations import OPERATIONS, Execution
-from backends.bench.staging import Source
+from backends.bench.measurement import COLD, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, Measurement, Trial
+from backends.bench.meters import SYNC, make_cold, make_present, make_warm
+from backends.bench.operations import OPERATIONS, Execution, Procedure, Task
 from backends.bench.workers import perform_shared
 from backends.registry import LIMIT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.bench.configuration import Configuration
-    from backends.bench.measurement import Operation
-    from backends.bench.operations import Procedure
-
 
 SHARED = ("store", "read", "shuffled")
 """Operations that workers can share."""
@@ -40,44 +24,6 @@ BESIDE_PIXELS = 8192
 """Bytes of memory for what keeping an image may take besides its pixels: an inode and names, the rest of pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A trial with what its process needs to execute it."""
-
-    trial: Trial
-    source: Source
-    artefact: Path  # the container that a store makes and a read reads
-    counter: Path  # a file of COUNTER_BYTES: the number of images that each worker has done so far
-    batch: int = 256  # of shuffled reads
-    seed: int = 0
-    copy_bytes: int = 0  # of further containers that a short store may make when it is repeated
-    workers: int = 1  # processes that share the work, where there is enough of it
-
-    @property
-    def rehearsal(self) -> Path:
-        """A folder for a container of one image, which is stored and read before the clock starts."""
-        return self._beside(self.trial.aspect.replace(" ", "-"))
-
-    @property
-    def decoded(self) -> Path:
-        """The folder of the digests of what a lossy codec's records decode to."""
-        return self._beside("decoded")
-
-    @property
-    def loops(self) -> Path:
-        """The folder of what a store makes besides its artefact."""
-        return self._beside("loops")
-
-    @property
-    def made(self) -> tuple[Path, ...]:
-        """All that the trial may leave behind."""
-        stored = (self.artefact, self.decoded, self.loops)
-        return (*(stored if self.trial.reads is None else ()), self.rehearsal)
-
-    def _beside(self, name: str) -> Path:
-        return self.artefact.with_name(f"{self.artefact.name}.{name}")
-
-
 def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: None) -> Measurement:
     """Do the trial.
 
@@ -85,34 +31,23 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
     it raises ends the trial.  Raises whatever the backend, the codec or the operating system raises, and
     ContainerDamaged where what is read differs from the source.
     """
-    trial, configuration = task.trial, task.trial.configuration
-    shared = trial.operation in SHARED and not configuration.is_reference
-    execution = Execution(
-        trial=trial,
-        source=task.source.first(trial.count),
-        artefact=task.artefact,
-        watch=Stopwatch(),
-        memory=MemoryWatch(),
-        tick=tick,
-        batch=task.batch,
-        seed=task.seed,
-        start=0,
-        stop=trial.count,
-        decoded=task.decoded,
-        workers=min(task.workers, trial.count) if shared else 1,
-    )
-    operation = _operation(configuration, trial.operation)
-    _rehearse(execution, task.rehearsal, operation)
-    if execution.workers > 1:
+    trial = task.trial
+    operation = _operation(trial.configuration, trial.operation)
+    _rehearse(task, operation)
+    task = replace(task, source=task.source.first(trial.count))
+    workers = min(task.workers, trial.count)
+    if workers == 1 or trial.operation not in SHARED or trial.configuration.is_reference:
+        workers = 1
+    else:
         operation = partial(perform_shared, operation=operation)
-    make_present(int(execution.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
+    make_present(int(task.source.record_ends(trial.count, "raw")[-1]) + trial.count * BESIDE_PIXELS)
     resident = None
     if trial.reads is not None:
         resident = make_cold(task.artefact) if trial.cache == COLD else make_warm(task.artefact)
-    execution = replace(execution, watch=Stopwatch(), memory=MemoryWatch())
+    execution = Execution(task, tick, task.artefact, 0, trial.count, workers=workers)
     operation(execution)
     usage = usage_of(task.artefact)
-    loops = 1 + (0 if trial.cache == COLD else _loop(task, execution, operation, usage.bytes_allocated))
+    loops = 1 + (0 if trial.cache == COLD else _loop(execution, operation, usage.bytes_allocated))
     watch, memory = execution.watch, execution.memory
     phases = {phase: seconds / loops for phase, seconds in watch.seconds.items()}
     return replace(
@@ -136,12 +71,11 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
 
 def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: float | None = None) -> Measurement:
     """The measurement of a trial with nothing measured: what failed or was skipped, and why."""
-    configuration = trial.configuration
     return Measurement(
         trial=trial.index,
-        configuration=configuration,
-        backend=configuration.backend,
-        codec=configuration.codec,
+        configuration=trial.configuration,
+        backend=trial.configuration.backend,
+        codec=trial.configuration.codec,
         operation=trial.operation,
         count=trial.count,
         cache=trial.cache,
@@ -153,31 +87,26 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
     )
 
 
-def _operation(configuration: Configuration, name: Operation) -> Procedure:
+def _operation(configuration: Configuration, name: str) -> Procedure:
     if not configuration.is_reference:
         return OPERATIONS[name]
     return (references.LIMITS if configuration.backend == LIMIT else references.ARTICLE)[name]
 
 
-def _rehearse(execution: Execution, folder: Path, operation: Procedure) -> None:
+def _rehearse(task: Task, operation: Procedure) -> None:
     """Store one image and do the operation on it, so that what libraries load on first use is in no figure."""
-    folder.mkdir()
-    single = replace(
-        execution,
-        trial=replace(execution.trial, count=1),
-        artefact=folder / "container",
-        decoded=folder / "decoded",
-        stop=1,
-        workers=1,
-        tick=lambda worker, done: None,
-    )
-    if execution.trial.reads is not None:
-        _operation(execution.configuration, "store")(single)
-    operation(single)
+    artefact = task.rehearsal / "container"
+    artefact.parent.mkdir()
+    single = replace(task, trial=replace(task.trial, count=1), source=task.source.first(1), artefact=artefact)
+    execution = Execution(single, lambda worker, done: None, artefact, 0, 1)
+    if task.trial.reads is not None:
+        _operation(task.trial.configuration, "store")(execution)
+    operation(execution)
 
 
-def _loop(task: Task, execution: Execution, operation: Procedure, bytes_each: int) -> int:
+def _loop(execution: Execution, operation: Procedure, bytes_each: int) -> int:
     """Repeat a short operation until it has taken long enough, and return how often; each store makes a container."""
+    task = execution.task
     if not task.trial.repeat:
         return 0
     stores, loops = task.trial.reads is None, 0
@@ -186,7 +115,7 @@ def _loop(task: Task, execution: Execution, operation: Procedure, bytes_each: in
     execution.watch.light = True
     while execution.watch.total < LEAST_SECONDS and loops < most:
         if stores:
-            folder = task.loops / f"{loops:03d}"
+            folder: Path = task.loops / f"{loops:03d}"
             folder.mkdir(parents=True)
             execution = replace(execution, artefact=folder / "container")
         operation(execution)

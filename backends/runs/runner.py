@@ -12,11 +12,12 @@ from backends.bench.configuration import SOURCE
 from backends.bench.disk import mount_of
 from backends.bench.machine import ConditionsWatch, describe_environment
 from backends.bench.measurement import STORE_FAILED, Measurement, Trial
+from backends.bench.operations import Task
 from backends.bench.plan import Plan, check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Source, Wanted, stage
-from backends.bench.trial import COUNTER_BYTES, Task, blank
+from backends.bench.trial import COUNTER_BYTES, blank
 from backends.bench.workdir import WorkFolder
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import DatasetFacts

@@ -13,8 +13,9 @@ from backends.bench.budget import COPY_FACTOR, Pace, container_need, find_places
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
 from backends.bench.measurement import Trial
+from backends.bench.operations import Task
 from backends.bench.plan import Plan, default_sizes
-from backends.bench.trial import Task, blank
+from backends.bench.trial import blank
 from backends.datasets import open_dataset
 from backends.images import Layout
 from backends.registry import backend_entries, make_backend, make_codec

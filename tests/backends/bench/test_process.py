@@ -18,9 +18,10 @@ import pytest
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
 from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Operation, Trial
+from backends.bench.operations import Task
 from backends.bench.process import Trials, counted, run_in_thread
 from backends.bench.staging import Source, Wanted, stage
-from backends.bench.trial import COUNTER_BYTES, Task, execute
+from backends.bench.trial import COUNTER_BYTES, execute
 from backends.datasets import open_dataset
 from backends.errors import Cancelled, ContainerDamaged
 
