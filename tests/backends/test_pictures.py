@@ -142,28 +142,17 @@ def test_truncated_picture_is_damaged(sample_images: Images, form: str) -> None:
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False  # which would accept some of these
 
 
-def claim(form: str, width: int, height: int, photo: Image.Image) -> bytes:
-    """The picture with another size in its header."""
-    data = bytearray(encoded(photo, form))
-    if form == "PNG":
-        data[16:24] = struct.pack(">II", width, height)
-        data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
-    elif form == "JPEG":
-        at = data.index(b"\xff\xc0") + 5
-        data[at : at + 4] = struct.pack(">HH", height, width)
-    else:
-        data[18:26] = struct.pack("<II", width, height)
-    return bytes(data)
+@pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (70_000, 10)])
+def test_bomb_is_refused_before_it_is_decoded(photo: Image.Image, width: int, height: int) -> None:
+    data = bytearray(encoded(photo))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    assert_too_large(bytes(data), f"it claims {width:,} x {height:,} pixels; 89,478,485 are")
 
 
-@pytest.mark.parametrize(
-    ("form", "width", "height"),
-    [("PNG", 60_000, 60_000), ("PNG", 70_000, 10), ("JPEG", 65_500, 65_500), ("BMP", 60_000, 60_000)],
-)
-def test_bomb_is_refused_before_it_is_decoded(photo: Image.Image, form: str, width: int, height: int) -> None:
-    data = claim(form, width, height, photo)
+def assert_too_large(data: bytes, sentence: str) -> None:
     for look in (decode_picture, lambda data: probe_picture(io.BytesIO(data))):
-        with pytest.raises(PictureDamaged, match=f"it claims {width:,} x {height:,} pixels; 89,478,485 are"):
+        with pytest.raises(PictureDamaged, match=sentence):
             look(data)
 
 
@@ -173,8 +162,7 @@ def test_limit_of_pixels_holds_for_every_format(photo: Image.Image, form: str, m
     monkeypatch.setattr(pictures, "MAX_PIXELS", 32 * 21)
     decode_picture(data)
     monkeypatch.setattr(pictures, "MAX_PIXELS", 32 * 21 - 1)
-    with pytest.raises(PictureDamaged, match="claims 32 x 21 pixels"):
-        decode_picture(data)
+    assert_too_large(data, "claims 32 x 21 pixels")
 
 
 @pytest.mark.parametrize("content", [b"<html>404</html>", b"BM is no bitmap" + bytes(30), b"\x89PNG", bytes(99), b"",
