@@ -320,12 +320,16 @@ def batch_check(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], N
 
 
 def _make_buffer(execution: Execution, codec: Codec, batches: Iterable[NDArray[np.int64]]) -> NDArray[np.uint8] | None:
-    """Touched memory for the images of any of ``batches``: rows where they have one size, else bytes, if of use."""
+    """Touched memory for the images of any of ``batches``: rows where they have one size, else bytes, if of use.
+
+    A worker has no batches where there are fewer than workers.
+    """
     shape = execution.source.image_shape
     if shape is not None:
-        return np.ones((max(map(len, batches)), *shape), np.uint8)
+        return np.ones((max(map(len, batches), default=0), *shape), np.uint8)
     if codec.fills_room:
-        return np.ones(max(int(execution.source.pixel_bytes(rows).sum()) for rows in batches), np.uint8)
+        sizes = (int(execution.source.pixel_bytes(rows).sum()) for rows in batches)
+        return np.ones(max(sizes, default=0), np.uint8)
     return None
 
 

@@ -72,14 +72,18 @@ def test_operations_are_measured_and_verified(tmp_path: Path, source: Source, co
         assert found.peak_anonymous is None or found.peak_anonymous < 400 << 20
 
 
-@pytest.mark.parametrize("configuration", ["files+png", "lmdb+jpeg", "hdf5+raw"])
-def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, configuration: str) -> None:
+@pytest.mark.parametrize(
+    ("configuration", "count"),
+    [("files+png", 1001), ("lmdb+jpeg", 1001), ("hdf5+raw", 1001), ("npy+raw", 50), ("files+png", 50)],
+)
+def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, configuration: str, count: int) -> None:
+    """Also where fewer images than a batch leave a worker without any."""
     operations: tuple[Operation, ...] = ("store", "read", "shuffled")
     for operation in operations:
-        found = run(replace(task(tmp_path, source, configuration, operation, count=1001), workers=3))
+        found = run(replace(task(tmp_path, source, configuration, operation, count=count), workers=3))
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
     assert [shard.name for shard in sorted((tmp_path / "artefact").iterdir())] == ["00000", "00001", "00002"]
-    assert counted(tmp_path / "counter") == 1001
+    assert counted(tmp_path / "counter") == count
 
 
 def test_wrong_image_in_shard_fails_trial(tmp_path: Path, source: Source) -> None:
