@@ -58,7 +58,7 @@ def dataset_text(facts: DatasetFacts) -> str:
 
 
 def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry]) -> str:
-    """The backends with what is missing, and the codecs, all of which go with all of them."""
+    """The backends with what is missing, and the codecs."""
     rows = [
         (
             entry.name,
@@ -71,7 +71,8 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
     broken = [f"{entry.name}: {safe_text(entry.error, limit=1000)}" for entry in entries if entry.error]
     listed = table(("backend", "keeps images as", "default", "installed"), rows, left=4)
     known = table(("codec", "encodes each image as"), [(codec.name, codec.title) for codec in codecs], left=2)
-    rule = "Every backend works with every codec; source needs a folder of pictures."
+    some = [f"{entry.name} only with {' and '.join(entry.codecs)}" for entry in entries if entry.codecs]
+    rule = f"{', '.join(['Every backend works with every codec', *some])}; source needs a folder of pictures."
     return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])
 
 

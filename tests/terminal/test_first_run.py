@@ -23,8 +23,12 @@ GOLDEN = Path(__file__).parent / "golden"
 ENTER, ESCAPE = "\r", "\x1b"
 
 
-NO_PLUG_INS = "from backends import registry\nregistry.entry_points = lambda group: []\n"
-"""The frames list the backends: those of installed plug-ins are not expected."""
+SIX_BACKENDS = """
+from backends import registry
+registry.entry_points = lambda group: []
+registry._BACKENDS = registry._BACKENDS[:6]
+"""
+"""The frames list the backends: neither those of installed plug-ins nor later ones are expected."""
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(tmp_path / "start")}
     (tmp_path / "start").mkdir()
-    (tmp_path / "start/sitecustomize.py").write_text(NO_PLUG_INS)
+    (tmp_path / "start/sitecustomize.py").write_text(SIX_BACKENDS)
     return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
 
 
