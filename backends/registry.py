@@ -109,6 +109,10 @@ _BACKENDS = (
         spoken="tar files", marks="✖✕✗", colour="brown",
         overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
     ),
+    BackendEntry(
+        "zarr", "zarr group", "backends.containers.zarr:Zarr", library="zarr", extra="zarr",
+        spoken="zarr", marks="⬢⬡⬣", colour="teal", shard_bytes=1 << 24,
+    ),
 )  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")
 _REFERENCES = (
