@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.disk import check_space, choose_work_dir, free_bytes, mount_of
+from backends.bench.disk import Mount, check_space, choose_work_dir, free_bytes, mount_of
 from backends.bench.machine import MEMORY_SHARE, usable_memory
-from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM
+from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM, Aspect, Measurement, Trial
+from backends.bench.plan import Plan
 from backends.bench.schedule import configurations, trials
+from backends.datasets.base import DatasetFacts
 from backends.errors import NoSpace
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from backends.bench.disk import Mount
-    from backends.bench.measurement import Aspect, Measurement, Trial
-    from backends.bench.plan import Plan
-    from backends.datasets.base import DatasetFacts
-
 
 _TRIAL_SECONDS = 0.07
 """A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
@@ -187,22 +180,24 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
     """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
     folder = f"imgstore-{name}"
     main = choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset)) / folder
-    by_configuration = {
+    folders = {
         name: choose_work_dir(name.folder, None) / folder if name.folder else main for name in configurations(plan)
     }
-    mounts = {path: mount_of(path) for path in dict.fromkeys((main, *by_configuration.values()))}
+    mounts = {path: mount_of(path) for path in dict.fromkeys((main, *folders.values()))}
     block = max(mount.block_bytes for mount in mounts.values())
     copies = _plan_copies(plan, facts, block, min(map(free_bytes, mounts)))
-    everything, early = _needs(plan, facts, main, by_configuration, mounts, copies)
-    places = Places(main, by_configuration, sum(need.bytes for need in everything.values()), copies, early=False)
+    everything, early = _needs(plan, facts, main, folders, mounts, copies)
     try:
-        for path, need in everything.items():
-            check_space(path.parent, need.bytes, need.files)
+        _check_needs(everything)
     except NoSpace:
-        for path, need in early.items():
-            check_space(path.parent, need.bytes, need.files)
-        return replace(places, bytes_at_most=sum(need.bytes for need in early.values()), early=True)
-    return places
+        _check_needs(early)
+        return Places(main, folders, sum(need.bytes for need in early.values()), copies, early=True)
+    return Places(main, folders, sum(need.bytes for need in everything.values()), copies, early=False)
+
+
+def _check_needs(needs: dict[Path, Need]) -> None:
+    for path, need in needs.items():
+        check_space(path.parent, need.bytes, need.files)
 
 
 def _needs(
@@ -218,20 +213,16 @@ def _needs(
     A filesystem is named by the first of the folders on it.
     """
     by_point = {mounts[path].point: path for path in reversed((main, *folders.values()))}
+    nothing = dict.fromkeys(by_point.values(), Need())
     staged = Need(_distinct_images(plan, facts) * _staged_bytes(plan, facts) + _CONTAINER_BYTES, 8)
-    everything = dict.fromkeys(by_point.values(), Need()) | {main: staged}
-    blocks: dict[tuple[int, int], dict[Path, Need]] = {}
+    everything, blocks = nothing | {main: staged}, dict[tuple[int, int], dict[Path, Need]]()
     for trial in trials(plan):
         mount = mounts[folders[trial.configuration]]
         need, path = _trial_need(trial, facts, mount.block_bytes, plan.workers, copies), by_point[mount.point]
         everything[path] += need
-        blocks.setdefault((trial.count, trial.repeat), dict.fromkeys(by_point.values(), Need()))[path] += need
-    early = {
-        path: max((block[path] for block in blocks.values()), key=lambda need: need.bytes)
-        + (staged if path == main else Need())
-        for path in everything
-    }
-    return everything, early
+        blocks.setdefault((trial.count, trial.repeat), nothing.copy())[path] += need
+    early = {path: max((block[path] for block in blocks.values()), key=lambda need: need.bytes) for path in everything}
+    return everything, early | {main: early[main] + staged}
 
 
 def _trial_need(trial: Trial, facts: DatasetFacts, block: int, workers: int, copies: Copies) -> Need:

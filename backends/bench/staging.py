@@ -5,30 +5,24 @@ from __future__ import annotations
 import errno
 import math
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import FileIO
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from backends.bench.disk import ELSEWHERE
 from backends.bench.meters import Stopwatch
+from backends.datasets.base import Dataset, Failure
 from backends.errors import DatasetDamaged, NoSpace
 from backends.images import Images, Records, even_offsets, offsets_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from io import FileIO
-    from typing import Any
-
-    from numpy.typing import NDArray
-
-    from backends.datasets.base import Dataset, Failure
-
-    Tick = Callable[[int, int], None]
-
+Tick = Callable[[int, int], None]
 
 BATCH = 1024
 """Images that are fetched, encoded, read or verified at a time, if ``BATCH_BYTES`` allow."""
@@ -188,6 +182,13 @@ class Wanted:
     records: bool = False  # the files' own bytes
     first: bool = False  # the first images instead of a random sample
 
+    def draw(self, dataset: Dataset, spare: int = 0) -> NDArray[np.int64]:
+        """The ids of the images and of as many ``spare`` ones as there are."""
+        count = min(dataset.count, self.count + spare)
+        if self.first:
+            return np.arange(count, dtype=np.int64)
+        return np.random.default_rng(self.seed).choice(dataset.count, size=count, replace=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -217,13 +218,14 @@ def stage(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
 
 def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Images of one size are decoded in the order of their ids, and put where the sample has them."""
-    if dataset.image_shape is None:
+    shape = dataset.image_shape
+    if shape is None:
         raise DatasetDamaged("the dataset's arrays have different sizes.")
     count, watch = wanted.count, Stopwatch()
-    ids = _draw(dataset, wanted, count)
+    ids = wanted.draw(dataset)
     order = np.argsort(ids)
     digests, labels = np.empty(count, np.uint64), np.empty(count, np.int64)
-    pixels = _allocate(folder / PIXELS, (count, *dataset.image_shape))
+    pixels = _allocate(folder / PIXELS, (count, *shape))
     for start in range(0, count, BATCH):
         rows = order[start : start + BATCH]
         with watch.phase("read"):
@@ -231,23 +233,14 @@ def _stage_arrays(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) ->
         batch = np.ascontiguousarray(images.pixels, np.uint8)
         pixels[rows], digests[rows], labels[rows] = batch, digests_of(batch), images.labels
         tick(start + len(rows), count)
-    np.save(folder / SHAPES, np.array([dataset.image_shape], np.int32))
-    np.save(folder / DIGESTS, digests)
-    np.save(folder / LABELS, labels)
-    return Staged(Source(folder, dataset.image_shape, count, dataset.classes), watch.total)
-
-
-def _draw(dataset: Dataset, wanted: Wanted, count: int) -> NDArray[np.int64]:
-    """The ids of ``count`` images: the first, or a seeded random sample."""
-    if wanted.first:
-        return np.arange(count, dtype=np.int64)
-    return np.random.default_rng(wanted.seed).choice(dataset.count, size=count, replace=False)
+    _save(folder, {LABELS: labels, DIGESTS: digests, SHAPES: np.array([shape], np.int32)})
+    return Staged(Source(folder, shape, count, dataset.classes), watch.total)
 
 
 def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) -> Staged:
     """Pictures are decoded in the order of the sample; for one that does not decode the next is drawn."""
     watch = Stopwatch()
-    ids = _draw(dataset, wanted, min(dataset.count, wanted.count + wanted.count // 10 + _SPARE_PICTURES))
+    ids = wanted.draw(dataset, wanted.count // 10 + _SPARE_PICTURES)
     columns: list[tuple[NDArray[Any], ...]] = []
     failures: list[Failure] = []
     done = position = 0
@@ -274,13 +267,15 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
         raise DatasetDamaged(f"no picture of the dataset decodes ({why}).")
     labels, digests, shapes, sizes = (np.concatenate(column) for column in zip(*columns, strict=True))
     one_size = bool((shapes == shapes[0]).all())
-    np.save(folder / SHAPES, shapes[:1] if one_size else shapes)
-    np.save(folder / DIGESTS, digests)
-    np.save(folder / LABELS, labels)
-    np.save(folder / RECORD_BYTES, sizes)
+    _save(folder, {LABELS: labels, DIGESTS: digests, SHAPES: shapes[:1] if one_size else shapes, RECORD_BYTES: sizes})
     height, width, channels = map(int, shapes[0])
     shape = (height, width, channels) if one_size else None
     return Staged(Source(folder, shape, done, dataset.classes), watch.total, tuple(failures))
+
+
+def _save(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    for name, array in arrays.items():
+        np.save(folder / name, array)
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -77,8 +77,29 @@ def is_trial(event: events.Event) -> bool:
     return isinstance(event, events.TrialFinished)
 
 
+def states(jobs: Path) -> list[tuple[str, str]]:
+    return [(facts.id, facts.state) for facts in list_runs(jobs)]
+
+
+def run_elsewhere(code: str, jobs: Path, work: Path) -> str:
+    """Run code that starts ``plan`` in a process that is killed in the end, and return what it printed."""
+    start = (
+        "import os, sys; from pathlib import Path; from backends.runs import events\n"
+        "from backends.bench.plan import Configuration, Plan; from backends.runs.job import start_run\n"
+        "jobs, plan = Path(sys.argv[1]), Plan('sample', (Configuration('hdf5'),), (300,), work_dir=sys.argv[2])\n"
+    )
+    command = [sys.executable, "-c", start + code, str(jobs), str(work)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == -signal.SIGKILL
+    return found.stdout.strip()
+
+
 def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) -> None:
-    result = start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs).wait()
+    job = start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs)
+    seen = list(job.follow())
+    assert list(open_job(job.folder).follow()) == seen, "a second viewer sees the same"
+    assert (type(seen[0]), type(seen[-1])) == (events.RunStarted, events.RunFinished)
+    result = job.wait()
     assert result.outcome == "finished"
     assert {(one.outcome, one.verified) for one in result.measurements} == {("ok", True)}
     assert len(result.figures) == 3 * 2 * 2
@@ -112,34 +133,19 @@ def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work:
     assert any("larger sizes repeat them" in note for note in result.notes)
 
 
-def test_a_second_viewer_sees_the_same_events_from_the_first_on(jobs: Path, work: Path) -> None:
-    job = start_run(plan(work), jobs)
-    seen = list(job.follow())
-    assert list(open_job(job.folder).follow()) == seen
-    assert isinstance(seen[0], events.RunStarted)
-    assert isinstance(seen[-1], events.RunFinished)
-
-
-def test_a_job_is_listed_with_its_state(jobs: Path, work: Path) -> None:
-    job = start_run(endless(work), jobs)
-    follow_until(job, is_trial)
-    assert [(one.id, one.state) for one in list_runs(jobs)] == [(job.id, "running")]
-    job.cancel()
-    list(job.follow())
-    assert [one.state for one in list_runs(jobs)] == ["stopped"]
-    (jobs / "not-a-job").mkdir()
-    assert len(list_runs(jobs)) == 1
-
-
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(
     jobs: Path, work: Path, number: signal.Signals | None
 ) -> None:
     job = start_run(endless(work), jobs)
     follow_until(job, is_trial)
+    assert states(jobs) == [(job.id, "running")]
+    assert sweep(jobs) == ()
+    assert list(work.iterdir()) != []
+    follow_until(job, is_trial)
     os.kill(lock_holder(job.folder) or 0, number) if number else job.cancel()
     result = job.wait()
-    assert result.outcome == "cancelled"
+    assert (result.outcome, states(jobs)) == ("cancelled", [(job.id, "stopped")])
     assert (job.folder / "heard").exists()
     assert result.measurements
     assert list(work.iterdir()) == []
@@ -181,7 +187,7 @@ def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: 
     last = list(job.follow())[-1]
     assert isinstance(last, events.JobFailed)
     assert "died" in last.message
-    assert [one.state for one in list_runs(jobs)] == ["died"]
+    assert [state for _, state in states(jobs)] == ["died"]
     assert list(work.iterdir()) != []
     wait_until(lambda: not process_group(leader))
     start_run(plan(work), jobs).wait()
@@ -194,27 +200,9 @@ def wait_until(done: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
-def test_a_sweep_leaves_a_running_job_alone(jobs: Path, work: Path) -> None:
-    job = start_run(endless(work), jobs)
-    follow_until(job, is_trial)
-    assert sweep(jobs) == ()
-    assert list(work.iterdir()) != []
-    follow_until(job, is_trial)
-    job.cancel()
-    assert job.wait().outcome == "cancelled"
-
-
 def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from backends.runs.job import start_run\n"
-        "from backends.bench.plan import Configuration, Plan\n"
-        "plan = Plan('sample', (Configuration('hdf5'),), (300,), repeats=5, work_dir=sys.argv[2])\n"
-        "job = start_run(plan, Path(sys.argv[1]))\n"
-        "print(job.folder, flush=True); import os; os.kill(os.getpid(), 9)"
-    )
-    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)], capture_output=True, text=True)
-    assert found.returncode == -signal.SIGKILL
-    assert open_job(Path(found.stdout.strip())).wait().outcome == "finished"
+    folder = run_elsewhere("print(start_run(plan, jobs).folder, flush=True); os.kill(os.getpid(), 9)", jobs, work)
+    assert open_job(Path(folder)).wait().outcome == "finished"
 
 
 @pytest.mark.usefixtures("plugin")
@@ -249,9 +237,7 @@ def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
 
 
 def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
-    asked = Plan(
-        "sample", configurations_of("files", "lmdb", "hdf5"), (10,), repeats=1, work_dir=str(work), in_thread=True
-    )
+    asked = replace(plan(work, "files", "lmdb", "hdf5"), operations=("store", "read", "shuffled"), in_thread=True)
     found: list[events.Event] = []
     job = start_run(asked, jobs)
     job.run(found.append)
@@ -262,21 +248,15 @@ def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None
     assert len(result.measurements) == 3 * 3 * 2
 
 
-def test_a_run_in_a_thread_stops_within_a_trial(jobs: Path, work: Path) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_run_in_a_thread_stops_within_a_trial_or_before_it_starts(jobs: Path, work: Path, begun: bool) -> None:
     job = start_run(replace(plan(work, "files", sizes=(20_000,)), in_thread=True), jobs)
     found: list[events.Event] = []
-    job.run(found.append, lambda: any(isinstance(event, events.Progress) for event in found))
-    assert [event for event in found if isinstance(event, events.Progress)] == found[-3:-2]
-    assert not any(is_trial(event) for event in found)
-    assert [one.state for one in list_runs(jobs)] == ["stopped"]
-    assert list(work.iterdir()) == []
-
-
-def test_a_run_cancelled_before_it_starts_ends_cancelled(jobs: Path, work: Path) -> None:
-    found: list[events.Event] = []
-    start_run(replace(plan(work), in_thread=True), jobs).run(found.append, lambda: True)
+    job.run(found.append, lambda: not begun or any(isinstance(event, events.Progress) for event in found))
+    assert [event for event in found if isinstance(event, events.Progress)] == (found[-3:-2] if begun else [])
     assert isinstance(found[-1], events.RunFinished)
-    assert [one.state for one in list_runs(jobs)] == ["stopped"]
+    assert not any(is_trial(event) for event in found)
+    assert states(jobs) == [(job.id, "stopped")]
     assert list(work.iterdir()) == []
 
 
@@ -286,7 +266,7 @@ def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None
     thread.start()
     other = open_job(job.folder)
     follow_until(other, is_trial)
-    assert [one.state for one in list_runs(jobs)] == ["running"]
+    assert states(jobs) == [(job.id, "running")]
     other.cancel()
     assert other.wait().outcome == "cancelled"
     thread.join()
@@ -295,15 +275,12 @@ def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None
 
 def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from backends.bench.plan import Configuration, Plan\n"
-        "from backends.runs import events; from backends.runs.job import start_run\n"
-        "plan = Plan('sample', (Configuration('hdf5'),), (300,), work_dir=sys.argv[2], in_thread=True)\n"
+        "from dataclasses import replace\n"
         "die = lambda event: isinstance(event, events.TrialFinished) and os.kill(os.getpid(), 9)\n"
-        "start_run(plan, Path(sys.argv[1])).run(die)"
+        "start_run(replace(plan, in_thread=True), jobs).run(die)"
     )
-    found = subprocess.run([sys.executable, "-c", code, str(jobs), str(work)])
-    assert found.returncode == -signal.SIGKILL
-    assert [one.state for one in list_runs(jobs)] == ["died"]
+    run_elsewhere(code, jobs, work)
+    assert [state for _, state in states(jobs)] == ["died"]
     assert list(work.iterdir()) != []
     start_run(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
@@ -315,12 +292,8 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
     jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: bool, current: bool
 ) -> None:
     hostile, broken = tmp_path / "hostile", "raise SystemExit('the wrong module was imported')"
-    names = (
-        "backends/__init__.py",
-        "tui/__init__.py",
-        *(() if path else ("numpy.py", "h5py.py", "multiprocessing.py")),
-    )
-    for name in names:
+    libraries = () if path else ("numpy.py", "h5py.py", "multiprocessing.py")
+    for name in ("backends/__init__.py", "tui/__init__.py", *libraries):
         file = hostile / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(broken)
@@ -361,7 +334,7 @@ def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
     assert sentence in failed.message
     assert failed.exit_code == code
     assert list(work.iterdir()) == []
-    assert [one.state for one in list_runs(jobs)] == ["failed"]
+    assert [state for _, state in states(jobs)] == ["failed"]
 
 
 def test_looking_for_who_holds_a_lock_takes_and_drops_none(work: Path) -> None:
@@ -374,25 +347,6 @@ def test_looking_for_who_holds_a_lock_takes_and_drops_none(work: Path) -> None:
         assert lock_holder(work) is None
     with pytest.raises(ImgstoreError, match="was begun before"):
         hold_lock(work)
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("spec.json", lambda path: path.write_bytes(b"\xff")),
-        ("spec.json", lambda path: path.write_text(path.read_text().replace('"created": ', '"created": 1e300'))),
-        ("events.jsonl", lambda path: (path.unlink(), path.mkdir())),
-    ],
-)
-def test_a_broken_job_spoils_neither_the_list_nor_the_next_start(
-    jobs: Path, work: Path, name: str, change: Callable[[Path], object]
-) -> None:
-    broken = start_run(plan(work), jobs)
-    broken.wait()
-    change(broken.folder / name)
-    job = start_run(plan(work), jobs)
-    assert job.wait().outcome == "finished"
-    assert (job.id, "finished") in [(one.id, one.state) for one in list_runs(jobs)]
 
 
 def test_a_folder_of_jobs_that_cannot_be_listed_is_one_sentence(tmp_path: Path) -> None:
