@@ -110,7 +110,7 @@ class Draft:
     def next_codec(self, index: int) -> Draft:
         """Give one row the next codec with which it is not yet in the table."""
         row = self.rows[index]
-        codecs = list(codec_entries())
+        codecs = [name for name in codec_entries() if name in (row.configuration.entry.codecs or codec_entries())]
         start = codecs.index(row.configuration.codec)
         for codec in (*codecs[start + 1 :], *codecs[:start]):
             changed = row.configuration.with_codec(codec)
