@@ -113,6 +113,10 @@ _BACKENDS = (
         "zarr", "zarr group", "backends.containers.zarr:Zarr", library="zarr", extra="zarr",
         spoken="zarr", marks="⬢⬡⬣", colour="teal", shard_bytes=1 << 24,
     ),
+    BackendEntry(
+        "parquet", "Hugging Face Parquet", "backends.containers.parquet:Parquet", "png", library="pyarrow",
+        extra="parquet", codecs=("source", "png"), spoken="Parquet", marks="▮▯◨", colour="violet",
+    ),
 )  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")
 _REFERENCES = (
