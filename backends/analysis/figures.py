@@ -13,23 +13,15 @@ from backends.bench.configuration import Configuration
 from backends.bench.measurement import WARM, Aspect, Cache, Cell, InCell, Measurement, Operation
 from backends.registry import LIMIT
 
-MARGIN = 1.03
-"""A smaller difference matters to nobody."""
-
-DIFFERENCE = 1.10
-"""The difference that repeats must be able to show: a tie excludes it."""
+MARGIN = 1.03  # a smaller difference matters to nobody
+DIFFERENCE = 1.10  # the difference that repeats must be able to show: a tie excludes it
 
 FASTER, SLOWER, TIE, UNDECIDED = "faster", "slower", "tie", "undecided"
-SIGNS = {FASTER: ">", TIE: "=", UNDECIDED: "?"}
-"""How an outcome is written between the better one and the other."""
-
-_FEWEST = 3
-"""Fewer pairs decide nothing."""
+SIGNS = {FASTER: ">", TIE: "=", UNDECIDED: "?"}  # how an outcome is written between the better one and the other
+_FEWEST = 3  # fewer pairs decide nothing
 _HUGE = 700.0
-_95 = 1.959964
-"""Normal quantile of a two-sided interval of 95 %."""
-_90 = 1.281552
-"""Normal quantile of 90 %: how often a difference is to be found."""
+_95 = 1.959964  # normal quantile of a two-sided interval of 95 %
+_90 = 1.281552  # normal quantile of 90 %: how often a difference is to be found
 _MOST_NEEDED = 1_000
 
 

@@ -11,20 +11,12 @@ from backends.analysis.figures import Figure
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
 
-LEAST_LARGEST = 1_000
-"""The largest size measured must have so many images."""
+LEAST_LARGEST = 1_000  # the largest size measured must have so many images
+FARTHEST = 100  # a prediction for more than this many times the largest size is unsure
+WIDEST = 0.25  # doubt, as a share of the value, beyond which a prediction is unsure
+_A_DECADE = 0.05  # what each tenfold step beyond the largest size adds to the doubt
 
-FARTHEST = 100
-"""A prediction for more than this many times the largest size is unsure."""
-
-WIDEST = 0.25
-"""Doubt, as a share of the value, beyond which a prediction is unsure."""
-
-_A_DECADE = 0.05
-"""What each tenfold step beyond the largest size adds to the doubt."""
-
-DURABLE: Literal["store durable"] = "store durable"
-"""The use that counts a store with its sync."""
+DURABLE: Literal["store durable"] = "store durable"  # the use that counts a store with its sync
 
 Use = Aspect | Literal["store durable", "disk", "files"]
 """What configurations are compared by."""

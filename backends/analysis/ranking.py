@@ -13,8 +13,7 @@ from backends.analysis.prediction import DURABLE, Predicted, Prediction, Use
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect, Measurement
 
-SIZES: tuple[Literal["disk", "files"], ...] = ("disk", "files")
-"""What configurations are ranked by besides times."""
+SIZES: tuple[Literal["disk", "files"], ...] = ("disk", "files")  # what configurations are ranked by besides times
 
 
 @dataclass(frozen=True, slots=True)

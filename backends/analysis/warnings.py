@@ -11,11 +11,9 @@ from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Measurement
 from backends.bench.plan import Plan
 
-SPREAD = 0.10
-STEAL = 0.05
-THROTTLED = 0.01
-"""Shares above which repeats disagree, the host takes too much, and the quota holds too much back."""
-
+SPREAD = 0.10  # share of the mean by which repeats disagree too much
+STEAL = 0.05  # share of the processors' time that the host may take
+THROTTLED = 0.01  # share of the measured time for which the quota may hold the run back
 SHORT_SECONDS = 0.05
 RESIDENT = 0.05
 

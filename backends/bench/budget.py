@@ -17,8 +17,7 @@ from backends.bench.schedule import configurations, trials
 from backends.datasets.base import DatasetFacts
 from backends.errors import NoSpace
 
-_TRIAL_SECONDS = 0.07
-"""A process, an empty container and a look at it: rounded up from what a run of ten images shows."""
+_TRIAL_SECONDS = 0.07  # a process, an empty container and a look at it: rounded up from what a run of ten images shows
 
 _RATE = {"raw": 150e6, "png": 20e6}
 _DECODE_RATE = 100e6
@@ -34,11 +33,9 @@ COPY_SHARE = 0.02
 COPY_BYTES = 1 << 24
 """... and each store makes at most so many bytes of them."""
 
-_CONTAINER_BYTES = 1 << 16
-"""Of an empty container: SQLite takes 48 KiB, all others less."""
+_CONTAINER_BYTES = 1 << 16  # of an empty container: SQLite takes 48 KiB, all others less
 _RECORD_BYTES = 160
-_SAMPLE_MARGIN = 1.25
-"""A sample's pictures may be larger than the dataset's on average."""
+_SAMPLE_MARGIN = 1.25  # a sample's pictures may be larger than the dataset's on average
 
 _UNKNOWN_IMAGE_BYTES = 1 << 20
 

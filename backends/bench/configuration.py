@@ -9,8 +9,7 @@ from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import LIMIT, BackendEntry, CodecEntry, backend_entry, codec_entry
 
-SOURCE = "source"
-"""The codec that passes the bytes of picture files through."""
+SOURCE = "source"  # the codec that passes the bytes of picture files through
 
 
 class Configuration(str):

@@ -14,11 +14,8 @@ from pathlib import Path
 from backends import units
 from backends.errors import NoSpace, NotAllowed
 
-ELSEWHERE = "another folder to write in (--work-dir, or the key w)"
-"""What to choose where one cannot be used."""
-
-RESERVE = 0.05
-"""Share of a filesystem that a run leaves free."""
+ELSEWHERE = "another folder to write in (--work-dir, or the key w)"  # what to choose where one cannot be used
+RESERVE = 0.05  # share of a filesystem that a run leaves free
 
 IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")

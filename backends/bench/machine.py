@@ -18,8 +18,7 @@ from backends.registry import backend_entries
 
 LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "simplejpeg", "xxhash")
 
-MEMORY_SHARE = 4
-"""What is held in memory on purpose takes at most this part (a quarter) of it."""
+MEMORY_SHARE = 4  # what is held in memory on purpose takes at most this part (a quarter) of it
 
 CGROUP = Path("/sys/fs/cgroup")
 

@@ -25,20 +25,15 @@ STORES: dict[Operation, Operation] = {
 
 Cache = Literal["warm", "cold"]
 CACHES: tuple[Cache, ...] = get_args(Cache)
-WARM, COLD = CACHES
-"""The states of the page cache that a read can find its files in."""
-
-LEAST_SECONDS = 0.05
-"""Shorter operations are repeated until they have taken so long in all."""
+WARM, COLD = CACHES  # the states of the page cache that a read can find its files in
+LEAST_SECONDS = 0.05  # shorter operations are repeated until they have taken so long in all
 
 MOST_LOOPS = 500
-FOLDER_BYTES = 4096
-"""Of the folder that each copy of a container lies in, where a store is repeated."""
+FOLDER_BYTES = 4096  # of the folder that each copy of a container lies in, where a store is repeated
 
 MOST_WORKERS = 64
 
-STORE_FAILED = "its store failed: "
-"""Begins the message of a read that is skipped; the reason follows."""
+STORE_FAILED = "its store failed: "  # begins the message of a read that is skipped; the reason follows
 
 
 class Aspect(StrEnum):

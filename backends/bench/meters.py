@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from backends.bench.disk import sync, tree
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 
-SYNC = "sync"
-"""The phase that makes data durable: in no figure but the durable one."""
+SYNC = "sync"  # the phase that makes data durable: in no figure but the durable one
 
 _MOVED = re.compile(rb"^read_bytes: (\d+)\nwrite_bytes: (\d+)$", re.MULTILINE)
 
@@ -99,8 +98,7 @@ def _read_proc(name: str) -> bytes:
         os.close(descriptor)
 
 
-PRESENT_BYTES = 1 << 33
-"""Touched at most: what is not needed within seconds may be gone again."""
+PRESENT_BYTES = 1 << 33  # touched at most: what is not needed within seconds may be gone again
 
 
 def make_present(size: int) -> None:
@@ -153,11 +151,8 @@ def _sum(*values: int | None) -> int | None:
     return sum(known) if known else None
 
 
-WARM_ENOUGH = 0.99
-"""Share of resident bytes from which on a container counts as warm without being read once more."""
-
-FILES_SAMPLED = 1_000
-"""Of a warm container of many files, so many are looked at, evenly spread."""
+WARM_ENOUGH = 0.99  # share of resident bytes from which on a container counts as warm without being read once more
+FILES_SAMPLED = 1_000  # of a warm container of many files, so many are looked at, evenly spread
 
 _PIECE = 1 << 22
 

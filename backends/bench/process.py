@@ -30,8 +30,7 @@ from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError
 
 POLL_SECONDS = 0.1
-MESSAGE = 2000
-"""Characters of a library's words that are kept."""
+MESSAGE = 2000  # characters of a library's words that are kept
 
 _NEARLY_FULL = 1 << 20
 

@@ -24,17 +24,10 @@ from backends.images import Images, Records, even_offsets, offsets_of
 
 Tick = Callable[[int, int], None]
 
-BATCH = 1024
-"""Images that are fetched, encoded, read or verified at a time, if ``BATCH_BYTES`` allow."""
-
-BATCH_BYTES = 1 << 26
-"""Bytes of pixels in a batch, about; a larger image is a batch of its own."""
-
-PICTURES = 64
-"""Picture files that are decoded at a time: they may be large."""
-
-_SPARE_PICTURES = 1000
-"""How many pictures more than needed, and a tenth, are drawn, for those that do not decode."""
+BATCH = 1024  # images that are fetched, encoded, read or verified at a time, if ``BATCH_BYTES`` allow
+BATCH_BYTES = 1 << 26  # bytes of pixels in a batch, about; a larger image is a batch of its own
+PICTURES = 64  # picture files that are decoded at a time: they may be large
+_SPARE_PICTURES = 1000  # how many pictures more than needed, and a tenth, are drawn, for those that do not decode
 
 PIXELS, RECORDS = "pixels.raw", "records.raw"
 LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy", "record_bytes.npy"

@@ -16,8 +16,7 @@ from backends.bench.operations import OPERATIONS, Execution, Procedure, Task
 from backends.bench.workers import perform_shared
 from backends.registry import LIMIT
 
-SHARED = ("store", "read", "shuffled")
-"""Operations that workers can share."""
+SHARED = ("store", "read", "shuffled")  # operations that workers can share
 
 COUNTER_BYTES = 8 * MOST_WORKERS
 BESIDE_PIXELS = 8192

@@ -21,11 +21,8 @@ from backends.runs import folder as files
 from backends.runs.run import Run
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 5.0
-"""How long a job may take to hear that it is cancelled; its clean-up may take longer."""
-
-_START_SECONDS = 10.0
-"""How long a new process may take to its lock."""
+PATIENCE_SECONDS = 5.0  # how long a job may take to hear that it is cancelled; its clean-up may take longer
+_START_SECONDS = 10.0  # how long a new process may take to its lock
 
 _NAME = "imgstore_backends.py"
 _LAUNCHERS = (Path(__file__).parents[1] / "launch" / _NAME, Path(__file__).parents[2] / _NAME)

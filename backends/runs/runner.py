@@ -24,11 +24,8 @@ from backends.datasets.base import DatasetFacts
 from backends.errors import Cancelled
 from backends.runs import events
 
-PROGRESS_SECONDS, REMOVING_SECONDS = 0.1, 0.5
-"""The shortest times between two events of their kinds."""
-
-EXAMPLES = 20
-"""How many pictures that do not decode are named."""
+PROGRESS_SECONDS, REMOVING_SECONDS = 0.1, 0.5  # the shortest times between two events of their kinds
+EXAMPLES = 20  # how many pictures that do not decode are named
 
 
 def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[], bool], name: str) -> None:
