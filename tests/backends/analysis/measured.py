@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import Aspect, Measurement
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from backends.bench.measurement import Aspect, Measurement, Trial
+from backends.bench.trial import blank
 
 
 def measured(
     configuration: str, aspect: str, count: int, seconds: Iterable[float], **more: float | bool | str | None
 ) -> list[Measurement]:
     """One measurement for each of ``seconds``, in repeats 1, 2, ...; ``more`` are fields of all of them."""
-    parsed, known = Configuration(configuration), next(one for one in Aspect if one == aspect)
-    blank = Measurement(
-        trial=0,
-        configuration=parsed,
-        backend=parsed.backend,
-        codec=parsed.codec,
-        operation=known.operation,
-        count=count,
-        cache=known.cache,
-        repeat=1,
-        outcome="ok",
-    )
+    known = next(known for known in Aspect if known == aspect)
+    trial = Trial(0, Configuration(configuration), known.operation, count, 1, cache=known.cache)
     return [
-        replace(blank, repeat=repeat, **{"seconds": one, "seconds_durable": one, **more})  # type: ignore[arg-type]
-        for repeat, one in enumerate(seconds, start=1)
+        replace(blank(trial, "ok"), repeat=repeat, **{"seconds": second, "seconds_durable": second, **more})  # type: ignore[arg-type]
+        for repeat, second in enumerate(seconds, start=1)
     ]
 
 

@@ -96,8 +96,8 @@ def test_fewer_than_three_pairs_are_undecided() -> None:
 
 
 def test_comparison_drops_what_is_no_duration() -> None:
-    one = {1: 2.0, 2: 0.0, 3: 2.0, 4: math.nan, 5: 2.0, 6: math.inf, 7: -1.0, 8: 2.0}
-    found = compare(paired_ratios(one, dict.fromkeys(range(1, 8), 1.0)))
+    seconds = {1: 2.0, 2: 0.0, 3: 2.0, 4: math.nan, 5: 2.0, 6: math.inf, 7: -1.0, 8: 2.0}
+    found = compare(paired_ratios(seconds, dict.fromkeys(range(1, 8), 1.0)))
     assert found.ratio == pytest.approx(2)
     assert (found.pairs, found.dropped) == (3, 4)
 

@@ -31,9 +31,9 @@ def linear(sizes: tuple[int, ...], noise: float = 0.0, seed: int = 0, repeats: i
     """Reads that take 2 ms and 10 us an image, of containers of 100 kB and 3,100 bytes an image."""
     rng = random.Random(seed)
     return [
-        one
+        trial
         for size in sizes
-        for one in measured(
+        for trial in measured(
             "lmdb+raw",
             "read",
             size,
@@ -50,16 +50,20 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
     result = start_run(plan, tmp_path / "jobs").wait()
     assert result.failures == ()
-    truth = {one.configuration: one for one in result.figures.values() if one.count == 5_000}
-    found = predict([one for one in result.figures.values() if one.count < 5_000], 5_000)
-    assert {one.configuration for one in found} == set(names)
-    for one in found:
-        figure = truth[one.configuration]
-        assert one.bytes_allocated is not None
-        assert one.files is not None
-        assert figure.bytes_allocated == pytest.approx(one.bytes_allocated.value, rel=0.1)
-        assert round(one.files.value) == figure.files
-        assert (one.bytes_allocated.unsure, one.bytes_allocated.measured, one.files.unsure) == ("", False, "")
+    truth = {figure.configuration: figure for figure in result.figures.values() if figure.count == 5_000}
+    found = predict([figure for figure in result.figures.values() if figure.count < 5_000], 5_000)
+    assert {prediction.configuration for prediction in found} == set(names)
+    for prediction in found:
+        figure = truth[prediction.configuration]
+        assert prediction.bytes_allocated is not None
+        assert prediction.files is not None
+        assert figure.bytes_allocated == pytest.approx(prediction.bytes_allocated.value, rel=0.1)
+        assert round(prediction.files.value) == figure.files
+        assert (prediction.bytes_allocated.unsure, prediction.bytes_allocated.measured, prediction.files.unsure) == (
+            "",
+            False,
+            "",
+        )
 
 
 def test_exact_line_is_predicted() -> None:
@@ -72,7 +76,9 @@ def test_exact_line_is_predicted() -> None:
 
 def test_largest_sizes_decide_prediction() -> None:
     """Small sizes that were disturbed threefold change a prediction by less than a tenth."""
-    small = [one for size in (10, 100) for one in measured("lmdb+raw", "read", size, [3 * (2e-3 + 1e-5 * size)] * 5)]
+    small = [
+        trial for size in (10, 100) for trial in measured("lmdb+raw", "read", size, [3 * (2e-3 + 1e-5 * size)] * 5)
+    ]
     found = of([*small, *linear((1_000, 10_000))], 100_000)
     assert found.seconds[Aspect.READ].value == pytest.approx(1.002, rel=0.1)
 
@@ -92,7 +98,7 @@ def test_times_are_within_25_percent_or_unsure(noise: float) -> None:
 
 def test_measured_size_is_not_predicted() -> None:
     found = of(linear((100, 1_000), 0.05), 1_000)
-    (figure,) = (one for one in summarise(linear((100, 1_000), 0.05)) if one.count == 1_000)
+    (figure,) = (figure for figure in summarise(linear((100, 1_000), 0.05)) if figure.count == 1_000)
     assert found.seconds[Aspect.READ].measured
     assert found.seconds[Aspect.READ].value == figure.seconds
 
@@ -112,12 +118,14 @@ def test_few_sizes_or_repeats_are_unsure(sizes: tuple[int, ...], repeats: int, i
 
 
 def test_scattering_repeats_are_unsure() -> None:
-    scattered = [one for size in (100, 1_000) for one in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])]
+    scattered = [
+        trial for size in (100, 1_000) for trial in measured("lmdb+raw", "read", size, [size, 2 * size, 4 * size])
+    ]
     assert of(scattered, 10_000).seconds[Aspect.READ].unsure.startswith("it may be off by ")
 
 
 def test_growing_cost_is_unsure() -> None:
-    curved = [one for size in (100, 1_000, 10_000) for one in measured("lmdb+raw", "read", size, [size**1.15] * 5)]
+    curved = [trial for size in (100, 1_000, 10_000) for trial in measured("lmdb+raw", "read", size, [size**1.15] * 5)]
     found = of(curved, 100_000).seconds[Aspect.READ]
     assert found.unsure.startswith("it may be off by ")
     assert found.high >= 100_000**1.15
@@ -131,26 +139,25 @@ def test_warm_reads_beyond_memory_are_unsure() -> None:
     assert of(linear((1_000, 10_000)), 100_000, memory_bytes=1 << 34).seconds[Aspect.READ].unsure == ""
 
 
-def test_stores_are_predicted_with_sync_references_not() -> None:
-    stores = [
-        one
+def stores(durable: float, *names: str) -> list[Measurement]:
+    """Stores that take 10 us an image, and ``durable`` times as long with their sync."""
+    return [
+        trial
         for size in (1_000, 10_000)
-        for name in ("lmdb+raw", "limit+raw", "article-png+raw")
-        for one in measured(name, "store", size, [size * 1e-5] * 3, seconds_durable=size * 2e-5)
+        for name in names
+        for trial in measured(name, "store", size, [size * 1e-5] * 3, seconds_durable=durable * size * 1e-5)
     ]
-    found = of(stores, 100_000)
+
+
+def test_stores_are_predicted_with_sync_references_not() -> None:
+    found = of(stores(2, "lmdb+raw", "limit+raw", "article-png+raw"), 100_000)
     assert found.configuration == "lmdb+raw"
-    assert {aspect: one.value for aspect, one in found.seconds.items()} == pytest.approx({"store": 1, DURABLE: 2})
+    assert {use: predicted.value for use, predicted in found.seconds.items()} == pytest.approx({"store": 1, DURABLE: 2})
 
 
 def test_store_is_unsure_by_its_sync() -> None:
     """Ten times the images do not fit into what the system holds back, so that the store waits for the disk."""
-    stores = [
-        one
-        for size in (1_000, 10_000)
-        for one in measured("lmdb+raw", "store", size, [size * 1e-5] * 3, seconds_durable=size * 4e-5)
-    ]
-    found = of(stores, 100_000).seconds
+    found = of(stores(4, "lmdb+raw"), 100_000).seconds
     assert found[Aspect.STORE].unsure == "it may be off by more than twofold"
     assert found[Aspect.STORE].high == pytest.approx(4, rel=0.05)
     assert found[DURABLE].unsure == ""

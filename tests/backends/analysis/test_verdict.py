@@ -45,10 +45,10 @@ def runs(
     """Measurements of each aspect (``shuffled=10`` is 10 us an image) at all sizes."""
     rng = random.Random(configuration)
     return [
-        one
+        trial
         for name, micro in micros.items()
         for size in SIZES
-        for one in measured(
+        for trial in measured(
             configuration,
             name.replace("_", " "),
             size,
@@ -80,13 +80,13 @@ def verdict(
 
 
 def ranking(found: Verdict, use: str) -> Ranking:
-    one = next((one for one in found.rankings if one.use == use), None)
-    assert one is not None
-    return one
+    shown = next((ranking for ranking in found.rankings if ranking.use == use), None)
+    assert shown is not None
+    return shown
 
 
 def outcomes(found: Verdict, use: str) -> dict[str, str]:
-    return {one.configuration: one.outcome for one in ranking(found, use).ranks}
+    return {rank.configuration: rank.outcome for rank in ranking(found, use).ranks}
 
 
 def test_fastest_epoch_is_recommended_with_figures() -> None:
@@ -174,7 +174,7 @@ def test_unfinished_run_recommends_nothing() -> None:
 
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_too_few_repeats_decide_nothing(repeats: int) -> None:
-    found = verdict([one for one in [*LMDB, *HDF5] if one.repeat <= repeats])
+    found = verdict([trial for trial in [*LMDB, *HDF5] if trial.repeat <= repeats])
     assert (found.outcome, found.recommended) == (SMALL, None)
     assert found.sentences == (
         "Too small to decide: add images (--sizes) or repeats (--repeats).",
@@ -184,9 +184,9 @@ def test_too_few_repeats_decide_nothing(repeats: int) -> None:
 
 def test_reads_too_short_to_measure_decide_nothing() -> None:
     short = [
-        replace(one, seconds=one.seconds / 1e5)
-        for one in [*LMDB, *HDF5]
-        if one.count == 1_000 and one.seconds is not None
+        replace(trial, seconds=trial.seconds / 1e5)
+        for trial in [*LMDB, *HDF5]
+        if trial.count == 1_000 and trial.seconds is not None
     ]
     assert verdict(short).outcome == SMALL
 
@@ -211,21 +211,21 @@ def test_undecided_rival_is_named_with_repeats_that_would_tell() -> None:
 
 def test_failed_configuration_does_not_stop_others() -> None:
     failing = [
-        replace(one, outcome="failed", seconds=None) if one.repeat > 1 else one
-        for one in runs("npy+raw", store=900, shuffled=300)
+        replace(trial, outcome="failed", seconds=None) if trial.repeat > 1 else trial
+        for trial in runs("npy+raw", store=900, shuffled=300)
     ]
     assert verdict([*LMDB, *HDF5, *failing]).recommended == "lmdb+raw"
 
 
 def test_largest_common_size_is_ranked() -> None:
-    found = verdict([*LMDB, *(one for one in HDF5 if one.count < 100_000)])
+    found = verdict([*LMDB, *(trial for trial in HDF5 if trial.count < 100_000)])
     assert ranking(found, "shuffled").count == 10_000
 
 
 def test_warm_shuffled_reads_decide_before_cold() -> None:
     cold = runs("lmdb+raw", shuffled_cold=900) + runs("hdf5+raw", shuffled_cold=300)
     assert verdict([*LMDB, *HDF5, *cold]).recommended == "lmdb+raw"
-    found = verdict([*cold, *(one for one in [*LMDB, *HDF5] if one.operation == "store")])
+    found = verdict([*cold, *(trial for trial in [*LMDB, *HDF5] if trial.operation == "store")])
     assert (found.recommended, found.deciding) == ("hdf5+raw", "shuffled cold")
     assert "a shuffled read from disk of 100,000 images" in found.sentences[0]
 
@@ -253,13 +253,13 @@ def test_conversion_that_saves_nothing_never_pays() -> None:
 
 
 def test_impossible_durations_are_left_out() -> None:
-    odd = [replace(one, seconds=seconds) for one, seconds in zip(LMDB, [0.0, math.nan, math.inf, -1.0] * 99)]  # noqa: B905
+    odd = [replace(trial, seconds=seconds) for trial, seconds in zip(LMDB, [0.0, math.nan, math.inf, -1.0] * 99)]  # noqa: B905
     assert ranking(verdict([*odd, *HDF5]), "shuffled").leaders == ("hdf5+raw",)
 
 
 def test_multiple_of_the_limit() -> None:
     figures = summarise([*LMDB, *runs("limit+raw", noise=0, shuffled=50), *runs("limit+raw", noise=0, read=1)])
-    (read,) = (one for one in figures if one.cell == ("lmdb+raw", "shuffled", 1_000))
-    (store,) = (one for one in figures if one.cell == ("lmdb+raw", "store", 1_000))
+    (read,) = (figure for figure in figures if figure.cell == ("lmdb+raw", "shuffled", 1_000))
+    (store,) = (figure for figure in figures if figure.cell == ("lmdb+raw", "store", 1_000))
     assert multiple_of_limit(read, figures) == pytest.approx(2, rel=0.05)
     assert multiple_of_limit(store, figures) is None

@@ -58,9 +58,9 @@ def test_short_figure_warns_unless_looped_or_small() -> None:
     assert (
         sentence == "1 figure rests on less than 50.0 ms, npy+raw read at 1,000 images on 10.0 ms: choose more images."
     )
-    assert said([*fine(), *(replace(one, loops=6) for one in short)]) == ()
-    assert said([*fine(), *(replace(one, count=10) for one in short)]) == ()
-    assert "at 1 image on" in said([*fine(), *(replace(one, count=1, operation="read-one") for one in short)])[0]
+    assert said([*fine(), *(replace(trial, loops=6) for trial in short)]) == ()
+    assert said([*fine(), *(replace(trial, count=10) for trial in short)]) == ()
+    assert "at 1 image on" in said([*fine(), *(replace(trial, count=1, operation="read-one") for trial in short)])[0]
 
 
 def test_resident_cold_read_warns() -> None:

@@ -119,7 +119,7 @@ def test_record_that_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path
 
 def test_parents_are_removed_without_work_folder(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path / "new" / "deeper" / "work")
-    assert [Path(one.path).name for one in work.made] == ["work", "deeper", "new"]
+    assert [Path(folder.path).name for folder in work.made] == ["work", "deeper", "new"]
     shutil.rmtree(work.root)
     assert clean(work.made) == ()
     assert list(tmp_path.iterdir()) == []

@@ -32,8 +32,8 @@ def jobs(jobs_with_a_run: Path, tmp_path: Path) -> Path:
     """A finished run, a copy of it that is newer, and a folder that is no run's."""
     folder = tmp_path / "jobs"
     shutil.copytree(jobs_with_a_run, folder)
-    (one,) = (path for path in folder.iterdir() if path.is_dir())
-    shutil.copytree(one, folder / "20991231-235959-zzzz")
+    (recorded,) = (path for path in folder.iterdir() if path.is_dir())
+    shutil.copytree(recorded, folder / "20991231-235959-zzzz")
     (folder / "notes").mkdir()
     return folder
 
@@ -44,8 +44,8 @@ def folders_of(jobs: Path) -> list[str]:
 
 def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finished: Run) -> None:
     found = list_runs(jobs)
-    assert [one.id for one in found] == folders_of(jobs)
-    assert {(one.state, one.kind, one.host) for one in found} == {
+    assert [facts.id for facts in found] == folders_of(jobs)
+    assert {(facts.state, facts.kind, facts.host) for facts in found} == {
         ("finished", finished.dataset.kind, finished.environment.host)
     }
     assert found[0].configurations == finished.plan.configurations
@@ -55,7 +55,7 @@ def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finishe
 
 def test_words_filter_runs(jobs: Path) -> None:
     assert len(list_runs(jobs, text="SAMPLE lmdb finished")) == 2
-    assert [one.id for one in list_runs(jobs, text="lmdb 20991231")] == ["20991231-235959-zzzz"]
+    assert [facts.id for facts in list_runs(jobs, text="lmdb 20991231")] == ["20991231-235959-zzzz"]
     assert list_runs(jobs, text="lmdb tar") == ()
 
 
@@ -65,7 +65,7 @@ def summaries(jobs: Path) -> list[Path]:
 
 def test_summary_of_ended_run_spares_reading_events(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = list_runs(jobs)
-    assert [path.parent.name for path in summaries(jobs)] == sorted(one.id for one in before)
+    assert [path.parent.name for path in summaries(jobs)] == sorted(facts.id for facts in before)
     with monkeypatch.context() as patch:
         patch.setattr(history, "read_run", lambda folder: 1 / 0)
         assert list_runs(jobs) == before
@@ -123,16 +123,16 @@ def test_summary_that_cannot_be_written_changes_nothing(jobs: Path) -> None:
 def test_event_after_summary_is_seen(jobs: Path) -> None:
     list_runs(jobs)
     Journal(jobs / folders_of(jobs)[0] / "events.jsonl").append(events.JobFailed(1.0, "it broke"))
-    assert [one.state for one in list_runs(jobs)] == ["failed", "finished"]
+    assert [facts.state for facts in list_runs(jobs)] == ["failed", "finished"]
 
 
 def test_running_run_has_no_summary(jobs: Path) -> None:
     running = new_folder(jobs, Plan("sample", configurations_of("lmdb"), (10,)))
     lock = hold_lock(running)
-    assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "running"
+    assert {facts.id: facts.state for facts in list_runs(jobs)}[running.name] == "running"
     assert not (running / "summary.json").exists()
     os.close(lock)
-    assert {one.id: one.state for one in list_runs(jobs)}[running.name] == "died"
+    assert {facts.id: facts.state for facts in list_runs(jobs)}[running.name] == "died"
 
 
 def test_a_run_is_found_by_a_part_of_its_name_that_is_its_own(jobs: Path) -> None:
@@ -149,7 +149,7 @@ def test_deleting_a_run_removes_its_folder_and_nothing_else(jobs: Path) -> None:
     newest, oldest = folders_of(jobs)
     assert delete_run(jobs / newest) == ()
     assert folders_of(jobs) == [oldest]
-    assert [one.id for one in list_runs(jobs)] == [oldest]
+    assert [facts.id for facts in list_runs(jobs)] == [oldest]
 
 
 def test_what_no_job_made_stays_and_is_said(jobs: Path) -> None:
@@ -184,7 +184,9 @@ def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Run)
     folder = jobs / folders_of(jobs)[0]
     rewrite_plan(folder, ["store", "read", "labels"])
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    read = next(one for one in lines if one["event"] == "trial-finished" and one["measurement"]["operation"] == "read")
+    read = next(
+        event for event in lines if event["event"] == "trial-finished" and event["measurement"]["operation"] == "read"
+    )
     lines[0]["plan"]["operations"] = ["store", "read", "labels"]
     for changes in ({"reader": "plain"}, {"reader": "ours", "operation": "labels"}):
         lines.insert(-1, read | {"measurement": read["measurement"] | changes})
@@ -239,20 +241,22 @@ def test_file_larger_than_its_bound_is_not_read(tmp_path: Path) -> None:
 
 def test_a_run_compared_with_itself_is_the_same(finished: Run) -> None:
     found = compare_runs(finished, finished)
-    assert len(found.cells) == len([one for one in finished.figures.values() if one.seconds])
-    assert {one.ratio for one in found.cells} == {1.0}
+    assert len(found.cells) == len([figure for figure in finished.figures.values() if figure.seconds])
+    assert {cell.ratio for cell in found.cells} == {1.0}
     assert (found.same_plan, found.differences, found.missing) == (True, (), 0)
 
 
 def test_a_run_twice_as_slow_is_slower_in_every_figure_and_its_repeats_are_paired(finished: Run) -> None:
     three = tuple(
-        replace(one, repeat=repeat, seconds=(one.seconds or 0.0) * repeat)
-        for one in finished.measurements if one.shown and one.repeat == 1 and one.outcome == "ok"
+        replace(trial, repeat=repeat, seconds=(trial.seconds or 0.0) * repeat)
+        for trial in finished.measurements if trial.shown and trial.repeat == 1 and trial.outcome == "ok"
         for repeat in (1, 2, 3)
     )  # fmt: skip
-    slow = tuple(replace(one, seconds=2 * (one.seconds or 0.0)) for one in three)
+    slow = tuple(replace(trial, seconds=2 * (trial.seconds or 0.0)) for trial in three)
     found = compare_runs(replace(finished, measurements=three), replace(finished, measurements=slow))
-    assert {(round(one.ratio, 9), one.paired.outcome if one.paired else "") for one in found.cells} == {(2.0, "slower")}
+    assert {(round(cell.ratio, 9), cell.paired.outcome if cell.paired else "") for cell in found.cells} == {
+        (2.0, "slower")
+    }
 
 
 def test_runs_of_other_plans_and_machines_are_not_paired_and_the_differences_are_said(finished: Run) -> None:
@@ -261,6 +265,6 @@ def test_runs_of_other_plans_and_machines_are_not_paired_and_the_differences_are
     start = structs.replace(finished.start, environment=replace(finished.environment, cpu="Z80", libraries=libraries))
     other = replace(finished, plan=replace(finished.plan, seed=1), start=start)
     found = compare_runs(finished, other)
-    assert {one.paired for one in found.cells} == {None}
+    assert {cell.paired for cell in found.cells} == {None}
     assert not found.same_plan
     assert [text.split(":")[0] for text in found.differences] == ["Other processor", "Other version of lmdb"]

@@ -101,7 +101,7 @@ def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) 
     assert (type(seen[0]), type(seen[-1])) == (events.RunStarted, events.RunFinished)
     result = job.wait()
     assert result.outcome == "finished"
-    assert {(one.outcome, one.verified) for one in result.measurements} == {("ok", True)}
+    assert {(trial.outcome, trial.verified) for trial in result.measurements} == {("ok", True)}
     assert len(result.figures) == 3 * 2 * 2
     assert {figure.repeats for figure in result.figures.values()} == {2}
     assert list(work.iterdir()) == []
@@ -119,7 +119,7 @@ def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work
 
 def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) -> None:
     found = start_run(plan(work, "lmdb"), jobs).wait().measurements
-    store, read = [one for one in found if one.shown]
+    store, read = [trial for trial in found if trial.shown]
     assert list(store.phases) == ["open", "encode", "write", "close", "sync"]
     assert list(read.phases) == ["open", "read", "decode", "close"]
     assert store.seconds == pytest.approx(sum(store.phases.values()) - store.phases["sync"])
@@ -129,7 +129,7 @@ def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) ->
 
 def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
     result = start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs).wait()
-    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert {trial.outcome for trial in result.measurements} == {"ok"}
     assert any("larger sizes repeat them" in note for note in result.notes)
 
 
@@ -220,10 +220,10 @@ def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
 ) -> None:
     result = start_run(plan(work, backend, "hdf5"), jobs).wait()
     assert result.outcome == "finished"
-    bad = [one for one in result.measurements if one.backend == backend]
-    assert {one.outcome for one in bad} == {"failed", "skipped"}
-    assert all(sentence in one.message for one in bad)
-    assert {one.outcome for one in result.measurements if one.backend == "hdf5"} == {"ok"}
+    bad = [trial for trial in result.measurements if trial.backend == backend]
+    assert {trial.outcome for trial in bad} == {"failed", "skipped"}
+    assert all(sentence in trial.message for trial in bad)
+    assert {trial.outcome for trial in result.measurements if trial.backend == "hdf5"} == {"ok"}
     assert list(work.iterdir()) == []
 
 
@@ -244,7 +244,7 @@ def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None
     assert list(open_job(job.folder).follow()) == found
     result = open_job(job.folder).wait()
     assert result.outcome == "finished"
-    assert all(one.verified for one in result.measurements)
+    assert all(trial.verified for trial in result.measurements)
     assert len(result.measurements) == 3 * 3 * 2
 
 
@@ -302,7 +302,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
     if path:
         monkeypatch.setenv("PYTHONPATH", str(hostile))
     result = start_run(plan(work, "hdf5", "lmdb", "files"), jobs).wait()
-    assert {one.outcome for one in result.measurements} == {"ok"}
+    assert {trial.outcome for trial in result.measurements} == {"ok"}
     monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
     program = str(Path(sys.executable).parent / "imgstore-tui")
     bench = [program, "bench", "sample", "lmdb", "--sizes", "10", "--repeats", "1", "--work-dir", str(work)]

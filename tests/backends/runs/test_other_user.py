@@ -72,7 +72,7 @@ class OtherUser:
 def other_user(code: str, *arguments: Path, to_its_end: bool = False) -> Iterator[OtherUser]:
     """Run ``code`` as another user; from the line that it prints it goes on in the background until the block ends."""
     start = f"import os, sys; from pathlib import Path; os.setgroups([]); os.setgid({OTHER}); os.setuid({OTHER})\n"
-    start += "paths = [Path(one) for one in sys.argv[1:]]\n"
+    start += "paths = [Path(path) for path in sys.argv[1:]]\n"
     command = [sys.executable, "-c", start + code, *map(str, arguments)]
     other = OtherUser(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     assert other.process.stdout is not None
@@ -97,7 +97,7 @@ def killed_job(scene: Scene) -> Path:
     next(event for event in found if isinstance(event, events.TrialFinished))
     os.killpg(lock_holder(job.folder) or 0, signal.SIGKILL)
     list(found)
-    assert [one.state for one in list_runs(scene.jobs)] == ["died"]
+    assert [facts.state for facts in list_runs(scene.jobs)] == ["died"]
     return Path(start.work[0])
 
 

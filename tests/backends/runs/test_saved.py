@@ -31,7 +31,7 @@ def test_a_result_is_the_same_after_a_file(finished: Run, tmp_path: Path) -> Non
     assert is_saved_run(path)
     loaded = load_run(path)
     assert loaded.saved
-    assert loaded.measurements == tuple(one for one in finished.measurements if one.shown)
+    assert loaded.measurements == tuple(trial for trial in finished.measurements if trial.shown)
     assert to_json(loaded) == to_json(finished)
     assert (loaded.verdict, loaded.warnings) == (finished.verdict, finished.warnings)
 
@@ -120,7 +120,7 @@ def test_a_figure_that_no_clock_shows_is_left_out(finished: Run, tmp_path: Path)
     def change(found: dict[str, Any]) -> None:
         found["trials"][0]["seconds"] = -1.0
 
-    shown = sum(one.shown for one in finished.measurements)
+    shown = sum(trial.shown for trial in finished.measurements)
     assert len(load_run(save(tmp_path, finished, change)).measurements) == shown - 1
 
 
