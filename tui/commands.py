@@ -22,7 +22,7 @@ from backends.runs.history import delete_run, find_run, read_run
 from backends.runs.job import Job, open_job, start_run
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
-from tui.plan_fields import FIELDS, option_name
+from tui.plan_fields import option_name, parse
 from tui.progress import Progress, say
 from tui.reports import render
 from tui.tables import result_text
@@ -51,7 +51,7 @@ def _parsed(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return FIELDS[name].parse(value)
+        return parse(name, value)
     except UsageError as error:
         raise UsageError(f"{option_name(name)}: {error}") from None
 
@@ -112,8 +112,8 @@ def _follow(job: Job, *, stoppable: bool = True) -> tuple[Run, int]:
 
     def take(event: events.Event) -> None:
         nonlocal run
-        progress.show(event)
         run = run.after(event)
+        progress.show(run)
 
     try:
         with Progress() as progress:

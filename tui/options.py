@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from tui.plan_fields import FIELDS, option_name
+from backends.bench.plan import PLAN_FIELDS
+from tui.plan_fields import default_of, hint, metavar, option_name, write
 
 _OUTPUTS = {
     "json": "the result as JSON",
@@ -36,9 +37,10 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def plan_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options for the fields of a plan; the command takes those that are given as text or True."""
-    for name, field in reversed(FIELDS.items()):
-        text = field.flag or f"{field.hint}.  [default: {field.default}]"
-        kind: dict[str, Any] = {"is_flag": True, "default": None} if field.flag else {"metavar": field.metavar}
+    for name, field in reversed(PLAN_FIELDS.items()):
+        text = f"{hint(field)}.  [default: {field.unset or write(name, default_of(name))}]"
+        switch = field.kind == "switch"
+        kind: dict[str, Any] = {"is_flag": True, "default": None} if switch else {"metavar": metavar(field)}
         command = click.option(option_name(name), name, help=text, **kind)(command)
     return command
 

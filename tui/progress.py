@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from backends import units
-from backends.runs import events
 from tui.text import safe_text
+
+if TYPE_CHECKING:
+    from backends.runs.run import Run
 
 LINE_SECONDS = 10.0
 
@@ -24,7 +26,7 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Shows the events of a run while it is entered as a context."""
+    """Shows how far a run is while it is entered as a context."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -42,6 +44,7 @@ class Progress:
         )
         self._task = self._bar.add_task("starting", total=None)
         self._begin = self._last = time.monotonic()
+        self._opened = False
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -50,37 +53,25 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, event: events.Event) -> None:
+    def show(self, run: Run) -> None:
         """Show what the run does now, and how many of its trials are done."""
-        match event:
-            case events.RunStarted():
-                self._bar.update(self._task, total=event.trials)
-                self._say(_opening(event))
-            case events.Staging():
-                self._bar.update(self._task, description=f"decoding {event.done:,} of {event.total:,} images")
-            case events.TrialStarted(trial=trial):
-                text = f"{safe_text(trial.configuration)} {trial.operation} {trial.count:,}"
-                self._bar.update(self._task, description=text)
-            case events.TrialFinished():
-                self._bar.advance(self._task)
-            case events.Removing():
-                self._bar.update(self._task, description="removing the temporary files")
+        if run.start is not None and not self._opened:
+            self._opened = True
+            folders = ", ".join(map(safe_text, run.work))
+            most = units.capacity(run.start.bytes_at_most)
+            text = f"{run.trials} trials. Temporary files: up to {most} in {folders}, removed at the end."
+            write = say if self._bar.disable else self._bar.console.out
+            write(f"{safe_text(run.dataset.kind)}: {text}")
+        self._bar.update(self._task, total=run.trials or None, completed=run.ended, description=_doing(run))
         now = time.monotonic()
         if self._bar.disable and now - self._last >= LINE_SECONDS:
-            self._last, task = now, self._bar.tasks[0]
-            done = f"{task.completed:.0f} of {task.total or 0:.0f} trials done"
-            say(f"{units.clock(now - self._begin)}  {done}; {task.description}")
-
-    def _say(self, text: str) -> None:
-        if self._bar.disable:
-            say(text)
-        else:
-            self._bar.console.print(text, soft_wrap=True)
+            self._last = now
+            say(f"{units.clock(now - self._begin)}  {run.ended} of {run.trials} trials done; {_doing(run)}")
 
 
-def _opening(event: events.RunStarted) -> str:
-    folders = ", ".join(safe_text(folder) for folder in event.work)
-    return (
-        f"{safe_text(event.dataset.kind)}: {event.trials} trials. Temporary files: up to "
-        f"{units.capacity(event.bytes_at_most)} in {folders}, removed at the end."
-    )
+def _doing(run: Run) -> str:
+    if run.removing:
+        return "removing the temporary files"
+    if run.trial is not None:
+        return f"{safe_text(run.trial.configuration)} {run.trial.operation} {run.trial.count:,}"
+    return f"decoding {run.done:,} of {run.total:,} images" if run.phase == "staging" else "between trials"

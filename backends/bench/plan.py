@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any
 
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM, Cache, Operation
@@ -11,34 +13,97 @@ from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 
 MOST_IMAGES = 10**12
-MOST_REPEATS = 100_000
-MOST_BATCH = 1 << 20
+ARTICLE = "article"
 
-DEFAULT_OPERATIONS: tuple[Operation, ...] = ("store", "read", "shuffled")
+
+@dataclass(frozen=True, slots=True)
+class PlanField:
+    """What a person may write into a field of a plan: options, the form and the checks are made from it.
+
+    ``known`` are all its names, or what a switch is called while it is off and on; numbers lie between ``least`` and
+    ``most``.  Anything else is not ``noun``; ``example`` is.  ``label`` is its name in the form, if it is in that, and
+    ``unset`` what happens where the plan leaves it open.
+    """
+
+    kind: str  # images, number, seconds, bytes, name, switch or text
+    help: str
+    label: str = ""
+    noun: str = ""
+    example: str = ""
+    least: float = 1
+    most: float = math.inf
+    known: tuple[str, ...] = ()
+    unset: str = ""
+    many: bool = False
+
+    def check_all(self, values: Sequence[Any]) -> None:
+        """Raise UsageError where one is not a value of the field, or there is none."""
+        if not values:
+            raise UsageError(f"no {self.label}: name at least one, such as {self.example or self.known[0]}.")
+        for value in values:
+            self._check(value)
+
+    def _check(self, value: Any) -> None:
+        if self.kind == "name" and value not in self.known:
+            raise UsageError(f"{value!r} is not {self.noun}: choose from {', '.join(self.known)}.")
+        numbers = self.kind in ("images", "number", "seconds", "bytes")
+        if numbers and not (self.least <= value <= self.most and value < math.inf):
+            bounded = self.most < math.inf
+            way = f"choose {self.least:,} to {self.most:,}" if bounded else f"write one such as {self.example}"
+            raise UsageError(f"{value} is not {self.noun}: {way}.")
+
+
+_COUNT = {"noun": "a number of images", "example": "10, 100 or 1k", "most": MOST_IMAGES}
+
+
+def _of(kind: str, help: str, label: str = "", *, default: Any = MISSING, **more: Any) -> Any:  # noqa: A002
+    return field(default=default, metadata={"field": PlanField(kind, help, label, **more)})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run does.  Two equal plans have the same trials in the same order."""
 
+    # fmt: off
     dataset: str  # a path, or "sample"
     configurations: tuple[Configuration, ...]  # no two equal
-    sizes: tuple[int, ...]  # numbers of images, ascending; more than the dataset has repeats its images
-    operations: tuple[Operation, ...] = DEFAULT_OPERATIONS
-    repeats: int = 5
-    seed: int = 0  # of the sample, of the permutation of shuffled reads, and of the order within a block
-    batch: int = 256  # images in a batch of shuffled reads; one of more than 64 MiB of pixels comes in parts
-    caches: tuple[Cache, ...] = (WARM,)  # the states of the page cache in which reads are measured
-    limits: bool = False  # writing, reading and copying bare bytes is measured too
-    budget: float | None = None  # seconds that the run may take; what does not fit is skipped
-    predict: int | None = None  # number of images that figures are predicted for; None for the whole split
+    sizes: tuple[int, ...] = _of(  # ascending; more than the dataset has repeats its images
+        "images", "How many images to measure with", "images", many=True, unset="10, 100, ... and all", **_COUNT)
+    operations: tuple[Operation, ...] = _of("name", f"Operations: {', '.join(OPERATIONS)}", "operations", many=True,
+        noun="an operation", known=OPERATIONS, default=("store", "read", "shuffled"))
+    repeats: int = _of("number", "How often each time is measured; 5 or more can tell small differences", "repeats",
+        noun="a number of repeats", example="5", most=100_000, default=5)
+    seed: int = _of("number", "Seed of the random choice of images and of the random order",
+        noun="a seed", example="0, 1 or 2", least=0, default=0)
+    batch: int = _of(  # one of more than 64 MiB of pixels comes in parts
+        "images", "Images per batch when reading shuffled", "batch size", **_COUNT | {"most": 1 << 20}, default=256)
+    caches: tuple[Cache, ...] = _of("name", "warm: files are in memory; cold: read from the disk; or both", "cache",
+        noun="a cache state", known=CACHES, many=True, default=(WARM,))
+    limits: bool = _of("switch", "Also time plain copies of the same bytes", "disk limits",
+        noun="an answer", known=("no", "yes"), default=False)
+    budget: float | None = _of("seconds", "Longest time for the run; what does not fit is skipped", "time limit",
+        noun="a time", example="90s, 5m or 2h", least=1e-6, unset="none", default=None)
+    predict: int | None = _of("images", "Number of images to predict times for", "predict for",
+        **_COUNT, unset="the whole dataset", default=None)
+    workers: int = _of("number", "Processes that store or read together", "processes",
+        noun="a number of workers", example="2", most=MOST_WORKERS, default=1)
+    memory: int | None = _of("bytes", "Memory for decoded images", "memory",
+        noun="an amount of memory", example="512 MiB or 4 GiB", unset="a quarter of the memory", default=None)
+    in_thread: bool = _of("switch",
+        "Run trials in a worker thread, where a crash ends the program; else a crash is one failed trial",
+        "Run trials in", noun="a place to run trials in", known=("separate processes", "worker thread"), default=False)
+    preset: str = _of("name", "article: the article's experiment, beside its own code",
+        noun="a preset", known=(ARTICLE,), unset="none", default="")
+    split: str | None = _of("text", "Which part of the dataset",
+        example="NAME", unset="the first, usually train", default=None)
+    work_dir: str | None = _of("text", "Folder for temporary files",
+        example="DIR", unset="beside the dataset", default=None)
     first: bool = False  # the first images of the split, in their order, instead of a random sample
-    split: str | None = None  # None for the dataset's first split
-    work_dir: str | None = None  # where artefacts are written; None to let the run choose
-    memory: int | None = None  # bytes that staging may take; None for a quarter of what there is
-    in_thread: bool = False  # trials are executed in the thread that executes the run, not in fresh processes
-    preset: str = ""  # "article" where the plan is the article's
-    workers: int = 1  # processes that share each store and read, every one with a shard of its own
+    # fmt: on
+
+
+PLAN_FIELDS: dict[str, PlanField] = {one.name: one.metadata["field"] for one in fields(Plan) if one.metadata}
+"""By the name of the plan's attribute, in the order in which they are shown."""
 
 
 def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
@@ -46,8 +111,13 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
 
     Raises UsageError where something in it is impossible, also for its dataset where the facts of that are given.
     """
-    _check_numbers(plan)
-    _check_names(plan)
+    if not plan.configurations:
+        raise UsageError("nothing to compare: name at least one configuration, such as lmdb.")
+    for name, known in PLAN_FIELDS.items():
+        value = getattr(plan, name)
+        if value not in (None, ""):
+            known.check_all(value if known.many else (value,))
+    _check_together(plan)
     for configuration in plan.configurations:
         configuration.check(facts)
     return replace(
@@ -59,32 +129,7 @@ def check_plan(plan: Plan, facts: DatasetFacts | None = None) -> Plan:
     )
 
 
-def _check_numbers(plan: Plan) -> None:
-    if not plan.configurations:
-        raise UsageError("nothing to compare: name at least one configuration, such as lmdb.")
-    if not plan.sizes:
-        raise UsageError("no sizes: name at least one number of images, such as 1000.")
-    predict = 1 if plan.predict is None else plan.predict
-    for number, most, sentence in (
-        *((size, MOST_IMAGES, f"size {size} is not a number of images") for size in plan.sizes),
-        (plan.repeats, MOST_REPEATS, f"{plan.repeats} repeats cannot be made"),
-        (plan.batch, MOST_BATCH, f"a batch of {plan.batch} images cannot be read"),
-        (plan.workers, MOST_WORKERS, f"{plan.workers} workers cannot share a trial"),
-        (predict, MOST_IMAGES, f"{predict} images cannot be predicted"),
-    ):
-        if not 1 <= number <= most:
-            raise UsageError(f"{sentence}: choose 1 to {most:,}.")
-    if plan.seed < 0:
-        raise UsageError(f"seed {plan.seed} is below 0: choose a whole number from 0 on.")
-    if plan.budget is not None and not 0 < plan.budget < math.inf:
-        raise UsageError(f"a budget of {plan.budget} seconds is none: choose a time such as 90s, 5m or 2h.")
-
-
-def _check_names(plan: Plan) -> None:
-    for known, names, kind in ((OPERATIONS, plan.operations, "operation"), (CACHES, plan.caches, "cache state")):
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            raise UsageError(f"there is no {kind} {unknown[0] if unknown else ''!r}: choose of {', '.join(known)}.")
+def _check_together(plan: Plan) -> None:
     if COLD in plan.caches and not set(plan.operations) & set(STORES):
         raise UsageError("cold reads are asked for, and no operation reads: add read or shuffled to the operations.")
     if plan.in_thread and COLD in plan.caches:
@@ -102,7 +147,6 @@ def default_sizes(count: int) -> tuple[int, ...]:
     return (*sizes, count)
 
 
-ARTICLE = "article"
 ARTICLE_SIZES = (10, 100, 1_000, 10_000, 100_000)
 
 

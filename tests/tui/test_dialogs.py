@@ -28,7 +28,7 @@ from tests.tui.driving import (
 )
 from tests.tui.recorded import RecordedJob, plan_of
 from tui.app import ImgstoreApp
-from tui.plan_fields import FIELDS
+from tui.plan_fields import parse
 
 
 async def test_wrong_configuration_stays_in_its_dialog(app: ImgstoreApp) -> None:
@@ -99,12 +99,12 @@ async def test_wrong_plan_fields_stay_in_the_form(app: ImgstoreApp) -> None:
             ("sizes", "0", "choose 1 to"),
             ("sizes", "abc", "is not a number of images"),
             ("repeats", "0", "choose 1 to 100,000"),
-            ("operations", "fly", "there is no operation"),
-            ("caches", "hot", "there is no cache state"),
+            ("operations", "fly", "is not an operation"),
+            ("caches", "hot", "is not a cache state"),
             ("budget", "soon", "is not a time"),
             ("predict", "all", "is not a number of images"),
-            ("limits", "maybe", "neither yes nor no"),
-            ("in_thread", "elsewhere", "is no place to run trials in"),
+            ("limits", "maybe", "is not an answer: write no or yes"),
+            ("in_thread", "elsewhere", "is not a place to run trials in"),
         ):
             right = app.screen.query_one(f"#{field}", Input).value
             await fill(pilot, "enter", **{field: wrong})
@@ -158,7 +158,7 @@ async def test_memory_limit_in_gib_is_kept_exactly(app: ImgstoreApp) -> None:
     ],
 )
 def test_plan_field_reads_usual_notations(field: str, text: str, value: object) -> None:
-    assert FIELDS[field].parse(text) == value
+    assert parse(field, text) == value
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.html", "<html"), ("a.md", "# "), ("a.csv", "configuration"),

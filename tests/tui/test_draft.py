@@ -17,7 +17,7 @@ from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
 from tui.draft import Draft, Row, draft_of, first_draft
 from tui.labels import describe_plan, describe_row, identify, plan_sentence
-from tui.plan_fields import FIELDS, command_line
+from tui.plan_fields import command_line, parse
 
 
 def test_first_draft_compares_files_lmdb_and_hdf5() -> None:
@@ -137,7 +137,7 @@ def test_references_are_grey_with_their_own_marks() -> None:
 def test_wrong_plan_field_is_refused_with_a_sentence(field: str, texts: tuple[str, ...]) -> None:
     for text in texts:
         with pytest.raises(UsageError, match=r"\w+.*\."):
-            FIELDS[field].parse(text)
+            parse(field, text)
 
 
 def test_plan_sentence_says_what_will_be_written() -> None:

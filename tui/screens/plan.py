@@ -14,13 +14,13 @@ from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
-from backends.bench.plan import check_plan
+from backends.bench.plan import PLAN_FIELDS, check_plan
 from backends.errors import UsageError
 from tui.draft import Draft
-from tui.plan_fields import FIELDS, default_of
+from tui.plan_fields import hint, parse, write
 from tui.text import safe_text
 
-SHOWN = {name: field for name, field in FIELDS.items() if field.label}
+SHOWN = {name: field for name, field in PLAN_FIELDS.items() if field.label}
 
 
 class PlanScreen(ModalScreen[Draft | None]):
@@ -36,7 +36,7 @@ class PlanScreen(ModalScreen[Draft | None]):
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self._draft = draft
-        self._before = {name: field.write(getattr(draft.base, name)) for name, field in SHOWN.items()}
+        self._before = {name: write(name, getattr(draft.base, name)) for name in SHOWN}
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
@@ -45,7 +45,7 @@ class PlanScreen(ModalScreen[Draft | None]):
             for name, field in SHOWN.items():
                 with Horizontal(classes="field"):
                     yield Label(field.label, markup=False)
-                    yield Input(self._before[name], "" if default_of(name) is not None else field.default, id=name)
+                    yield Input(self._before[name], field.unset, id=name)
                 yield Static(classes="sentence", id=f"{name}-sentence", markup=False)
             yield Static(id="hint", markup=False)
 
@@ -54,8 +54,10 @@ class PlanScreen(ModalScreen[Draft | None]):
             field.cursor_blink = False
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Show what the field is for."""
-        self.query_one("#hint", Static).update(SHOWN[event.widget.id or ""].hint)
+        """Show what the field is for, and what can be written there."""
+        field = SHOWN[event.widget.id or ""]
+        words = f": {' or '.join(field.known)}" if field.kind == "switch" else ""
+        self.query_one("#hint", Static).update(hint(field) + words)
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
@@ -85,7 +87,7 @@ class PlanScreen(ModalScreen[Draft | None]):
         """The value of a field in a tuple; None where its text is wrong, which is said below it."""
         sentence, parsed = "", None
         try:
-            parsed = (SHOWN[name].parse(text),)
+            parsed = (parse(name, text),)
         except UsageError as error:
             sentence = str(error)
         line = self.query_one(f"#{name}-sentence", Static)
