@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
@@ -20,16 +21,8 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from backends.bench.plan import Plan
-from backends.datasets.base import DatasetFacts
-from backends.runs import events
-from backends.runs.folder import LOG
-from backends.runs.job import Job
-from backends.runs.run import Run
 from tui import messages, workers
 from tui.labels import sentence_of
-from tui.screens.dialogs import ChoiceScreen, beside_question, quit_question
-from tui.screens.history import HistoryScreen
 from tui.screens.workbench import Workbench
 from tui.theme import (
     DARK,
@@ -44,8 +37,15 @@ from tui.theme import (
     speaks_unicode,
     themes,
 )
-from tui.widgets.footer import commands
-from tui.workers import Followed, Runs, Threads, end_process
+from tui.widgets.footer import active_hints, key_name
+from tui.workers import Followed, Threads, end_process
+
+if TYPE_CHECKING:
+    from backends.bench.plan import Plan
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.events import Event
+    from backends.runs.job import Job
+    from backends.runs.run import Run
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
@@ -61,9 +61,7 @@ class ImgstoreApp(App[int]):
     """Measure how to keep lots of images."""
 
     TITLE = "imgstore"
-    CSS_PATH = "app.tcss"
-    MODES: ClassVar = {"workbench": Workbench}
-    DEFAULT_MODE = "workbench"
+    CSS_PATH: ClassVar = ["app.tcss", "screens/workbench.tcss"]  # read once, before the first paint
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("H", "history", "history", id="history", tooltip="History"),
         Binding("colon,ctrl+p", "command_palette", "palette", show=False, key_display=":", tooltip="Commands by name"),
@@ -79,7 +77,8 @@ class ImgstoreApp(App[int]):
         self.animation_level = "none"
         self.jobs = jobs
         self._dataset = dataset
-        self.runs = Runs()
+        self.runs: dict[str, Followed] = {}  # by the id of the job, or the path of the saved run
+        self.shown = ""  # the id of the run on show
         self._presenting = False
         self._interrupted = -SECOND_PRESS
         self._leaving = False
@@ -90,35 +89,38 @@ class ImgstoreApp(App[int]):
         if not speaks_unicode(environ):
             self._last_filters.append(AsciiGlyphs())
 
+    def get_default_screen(self) -> Workbench:
+        self.workbench = Workbench()
+        return self.workbench
+
     def get_line_filters(self) -> list[LineFilter]:
         return [*super().get_line_filters(), *self._last_filters]
 
-    @property
-    def workbench(self) -> Workbench:
-        """The screen at the bottom of the stack."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, Workbench)
-        return screen
-
     def on_mount(self) -> None:
-        self.workbench.read_result = self.runs.on_show
         loop = asyncio.get_running_loop()
         loop.set_default_executor(Threads())
         if not self.is_headless:
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
-        if self._dataset is not None:
-            self.open_dataset(messages.OpenDataset(self._dataset))  # before any key is taken
-        else:
+        self.workbench.opening = self._dataset or ""  # before any key is taken
+        self.call_after_refresh(self._look_around)  # what threads import would delay the first paint
+
+    def _look_around(self) -> None:
+        gc.freeze()
+        gc.enable()
+        if self._dataset is None:
             self._recognise_folder()
-        self.list_jobs()
+        elif self.workbench.opening:
+            self._open(self._dataset)
+        self.action_list_jobs()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show why a worker failed; the app goes on.  A run whose worker was cancelled is stopping."""
         group = event.worker.group
         if group in self.runs:
-            if event.state is WorkerState.CANCELLED and not self.runs[group].stop.is_set():
-                self.runs.stopping(group)
+            followed = self.runs[group]
+            if event.state is WorkerState.CANCELLED and not followed.stop.is_set():
+                followed.run = replace(followed.run, stopping=followed.run.alive)
                 self._present()
                 self.workbench.refresh_bindings()
         elif event.state is WorkerState.ERROR:
@@ -137,17 +139,18 @@ class ImgstoreApp(App[int]):
 
     @work(group="dataset", exclusive=True, exit_on_error=False)
     async def _open(self, path: str) -> None:
-        saved = await asyncio.to_thread(workers.saved_run, path)
-        if saved is not None:
-            self._show_run(self.runs.add(Followed(path, saved)))
+        from backends.runs.saved import is_saved_run, load_run
+
+        if await asyncio.to_thread(is_saved_run, Path(path)):
+            self._show_run(Followed(path, await asyncio.to_thread(load_run, Path(path))))
             return
         show = self.workbench.show_dataset
         async for facts in self._read_facts(path):
             show(facts)
             show = self.workbench.show_survey
 
-    @on(messages.StopOpening)
-    def stop_opening(self) -> None:
+    def action_stop_opening(self) -> None:
+        """Stop reading the dataset that is being opened."""
         self.workers.cancel_group(self, "dataset")
         self.workbench.opening = ""
 
@@ -174,14 +177,12 @@ class ImgstoreApp(App[int]):
         estimate, place = await asyncio.to_thread(workers.weigh, message.plan, message.facts)
         self.workbench.show_estimate(message.plan, estimate, place)
 
-    @on(messages.ListJobs)
     @work(group="jobs", exit_on_error=False)
-    async def list_jobs(self) -> None:
-        jobs = await asyncio.to_thread(workers.read_history, self.jobs)
-        self.workbench.jobs = jobs
-        for screen in self.screen_stack:
-            if isinstance(screen, HistoryScreen):
-                screen.jobs = jobs
+    async def action_list_jobs(self) -> None:
+        """Read the history again for the start list."""
+        from backends.runs.history import list_runs
+
+        self.workbench.jobs = await asyncio.to_thread(list_runs, self.jobs)
 
     # Runs
 
@@ -190,21 +191,24 @@ class ImgstoreApp(App[int]):
         """Start a run, unless one is being started; ask first where one is going on: each would slow the other."""
         if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
             return
-        going_on = next(self.runs.alive(), None)
-        if going_on is not None and not message.beside:
-            self._ask_beside(message.plan, partial(self._show_run, going_on))
+        if self.alive and not message.beside:
+            self._ask_beside(message.plan, partial(self._show_run, self.alive[0]))
         else:
             self._start(message.plan, message.beside)
 
     @work(group="start", exit_on_error=False)
     async def _start(self, plan: Plan, beside: bool) -> None:
+        from backends.runs.job import start_run
+
         other = None if beside else await asyncio.to_thread(workers.run_on_this_machine, self.jobs)
         if other is not None:
             self._ask_beside(plan, partial(self.follow_job, messages.FollowJob(other)))
         else:
-            self.follow(await asyncio.to_thread(workers.start, plan, self.jobs), plan)
+            self.follow(await asyncio.to_thread(start_run, plan, self.jobs))
 
     def _ask_beside(self, plan: Plan, watch: Callable[[], object]) -> None:
+        from tui.screens.dialogs import beside_question
+
         def take(choice: str | None) -> None:
             if choice == "w":
                 watch()
@@ -214,60 +218,61 @@ class ImgstoreApp(App[int]):
         self.push_screen(beside_question(), take)
 
     @on(messages.FollowJob)
-    def follow_job(self, message: messages.FollowJob) -> None:
+    @work(group="start", exit_on_error=False)
+    async def follow_job(self, message: messages.FollowJob) -> None:
+        from backends.runs.job import open_job
+
         followed = self.runs.get(message.job.id)
         if followed is not None:
             self._show_run(followed)
         else:
-            self._reopen(self.jobs / message.job.id)
+            self.follow(await asyncio.to_thread(open_job, self.jobs / message.job.id))
 
-    @work(group="start", exit_on_error=False)
-    async def _reopen(self, folder: Path) -> None:
-        self.follow(*await asyncio.to_thread(workers.reopen, folder))
+    def action_stop_run(self) -> None:
+        """Cancel the run on show; what has finished stays."""
+        self.workers.cancel_group(self, self.shown)
 
-    @on(messages.StopRun)
-    def stop_run(self) -> None:
-        self.workers.cancel_group(self, self.runs.shown)
+    @property
+    def alive(self) -> list[Followed]:
+        """The runs that go on."""
+        return [followed for followed in self.runs.values() if followed.run.alive]
 
-    def follow(self, job: Job, plan: Plan) -> None:
+    def follow(self, job: Job) -> None:
         """Show a run and follow it to its end, in a worker of its own."""
+        from backends.runs.run import Run
+
         followed = self.runs.get(job.id)
         if followed is None:
-            followed = self.runs.add(Followed(job.id, Run(plan), job))
-            work = partial(self._perform, job, followed.stop)
-            self.run_worker(work, thread=True, group=job.id, exit_on_error=False)
+            followed = Followed(job.id, Run(job.plan), job)
+            self.run_worker(partial(self._perform, followed, job), thread=True, group=job.id, exit_on_error=False)
         self._show_run(followed)
 
     def _show_run(self, followed: Followed) -> None:
-        self.runs.shown = followed.id
+        self.runs[followed.id] = followed
+        self.shown = followed.id
         self.workbench.opening = ""
-        self.workbench.show_run(followed.run.plan, followed.run)
+        self.workbench.show_run(followed.run)
 
-    def _perform(self, job: Job, stop: threading.Event) -> None:
-        """Execute or follow a run in its thread, and post its events; ends when the run ends."""
+    def _perform(self, followed: Followed, job: Job) -> None:
+        from backends.runs.folder import LOG
+
         worker = get_current_worker()
 
-        def post(event: events.Event) -> None:
+        def post(event: Event) -> None:
             self.post_message(messages.RunEvent(job.id, event))
 
-        log = job.folder / LOG if job.here and not self.is_headless else None
-        try:
-            with output_to(log) if log else nullcontext():
-                job.run(post, lambda: worker.is_cancelled, stop.is_set)
-        except Exception as error:  # Textual says nothing of what a cancelled worker raises
-            post(events.JobFailed(time.time(), sentence_of(error)))
-            raise
+        with output_to(job.folder / LOG) if job.here and not self.is_headless else nullcontext():
+            followed.perform(job, post, worker)
 
     @on(messages.RunEvent)
     def take_event(self, message: messages.RunEvent) -> None:
-        followed = self.runs.take(message)
-        if followed is None:
-            return
-        if isinstance(message.event, events.RunFinished | events.JobFailed):
+        followed = self.runs[message.run]
+        followed.run = followed.run.after(message.event)
+        if not followed.run.alive:
             self._ring(followed.run)
-            if self._leaving and not any(self.runs.alive()):
+            if self._leaving and not self.alive:
                 self.leave(0)
-        if message.run == self.runs.shown and not self._presenting:
+        if message.run == self.shown and not self._presenting:
             self._presenting = True
             self.set_timer(PRESENT_SECONDS, self._present)
 
@@ -280,44 +285,52 @@ class ImgstoreApp(App[int]):
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
-        if self.screen_stack and self.runs.shown in self.runs and self.workbench.run is not None:
-            self.workbench.run = self.runs[self.runs.shown].run
+        if self.screen_stack and self.shown in self.runs and self.workbench.run is not None:
+            self.workbench.run = self.runs[self.shown].run
 
     # Keys
 
     def action_history(self) -> None:
         """Show the history of runs."""
-        self.push_screen(HistoryScreen(self.jobs), lambda chosen: self.follow_job(chosen) if chosen else None)
-        self.list_jobs()
+        from tui.screens.history import HistoryScreen
+
+        def take(chosen: messages.FollowJob | None) -> None:
+            self.action_list_jobs()
+            if chosen is not None:
+                self.follow_job(chosen)
+
+        self.push_screen(HistoryScreen(self.jobs), take)
 
     def action_help(self) -> None:
         """Show every key."""
-        from tui.screens.help import HelpScreen, key_rows
+        from tui.screens.help import TextScreen, help_text
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(key_rows([*Workbench.BINDINGS, *self.BINDINGS])))
+        self.push_screen(TextScreen("Keys", partial(help_text, [*Workbench.BINDINGS, *self.BINDINGS])))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        for hint in commands(screen):
-            run = partial(self.run_action, hint.action, hint.node)
-            yield SystemCommand(f"{hint.key}  {hint.word}", hint.tooltip, run)
+        for hint in active_hints(screen):
+            if hint.binding.id:
+                run = partial(self.run_action, hint.binding.action, hint.node)
+                yield SystemCommand(f"{key_name(hint.binding)}  {hint.word}", hint.binding.tooltip, run)
         for name in (DARK, LIGHT, SIXTEEN):
             yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
 
     async def action_quit(self) -> None:
         """Quit; ask first while a run is going on."""
-        if not any(self.runs.alive()):
+        from tui.screens.dialogs import ChoiceScreen, quit_question
+
+        if not self.alive:
             self.leave(0)
         elif not isinstance(self.screen, ChoiceScreen):
-            self.push_screen(quit_question(can_go_on=not self.runs.alive_here()), self._quit_as)
+            here = any(followed.here for followed in self.alive)
+            self.push_screen(quit_question(can_go_on=not here), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
-        alive = [followed.id for followed in self.runs.alive()]
-        if choice == "s" and alive:
+        if choice == "s" and self.alive:
             self._leaving = True
             self.workbench.say("Stopping; the program ends when that is done. ctrl+c twice ends it at once.")
-            for run in alive:
-                self.workers.cancel_group(self, run)
+            for followed in self.alive:
+                self.workers.cancel_group(self, followed.id)
         elif choice is not None:
             self.leave(0)
 
@@ -327,7 +340,8 @@ class ImgstoreApp(App[int]):
         if now - self._interrupted < SECOND_PRESS:
             self.leave(0)
         self._interrupted = now
-        after = "it ends the run too" if self.runs.alive_here() else "a run continues in the background"
+        here = any(followed.here for followed in self.alive)
+        after = "it ends the run too" if here else "a run continues in the background"
         self.workbench.say(f"Press ctrl+c again to quit; {after}.")
 
     def leave(self, code: int) -> None:

@@ -38,6 +38,9 @@ def open_screen(dataset: str | None) -> int:
     """Open the terminal UI."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the terminal UI needs a terminal: `imgstore-tui bench DATASET` works without one.")
+    import gc
+
+    gc.disable()  # until the first paint, which it would delay by a tenth
     from tui.app import run
 
     return run(dataset, jobs_folder())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, configurations
-from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
+
+if TYPE_CHECKING:
+    from backends.datasets.base import DatasetFacts
 
 TICKED = ("files", "lmdb", "hdf5")
 """Backends that a first run compares."""

@@ -6,12 +6,12 @@ Lower case acts here, capitals go elsewhere; control and function keys are alias
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
 
-from backends.datasets.base import DatasetFacts
-from backends.runs.run import Run
+if TYPE_CHECKING:
+    from tui.screens.workbench import Workbench
 
 MOVES: list[BindingType] = [
     Binding("up,k", "cursor_up", "Up", show=False),
@@ -31,10 +31,10 @@ SIDEWAYS: list[BindingType] = [
     Binding("right,l", "cursor_right", "Right: larger sizes", show=False),
 ]
 WORKBENCH: list[BindingType] = [
-    Binding("enter", "next_step", "next", id="next", tooltip="Next step"),
-    Binding("escape", "back", "back", id="back", tooltip="Back"),
+    Binding("enter", "next_step", "next", key_display="Enter", id="next", tooltip="Next step"),
+    Binding("escape", "back", "back", key_display="Esc", id="back", tooltip="Back"),
     Binding("x", "stop", "stop", id="stop", tooltip="Stop; what finished stays"),
-    Binding("left_square_bracket", "aspect(-1)", "operation", key_display="[ ]", id="aspect-before"),
+    Binding("left_square_bracket", "aspect(-1)", "operation", key_display="[ ]", tooltip="Operation"),
     Binding("right_square_bracket", "aspect(1)", "operation", key_display="[ ]", id="aspect", tooltip="Operation"),
     Binding("o", "ask('open')", "open", id="open", tooltip="Open a dataset"),
     Binding("w", "ask('where')", "where", id="where", tooltip="Where the run writes"),
@@ -43,13 +43,13 @@ WORKBENCH: list[BindingType] = [
     Binding("space", "edit('toggle')", "pick", id="pick", tooltip="Tick or untick"),
     Binding("c", "edit('next_codec')", "codec", id="codec", tooltip="Next codec"),
     Binding("plus,equals_sign", "ask('add')", "add", key_display="+", id="add", tooltip="Add a configuration"),
-    Binding("minus", "edit('remove')", "remove", id="remove", tooltip="Remove a configuration"),
+    Binding("minus", "edit('remove')", "remove", key_display="-", id="remove", tooltip="Remove a configuration"),
     Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
     Binding("t", "look('numbers')", "table", id="table", tooltip="All numbers, or chart"),
     Binding("d", "disk", "disk", id="disk", tooltip="Disk, trade-off, chart"),
     Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="Verdict"),
     Binding("f", "full", "full", id="full", tooltip="Charts or verdict alone"),
-    Binding("a", "article", "article", id="article", tooltip="The article's experiment"),
+    Binding("a", "edit('article')", "article", id="article", tooltip="The article's experiment"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),
     Binding("y", "copy", "copy", id="copy", tooltip="Copy the command line"),
     Binding("tab", "app.focus_next", "panel", key_display="Tab", tooltip="Next panel"),
@@ -76,33 +76,13 @@ class View(StrEnum):
     ERROR = "error"
 
 
-class State(Protocol):
-    """What the keys depend on; the workbench is one."""
-
-    facts: DatasetFacts | None
-    opening: str
-    run: Run | None
-    view: View
-    words: str
-    log_scale: bool
-
-    @property
-    def busy(self) -> bool: ...
-    @property
-    def aspects(self) -> tuple[str, ...]: ...
-    @property
-    def table_has_focus(self) -> bool: ...
-    @property
-    def has_scale(self) -> bool: ...
-
-
 RESULTS = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
 
 _TABLE = frozenset({"toggle", "next_codec", "remove"})
 _EDITS = _TABLE | {"add", "where", "plan", "run", "copy", "article"}
 
 
-def acts(action: str, state: State) -> bool:
+def acts(action: str, state: Workbench) -> bool:
     """Whether a key of the workbench does something now; for ``look``, ``ask`` and ``edit`` it is their parameter."""
     run, view = state.run, state.view
     results = run is not None and view in RESULTS
@@ -135,7 +115,7 @@ def acts(action: str, state: State) -> bool:
     return True
 
 
-def next_step(state: State) -> tuple[str, str] | None:
+def next_step(state: Workbench) -> tuple[str, str] | None:
     """What Enter does: the footer's word for it and the action; None while there is nothing to do but watch."""
     match state.view:
         case View.START:
@@ -156,7 +136,7 @@ def after_disk(view: View) -> View:
     return {View.DISK: View.TRADE_OFF, View.TRADE_OFF: View.CHART}.get(view, View.DISK)
 
 
-def word_of(action: str, state: State) -> str:
+def word_of(action: str, state: Workbench) -> str:
     """The footer's word for an action whose meaning depends on what is on show; empty for all others."""
     view = state.view
     match action:
@@ -174,7 +154,7 @@ def word_of(action: str, state: State) -> str:
     return ""
 
 
-def footer_actions(state: State) -> tuple[str, ...]:
+def footer_actions(state: Workbench) -> tuple[str, ...]:
     """The actions for the footer, the most useful first; those that cannot act now are left out there."""
     if state.view is View.START:
         return ("next_step", "ask('open')", "history", *(("back",) if state.opening else ()))
@@ -184,4 +164,4 @@ def footer_actions(state: State) -> tuple[str, ...]:
         return ("next_step", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
     if state.view in RESULTS:
         return ("next_step", "aspect(1)", "ask('export')", "history", "ask('plan')", "ask('open')", "ask('where')")
-    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "article", "history", "copy")
+    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "edit('article')", "history", "copy")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from backends.bench.plan import Plan
-from backends.datasets.base import DatasetFacts
-from backends.runs import events
-from backends.runs.history import RunFacts
+if TYPE_CHECKING:
+    from backends.bench.plan import Plan
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.events import Event
+    from backends.runs.history import RunFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,7 @@ class RunEvent(Message):
     """An event of the run whose job has the id ``run``."""
 
     run: str
-    event: events.Event
-
-    def can_replace(self, message: Message) -> bool:
-        """Of progress, and of staging, the latest is enough."""
-        return (
-            isinstance(message, RunEvent)
-            and type(self.event) in (events.Progress, events.Staging)
-            and (self.run, type(self.event)) == (message.run, type(message.event))
-        )
+    event: Event
 
 
 @dataclass
@@ -42,10 +36,6 @@ class OpenDataset(Message):
     """Read the dataset, or the saved result, at ``path``."""
 
     path: str
-
-
-class StopOpening(Message):
-    """Stop reading the dataset that is being opened."""
 
 
 @dataclass
@@ -71,16 +61,8 @@ class StartRun(Message):
     beside: bool = False
 
 
-class StopRun(Message):
-    """Cancel the run on show; what has finished stays."""
-
-
 @dataclass
 class FollowJob(Message):
     """Show an earlier run, or follow it where it still runs."""
 
     job: RunFacts
-
-
-class ListJobs(Message):
-    """Read the history again."""

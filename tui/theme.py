@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
@@ -219,6 +220,12 @@ def palette(variables: Mapping[str, str]) -> tuple[tuple[str, int | tuple[int, i
     names = ["foreground", "dim", "line", *_series(0)]
     colours = {f"${name}": Color.parse(variables[name]) for name in names if name in variables}
     return tuple((role, colour.rgb if colour.ansi is None else colour.ansi) for role, colour in colours.items())
+
+
+def style_of(app: App[Any], role: str) -> Style:
+    """The style of a word such as ``bold``, or of a variable of the theme such as ``$dim``, for a ``rich.Text``."""
+    colour = app.theme_variables.get(role.removeprefix("$"), "") if role.startswith("$") else ""
+    return Style(color=Color.parse(colour).rich_color) if colour else Style.parse("" if "$" in role else role)
 
 
 def choose_theme(environ: Mapping[str, str]) -> str:

@@ -6,34 +6,30 @@ import os
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends import units
 from backends.errors import ImgstoreError, UsageError
-from backends.runs.run import Run
+from tui.labels import sentence_of
 from tui.messages import Place
 from tui.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from textual.worker import Worker
+
     from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.events import Event
     from backends.runs.history import RunFacts
     from backends.runs.job import Job
     from backends.runs.run import Run
-    from tui.messages import RunEvent
-
-
-def saved_run(path: str) -> Run | None:
-    """The run that was saved in the file at ``path``; None where that is none.  Raises ImgstoreError."""
-    from backends.runs.saved import is_saved_run, load_run
-
-    return load_run(Path(path)) if is_saved_run(Path(path)) else None
 
 
 def facts_of_current_folder() -> DatasetFacts | None:
@@ -44,32 +40,12 @@ def facts_of_current_folder() -> DatasetFacts | None:
         return None
 
 
-def read_history(jobs: Path) -> tuple[RunFacts, ...]:
-    """The runs below ``jobs``, newest first."""
-    from backends.runs.history import list_runs
-
-    return list_runs(jobs)
-
-
 def run_on_this_machine(jobs: Path) -> RunFacts | None:
     """A run that is going on on this machine, if there is one."""
+    from backends.runs.history import list_runs
+
     here = ("", socket.gethostname())
-    return next((job for job in read_history(jobs) if job.state == "running" and job.host in here), None)
-
-
-def start(plan: Plan, jobs: Path) -> Job:
-    """Start a run of ``plan``."""
-    from backends.runs.job import start_run
-
-    return start_run(plan, jobs)
-
-
-def reopen(folder: Path) -> tuple[Job, Plan]:
-    """An earlier run, or one that still goes on, with its plan."""
-    from backends.runs.job import open_job
-
-    job = open_job(folder)
-    return job, job.plan
+    return next((job for job in list_runs(jobs) if job.state == "running" and job.host in here), None)
 
 
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
@@ -192,37 +168,17 @@ class Followed:
     job: Job | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
+    def perform(self, job: Job, post: Callable[[Event], None], worker: Worker[Any]) -> None:
+        """Execute or follow the run in this thread, and post its events; ends when the run ends."""
+        from backends.runs.events import JobFailed
 
-class Runs(dict[str, Followed]):
-    """By the id of the job, or the path of the saved run."""
+        try:
+            job.run(post, lambda: worker.is_cancelled, self.stop.is_set)
+        except Exception as error:  # Textual says nothing of what a cancelled worker raises
+            post(JobFailed(time.time(), sentence_of(error)))
+            raise
 
-    shown = ""
-    """The id of the run on show."""
-
-    def add(self, followed: Followed) -> Followed:
-        """Keep one more run."""
-        self[followed.id] = followed
-        return followed
-
-    def take(self, message: RunEvent) -> Followed | None:
-        """Add an event to its run; None where that is not followed."""
-        followed = self.get(message.run)
-        if followed is not None:
-            followed.run = followed.run.after(message.event)
-        return followed
-
-    def stopping(self, run: str) -> None:
-        """Its worker was cancelled: the run ends at its next batch, and says so in its last event."""
-        self[run].run = replace(self[run].run, stopping=self[run].run.alive)
-
-    def alive(self) -> Iterator[Followed]:
-        """Those that go on."""
-        return (followed for followed in self.values() if followed.run.alive)
-
-    def alive_here(self) -> bool:
-        """Whether one goes on in a thread of this program, which cannot be left without it."""
-        return any(followed.job is not None and followed.job.here for followed in self.alive())
-
-    def on_show(self) -> Run | None:
-        """The run on show, as far as it came."""
-        return self[self.shown].run if self.shown in self else None
+    @property
+    def here(self) -> bool:
+        """Whether it goes on in a thread of this program, which cannot be left without it."""
+        return self.job is not None and self.job.here and self.run.alive

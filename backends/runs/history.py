@@ -41,6 +41,12 @@ class RunFacts:
     host: str = ""
     headline: str = ""
 
+    def matches(self, words: str) -> bool:
+        """Whether what identifies the run has each of ``words`` in it."""
+        texts = (self.id, self.state, self.dataset, self.kind, self.host, *self.configurations)
+        text = "\n".join(texts).casefold()
+        return all(word in text for word in words.casefold().split())
+
 
 class _Summary(msgspec.Struct):
     """The content of ``summary.json``; ``events`` is the size and time of the events it was made from."""
@@ -59,8 +65,7 @@ def list_runs(jobs: Path, *, text: str = "") -> tuple[RunFacts, ...]:
     for name in names_below(jobs):
         with contextlib.suppress(ImgstoreError):
             facts = run_facts(jobs / name)
-            texts = (facts.id, facts.state, facts.dataset, facts.kind, facts.host, *facts.configurations)
-            if all(word in "\n".join(texts).casefold() for word in text.casefold().split()):
+            if facts.matches(text):
                 runs.append(facts)
     return tuple(runs)
 

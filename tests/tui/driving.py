@@ -98,7 +98,8 @@ async def open_dataset(pilot: Pilot[int], dataset: DatasetFacts) -> None:
 async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan | None = None) -> None:
     """Follow a recorded run up to its last event."""
     app = app_of(pilot)
-    app.follow(cast("Job", job), plan or plan_of())
+    job.plan = plan or job.plan
+    app.follow(cast("Job", job))
     await until(pilot, lambda: app.workbench.run is not None and app.workbench.run.now == job.told[-1].time)
     await settle(pilot)
 

@@ -178,6 +178,7 @@ class RecordedJob:
 
     told: list[events.Event]
     id: str = "20261122-061500-k3f9"
+    plan: Plan = field(default_factory=plan_of)
     folder: Path = Path("/nowhere")
     here: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -204,7 +204,7 @@ async def test_run_beside_another_process_is_confirmed(app: ImgstoreApp, monkeyp
         await pilot.press("r")
         await until_text(pilot, "A run is going on")
         await pilot.press("w")
-        await until(pilot, lambda: app.runs.shown == folder.name)
+        await until(pilot, lambda: app.shown == folder.name)
         assert not plans
 
 

@@ -68,7 +68,7 @@ async def staging(pilot: Pilot[int]) -> None:
     await show(pilot, recording(end=lambda event: isinstance(event, events.Staging) and event.done > 20_000))
 
 
-@scene(SMALL, LARGE)
+@scene(SMALL)
 async def running(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await show(pilot, recording(end=at_progress(50_000, nth=2)))
@@ -99,7 +99,7 @@ async def everything(pilot: Pilot[int]) -> None:
 
 
 press_after(finished_store, "s", name="linear")
-press_after(finished_store, "t", name="numbers", sizes=(SMALL, LARGE))
+press_after(finished_store, "t", name="numbers")
 press_after(finished_store, "d", name="disk")
 press_after(finished_store, "v", name="verdict")
 press_after(dataset_ready, "question_mark", name="help_screen")

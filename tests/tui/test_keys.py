@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from textual.content import Content
 
 import tui.workers
 from backends.bench.plan import Plan
@@ -88,7 +89,7 @@ async def test_enter_while_dataset_opens_changes_nothing(
 async def test_enter_before_estimate_starts_nothing(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = record_starts(monkeypatch)
     async with planned(app) as pilot:
-        app.workbench.words = ""
+        app.workbench.words = Content()
         await pilot.press("enter")
         assert footer(pilot).startswith(" Enter") is False
         assert not plans

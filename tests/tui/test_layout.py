@@ -74,13 +74,16 @@ async def test_verdict_scrolls_by_keys(app: ImgstoreApp, size: tuple[int, int], 
 
 
 @pytest.mark.parametrize("keys", [("v", "f"), ("f", "v"), ("5", "f")], ids="-".join)
-async def test_full_verdict_hides_keys_of_the_table(app: ImgstoreApp, keys: tuple[str, ...]) -> None:
-    async with showing(app, size=(120, 24)) as pilot:
+async def test_full_verdict_takes_the_keys_of_the_table(app: ImgstoreApp, keys: tuple[str, ...]) -> None:
+    async with showing(app, plan=LONG, size=(120, 24)) as pilot:
         before = app.workbench.draft
         await pilot.press(*keys)
         assert "2 Backends" not in frame(pilot)
         await pilot.press("space", "c", "minus", "j")
         assert app.workbench.draft == before
+        text = app.workbench.focused
+        assert text is not None
+        await until(pilot, lambda: text.scroll_y == 1)
 
 
 async def test_full_charts_give_way_to_a_panel_key(app: ImgstoreApp) -> None:

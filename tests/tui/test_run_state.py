@@ -26,8 +26,7 @@ from tui.labels import Known, identify
 from tui.reports import render
 from tui.run_charts import disk_standings, standings
 from tui.tables import HEAD, number_rows, result_text
-from tui.widgets.run import chart_in_words
-from tui.widgets.verdict import verdict_rows
+from tui.verdict import chart_in_words, verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
 KNOWN = identify(PLAN.configurations)

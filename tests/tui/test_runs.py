@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.message import Message
 from textual.pilot import Pilot
 from textual.worker import Worker, WorkerState
 
@@ -50,15 +51,15 @@ async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:
     """Start a run, and wait until a trial has begun."""
     app = await start(pilot)
     app.post_message(messages.StartRun(asked))
-    await until(pilot, lambda: app.runs.shown)
-    (worker,) = (one for one in app.workers if one.group == app.runs.shown)
+    await until(pilot, lambda: app.shown)
+    (worker,) = (one for one in app.workers if one.group == app.shown)
     await until(pilot, lambda: state(pilot).trial or not state(pilot).alive)
     return worker
 
 
 def state(pilot: Pilot[int]) -> Run:
     app = app_of(pilot)
-    return app.runs[app.runs.shown].run
+    return app.runs[app.shown].run
 
 
 @MODES
@@ -124,13 +125,14 @@ async def test_progress_comes_ten_times_a_second_at_most(app: ImgstoreApp, work:
     async with app.run_test(size=(80, 24)) as pilot:
         worker = await run(pilot, endless(work, in_thread=True))
         seen: list[float] = []
-        take = app.runs.take
+        post = app.post_message
 
-        def watched(message: messages.RunEvent) -> Any:
-            seen.extend([message.event.time] if isinstance(message.event, events.Progress) else [])
-            return take(message)
+        def watched(message: Message) -> bool:
+            if isinstance(message, messages.RunEvent) and isinstance(message.event, events.Progress):
+                seen.append(message.event.time)
+            return post(message)
 
-        app.runs.take = watched  # type: ignore[method-assign]
+        app.post_message = watched  # type: ignore[method-assign]
         await until(pilot, lambda: len(seen) > 3)
         worker.cancel()
         await until(pilot, lambda: not state(pilot).alive)
@@ -141,5 +143,5 @@ async def test_a_run_whose_thread_fails_says_why(app: ImgstoreApp, work: Path) -
     async with app.run_test(size=(80, 24)) as pilot:
         app.jobs.mkdir()
         app.post_message(messages.StartRun(replace(plan(work, in_thread=True), dataset="/not/there")))
-        await until(pilot, lambda: app.runs.shown and not state(pilot).alive)
+        await until(pilot, lambda: app.shown and not state(pilot).alive)
         assert (state(pilot).phase, "/not/there" in state(pilot).message) == ("failed", True)

@@ -133,6 +133,8 @@ async def test_sixteen_colour_terminal_gets_only_those(tmp_path: Path, monkeypat
     async with showing(ImgstoreApp(tmp_path), size=LARGE) as pilot:
         assert {colour.number for colour in colours_of(pilot)} <= {0, 7, 9, 10, 11, 12, 15}
         assert all(colour.triplet is None for colour in colours_of(pilot))
+        words = [segment.style for segment in segments(pilot) if segment.style and segment.text.strip()]
+        assert all(style.color != style.bgcolor for style in words)
 
 
 @pytest.mark.parametrize("no_color", [False, True])

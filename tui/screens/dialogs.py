@@ -180,36 +180,32 @@ class ChoiceScreen(ModalScreen[str | None]):
         self.dismiss(event.option.id if event.option.id in self._choices else None)
 
 
-def open_form(facts: DatasetFacts | None) -> AskScreen:
-    """Asks for a dataset, beginning at the one that is open; gives its facts."""
-    path = facts.path if facts and facts.path != "sample" else ""
-    hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
-    return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
+def form(name: str, draft: Draft, facts: DatasetFacts | None, run: Run | None) -> ModalScreen[Any]:
+    """The dialog that a key opens: ``open`` gives facts, ``export`` a sentence, the others a changed draft."""
+    match name:
+        case "open":
+            path = facts.path if facts and facts.path != "sample" else ""
+            hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
+            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
+        case "where":
+            return AskScreen(
+                "Folder for temporary files",
+                "A folder on the disk to measure; empty: beside the dataset. Down: the disks",
+                lambda text: draft.moved(folder_to_write(text) or None),
+                value=draft.base.work_dir or "",
+                folders=True,
+                choices=disks,
+            )
+        case "add":
+            hint = "Such as lmdb, hdf5+png, lmdb+png:level=2 or hdf5@/scratch (in that folder)"
+            return AskScreen("Add a configuration", hint, draft.add, live=True)
+        case "export":
+            value = f"{(Path(facts.path).name if facts else '') or 'images'}.html"
+            hint = "File name, ending in .html, .md, .csv or .json"
+            return AskScreen("Write a report", hint, partial(export, run), value=value)
+    from tui.screens.plan import PlanScreen
 
-
-def folder_form(draft: Draft) -> AskScreen:
-    """Asks for the folder that a run writes in; gives the draft with it, or with none where the run is to decide."""
-    return AskScreen(
-        "Folder for temporary files",
-        "A folder on the disk to measure; empty: beside the dataset. Down: the disks",
-        lambda text: draft.moved(folder_to_write(text) or None),
-        value=draft.base.work_dir or "",
-        folders=True,
-        choices=disks,
-    )
-
-
-def add_form(draft: Draft) -> AskScreen:
-    """Asks for a configuration; gives the draft with it."""
-    hint = "Such as lmdb, hdf5+png, lmdb+png:level=2 or hdf5@/scratch (in that folder)"
-    return AskScreen("Add a configuration", hint, draft.add, live=True)
-
-
-def export_form(facts: DatasetFacts | None, result: Run | None) -> AskScreen:
-    """Asks for a file and writes the report of ``result`` into it; gives a sentence."""
-    name = Path(facts.path).name if facts else ""
-    hint = "File name, ending in .html, .md, .csv or .json"
-    return AskScreen("Write a report", hint, partial(export, result), value=f"{name or 'images'}.html")
+    return PlanScreen(draft)
 
 
 def quit_question(*, can_go_on: bool) -> ChoiceScreen:

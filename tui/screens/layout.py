@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from backends.runs.run import Run
 from tui.keys import CHART_HINTS, TABLE_HINTS, View
 from tui.widgets.chart import ChartPanel
 from tui.widgets.configurations import BackendTable
@@ -16,6 +15,9 @@ from tui.widgets.dataset import DatasetPanel
 from tui.widgets.footer import active_hints, hints_line
 from tui.widgets.run import RunPanel
 from tui.widgets.verdict import VerdictPanel
+
+if TYPE_CHECKING:
+    from backends.runs.run import Run
 
 SMALLEST = (60, 16)
 ROOMY_ROWS = 30

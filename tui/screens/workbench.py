@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.screen import Screen
+from textual.widgets import DataTable, Static
 
-from backends.bench.budget import Estimate
-from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
-from backends.bench.plan import Plan
-from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
-from backends.runs.history import RunFacts
-from backends.runs.run import Run
 from tui import messages
-from tui.chart_data import LOW
 from tui.draft import Draft, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
 from tui.labels import Known, describe_plan, describe_row, identify, method_sentence, plan_sentence
 from tui.messages import Place
-from tui.plan_fields import command_line
 from tui.screens.layout import SMALLEST, fit_to, label_bottom_edges, label_top_edges, show_alone
+from tui.text import safe_text
 from tui.widgets.chart import ChartPanel
 from tui.widgets.configurations import BackendTable
 from tui.widgets.dataset import DatasetPanel
@@ -39,6 +32,14 @@ from tui.widgets.run import Remark, RunPanel
 from tui.widgets.start import StartList
 from tui.widgets.verdict import VerdictPanel
 
+if TYPE_CHECKING:
+    from backends.bench.budget import Estimate
+    from backends.bench.configuration import Configuration
+    from backends.bench.plan import Plan
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.history import RunFacts
+    from backends.runs.run import Run
+
 NOTHING_TICKED = "Nothing is ticked: space ticks a configuration."
 PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 
@@ -46,7 +47,6 @@ PANELS = (DatasetPanel, BackendTable, RunPanel, ChartPanel, VerdictPanel)
 class Workbench(Screen[None]):
     """The five panels, and the state that they show: dataset, draft, run and view."""
 
-    CSS_PATH = "workbench.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = WORKBENCH
 
@@ -64,15 +64,15 @@ class Workbench(Screen[None]):
     """The configuration under the cursor, whose curve is drawn last."""
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
-    words: reactive[str] = reactive("", bindings=True)
+    words: reactive[Content] = reactive(Content, bindings=True)
     """What the plan will do, or what went wrong."""
-    method: reactive[str] = reactive("")
-    """How the plan that the words describe is measured; empty where Enter starts none."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
     """The current folder, where it is a dataset."""
-    read_result: Callable[[], Run | None]
-    """Gives the result of the run on show, as far as it came; set by the app."""
+
+    table = getters.query_one(BackendTable)
+    charts = getters.query_one(ChartPanel)
+    verdict = getters.query_one(VerdictPanel)
 
     def compose(self) -> ComposeResult:
         here = Workbench
@@ -82,7 +82,7 @@ class Workbench(Screen[None]):
         yield RunPanel(classes="panel").data_bind(*measured, here.remark, here.view)
         with Horizontal(id="lower"):
             charts = ChartPanel(classes="panel").data_bind(*measured, here.view, here.log_scale, here.configuration)
-            yield charts.data_bind(here.words, here.method, here.jobs, here.folder)
+            yield charts.data_bind(here.words, here.jobs, here.folder)
             yield VerdictPanel(classes="panel").data_bind(here.run, here.series)
         yield FooterLine()
         yield Static(f"too small: {SMALLEST[0]} x {SMALLEST[1]} at least", id="too-small")
@@ -119,20 +119,23 @@ class Workbench(Screen[None]):
         """Say in one sentence what the plan will do, if it still is the plan."""
         if not self.busy and plan == self._plan():
             self.place = place
-            self.words, self.method = plan_sentence(plan, estimate, place), method_sentence(plan)
+            what, how = safe_text(plan_sentence(plan, estimate, place), 1000), method_sentence(plan)
+            self.words = Content.assemble(what, " ", ("Enter", "bold"), " starts.\n\n", (how, "$dim"))
 
     def show_error(self, sentence: str) -> None:
         """Say in the chart's place what went wrong."""
         self.opening = ""
-        self.words, self.view = sentence, View.ERROR
+        self.words = Content.assemble(("! ", "bold $error"), (safe_text(sentence, 1000), "$error"))
+        self.view = View.ERROR
 
-    def show_run(self, plan: Plan, run: Run) -> None:
+    def show_run(self, run: Run) -> None:
         """Put a run on show, from its first event on."""
         show_alone(self, None)
-        self.draft = self.draft.following(plan)
+        self.draft = self.draft.following(run.plan)
         self.say("")
         self.aspect, self.view, self.run = run.aspects[0], View.CHART, run
-        self.query_one(BackendTable).focus()
+        self.configuration = self.table.configuration
+        self.table.focus()
 
     # What follows from a change
 
@@ -143,9 +146,9 @@ class Workbench(Screen[None]):
         if self.aspect not in draft.aspects:
             self.aspect = draft.aspects[0]
         plan = self._plan()
-        self.words, self.method = "" if plan else NOTHING_TICKED, ""
+        self.words = Content("" if plan else NOTHING_TICKED)
         self.say(describe_plan(plan) if plan else "")
-        self.query_one(BackendTable).focus()
+        self.table.focus()
         if plan and self.facts is not None:
             self.post_message(messages.EstimatePlan(plan, self.facts))
 
@@ -170,19 +173,17 @@ class Workbench(Screen[None]):
         if not self.is_mounted:
             return
         self.set_class(view is View.VERDICT, "-verdict")
-        charts = self.query_one(ChartPanel)
         if view in (View.START, View.NUMBERS, View.VERDICT) or self.has_class("-full"):
-            self.call_after_refresh(charts.focus_content)
-        elif self.focused is not charts:
-            self.query_one(BackendTable).focus()
+            self.call_after_refresh(self.charts.focus_content)
+        elif self.focused is not self.charts:
+            self.table.focus()
 
-    @on(BackendTable.Moved)
+    @on(DataTable.RowHighlighted, "BackendTable")
     def inspect(self) -> None:
         """Say what the cursor stands on."""
-        table = self.query_one(BackendTable)
-        self.configuration = table.configuration
+        self.configuration = self.table.configuration
         if self.facts is not None:
-            sentence, urgent = describe_row(table.configuration, self.aspect, self.run)
+            sentence, urgent = describe_row(self.configuration, self.aspect, self.run)
             self.say(sentence, urgent=urgent)
 
     def say(self, sentence: str, *, urgent: bool = False) -> None:
@@ -210,12 +211,14 @@ class Workbench(Screen[None]):
     @property
     def table_has_focus(self) -> bool:
         """Whether keys that change the row under the cursor can act: it is marked, and nothing hides it."""
-        return isinstance(self.focused, BackendTable) and self.focused.display
+        return self.focused is self.table and self.table.display and self.table.row is not None
 
     @property
     def has_scale(self) -> bool:
         """Whether a chart with axes is shown; where there is no room for one, bars are."""
-        return self.view is View.CHART and self.query_one(ChartPanel).size.height >= LOW
+        from tui.chart_data import LOW
+
+        return self.view is View.CHART and self.charts.size.height >= LOW
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return acts(str(parameters[0]) if action in ("look", "ask", "edit") else action, self)
@@ -244,19 +247,14 @@ class Workbench(Screen[None]):
         else:
             self.say(NOTHING_TICKED, urgent=True)
 
-    def action_stop(self) -> None:
-        self.post_message(messages.StopRun())
+    async def action_stop(self) -> None:
+        await self.run_action("app.stop_run")
 
     def action_edit(self, change: str) -> None:
-        """Change the draft at the row under the cursor, by one of its methods."""
-        self._try(partial(getattr(self.draft, change), self.query_one(BackendTable).row))
-
-    def action_article(self) -> None:
-        self._try(self.draft.article)
-
-    def _try(self, change: Callable[[], Draft]) -> None:
+        """Change the draft by one of its methods, at the row under the cursor where that takes one."""
+        row = () if change == "article" else (self.table.row,)
         try:
-            self.change(change())
+            self.change(getattr(self.draft, change)(*row))
         except ImgstoreError as error:
             self.say(str(error), urgent=True)
 
@@ -275,27 +273,28 @@ class Workbench(Screen[None]):
 
     def action_full(self) -> None:
         """Show the verdict's panel alone where it has the focus, else the charts; what is alone takes the keys."""
-        verdict, charts = self.query_one(VerdictPanel), self.query_one(ChartPanel)
         if self.has_class("-full"):
             show_alone(self, None)
-        elif verdict.has_focus:
-            show_alone(self, verdict)
+        elif self.verdict.has_focus:
+            show_alone(self, self.verdict)
         else:
-            show_alone(self, charts)
-            charts.focus_content()
+            show_alone(self, self.charts)
+            self.charts.focus_content()
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         if self.opening:
-            self.post_message(messages.StopOpening())
+            await self.run_action("app.stop_opening")
         elif self.has_class("-full"):
             self.action_full()
         elif self.view is not View.CHART and self.run is not None:
             self.view = View.CHART
         else:
             self.view = View.START
-            self.post_message(messages.ListJobs())
+            await self.run_action("app.list_jobs")
 
     def action_copy(self) -> None:
+        from tui.plan_fields import command_line
+
         if plan := self._plan():
             self.app.copy_to_clipboard(command_line(plan))
             self.say("The command line of this plan was copied: " + command_line(plan))
@@ -310,29 +309,15 @@ class Workbench(Screen[None]):
         else:
             panel.focus()
 
-    def action_ask(self, form: str) -> None:
-        from tui.screens import dialogs
-        from tui.screens.plan import PlanScreen
+    def action_ask(self, name: str) -> None:
+        """Ask for something in a dialog, and take the answer."""
+        from tui.screens.dialogs import form
 
-        take: Callable[[Any], None] = self.change
-        screen: ModalScreen[Any]
-        match form:
-            case "open":
-                screen, take = dialogs.open_form(self.facts), self._open
-            case "where":
-                screen = dialogs.folder_form(self.draft)
-            case "add":
-                screen = dialogs.add_form(self.draft)
-            case "export":
-                screen, take = dialogs.export_form(self.facts, self.read_result()), self.say
-            case _:
-                screen = PlanScreen(self.draft)
-        self.app.push_screen(screen, lambda value: None if value is None else take(value))
+        answers: dict[str, Callable[[Any], None]] = {"open": self._open, "export": self.say}
+        take = answers.get(name, self.change)
+        dialog = form(name, self.draft, self.facts, self.run)
+        self.app.push_screen(dialog, lambda value: None if value is None else take(value))
 
     def _open(self, facts: DatasetFacts) -> None:
         self.show_dataset(facts)
         self.post_message(messages.SurveyDataset(facts.path))
-
-    @on(StartList.FolderWanted)
-    def ask_for_folder(self) -> None:
-        self.action_ask("open")

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
-from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
-from backends.datasets.base import DatasetFacts
-from backends.runs.history import RunFacts
-from backends.runs.run import Run
-from tui.chart_data import LOW, Chart
-from tui.charts import Palette
-from tui.keys import MOVES, SIDEWAYS, View
+from tui.keys import View
 from tui.labels import Known, sentence_of, time_title, title
-from tui.run_charts import chart_of
-from tui.tables import HEAD, number_rows
 from tui.text import safe_text
 from tui.theme import palette
 from tui.widgets.footer import label_top
 from tui.widgets.start import StartList
-from tui.widgets.verdict import ScrolledText, verdict_rows
+from tui.widgets.verdict import ScrolledText
+
+if TYPE_CHECKING:
+    from backends.bench.configuration import Configuration
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.history import RunFacts
+    from backends.runs.run import Run
+    from tui.chart_data import Chart
+    from tui.charts import Palette
 
 _TITLES = {
     View.START: "4 Start",
@@ -54,10 +53,8 @@ class ChartPanel(Vertical, can_focus=True):
     log_scale: reactive[bool] = reactive(True)
     configuration: reactive[Configuration | None] = reactive(None)
     """The one whose curve is drawn last."""
-    words: reactive[str] = reactive("")
+    words: reactive[Content] = reactive(Content)
     """What the plan will do, or what went wrong."""
-    method: reactive[str] = reactive("")
-    """How the plan that the words describe is measured, where Enter starts it."""
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
     folder: reactive[DatasetFacts | None] = reactive(None)
 
@@ -70,7 +67,7 @@ class ChartPanel(Vertical, can_focus=True):
         self._wanted: tuple[Chart, int, int, Palette] | None = None
         self._drawn: tuple[Chart, int, int, Palette] | None = None
         self._drawing = False
-        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words", "method"):
+        for name in ("view", "run", "series", "aspect", "log_scale", "configuration", "words"):
             self.watch(self, name, self._show, init=False)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
         self._show()
@@ -95,6 +92,8 @@ class ChartPanel(Vertical, can_focus=True):
     def _show_numbers(self, shown: bool) -> None:
         tables = list(self.query("NumbersTable"))
         if shown and not tables:
+            from tui.widgets.numbers import NumbersTable
+
             self.mount(NumbersTable().data_bind(ChartPanel.run, ChartPanel.series, ChartPanel.aspect))
         for table in tables:
             table.display = shown
@@ -112,25 +111,25 @@ class ChartPanel(Vertical, can_focus=True):
 
     def _text(self) -> Content:
         if self.view is View.VERDICT:
+            from tui.verdict import verdict_rows
+
             return Content("\n").join(verdict_rows(self.run, self.series, self.size.width))
-        if self.view is View.ERROR:
-            return Content.assemble(("! ", "bold $error"), (safe_text(self.words, 1000), "$error"))
-        words = safe_text(self.words, 1000)
-        if self.method:
-            return Content.assemble(words, " ", ("Enter", "bold"), " starts.\n\n", (self.method, "$dim"))
-        return Content(words)
+        return self.words
 
     def _title(self) -> str:
         if self.view is View.NUMBERS:
             return f"{_TITLES[self.view]} ─ {title(self.aspect)}, ← → for more"
-        return (
-            _TITLES.get(self.view)
-            or f"4 Charts ─ {time_title(self.aspect, self.log_scale and self.size.height >= LOW)}"
-        )
+        if self.view is not View.CHART:
+            return _TITLES[self.view]
+        from tui.chart_data import LOW
+
+        return f"4 Charts ─ {time_title(self.aspect, self.log_scale and self.size.height >= LOW)}"
 
     def _draw(self) -> None:
         if self.run is None or not self.size:
             return
+        from tui.run_charts import chart_of
+
         shown = chart_of(self.view, self.run, self.series, self.aspect, self.log_scale, self.configuration)
         wanted = (shown, self.size.width, self.size.height, palette(self.app.theme_variables))
         if wanted != self._wanted:
@@ -159,54 +158,3 @@ class ChartPanel(Vertical, can_focus=True):
     def drawn(self) -> bool:
         """Whether the chart that is wanted is the one on the screen."""
         return self._drawn == self._wanted
-
-
-class NumbersTable(DataTable[Text], inherit_bindings=False):
-    """Follows a run; the column of configurations stays in sight."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
-
-    run: reactive[Run | None] = reactive(None)
-    aspect: reactive[Aspect] = reactive(Aspect.STORE)
-    series: reactive[Known] = reactive(Known)
-
-    def __init__(self) -> None:
-        super().__init__(cursor_type="row", fixed_columns=1, cell_padding=1, cursor_foreground_priority="renderable")
-        self._shown: object = None
-
-    def on_mount(self) -> None:
-        for heading in HEAD:
-            self.add_column(Text(heading, justify="left" if heading == HEAD[0] else "right"), key=heading)
-        for name in ("run", "series", "aspect"):
-            self.watch(self, name, self._fill)
-
-    def _fill(self) -> None:
-        if self.run is None or not self.series:
-            return
-        wanted = (id(self.run.measurements), self.aspect)
-        if wanted == self._shown:
-            return
-        self._shown = wanted
-        rows = number_rows(self.run, self.series, self.aspect)
-        selected = self.cursor_row
-        self.clear()
-        roles = {known.mark: known.role for known in self.series.values()}
-        for name, *figures in rows:
-            colour = self.app.theme_variables.get(roles[name[0]].removeprefix("$"), "")
-            first = Text(name)
-            if not colour.startswith("ansi"):
-                first.stylize(colour, 0, 1)
-            self.add_row(first, *(Text(text, "dim" if text == "·" else "", justify="right") for text in figures))
-        self.move_cursor(row=min(selected, max(0, len(rows) - 1)))
-
-    def action_cursor_left(self) -> None:
-        self.scroll_relative(x=-9, animate=False)
-
-    def action_cursor_right(self) -> None:
-        self.scroll_relative(x=9, animate=False)
-
-    def action_first(self) -> None:
-        self.move_cursor(row=0)
-
-    def action_last(self) -> None:
-        self.move_cursor(row=max(0, self.row_count - 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -11,12 +12,14 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from backends import units
-from backends.datasets.base import DatasetFacts
-from backends.runs.run import Run
 from tui.labels import dataset_name
-from tui.messages import Place
 from tui.text import fit, safe_text, short
 from tui.widgets.footer import label_top
+
+if TYPE_CHECKING:
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.run import Run
+    from tui.messages import Place
 
 
 def user_at_host() -> str:
@@ -116,14 +119,8 @@ class DatasetPanel(Widget, can_focus=True):
     def _class_names(self, facts: DatasetFacts, width: int) -> Content:
         counts = set(facts.class_counts)
         each = f"   {counts.pop():,} each" if len(counts) == 1 else ""
-        shown, room = "", width - len(each) - 2
-        for name in facts.classes:
-            longer = f"{shown} {safe_text(name, 40)}".lstrip()
-            if cell_len(longer) > room:
-                shown += " …"
-                break
-            shown = longer
-        return Content.styled(shown + each, "$dim")
+        names = " ".join(safe_text(name, 40) for name in facts.classes[:width])
+        return Content.styled(fit(names, width - len(each)).rstrip() + each, "$dim")
 
     def _splits(self, facts: DatasetFacts) -> Content:
         others = ", ".join(f"{safe_text(name, 20)} {count:,}" for name, count in facts.splits.items())

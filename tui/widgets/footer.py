@@ -1,4 +1,4 @@
-"""The keys that act now: in the footer and in the edges of panels."""
+"""The keys that act now, in the footer and in the edges of panels; the titles of panels."""
 
 from __future__ import annotations
 
@@ -11,27 +11,12 @@ from textual.binding import Binding
 from textual.color import Color
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.events import Click
 from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
 from tui.text import fit
 
-_NAMES = {
-    "enter": "Enter",
-    "space": "space",
-    "escape": "Esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "question_mark": "?",
-    "plus": "+",
-    "minus": "-",
-    "equals_sign": "=",
-    "colon": ":",
-    "tab": "Tab",
-    "shift+tab": "shift+Tab",
-}
 _ALWAYS = ("help", "quit")
 """Actions that keep their place at the end however small the row is."""
 _GAP = "   "
@@ -39,18 +24,40 @@ _GAP = "   "
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One key of the row."""
+    """A key that acts now, and the word for what it does in the state on show."""
 
-    key: str
-    word: str
-    action: str
+    binding: Binding
     node: DOMNode
-    tooltip: str = ""
+    word: str
+
+    @property
+    def content(self) -> Content:
+        """``p plan``; a click on it acts as the key does."""
+        target = "screen" if isinstance(self.node, Screen) else "focused" if isinstance(self.node, Widget) else "app"
+        action = self.binding.action
+        click = {"@click": action if "." in action.partition("(")[0] else f"{target}.{action}"}
+        shown = Content.assemble((key_name(self.binding), "bold"), (f" {self.word}", "$dim"))
+        return shown.stylize(Style.from_meta(click))
 
 
 def key_name(binding: Binding) -> str:
     """A key as the footer and the help write it."""
-    return binding.key_display or _NAMES.get(binding.key, binding.key)
+    return binding.key_display or binding.key
+
+
+def active_hints(screen: Screen[Any]) -> list[Hint]:
+    """The keys that act now on ``screen``, one for each action."""
+    describe = getattr(screen, "describe_action", lambda _: "")
+    hints: dict[str, Hint] = {}
+    for node, binding, enabled, _ in screen.active_bindings.values():
+        if enabled and not binding.system and binding.action not in hints:
+            hints[binding.action] = Hint(binding, node, describe(binding.action) or binding.description)
+    return list(hints.values())
+
+
+def hints_line(hints: Iterable[Hint], actions: Sequence[str], gap: str = _GAP) -> Content:
+    """Those of ``actions`` that act now."""
+    return Content(gap).join(hint.content for hint in hints if hint.binding.action in actions)
 
 
 class FooterLine(Widget):
@@ -59,73 +66,22 @@ class FooterLine(Widget):
     Textual's own Footer cuts the last key where the row is full, and its words do not follow the state.
     """
 
+    auto_links = False  # what can be clicked looks like everything else
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> Content:
-        return Content(" ") + Content(_GAP).join(_shown(hint) for hint in self._fitting())
-
-    def on_click(self, event: Click) -> None:
-        column = 1
-        for hint in self._fitting():
-            width = _shown(hint).cell_length
-            if column <= event.x < column + width:
-                self.app.call_later(self.app.run_action, hint.action, hint.node)
-                return
-            column += width + len(_GAP)
-
-    def _fitting(self) -> list[Hint]:
-        hints, named = active_hints(self.screen), getattr(self.screen, "footer_actions", None)
-        if named is not None:
-            by_action = {hint.action: hint for hint in hints}
-            hints = [by_action[action] for action in (*named, *_ALWAYS) if action in by_action]
-        kept = [hint for hint in hints if hint.action in _ALWAYS]
-        left = self.size.width - 1 + len(_GAP) - sum(_shown(hint).cell_length + len(_GAP) for hint in kept)
-        shown = []
-        for hint in hints:
-            needed = _shown(hint).cell_length + len(_GAP)
-            if hint not in kept and needed <= left:
-                shown.append(hint)
-                left -= needed
-        return shown + kept
-
-
-def active_hints(screen: Screen[Any]) -> list[Hint]:
-    """The keys that act now on ``screen`` and are shown, in the order in which they are declared."""
-    describe = getattr(screen, "describe_action", None)
-    hints: dict[str, Hint] = {}
-    for binding, node in _active(screen):
-        if binding.show and binding.action not in hints:
-            word = (describe(binding.action) if describe else "") or binding.description
-            hints[binding.action] = Hint(key_name(binding), word, binding.action, node)
-    owners = (type(screen), type(screen.app))
-    declared = [
-        one.action for owner in owners for one in owner.__dict__.get("BINDINGS", ()) if isinstance(one, Binding)
-    ]
-    return sorted(hints.values(), key=lambda hint: declared.index(hint.action) if hint.action in declared else 0)
-
-
-def commands(screen: Screen[Any]) -> list[Hint]:
-    """Every key that acts now and has a name, shown in the footer or not."""
-    hints: dict[str, Hint] = {}
-    for binding, node in _active(screen):
-        if not binding.system and binding.id:
-            tooltip = binding.tooltip or binding.description
-            hints.setdefault(binding.id, Hint(key_name(binding), binding.description, binding.action, node, tooltip))
-    return list(hints.values())
-
-
-def _active(screen: Screen[Any]) -> list[tuple[Binding, DOMNode]]:
-    return [(active.binding, active.node) for active in screen.active_bindings.values() if active.enabled]
-
-
-def hints_line(hints: Iterable[Hint], actions: Sequence[str], gap: str = _GAP) -> Content:
-    """Those of ``actions`` that act now, for the bottom edge of a panel, which knows no colours by name."""
-    return Content(gap).join(_shown(hint) for hint in hints if hint.action in actions)
-
-
-def _shown(hint: Hint) -> Content:
-    return Content.assemble((hint.key, "bold"), (f" {hint.word}", "$dim"))
+        hints = {hint.binding.action: hint for hint in active_hints(self.screen) if hint.binding.show}
+        named = getattr(self.screen, "footer_actions", hints)
+        kept = [hints.pop(action).content for action in _ALWAYS if action in hints]
+        left = self.size.width - 1 + len(_GAP) - sum(len(_GAP) + shown.cell_length for shown in kept)
+        fitting = []
+        for shown in (hints[action].content for action in named if action in hints):
+            if shown.cell_length + len(_GAP) <= left:
+                fitting.append(shown)
+                left -= shown.cell_length + len(_GAP)
+        return Content(" ") + Content(_GAP).join([*fitting, *kept])
 
 
 def label_top(panel: Widget, title: str, right: str = "") -> None:
@@ -138,14 +94,9 @@ def label_top(panel: Widget, title: str, right: str = "") -> None:
     text = Content(fit(title, room).rstrip() if cell_len(title) > room > 0 else title)
     gap = room - text.cell_length - cell_len(right) - 2
     if right and gap > 0:
-        line = "━" if panel.has_focus and panel.app.no_color else "─"
-        text = Content.assemble(
-            text,
-            " ",
-            (line * gap, _style(panel, "focus" if panel.has_focus else "line")),
-            " ",
-            (right, _style(panel, "dim")),
-        )
+        line = ("━" if panel.has_focus and panel.app.no_color else "─") * gap
+        edge = _style(panel, "focus" if panel.has_focus else "line")
+        text = Content.assemble(text, " ", (line, edge), " ", (right, _style(panel, "dim")))
     panel.border_title = text if cornered else Content.assemble(" ", text, " ")
 
 

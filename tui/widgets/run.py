@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -10,13 +11,13 @@ from textual.widget import Widget
 
 from backends import units
 from backends.bench.measurement import Aspect
-from backends.runs.run import Run
 from tui.keys import View
-from tui.labels import Known, Series, counts, title
-from tui.run_charts import disk_standings, standings
+from tui.labels import Known
 from tui.text import fit, safe_text
 from tui.widgets.footer import label_top
-from tui.widgets.verdict import entries
+
+if TYPE_CHECKING:
+    from backends.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class RunPanel(Widget, can_focus=True):
             return _progress(run, self.series, room)
         if run.phase == "failed":
             return Content.styled(fit("! " + safe_text(run.message, 400), room).rstrip(), "$error")
+        from tui.verdict import chart_in_words
+
         return chart_in_words(run, self.series, self.view, self.aspect, room)
 
 
@@ -73,68 +76,6 @@ def edge_words(run: Run) -> str:
     trials = f"{verified:,} trials verified" if complete else f"{verified:,} of {run.trials:,} trials verified"
     how = {"finished": "finished in", "failed": "failed after"}.get(run.phase, "stopped after")
     return f"{how} {clock}, {trials}"
-
-
-def chart_in_words(run: Run, series: Known, view: View, aspect: Aspect, room: int) -> Content:
-    """The figures of the chart on show, the best first, each with how many times the best one's it is; no references.
-
-    ``Shuffled 50,000: ■ hdf5 27.4 ms > ▲ lmdb 66 ms (2.4x) > ● files 1.27 s (46x)``: the verdict's ranking, where all
-    configurations have figures at the largest size.
-    """
-    if view is View.TRADE_OFF:
-        return _trade_off_in_words(run, series, room)
-    if view is View.DISK:
-        head, shown, unit = f"On disk, {run.plan.sizes[-1]:,} images", disk_standings(run, series), units.size
-    else:
-        sizes = counts(aspect, run.plan.sizes)
-        measured = ((size, standings(run, series, aspect, size)) for size in reversed(sizes))
-        count, shown = next(((size, measures) for size, measures in measured if measures), (sizes[-1], []))
-        head, unit = title(aspect) + (f" {count:,}" if count > 1 else ""), units.seconds
-        ranking = run.verdict.ranking(aspect) if run.verdict else None
-        if ranking is not None and ranking.count == count:
-            versions = ((True, True), (True, False), (False, False))
-            ranked = (entries(ranking, series, marks=marks, values=values) for marks, values in versions)
-            return _fitting(head, [Content("").join(parts) for parts in ranked], room)
-    shown = [standing for standing in shown if not standing.series.configuration.is_reference] or shown
-    if not shown:
-        message = run.message or (run.failures[-1].message if run.failures else "")
-        why = f": {safe_text(message, 300)}" if message else ""
-        return Content.styled(fit(f"{head}: no figures{why}", room).rstrip(), "$dim")
-    values = [unit(standing.value) for standing in shown]
-    ratios = [units.ratio(standing.value / shown[0].value) for standing in shown]
-    long = [values[0], *(f"{value} ({ratio})" for value, ratio in zip(values[1:], ratios[1:], strict=True))]
-    brief = [values[0], *ratios[1:]]
-    names = [_named(standing.series) for standing in shown]
-    bare = [Content.styled(safe_text(standing.series.name, 24), standing.series.role) for standing in shown]
-    return _fitting(head, [_listed(names, long), _listed(names, brief), _listed(bare, brief)], room)
-
-
-def _trade_off_in_words(run: Run, series: Known, room: int) -> Content:
-    """The configurations than which no other one is both faster and smaller, with their time and size."""
-    front = run.verdict.front if run.verdict else ()
-    count = run.plan.sizes[-1]
-    seconds = {one.series.configuration: one.value for one in standings(run, series, Aspect.SHUFFLED, count)}
-    sizes = {one.series.configuration: one.value for one in disk_standings(run, series)}
-    known = [name for name in front if name in seconds and name in sizes]
-    if not known:
-        return Content.styled(fit("Trade-off of shuffled reads and disk: no figures", room).rstrip(), "$dim")
-    names = [_named(series[name]) for name in known]
-    words = [f"{units.seconds(seconds[name])}, {units.size(sizes[name])}" for name in known]
-    return _fitting(f"Trade-off {count:,}", [_listed(names, words), Content(" · ").join(names)], room)
-
-
-def _fitting(head: str, versions: list[Content], room: int) -> Content:
-    """The first version that fits, else the last one cut."""
-    lines = [Content.assemble((f"{head}: ", "$dim"), version) for version in versions]
-    return next((line for line in lines if line.cell_length <= room), lines[-1].truncate(room, ellipsis=True))
-
-
-def _listed(names: list[Content], words: list[str]) -> Content:
-    return Content(" · ").join(Content.assemble(name, f" {word}") for name, word in zip(names, words, strict=True))
-
-
-def _named(series: Series) -> Content:
-    return Content.assemble((series.mark, series.role), f" {safe_text(series.name, 24)}")
 
 
 def _progress(run: Run, series: Known, room: int) -> Content:

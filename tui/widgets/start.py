@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from backends import units
-from backends.datasets.base import DatasetFacts
-from backends.runs.history import RunFacts
 from tui.keys import MOVES
 from tui.labels import identify
 from tui.messages import FollowJob, OpenDataset
 from tui.text import safe_text
+
+if TYPE_CHECKING:
+    from backends.datasets.base import DatasetFacts
+    from backends.runs.history import RunFacts
 
 RECENT = 5
 
@@ -51,11 +52,8 @@ class StartList(OptionList, inherit_bindings=False):
         ids = [option.id for option in options]
         self.highlighted = ids.index(selected) if selected in ids else 0
 
-    class FolderWanted(Message):
-        """The user wants to name a folder."""
-
     @on(OptionList.OptionSelected)
-    def choose(self, event: OptionList.OptionSelected) -> None:
+    async def choose(self, event: OptionList.OptionSelected) -> None:
         """Ask for what was chosen."""
         event.stop()
         kind, _, name = (event.option.id or "").partition(" ")
@@ -64,34 +62,33 @@ class StartList(OptionList, inherit_bindings=False):
         elif kind == "folder":
             self.post_message(OpenDataset(str(Path.cwd())))
         elif kind == "open":
-            self.post_message(self.FolderWanted())
+            await self.run_action("screen.ask('open')")
         else:
             self.post_message(FollowJob(next(job for job in self.jobs if job.id == name)))
 
     def watch_jobs(self) -> None:
         self.watch_folder()
 
-    def action_cursor_up(self) -> None:
-        if self.highlighted:
-            self.highlighted -= 1
-
-    def action_cursor_down(self) -> None:
-        if self.highlighted is not None and self.highlighted < self.option_count - 1:
-            self.highlighted += 1
-
 
 def _option(name: str, text: str, note: str) -> Option:
     return Option(Content.assemble(text, (f"  ({note})" if note else "", "$dim")), id=name)
 
 
+def job_words(job: RunFacts, now: float) -> tuple[str, str, str, str]:
+    """Of a run in a list: its dataset, its configurations, its sizes, and when it began."""
+    sizes = " to ".join(units.count(size) for size in dict.fromkeys((*job.sizes[:1], *job.sizes[-1:])))
+    names = ", ".join(one.name for one in identify(job.configurations).values())
+    dataset = safe_text(job.dataset.rstrip("/").rpartition("/")[2] or "/", 24)
+    return dataset, safe_text(names, 60), sizes, units.ago(max(0.0, now - job.started))
+
+
 def job_line(job: RunFacts, now: float) -> Content:
     """One run in a list: its state, what it measured, and when."""
     alive = job.state == "running"
-    sizes = units.count(job.sizes[0]) + (f" to {units.count(job.sizes[-1])}" if len(job.sizes) > 1 else "")
-    names = ", ".join(one.name for one in identify(job.configurations).values())
+    dataset, *others = job_words(job, now)
     return Content.assemble(
         ("▸ " if alive else "  ", "bold"),
         (f"{job.state:<10}", "bold" if alive else "$error" if job.state in ("failed", "died") else ""),
-        safe_text(job.dataset.rstrip("/").rpartition("/")[2] or "/", 24),
-        (f"  {safe_text(names, 60)}  {sizes}  {units.ago(max(0.0, now - job.started))}", "$dim"),
+        dataset,
+        (f"  {'  '.join(others)}", "$dim"),
     )
