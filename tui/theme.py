@@ -124,73 +124,54 @@ DARK, LIGHT, SIXTEEN = "imgstore-dark", "imgstore-light", "imgstore-16"
 
 
 def themes() -> tuple[Theme, ...]:
-    """The three themes."""
+    """The three themes; that of sixteen colours is bright on black, whatever the terminal has as its default."""
+    white, black, bright, red = "ansi_white", "ansi_black", "ansi_bright_white", "ansi_bright_red"
+    sixteen = {
+        **BUILTIN_THEMES["ansi-dark"].variables,
+        **dict.fromkeys(("border-blurred", "scrollbar", "input-cursor-background"), white),
+        **dict.fromkeys(("input-selection-background", "screen-selection-background"), white),
+        **dict.fromkeys(("input-cursor-foreground", "scrollbar-background"), black),
+        "cursor": "ansi_blue",
+        "block-cursor-text-style": "none",
+    }
     return (
-        _theme(DARK, 0, "#14171a", "#191d21", "#272d33", "#d6d3cb", "#8d959c", "#5a656e", "#e2725b"),
-        _theme(LIGHT, 1, "#f7f6f2", "#efeee9", "#dddcd5", "#26292c", "#5f666c", "#8a9299", "#b3261e"),
-        _sixteen(),
+        _theme(DARK, "#14171a", "#191d21", "#272d33", "#d6d3cb", "#d6d3cb", "#8d959c", "#5a656e", "#e2725b"),
+        _theme(LIGHT, "#f7f6f2", "#efeee9", "#dddcd5", "#26292c", "#26292c", "#5f666c", "#8a9299", "#b3261e"),
+        _theme(SIXTEEN, black, black, black, white, bright, white, white, red, **sixteen),
     )
 
 
 def _theme(
-    name: str, palette: int, background: str, surface: str, panel: str, text: str, dim: str, line: str, error: str
-) -> Theme:
+    name: str, ground: str, surface: str, panel: str, text: str, bright: str, dim: str, line: str, error: str,
+    **more: str,
+) -> Theme:  # fmt: skip
+    parts = ("", "-hover", "-active")
     return Theme(
         name=name,
-        primary=text,
+        ansi=name == SIXTEEN,
+        dark=name != LIGHT,
+        primary=bright,
         secondary=dim,
         warning=error,
         error=error,
-        success=text,
-        accent=text,
+        success=bright,
+        accent=bright,
         foreground=text,
-        background=background,
+        background=ground,
         surface=surface,
         panel=panel,
         boost=panel,
-        dark=name == DARK,
         variables={
-            **_series(palette),
-            **{f"scrollbar{part}": line for part in ("", "-hover", "-active")},
-            **{f"scrollbar-{part}": background for part in ("background", "background-hover", "background-active")},
-            "scrollbar-corner-color": background,
-            "dim": dim,
-            "line": line,
-            "focus": text,
+            **{f"scrollbar{part}": line for part in parts},
+            **{f"scrollbar-background{part}": ground for part in parts},
+            "scrollbar-corner-color": ground,
             "cursor": panel,
             "block-cursor-background": panel,
             "block-cursor-foreground": text,
             "block-cursor-text-style": "bold",
-        },
-    )
-
-
-def _sixteen() -> Theme:
-    """Textual's theme of sixteen colours in bright colours on black, whatever the terminal has as its default."""
-    base, white, bright, black = BUILTIN_THEMES["ansi-dark"], "ansi_white", "ansi_bright_white", "ansi_black"
-    return Theme(
-        name=SIXTEEN,
-        ansi=True,
-        primary=bright,
-        secondary=white,
-        warning="ansi_bright_red",
-        error="ansi_bright_red",
-        success=bright,
-        accent=bright,
-        foreground=white,
-        background=black,
-        surface=black,
-        panel=black,
-        boost=black,
-        variables={
-            **base.variables,
-            **_series(2),
-            **dict.fromkeys(("dim", "line", "border-blurred", "scrollbar", "input-cursor-background"), white),
-            **dict.fromkeys(("input-selection-background", "screen-selection-background"), white),
-            **dict.fromkeys(("input-cursor-foreground", "scrollbar-background"), black),
-            "focus": bright,
-            "cursor": "ansi_blue",
-            "block-cursor-text-style": "none",
+            **more,
+            **_series((DARK, LIGHT, SIXTEEN).index(name)),
+            **{"dim": dim, "line": line, "focus": bright},
         },
     )
 

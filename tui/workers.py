@@ -71,16 +71,11 @@ def first_facts(path: str) -> DatasetFacts:
 def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
     """Estimate the time and bytes of ``plan``, and say where it will write.  Raises ImgstoreError."""
     from backends.bench.budget import estimate
-
-    estimated = estimate(plan, facts)
-    return estimated, place_of(estimated.work)
-
-
-def place_of(folder: Path) -> Place:
-    """The filesystem of ``folder``, and the bytes that a run may still write there."""
     from backends.bench.disk import free_bytes, mount_of
 
-    return Place(str(folder), mount_of(folder).filesystem, free_bytes(folder))
+    estimated = estimate(plan, facts)
+    folder = estimated.work
+    return estimated, Place(str(folder), mount_of(folder).filesystem, free_bytes(folder))
 
 
 def disks() -> list[tuple[str, str]]:
