@@ -31,7 +31,6 @@ class Task:
     trial: Trial
     source: Source
     artefact: Path  # the container that a store makes and a read reads
-    counter: Path  # a file of COUNTER_BYTES: the number of images that each worker has done so far
     batch: int = 256  # of shuffled reads
     seed: int = 0
     copy_bytes: int = 0  # of further containers that a short store may make when it is repeated

@@ -7,12 +7,11 @@ milliseconds each, a quarter of a second where Python starts anew.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
-import mmap
 import multiprocessing
 import os
 import signal
-import struct
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from pathlib import Path
 from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
-from backends.bench.measurement import Measurement
+from backends.bench.measurement import MOST_WORKERS, Measurement
 from backends.bench.operations import Task
-from backends.bench.trial import COUNTER_BYTES, blank, execute
+from backends.bench.trial import blank, execute
 from backends.bench.workers import end_with_parent
 from backends.errors import Cancelled, ImgstoreError
 
@@ -43,6 +42,12 @@ class Trials:
         # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
         modules = ["imgstore_backends", __name__, "backends.images", *_modules(configurations)]
         self._context.set_forkserver_preload(modules)
+        self._done = self._context.RawArray("q", MOST_WORKERS)  # by each worker of the trial
+
+    @property
+    def done(self) -> int:
+        """Images that all workers of the trial at work, or of the last one, have done."""
+        return sum(self._done)
 
     def run(self, task: Task, poll: Callable[[int], None]) -> Measurement:
         """Execute a task and wait for it; its outcome is ``failed`` where it raised, or its process died.
@@ -50,13 +55,14 @@ class Trials:
         ``poll`` is called about ten times a second with the images done; what it raises ends the trial's process.
         """
         receive, send = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(task, send))
+        self._done[:] = [0] * MOST_WORKERS
+        process = self._context.Process(target=_child, args=(task, self._done, send))
         process.start()
         send.close()
         measurement: Measurement | None = None
         try:
             while not wait([receive, process.sentinel], POLL_SECONDS):
-                poll(counted(task.counter))
+                poll(self.done)
             with contextlib.suppress(EOFError, OSError):  # it died
                 measurement = receive.recv()
             process.join()
@@ -89,12 +95,6 @@ def _attempt(task: Task, tick: Callable[[int, int], None]) -> Measurement:
         return blank(task.trial, "failed", _disk_full(task, error) or f"{type(error).__name__}: {error}"[:MESSAGE])
 
 
-def counted(counter: Path) -> int:
-    """The images that all workers of the trial at work have done."""
-    content = counter.read_bytes()
-    return sum(struct.unpack(f"={len(content) // 8}q", content))
-
-
 def _modules(configurations: tuple[Configuration, ...]) -> list[str]:
     """The modules of the configurations, without those that cannot be imported: they would end the server."""
     targets = [target for name in configurations for target in (name.entry.target, name.codec_entry.target)]
@@ -109,16 +109,17 @@ def _can_import(module: str) -> bool:
     return False
 
 
-def _child(task: Task, send: Connection) -> None:
+def _child(task: Task, images_done: ctypes.Array[ctypes.c_longlong], send: Connection) -> None:
     """The body of a trial's process.  It leaves without cleaning up: h5py crashes there after a full disk."""
     end_with_parent()
     with contextlib.suppress(OSError):
         # When memory runs out, the kernel takes this process and not the job, the screen or somebody else's.
         Path("/proc/self/oom_score_adj").write_text("1000")
-    with task.counter.open("r+b") as file, mmap.mmap(file.fileno(), COUNTER_BYTES) as shared:
-        shared[:] = bytes(COUNTER_BYTES)
-        # the job sees the images done, at the cost of one store to memory a batch
-        send.send(_attempt(task, lambda worker, done: struct.pack_into("=q", shared, 8 * worker, done)))
+
+    def tick(worker: int, done: int) -> None:
+        images_done[worker] = done  # the job sees it, at the cost of one store to memory a batch
+
+    send.send(_attempt(task, tick))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

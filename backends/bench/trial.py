@@ -10,7 +10,7 @@ from pathlib import Path
 from backends.bench import references
 from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
-from backends.bench.measurement import COLD, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, MOST_WORKERS, Measurement, Trial
+from backends.bench.measurement import COLD, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, Measurement, Trial
 from backends.bench.meters import SYNC, make_cold, make_present, make_warm
 from backends.bench.operations import OPERATIONS, Execution, Procedure, Task
 from backends.bench.workers import perform_shared
@@ -18,7 +18,6 @@ from backends.registry import LIMIT
 
 SHARED = ("store", "read", "shuffled")  # operations that workers can share
 
-COUNTER_BYTES = 8 * MOST_WORKERS
 BESIDE_PIXELS = 8192
 """Bytes of memory for what keeping an image may take besides its pixels: an inode and names, the rest of pages."""
 

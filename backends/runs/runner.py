@@ -17,7 +17,7 @@ from backends.bench.plan import Plan, check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Source, Wanted, stage
-from backends.bench.trial import COUNTER_BYTES, blank
+from backends.bench.trial import blank
 from backends.bench.workdir import WorkFolder
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import DatasetFacts
@@ -116,8 +116,6 @@ class _Run:
     def execute(self, source: Source) -> None:
         """Execute all trials, block by block."""
         plan = self.plan
-        counter = self.folders[self.places.main].claim("counter")
-        counter.write_bytes(bytes(COUNTER_BYTES))
         run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
         waiting: list[tuple[WorkFolder, str]] = []
         for _, group in groupby(trials(plan), key=lambda trial: (trial.count, trial.repeat)):
@@ -133,7 +131,7 @@ class _Run:
                     folder = self.folders[self.places.by_configuration[trial.configuration]]
                     artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
                     copies = self.places.copies.allowed(trial)
-                    task = Task(trial, source, artefact, counter, plan.batch, plan.seed, copies, plan.workers)
+                    task = Task(trial, source, artefact, plan.batch, plan.seed, copies, plan.workers)
                     waiting += [(folder, folder.claim(path.name).name) for path in task.made]
                     begin = time.monotonic()
                     self.emit(events.TrialStarted(time.time(), trial))

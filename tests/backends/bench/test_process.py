@@ -19,9 +19,9 @@ from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
 from backends.bench.measurement import LEAST_SECONDS, STORES, Measurement, Operation, Trial
 from backends.bench.operations import Task
-from backends.bench.process import Trials, counted, run_in_thread
+from backends.bench.process import Trials, run_in_thread
 from backends.bench.staging import Source, Wanted, stage
-from backends.bench.trial import COUNTER_BYTES, execute
+from backends.bench.trial import execute
 from backends.datasets import open_dataset
 from backends.errors import Cancelled, ContainerDamaged
 
@@ -49,11 +49,8 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def task(
     folder: Path, source: Source, configuration: str, operation: Operation = "store", count: int = 500, **changes: Any
 ) -> Task:
-    counter = folder / "counter"
-    if not counter.exists():
-        counter.write_bytes(bytes(COUNTER_BYTES))
     trial = Trial(1, Configuration(configuration), operation, count, 1, 0 if operation in STORES else None, **changes)
-    return Task(trial, source, folder / "artefact", counter, batch=64, copy_bytes=1 << 22)
+    return Task(trial, source, folder / "artefact", batch=64, copy_bytes=1 << 22)
 
 
 def run(task: Task) -> Measurement:
@@ -90,11 +87,14 @@ def test_operations_are_measured_and_verified(
 )
 def test_workers_store_and_read_the_same_images(tmp_path: Path, source: Source, configuration: str, count: int) -> None:
     """Also where fewer images than a batch leave a worker without any."""
+    trials = Trials(CONFIGURATIONS)
     for operation in ALL:
-        found = run(replace(task(tmp_path, source, configuration, operation, count=count), workers=3))
+        found = trials.run(
+            replace(task(tmp_path, source, configuration, operation, count=count), workers=3), lambda done: None
+        )
         assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+        assert trials.done == count
     assert [shard.name for shard in sorted((tmp_path / "artefact").iterdir())] == ["00000", "00001", "00002"]
-    assert counted(tmp_path / "counter") == count
 
 
 def test_wrong_image_in_shard_fails_trial(tmp_path: Path, source: Source) -> None:
@@ -188,27 +188,28 @@ def test_exception_of_poll_ends_process(tmp_path: Path, source: Source) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
 def test_workers_end_with_killed_trial(tmp_path: Path, source: Source) -> None:
-    """Workers inherit the open counter of their trial."""
+    """Each worker keeps the shard open that it writes."""
+    seen: list[int] = []
 
     def enough(done: int) -> None:
-        if done:
-            assert len(holders(tmp_path / "counter")) == 3
+        seen.append(done)
+        if len(holders(tmp_path / "artefact")) == 2:
             raise KeyboardInterrupt
 
-    long = replace(task(tmp_path, source, "files+png", count=100_000), workers=2)
+    long = replace(task(tmp_path, source, "npy+raw", count=100_000), workers=2)
     with pytest.raises(KeyboardInterrupt):
         Trials(CONFIGURATIONS).run(long, enough)
-    while holders(tmp_path / "counter"):
+    while holders(tmp_path / "artefact"):
         time.sleep(0.01)
-    assert counted(tmp_path / "counter") < 100_000
+    assert seen[-1] < 100_000
 
 
-def holders(file: Path) -> set[str]:
-    """The processes that have a file open."""
+def holders(folder: Path) -> set[str]:
+    """The processes that have a file below ``folder`` open."""
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
-            if link.readlink() == file:
+            if folder in link.readlink().parents:
                 found.add(link.parts[2])
     return found
 
