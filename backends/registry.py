@@ -37,7 +37,6 @@ class BackendEntry:
     extra: str | None = None  # pip extra that brings the library; None where it comes with the program
     codecs: tuple[str, ...] = ()  # that it keeps; empty for every one
     options: type[Options] = Options
-    spoken: str = ""  # what plans call it; empty for its name
     marks: str = "★☆✪"  # how charts show its first, second and third configuration
     colour: str = ""  # in charts, one of the theme's; empty for none of its own
     overhead: int = 0  # bytes around each record, beyond a few and the rest of a block of the filesystem
@@ -89,33 +88,33 @@ _BACKENDS = (
     ),
     BackendEntry(
         "lmdb", "LMDB environment", "backends.containers.lmdb:LMDB", library="lmdb",
-        spoken="LMDB", marks="▲△◭", colour="blue",
+        marks="▲△◭", colour="blue",
     ),
     BackendEntry(
         "hdf5", "HDF5 file", "backends.containers.hdf5:HDF5", library="h5py",
-        spoken="HDF5", marks="■□▣", colour="green",
+        marks="■□▣", colour="green",
     ),
     BackendEntry(
         "npy", "numpy arrays", "backends.containers.npy:Npy",
-        spoken="NumPy arrays", marks="◆◇◈", colour="magenta",
+        marks="◆◇◈", colour="magenta",
     ),
     BackendEntry(
         "sqlite", "SQLite database", "backends.containers.sqlite:SQLite",
-        spoken="SQLite", marks="✚✛✜", colour="cyan",
+        marks="✚✛✜", colour="cyan",
         overhead=4_096,  # with the rest of a block this bounds what is empty of a page
     ),
     BackendEntry(
         "tar", "WebDataset tar", "backends.containers.tar:Tar",
-        spoken="tar files", marks="✖✕✗", colour="brown",
+        marks="✖✕✗", colour="brown",
         overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
     ),
     BackendEntry(
         "zarr", "zarr group", "backends.containers.zarr:Zarr", library="zarr", extra="zarr",
-        spoken="zarr", marks="⬢⬡⬣", colour="teal", shard_bytes=1 << 24,
+        marks="⬢⬡⬣", colour="teal", shard_bytes=1 << 24,
     ),
     BackendEntry(
         "parquet", "Hugging Face Parquet", "backends.containers.parquet:Parquet", "png", library="pyarrow",
-        extra="parquet", codecs=("source", "png"), spoken="Parquet", marks="▮▯◨", colour="violet",
+        extra="parquet", codecs=("source", "png"), marks="▮▯◨", colour="violet",
     ),
 )  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")

@@ -136,9 +136,6 @@ _GERUNDS = {
     "store-one": "storing single images",
     "read-one": "reading single images",
 }
-_FILES = {"png": "PNG files", "jpeg": "JPEG files", "source": "the original files", "raw": "files of raw pixels"}
-MOST_NAMED = 5
-"""Configurations that a plan names; more are counted."""
 
 
 def method_sentence(plan: Plan) -> str:
@@ -151,28 +148,14 @@ def method_sentence(plan: Plan) -> str:
 
 
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
-    """``Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. Temporary files: ...``"""
+    """``Times storing and reading 10 to 2,000 images. About 25 s. Temporary files: up to 60 MB in /scratch/me.``"""
     verbs = _listing(list(dict.fromkeys(_GERUNDS[name] for name in plan.operations)))
-    images = " to ".join(f"{size:,}" for size in dict.fromkeys((plan.sizes[0], plan.sizes[-1])))
-    images += " image" if images == "1" else " images"
-    if len(plan.configurations) > MOST_NAMED:
-        formats = f"in {len(plan.configurations)} configurations"
-    else:
-        formats = "as " + _listing([spoken_name(text) for text in plan.configurations])
+    sizes = " to ".join(f"{size:,}" for size in dict.fromkeys((plan.sizes[0], plan.sizes[-1])))
+    images = f"{sizes} image{'' if sizes == '1' else 's'}"
     return (
-        f"Times {verbs} {images} {formats}. About {units.about(estimate.seconds)}. "
+        f"Times {verbs} {images}. About {units.about(estimate.seconds)}. "
         f"Temporary files: up to {units.capacity(estimate.bytes_at_most)} in {place.folder}."
     )
-
-
-def spoken_name(configuration: Configuration) -> str:
-    """A configuration in words: ``PNG files``, ``LMDB``, ``HDF5+png in /scratch``."""
-    entry, codec = configuration.entry, configuration.codec
-    if entry.keeps_files and not entry.reference:
-        name = _FILES.get(codec, f"{codec} files")
-    else:
-        name = (entry.spoken or entry.name) + ("" if codec in (entry.codec, "source") else f"+{codec}")
-    return name + (f" in {configuration.folder}" if configuration.folder else "")
 
 
 def dataset_name(facts: DatasetFacts) -> str:

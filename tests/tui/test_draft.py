@@ -143,8 +143,7 @@ def test_wrong_plan_field_is_refused_with_a_sentence(field: str, texts: tuple[st
 def test_plan_sentence_says_what_will_be_written() -> None:
     plan = plan_of(sizes=(10, 2000))
     assert plan_sentence(plan, *fixed_weight(plan, facts())) == (
-        "Times storing and reading 10 to 2,000 images as PNG files, LMDB and HDF5. About 25 s. "
-        "Temporary files: up to 60 MB in /scratch/me."
+        "Times storing and reading 10 to 2,000 images. About 25 s. Temporary files: up to 60 MB in /scratch/me."
     )
     assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
     assert describe_row(Configuration("lmdb+raw"), Aspect.STORE, None) == (

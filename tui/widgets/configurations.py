@@ -168,17 +168,9 @@ class BackendTable(Table):
         figure = self.run.figures.get((row.configuration, self.aspect, size)) if self.run else None
         if self.run is None or figure is None or not figure.repeats:
             return [self._waiting(row, size)] * len(self._extras)
-        from backends.analysis.figures import multiple_of_limit
+        from tui.tables import COLUMNS  # not before the first paint
 
-        limit = multiple_of_limit(figure, self.run.figures.values())
-        texts = {
-            "on disk": units.size(figure.bytes_allocated),
-            "limit": units.ratio(limit) if limit is not None else "·",
-            "files": f"{figure.files:,}" if figure.files is not None else "·",
-            "img/s": units.rate(figure.images_per_second).removesuffix(" img/s"),
-            "durable": units.seconds(figure.seconds_durable),
-        }
-        return [(texts[name], "") for name in self._extras]
+        return [(COLUMNS[name](figure, self.run), "") for name in self._extras]
 
     def _waiting(self, row: Row, size: int) -> tuple[str, str]:
         """A dot where the plan measures the cell."""
