@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import stat
 import threading
 import weakref
 from contextlib import suppress
@@ -165,6 +166,8 @@ class LMDBReader(ContainerReader):
         except OSError as error:
             self.path.stat()
             raise refusal(error, self.path) or self.damaged(f"{DATA_FILE} is missing ({error.strerror})") from error
+        if not stat.S_ISREG(file.st_mode):
+            raise self.damaged(f"{DATA_FILE} is not a regular file")
         self._bytes, self._process, key = file.st_size, os.getpid(), (file.st_dev, file.st_ino)
         with _lock:
             environment, users = _environments.get(key) or (self._open_environment(), 0)

@@ -49,20 +49,6 @@ def test_images_of_one_size_are_one_contiguous_array(path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["raw", "png"])
-def test_mixed_images_are_bytes_and_offsets(tmp_path: Path, codec: str) -> None:
-    images = make_images(300, mixed=True)
-    store(make_backend("hdf5"), tmp_path / "container", images, layout_of(images, codec), batch=1)
-    with h5py.File(tmp_path / "container") as file:
-        assert set(file) == {"data", "offsets", "labels"} | ({"shapes"} if codec == "raw" else set())
-        start, stop = file["offsets"][200:202]
-        if codec == "raw":
-            assert tuple(file["shapes"][200]) == images.pixels[200].shape
-            assert file["data"][start:stop].tobytes() == images.pixels[200].tobytes()
-        else:
-            assert file["data"][start:stop].tobytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("codec", ["raw", "png"])
 def test_many_chunks_come_back_whether_neighbours_or_not(tmp_path: Path, codec: str) -> None:
     images = make_images(400, mixed=True, side=60)
     images = Images(sorted(images.pixels, key=len), images.labels)
@@ -183,13 +169,3 @@ def test_what_points_elsewhere_or_does_not_fit_is_refused(path: Path, name: str)
         SPOILED[name](file)
     with pytest.raises(ContainerDamaged):
         make_backend("hdf5").open(path)
-
-
-@pytest.mark.parametrize("row", [0, 5, 9])
-def test_offsets_that_do_not_fit_are_refused(tmp_path: Path, row: int) -> None:
-    images = make_images(9, mixed=True)
-    store(make_backend("hdf5"), tmp_path / "container", images, layout_of(images, "png"))
-    with h5py.File(tmp_path / "container", "r+") as file:
-        file["offsets"][row] = 2**50
-    with pytest.raises(ContainerDamaged, match="offsets"):
-        make_backend("hdf5").open(tmp_path / "container")

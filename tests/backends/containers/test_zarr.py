@@ -68,12 +68,10 @@ def test_images_are_uncompressed_shards_without_a_gap(tmp_path: Path) -> None:
     np.testing.assert_array_equal(group["images"][:], images.pixels)
 
 
-@pytest.mark.parametrize("change", ["other type", "fewer", "no labels", "no layout", "offsets"])
+@pytest.mark.parametrize("change", ["other type", "fewer", "no labels", "no layout"])
 def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, change: str) -> None:
     images = make_images(9)
-    store(
-        make_backend("zarr"), tmp_path / "container", images, layout_of(images, "png" if change == "offsets" else "raw")
-    )
+    store(make_backend("zarr"), tmp_path / "container", images, layout_of(images, "raw"))
     group: Any = zarr.open_group(tmp_path / "container", mode="r+")
     match change:
         case "other type":
@@ -84,7 +82,5 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, change: str) -> None
             del group["labels"]
         case "no layout":
             del group.attrs["layout"]
-        case "offsets":
-            group["offsets"][5] = 2**50
     with pytest.raises(ContainerDamaged), make_backend("zarr").open(tmp_path / "container") as reader:
         reader.read(slice(None))
