@@ -42,7 +42,7 @@ def folders_of(jobs: Path) -> list[str]:
     return sorted((path.name for path in jobs.iterdir() if (path / "spec.json").exists()), reverse=True)
 
 
-def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finished: Run) -> None:
+def test_runs_are_listed_the_newest_first_and_filtered_by_words(jobs: Path, finished: Run) -> None:
     found = list_runs(jobs)
     assert [facts.id for facts in found] == folders_of(jobs)
     assert {(facts.state, facts.kind, facts.host) for facts in found} == {
@@ -51,9 +51,6 @@ def test_runs_are_listed_the_newest_first_with_what_came_out(jobs: Path, finishe
     assert found[0].configurations == finished.plan.configurations
     assert found[0].headline.startswith("read 40: ")
     assert list_runs(jobs / "none") == ()
-
-
-def test_words_filter_runs(jobs: Path) -> None:
     assert len(list_runs(jobs, text="SAMPLE lmdb finished")) == 2
     assert [facts.id for facts in list_runs(jobs, text="lmdb 20991231")] == ["20991231-235959-zzzz"]
     assert list_runs(jobs, text="lmdb tar") == ()

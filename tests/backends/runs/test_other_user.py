@@ -60,30 +60,31 @@ def scene() -> Iterator[Scene]:
     shutil.rmtree(root)
 
 
-@dataclass
-class OtherUser:
-    """A process of another user; ``said`` is what it printed after its first line, up to its end."""
-
-    process: subprocess.Popen[str]
-    said: str = ""
-
-
 @contextlib.contextmanager
-def other_user(code: str, *arguments: Path, to_its_end: bool = False) -> Iterator[OtherUser]:
-    """Run ``code`` as another user; from the line that it prints it goes on in the background until the block ends."""
+def other_user(code: str, *arguments: Path, to_its_end: bool = False) -> Iterator[list[str]]:
+    """Run ``code`` as another user; from the line that it prints it goes on in the background until the block ends.
+
+    The list has then what it printed after that line.
+    """
     start = f"import os, sys; from pathlib import Path; os.setgroups([]); os.setgid({OTHER}); os.setuid({OTHER})\n"
     start += "paths = [Path(path) for path in sys.argv[1:]]\n"
-    command = [sys.executable, "-c", start + code, *map(str, arguments)]
-    other = OtherUser(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    assert other.process.stdout is not None
-    first = other.process.stdout.readline()
-    try:
-        yield other
-    finally:
-        if not to_its_end:
-            other.process.kill()
-        other.said, errors = other.process.communicate()
-        assert first, errors
+    command, said = [sys.executable, "-c", start + code, *map(str, arguments)], list[str]()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        try:
+            yield said
+        finally:
+            if not to_its_end:
+                process.kill()
+            rest, errors = process.communicate()
+            said.append(rest)
+            assert first, errors
+
+
+def run_as_other_user(code: str, *arguments: Path) -> None:
+    with other_user(code, *arguments, to_its_end=True):
+        pass
 
 
 def killed_job(scene: Scene) -> Path:
@@ -146,13 +147,13 @@ def attack(scene: Scene, name: str, start: Callable[[], object]) -> str:
     work = killed_job(scene)
     if name == "link":
         (scene.home / "made.jsonl").write_text('{"made": "Documents"}\n')
-    with other_user(ATTACKS[name], work, scene.home) as other:
+    with other_user(ATTACKS[name], work, scene.home) as said:
         start()
     if not (scene.documents / "thesis").exists():
         return "Documents gone"
     if name == "foreign" and not (work / "theirs").exists():
         return "theirs gone"
-    return "waited" if "somebody waited" in other.said else ""
+    return "waited" if "somebody waited" in said[0] else ""
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -196,8 +197,7 @@ def test_folder_above_replaced_by_link_removes_nothing(
 ) -> None:
     work = WorkFolder(scene.shared / "new" / "empty" / "work")
     code = "paths[0].rename(paths[0].with_name('aside')); paths[0].symlink_to(paths[1]); print()"
-    with other_user(code, scene.shared / "new", scene.home, to_its_end=True):
-        pass
+    run_as_other_user(code, scene.shared / "new", scene.home)
     if not checked:
         monkeypatch.setattr(workdir, "_is", lambda found, folder: True)
     clean(work.made)
@@ -216,8 +216,7 @@ def test_work_folder_replaced_while_made_is_refused(
 
     def replaced(folder: Path) -> MadeFolder:
         make(folder)
-        with other_user(code, root, thesis, to_its_end=True):
-            pass
+        run_as_other_user(code, root, thesis)
         found = folder.lstat()
         owner = found.st_uid if checked else os.geteuid()
         if not checked:
@@ -260,9 +259,9 @@ def test_job_planted_by_another_user_is_passed_over(
     code = f"{plan}; print('ready', flush=True); os.open(planted / 'spec.json', os.O_WRONLY); print('somebody waited')"
     if not checked:
         monkeypatch.setattr(folders_module, "owner_of", lambda path: os.geteuid())
-    with other_user(code, scene.jobs) as other:
+    with other_user(code, scene.jobs) as said:
         assert list_runs(scene.jobs) == ()
-    assert ("somebody waited" not in other.said) == checked
+    assert ("somebody waited" not in said[0]) == checked
 
 
 def test_folder_of_jobs_is_closed_to_others(scene: Scene) -> None:
@@ -271,7 +270,6 @@ def test_folder_of_jobs_is_closed_to_others(scene: Scene) -> None:
     new_folder(scene.jobs, plan)
     assert stat.S_IMODE(scene.jobs.stat().st_mode) == 0o700
     theirs = scene.shared / "jobs"
-    with other_user("paths[0].mkdir(mode=0o755); print()", theirs, to_its_end=True):
-        pass
+    run_as_other_user("paths[0].mkdir(mode=0o755); print()", theirs)
     new_folder(theirs, plan)
     assert stat.S_IMODE(theirs.stat().st_mode) == 0o755  # not ours to change
