@@ -64,7 +64,7 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RunFolders:
     """Where a run writes."""
 
     main: Path  # the folder of the staged images
@@ -90,10 +90,10 @@ class Estimate:
 def estimate(plan: Plan, facts: DatasetFacts) -> Estimate:
     """What ``plan`` on the dataset ``facts`` will take.  Raises NoSpace and NotAllowed where it cannot run."""
     plan = fit_to_memory(plan, facts)
-    places = find_places(plan, facts, "estimate")
+    folders = choose_folders(plan, facts, "estimate")
     source = 0.5 + _distinct_images(plan, facts) * _image_bytes(facts) / _DECODE_RATE
     seconds = source + sum(trial_seconds(trial, facts) for trial in trials(plan))
-    return Estimate(min(seconds, plan.budget or seconds), places.bytes_at_most, places.main.parent)
+    return Estimate(min(seconds, plan.budget or seconds), folders.bytes_at_most, folders.main.parent)
 
 
 def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
@@ -173,7 +173,7 @@ def fit_sizes(sizes: tuple[int, ...], count: int, image_bytes: int, memory: int)
     return tuple(sorted({min(size, most) for size in sizes}))
 
 
-def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
+def choose_folders(plan: Plan, facts: DatasetFacts, name: str) -> RunFolders:
     """Where the run writes, once it is known that everything fits.  Raises NoSpace and NotAllowed."""
     folder = f"imgstore-{name}"
     main = choose_work_dir(plan.work_dir, None if plan.dataset == "sample" else Path(plan.dataset)) / folder
@@ -188,8 +188,8 @@ def find_places(plan: Plan, facts: DatasetFacts, name: str) -> Places:
         _check_needs(everything)
     except NoSpace:
         _check_needs(early)
-        return Places(main, folders, sum(need.bytes for need in early.values()), copies, early=True)
-    return Places(main, folders, sum(need.bytes for need in everything.values()), copies, early=False)
+        return RunFolders(main, folders, sum(need.bytes for need in early.values()), copies, early=True)
+    return RunFolders(main, folders, sum(need.bytes for need in everything.values()), copies, early=False)
 
 
 def _check_needs(needs: dict[Path, Need]) -> None:

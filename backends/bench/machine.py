@@ -67,7 +67,7 @@ class ConditionsWatch:
     def __init__(self) -> None:
         self._load, self._ticks, self._throttled = _load(), _ticks(), _throttled_seconds()
 
-    def found(self) -> Conditions:
+    def so_far(self) -> Conditions:
         """What happened since this was made."""
         before, after, throttled = self._ticks, _ticks(), _throttled_seconds()
         steal = (after[1] - before[1]) / (after[0] - before[0]) if before and after and after[0] > before[0] else None

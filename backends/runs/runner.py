@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from backends.bench.budget import Pace, Places, find_places, fit_to_memory
+from backends.bench.budget import Pace, RunFolders, choose_folders, fit_to_memory
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import mount_of
 from backends.bench.machine import ConditionsWatch, describe_environment
@@ -40,11 +40,11 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
         facts = dataset.survey()
         plan = check_plan(plan, facts)
         fitted = fit_to_memory(plan, facts)
-        places = find_places(fitted, facts, name)
-        environment, total = describe_environment(places.all), len(trials(fitted))
-        work, notes = tuple(map(str, places.all)), _notes(plan, fitted, facts, places)
-        emit(events.RunStarted(started, fitted, facts, environment, total, work, places.bytes_at_most, notes))
-        going = _Run(fitted, places, Pace(plan.budget, facts, begin), emit, cancelled)
+        folders = choose_folders(fitted, facts, name)
+        environment, total = describe_environment(folders.all), len(trials(fitted))
+        work, notes = tuple(map(str, folders.all)), _notes(plan, fitted, facts, folders)
+        emit(events.RunStarted(started, fitted, facts, environment, total, work, folders.bytes_at_most, notes))
+        going = _Run(fitted, folders, Pace(plan.budget, facts, begin), emit, cancelled)
         outcome = "finished"
         try:
             going.execute(going.stage(dataset))
@@ -53,10 +53,10 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
         finally:
             left = going.remove()
     now = time.time()
-    emit(events.RunFinished(now, outcome, now - started, left, watch.found()))
+    emit(events.RunFinished(now, outcome, now - started, left, watch.so_far()))
 
 
-def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> tuple[str, ...]:
+def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, folders: RunFolders) -> tuple[str, ...]:
     notes = []
     if plan.sizes != requested.sizes:
         notes.append(
@@ -65,11 +65,11 @@ def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, places: Places) -> 
         )
     if max(plan.sizes) > facts.count:
         notes.append(f"The dataset has {facts.count:,} images: larger sizes repeat them.")
-    if any(mount_of(path).journal is False for path in places.all):
+    if any(mount_of(path).journal is False for path in folders.all):
         notes.append(
             "This ext4 has no journal: files made within minutes of deleting others are up to 20 times slower."
         )
-    if places.early:
+    if folders.early:
         notes.append(
             "The disk cannot hold all artefacts at once: each is removed when nothing needs it any more. "
             "On some filesystems that slows the creation of files that follows."
@@ -83,21 +83,21 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
-        places: Places,
+        folders: RunFolders,
         pace: Pace,
         emit: Callable[[events.Event], None],
         cancelled: Callable[[], bool],
     ) -> None:
-        self.plan, self.places, self.pace, self.emit, self.cancelled = plan, places, pace, emit, cancelled
-        self.folders: dict[Path, WorkFolder] = {}
+        self.plan, self.folders, self.pace, self.emit, self.cancelled = plan, folders, pace, emit, cancelled
+        self.made: dict[Path, WorkFolder] = {}
         self.failed: dict[int, Measurement] = {}
         self._emitted = 0.0
 
     def stage(self, dataset: Dataset) -> Source:
         """Make the work folders, and stage the images of the plan."""
-        for path in self.places.all:
-            self.folders[path] = WorkFolder(path)
-            self.emit(events.WorkFolderMade(time.time(), self.folders[path].made))
+        for path in self.folders.all:
+            self.made[path] = WorkFolder(path)
+            self.emit(events.WorkFolderMade(time.time(), self.made[path].made))
         begin, count = time.perf_counter(), min(max(self.plan.sizes), dataset.count)
 
         def tick(done: int, total: int) -> None:
@@ -108,7 +108,7 @@ class _Run:
         tick(0, count)
         codecs, plan = {configuration.codec for configuration in self.plan.configurations}, self.plan
         wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
-        staged = stage(dataset, wanted, self.folders[self.places.main].claim("source"), tick)
+        staged = stage(dataset, wanted, self.made[self.folders.main].claim("source"), tick)
         examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
         self.emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
         return staged.source
@@ -119,7 +119,7 @@ class _Run:
         run_task = run_in_thread if plan.in_thread else Trials(configurations(plan)).run
         waiting: list[tuple[WorkFolder, str]] = []
         for _, group in groupby(trials(plan), key=lambda trial: (trial.count, trial.repeat)):
-            while self.places.early and waiting:
+            while self.folders.early and waiting:
                 folder, name = waiting.pop()
                 folder.remove(name)
             block = list(group)
@@ -128,9 +128,9 @@ class _Run:
                 self._check_cancelled()
                 measurement = self._skipped(trial, unaffordable.get(trial.index))
                 if measurement is None:
-                    folder = self.folders[self.places.by_configuration[trial.configuration]]
+                    folder = self.made[self.folders.by_configuration[trial.configuration]]
                     artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
-                    copies = self.places.copies.allowed(trial)
+                    copies = self.folders.copies.allowed(trial)
                     task = Task(trial, source, artefact, plan.batch, plan.seed, copies, plan.workers)
                     waiting += [(folder, folder.claim(path.name).name) for path in task.made]
                     begin = time.monotonic()
@@ -149,7 +149,7 @@ class _Run:
             self._emit_seldom(events.Removing(time.time()), REMOVING_SECONDS)
 
         self._emitted = 0.0
-        return tuple(str(path) for folder in self.folders.values() for path in folder.remove_all(tick))
+        return tuple(str(path) for folder in self.made.values() for path in folder.remove_all(tick))
 
     def _skipped(self, trial: Trial, unaffordable: float | None) -> Measurement | None:
         """What to say of a trial that is not tried; None for all others."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.bench.budget import COPY_FACTOR, Pace, container_need, find_places
+from backends.bench.budget import COPY_FACTOR, Pace, choose_folders, container_need
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
 from backends.bench.measurement import Trial
@@ -113,7 +113,7 @@ def test_stores_too_large_for_their_share_make_no_copies(tmp_path: Path) -> None
     plan = Plan(
         "sample", configurations_of("files", "lmdb", "hdf5"), default_sizes(2000), repeats=5, work_dir=str(tmp_path)
     )
-    copies = find_places(plan, FACTS, "test").copies
+    copies = choose_folders(plan, FACTS, "test").copies
     assert copies.count == 100
 
 
