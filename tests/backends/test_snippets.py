@@ -43,9 +43,9 @@ def test_png_snippet_closes_files_it_opened(tmp_path: Path) -> None:
 
 
 def test_example_of_a_backend_passes_the_suite(tmp_path: Path) -> None:
-    section = README.split("## A backend of your own")[1].split("## Development")[0]
-    blocks = [block.split("```")[0] for block in section.split("```python\n")[1:]]
-    point = section.split("```toml\n")[1].split("```")[0].splitlines()[1].replace('"', "")
+    text = (README.parent / "backends/README.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    point = text.split("```toml\n")[1].split("```")[0].splitlines()[1].replace('"', "")
     (tmp_path / "joined-1.dist-info").mkdir()
     (tmp_path / "joined-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: joined\nVersion: 1\n")
     (tmp_path / "joined-1.dist-info/entry_points.txt").write_text(f"[imgstore.backends]\n{point}\n")
