@@ -48,6 +48,23 @@ async def test_chart_keeps_its_rows_at_80x24(app: ImgstoreApp, names: tuple[str,
         assert app.workbench.query_one(ChartPanel).size.height == rows
 
 
+async def test_sizes_that_do_not_fit_are_reached_by_arrows(app: ImgstoreApp) -> None:
+    plan = plan_of("files", "lmdb", sizes=tuple(10**power for power in range(8)), repeats=1)
+    async with showing(app, plan=plan) as pilot:
+        title, head = frame(pilot).splitlines()[2:4]
+        assert ("← → more sizes" in title, "10M" in head) == (True, False)
+        await pilot.press("right", "right")
+        title, head = frame(pilot).splitlines()[2:4]
+        assert ("← → more sizes" in title, "10M" in head, " 10 " in head) == (True, True, False)
+
+
+async def test_click_on_key_in_edge_acts_as_the_key(app: ImgstoreApp) -> None:
+    async with showing(app) as pilot:
+        row = next(row for row, line in enumerate(frame(pilot).splitlines()) if "t table" in line)
+        await pilot.click(offset=(frame(pilot).splitlines()[row].index("t table"), row))
+        assert "4 Numbers" in frame(pilot)
+
+
 async def test_ticked_rows_come_first_during_a_run(app: ImgstoreApp) -> None:
     plan = plan_of("npy", "hdf5")
     rows = configurations_of("files+png", "lmdb+raw", "sqlite+raw", "tar+raw", "hdf5+raw", "npy+raw")

@@ -40,11 +40,13 @@ class BackendTable(Table):
 
     def __init__(self, classes: str) -> None:
         super().__init__(cell_padding=0, classes=classes)
+        self._sizes_fit = True
 
     def on_mount(self) -> None:
         for name in ("draft", "series", "aspect", "most_rows"):
             self.watch(self, name, self.fill)
-        self.watch(self, "scroll_y", self.label)
+        for name in ("scroll_x", "scroll_y"):
+            self.watch(self, name, self.label)
         self.app.theme_changed_signal.subscribe(self, lambda _: self.fill())
 
     def watch_run(self, before: Run | None, run: Run | None) -> None:
@@ -106,7 +108,11 @@ class BackendTable(Table):
         below = self.row_count - int(self.scroll_y) - max(1, self.size.height - 1)
         cache = cache_words(self.aspect, self.run)
         edge = " ─ ".join(("2 Backends", title(self.aspect), *((cache,) if cache else ())))
-        label_top(self, edge, f"{below} more below" if below > 0 and self.size.height else "")
+        hidden = (
+            "" if self._sizes_fit and not self.scroll_x else "← → more sizes",
+            f"{below} more below" if below > 0 and self.size.height else "",
+        )
+        label_top(self, edge, " ─ ".join(filter(None, hidden)))
 
     def _columns(self) -> dict[str, int | None]:
         """The headings with their widths: as many as fit share the room, the arrows lead to the others."""
@@ -116,6 +122,7 @@ class BackendTable(Table):
         room = self.size.width - first - 1
         column = _COLUMN if needed * _COLUMN <= room else _NARROW_COLUMN
         fitting = max(1, min(len(names), room // column))
+        self._sizes_fit = fitting >= needed
         width = max(column, min(_WIDEST_COLUMN, room // fitting))
         widths = {name: max(width, _COLUMN) if name == "on disk" else width for name in names}
         gap = max(0, room - sum(list(widths.values())[:fitting])) if width < _WIDEST_COLUMN else 0
