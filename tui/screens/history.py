@@ -47,10 +47,8 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
     ]
 
     jobs: reactive[tuple[RunFacts, ...] | None] = reactive(None)
-    words: reactive[str] = reactive("")
-    """What each run that is listed has in it."""
-    ticked: reactive[tuple[str, ...]] = reactive(())
-    """Ids."""
+    words: reactive[str] = reactive("")  # what each run that is listed has in it
+    ticked: reactive[tuple[str, ...]] = reactive(())  # ids
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -51,24 +51,19 @@ class Workbench(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = WORKBENCH
 
     facts: reactive[DatasetFacts | None] = reactive(None)
-    opening: reactive[str] = reactive("", bindings=True)
-    """The path of the dataset that is being opened; empty when none is."""
+    opening: reactive[str] = reactive("", bindings=True)  # the path of the dataset that is being opened
     draft: reactive[Draft] = reactive(first_draft)
-    series: reactive[Known] = reactive(Known)
-    """Of every configuration in the table."""
+    series: reactive[Known] = reactive(Known)  # of every configuration in the table
     run: reactive[Run | None] = reactive(None)
     aspect: reactive[Aspect] = reactive(Aspect.STORE, bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
-    configuration: reactive[Configuration | None] = reactive(None)
-    """The configuration under the cursor, whose curve is drawn last."""
+    configuration: reactive[Configuration | None] = reactive(None)  # under the cursor: its curve is drawn last
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
-    words: reactive[Content] = reactive(Content, bindings=True)
-    """What the plan will do, or what went wrong."""
+    words: reactive[Content] = reactive(Content, bindings=True)  # what the plan will do, or what went wrong
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())
-    folder: reactive[DatasetFacts | None] = reactive(None)
-    """The current folder, where it is a dataset."""
+    folder: reactive[DatasetFacts | None] = reactive(None)  # the current folder, where it is a dataset
 
     table = getters.query_one(BackendTable)
     charts = getters.query_one(ChartPanel)

@@ -35,8 +35,7 @@ class BackendTable(Table):
     run: reactive[Run | None] = reactive(None)
     series: reactive[Known] = reactive(Known)
     aspect: reactive[Aspect] = reactive(Aspect.STORE)
-    most_rows: reactive[int] = reactive(_FEW_ROWS)
-    """How many configurations there is room for."""
+    most_rows: reactive[int] = reactive(_FEW_ROWS)  # how many configurations there is room for
 
     def __init__(self, classes: str) -> None:
         super().__init__(cell_padding=0, classes=classes)

@@ -35,10 +35,8 @@ class DatasetPanel(Widget, can_focus=True):
     """One line where the screen is small, three in a box where there is room; its edge says where the run writes."""
 
     facts: reactive[DatasetFacts | None] = reactive(None)
-    opening: reactive[str] = reactive("")
-    """The path that is being read now; empty when nothing is."""
-    place: reactive[Place | None] = reactive(None)
-    """Where a run writes; None until a dataset is chosen."""
+    opening: reactive[str] = reactive("")  # the path that is being read now
+    place: reactive[Place | None] = reactive(None)  # where a run writes; None until a dataset is chosen
     run: reactive[Run | None] = reactive(None)
 
     def on_mount(self) -> None:

@@ -31,10 +31,8 @@ class StartList(OptionList, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
-    folder: reactive[DatasetFacts | None] = reactive(None)
-    """The current folder, where it is a dataset."""
-    jobs: reactive[tuple[RunFacts, ...]] = reactive(())
-    """Recent runs, newest first."""
+    folder: reactive[DatasetFacts | None] = reactive(None)  # the current folder, where it is a dataset
+    jobs: reactive[tuple[RunFacts, ...]] = reactive(())  # recent runs, newest first
 
     def __init__(self) -> None:
         super().__init__(markup=False, compact=True)

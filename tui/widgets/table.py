@@ -15,10 +15,11 @@ _STEP = 9
 """Cells by which a key moves sideways: about a column."""
 
 
-class Table(DataTable[Text], inherit_bindings=False):
+class Table(DataTable[Text], inherit_bindings=False, inherit_css=False):
     """The first column stays in sight when the others move sideways."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*MOVES, *SIDEWAYS]
+    COMPONENT_CLASSES: ClassVar[set[str]] = DataTable.COMPONENT_CLASSES
 
     def __init__(self, *, cell_padding: int, classes: str | None = None) -> None:
         super().__init__(
