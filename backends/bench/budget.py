@@ -26,12 +26,9 @@ _DECODE_RATE = 100e6
 STORE_WORK, READ_WORK = 3.0, 2.0
 """How many times its measured seconds an operation takes with fetching, syncing, reading back and comparing."""
 
-COPY_FACTOR = 10
-"""All copies that repeated stores make take at most so many times the largest container ..."""
-COPY_SHARE = 0.02
-"""... at most this share of what is free on the disk ..."""
-COPY_BYTES = 1 << 24
-"""... and each store makes at most so many bytes of them."""
+COPY_FACTOR = 10  # all copies that repeated stores make take at most so many times the largest container ...
+COPY_SHARE = 0.02  # ... at most this share of what is free on the disk ...
+COPY_BYTES = 1 << 24  # ... and each store makes at most so many bytes of them
 
 _CONTAINER_BYTES = 1 << 16  # of an empty container: SQLite takes 48 KiB, all others less
 _RECORD_BYTES = 160
