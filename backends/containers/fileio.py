@@ -26,27 +26,11 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class MappedFile:
-    """An open file.  Its map is made on first use; where the filesystem has no maps, every piece is read.
+    """An open file of ``size`` bytes.  Its map is made on first use; where there can be none, every piece is read.
 
-    Parameters
-    ----------
-    path
-        Names it in errors, and finds it unless ``folder`` is given: a descriptor, from which ``name`` leads to it.  The
-        last part of that name may be no link.
-
-    Attributes
-    ----------
-    size
-        In bytes, when it was opened.
-
-    Raises
-    ------
-    OSError
-        It is not there.
-    NotAllowed, TooManyFiles
-        It may not be opened.
-    ContainerDamaged
-        It is no regular file.
+    It is opened by ``path``, or where ``folder``, a descriptor, is given, by ``name`` from there, which may be no link.
+    Raises OSError where it is not there, NotAllowed and TooManyFiles where it may not be opened, ContainerDamaged where
+    it is no regular file.
     """
 
     def __init__(self, path: Path, folder: int | None = None, name: str = "") -> None:
@@ -97,10 +81,7 @@ class MappedFile:
             rows[:] = _spaced(pieces, size, distance)
 
     def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8], first: int, distance: int) -> None:
-        """Copy pieces of one size into the rows of ``into``, ``(len(rows), size)``.
-
-        Piece 0 begins at byte ``first``, each other one ``distance`` bytes behind the one before.
-        """
+        """Copy pieces of one size, at byte ``first`` and each ``distance`` bytes on, into the rows of ``into``."""
         size = into.shape[1]
         starts = first + rows * distance
         data = self._mapped(starts, starts + size)
@@ -165,13 +146,7 @@ def _spaced(data: NDArray[np.uint8], size: int, distance: int) -> NDArray[np.uin
 
 
 def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> None:
-    """Fill ``into``, C-contiguous, from a byte position: the kernel may read less than it was asked for.
-
-    Raises
-    ------
-    ContainerDamaged
-        The file ends before ``into`` is full; ``path`` names it.
-    """
+    """Fill ``into``, C-contiguous, from a byte position.  Raises ContainerDamaged where the file ends before."""
     view = into.reshape(-1).view(np.uint8).data
     while view:
         got = os.preadv(descriptor, [view], position)
@@ -182,14 +157,10 @@ def read_at(descriptor: int, into: NDArray[Any], position: int, path: str) -> No
 
 
 def fetch_ahead(descriptor: int, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> bool:
-    """Ask for scattered runs of a file all at once, where they are not in memory yet.
+    """Ask for scattered runs of a file all at once, where they are not in memory yet; return whether it asked.
 
     A map brings in one page after the other, waiting for each; the device is several times as fast when it knows all
     of them.  Whether it is worth asking, a look at some of the runs tells without waiting (Linux).
-
-    Returns
-    -------
-    Whether it asked.
     """
     if not (hasattr(os, "RWF_NOWAIT") and hasattr(os, "posix_fadvise")):
         return False

@@ -56,12 +56,7 @@ class ContainerWriter(Writer):
     def add(self, records: Records) -> int:
         """Take the columns of a batch; return the row of its first record.
 
-        Raises
-        ------
-        ValueError
-            The batch does not fit the layout, or the writer was aborted.
-        UsageError
-            A record is larger than the container can keep.
+        Raises ValueError where it does not fit the layout or the writer was aborted, UsageError for too large a record.
         """
         if self._aborted:
             raise ValueError("this writer was aborted: it takes no more records.")
@@ -229,13 +224,7 @@ class ArraysReader(ContainerReader):
 
 
 def row_buffer(layout: Layout, count: int, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """The ``(count, record_bytes)`` uint8 array to read rows of one size into: ``out`` where there is one.
-
-    Raises
-    ------
-    ValueError
-        ``out`` has another shape or dtype, is not C-contiguous, or the records have no one size.
-    """
+    """The ``(count, record_bytes)`` uint8 array for rows of one size.  Raises ValueError if ``out`` is not that."""
     size = layout.record_bytes
     if size is None:
         raise ValueError("out= is for raw images of one size; this container's records differ in size.")
@@ -251,12 +240,7 @@ def join_records(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Copy ``values``, the bytes of the records of ``rows``, end to end: the data and offsets of a batch.
 
-    Raises
-    ------
-    ContainerDamaged
-        A value is missing, is no bytes or, where all records have one size, has another; ``path`` names the container.
-    ValueError
-        ``out`` does not fit.
+    Raises ContainerDamaged where a value is missing, is no bytes or has another size, ValueError for a wrong ``out``.
     """
     if out is None and layout.record_bytes is None:
         records = list(values)

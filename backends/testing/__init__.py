@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("batches", "contents", "readers", "writers")))
+pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("subject", "readers", "writers")))
 
-from backends.testing.contents import Contents  # noqa: E402
 from backends.testing.readers import Readers  # noqa: E402
 from backends.testing.writers import Writers  # noqa: E402
 
 __all__ = ["BackendTests"]
 
 
-class BackendTests(Contents, Readers, Writers):
+class BackendTests(Readers, Writers):
     """What a backend promises.  A subclass names it as ``backend``, and pytest runs the suite."""
