@@ -7,7 +7,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backends import units
-from backends.analysis.prediction import DURABLE, Use
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
 from backends.bench.schedule import trials
@@ -16,6 +15,7 @@ from backends.errors import ImgstoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from backends.analysis.prediction import Use
     from backends.bench.budget import Estimate
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
@@ -35,7 +35,12 @@ _VERBS = {"shuffled": "read shuffled", "store-one": "store one image", "read-one
 
 def title(use: Use) -> str:
     """``Read``, ``Shuffled cold``, ``Read one image``."""
-    return "Store with sync" if use == DURABLE else use.capitalize().replace("-one", " one image")
+    if not isinstance(use, Aspect):
+        from backends.analysis.prediction import DURABLE  # not before the first paint: it imports statistics
+
+        if use == DURABLE:
+            return "Store with sync"
+    return use.capitalize().replace("-one", " one image")
 
 
 def time_title(aspect: Aspect, log: bool) -> str:

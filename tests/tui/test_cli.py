@@ -328,7 +328,10 @@ RUN = "import sys; sys.argv[:] = ['imgstore-tui', {}]\nfrom tui.cli import main\
     ("code", "unwanted"),
     [
         ("import backends", HEAVY | {"textual", "rich", "click"}),
-        ("import tui.app", HEAVY),
+        (
+            "import tui.app",
+            HEAVY | {"msgspec", "jinja2", "statistics", "backends.runs", "tui.charts", "tui.screens.help"},
+        ),
         (RUN.format("'--help'"), HEAVY | {"textual", "rich"}),
         (RUN.format("'--version'"), HEAVY | {"textual", "rich"}),
         (RUN.format("'bench', '--help'"), HEAVY | {"textual", "rich"}),

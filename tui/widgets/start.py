@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 RECENT = 5
 
 
-class StartList(OptionList, inherit_bindings=False):
+class StartList(OptionList, inherit_bindings=False, inherit_css=False):
     """What can be opened.  The first row is selected; rows that arrive later never move the selection."""
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
+    COMPONENT_CLASSES: ClassVar[set[str]] = OptionList.COMPONENT_CLASSES
 
     folder: reactive[DatasetFacts | None] = reactive(None)  # the current folder, where it is a dataset
     jobs: reactive[tuple[RunFacts, ...]] = reactive(())  # recent runs, newest first
