@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import weakref
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -62,8 +63,9 @@ class ZarrWriter(ContainerWriter):
         self._pixels: Any = None
         self._arrays: list[str] = []
         self.path.mkdir()
+        self._store = NewStore(self.path)
         try:
-            self._group = zarr.create_group(LocalStore(self.path), zarr_format=3)
+            self._group = zarr.create_group(self._store, zarr_format=3)
         except BaseException:
             self.abort()
             raise
@@ -85,6 +87,7 @@ class ZarrWriter(ContainerWriter):
         self._group.attrs["layout"] = self.layout.to_json()
 
     def remove(self) -> None:
+        self._store.end()
         for name in self._arrays:
             shutil.rmtree(self.path / name, ignore_errors=True)
         with suppress(OSError):
@@ -116,6 +119,29 @@ class ZarrWriter(ContainerWriter):
             chunk_key_encoding={"name": "default", "separator": "."},  # no folder for each dimension
             config={"write_empty_chunks": True},  # one that is all zeros is a file as well, and its loss is noticed
         )
+
+
+class NewStore(LocalStore):
+    """A folder in which nothing is written any more once it has ended, whatever tasks of zarr are still waiting."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._lock, self._ended = threading.Lock(), False
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+
+    async def set(self, key: str, value: Buffer) -> None:
+        with self._lock:
+            if self._ended:
+                raise ValueError("this writer was aborted.")
+            (self.root / key).parent.mkdir(exist_ok=True)
+            (self.root / key).write_bytes(value.as_buffer_like())
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        if not (self.root / key).exists():
+            await self.set(key, value)
 
 
 class WholeStore(LocalStore):
