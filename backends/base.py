@@ -155,9 +155,11 @@ class Reader(ABC):
     def labels(self) -> NDArray[np.int64]:
         """All labels, ``(count,)`` int64, loaded on first use without touching a pixel."""
 
-    @abstractmethod
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        """Records ``start`` to ``stop``; ``0 <= start <= stop <= count``."""
+        """Records ``start`` to ``stop``, ``0 <= start <= stop <= count``; overridden where neighbours are faster."""
+        import numpy as np
+
+        return self.read_rows(np.arange(start, stop), out)
 
     @abstractmethod
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from backends.containers.fileio import MappedFile, open_folder, slices
-from backends.containers.records import ContainerReader, ContainerWriter, join_records, row_buffer
+from backends.containers.records import ContainerReader, ContainerWriter, row_buffer
 from backends.errors import ContainerDamaged, ImgstoreError
 from backends.images import Layout, Records, even_offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
     from typing import BinaryIO
 
@@ -167,12 +166,12 @@ class RecordFileReader(FolderReader):
         file.fill(data, first)
         if len(rows) and out is None and (starts[1:] == stops[:-1]).all():
             return Records(data, np.append(starts, stops[-1]) - first, self.labels[start:stop], self.shapes_of(rows))
-        return self._joined(rows, slices(data, starts - first, stops - first), out)
+        return self.joined(rows, slices(data, starts - first, stops - first), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         file = self._opened()
         if self.layout.record_bytes is None:
-            return self._joined(rows, file.runs(*self.spans(rows)), out)
+            return self.joined(rows, file.runs(*self.spans(rows)), out)
         into = row_buffer(self.layout, len(rows), out)
         file.take(rows, into, self.first, self.distance)
         return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
@@ -186,10 +185,6 @@ class RecordFileReader(FolderReader):
         self.reopen()
         assert self.file is not None
         return self.file
-
-    def _joined(self, rows: NDArray[np.int64], values: Iterable[memoryview], out: NDArray[np.uint8] | None) -> Records:
-        data, offsets = join_records(values, rows, self.layout, out, self.path)
-        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
 
 
 def _data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:

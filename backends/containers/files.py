@@ -19,9 +19,8 @@ import numpy as np
 from backends.base import Backend
 from backends.containers.array_folder import FolderReader, FolderWriter
 from backends.containers.fileio import read_at
-from backends.containers.records import row_buffer
 from backends.errors import refusal
-from backends.images import Records, offsets_of
+from backends.images import Records
 from backends.registry import make_codec
 
 if TYPE_CHECKING:
@@ -110,22 +109,13 @@ class FilesReader(FolderReader):
 
     kind = "folder of images"
 
-    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        return self.read_rows(np.arange(start, stop), out)
-
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         self.reopen()
-        into = None if out is None else row_buffer(self.layout, len(rows), out).reshape(-1)
         for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
             self._check_folder(_folder_name(folder))
             self._seen.add(folder)
         suffixes, sizes = self._suffixes_and_sizes(rows)
-        files = self._contents(map(_image_name, rows.tolist(), suffixes), sizes)
-        data = np.frombuffer(b"".join(files), np.uint8)
-        if into is not None:
-            into[:] = data
-        offsets = offsets_of(list(map(len, files)))
-        return Records(data if into is None else into, offsets, self.labels[rows], self.shapes_of(rows))
+        return self.joined(rows, self._contents(map(_image_name, rows.tolist(), suffixes), sizes), out)
 
     def _open_records(self) -> None:
         self._seen, self._likely_bytes, self._flags = set[int](), FIRST_READ_BYTES, _UNSEEN

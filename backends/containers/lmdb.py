@@ -20,7 +20,7 @@ import numpy as np
 
 from backends.base import Backend
 from backends.containers.fileio import slices
-from backends.containers.records import ContainerReader, ContainerWriter, join_records
+from backends.containers.records import ContainerReader, ContainerWriter
 from backends.errors import ContainerDamaged, NotAllowed, refusal
 from backends.images import Layout, Records
 
@@ -134,10 +134,9 @@ class LMDBReader(ContainerReader):
 
     def _records(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
         try:
-            data, offsets = join_records(values, rows, self.layout, out, self.path)
+            return self.joined(rows, values, out)
         except lmdb.Error as error:
             raise self.damaged(str(error)) from error
-        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
 
     def _fetch_ahead(self, start: int, stop: int) -> None:
         """Ask the system for the part of the file in which a range lies, if it was written in the order of its keys.

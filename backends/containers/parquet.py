@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from backends.base import Backend
 from backends.containers.fileio import MappedFile, slices
-from backends.containers.records import ContainerReader, ContainerWriter, join_records
+from backends.containers.records import ContainerReader, ContainerWriter
 from backends.images import Layout, Records
 
 if TYPE_CHECKING:
@@ -94,9 +94,6 @@ class ParquetReader(ContainerReader):
 
     kind = "Parquet container"
 
-    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        return self.read_rows(np.arange(start, stop), out)
-
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         self.reopen()
         groups = np.searchsorted(self._edges, rows, "right") - 1
@@ -108,8 +105,7 @@ class ParquetReader(ContainerReader):
             within = rows[places] - self._edges[group]
             for place, value in zip(places.tolist(), slices(data, edges[within], edges[within + 1]), strict=True):
                 values[place] = value
-        joined, offsets = join_records(values, rows, self.layout, out, self.path)
-        return Records(joined, offsets, self.labels[rows])
+        return self.joined(rows, values, out)
 
     def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         try:

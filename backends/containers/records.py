@@ -152,6 +152,11 @@ class ContainerReader(Reader):
             self._columns[name] = column
         return self._columns[name]
 
+    def joined(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
+        """The batch of ``rows``, of which ``values`` are the bytes."""
+        data, offsets = join_records(values, rows, self.layout, out, self.path)
+        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
+
     def check_offsets(self, offsets: NDArray[np.int64], data_bytes: int) -> None:
         """Raise ContainerDamaged unless records lie end to end in so many bytes."""
         if offsets[0] != 0 or offsets[-1] != data_bytes or (offsets[1:] < offsets[:-1]).any():
