@@ -92,7 +92,7 @@ async def test_cancelling_the_worker_cancels_the_run(
 
 
 @MODES
-async def test_keys_act_during_a_run(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
+async def test_keys_act_during_a_run_that_q_stops_or_leaves(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await run(pilot, endless(work, in_thread))
         for _ in range(3):
@@ -102,15 +102,6 @@ async def test_keys_act_during_a_run(app: ImgstoreApp, work: Path, in_thread: bo
             await until(pilot, lambda: len(app.screen_stack) == 1)
         await pilot.press("escape")
         assert state(pilot).trial is not None, "a screen that is left does not end the run"
-        await pilot.press("q", "s")
-        await until(pilot, lambda: app.return_code is not None)
-    assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
-
-
-@MODES
-async def test_only_a_run_in_a_process_can_be_left_behind(app: ImgstoreApp, work: Path, in_thread: bool) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
-        await run(pilot, endless(work, in_thread))
         await pilot.press("q")
         assert isinstance(app.screen, ChoiceScreen)
         assert ("leave it running" in frame(pilot)) is not in_thread
