@@ -18,9 +18,10 @@ from backends.bench.measurement import Aspect
 from tui.keys import View
 from tui.labels import Known, sentence_of, time_title, title
 from tui.text import safe_text
-from tui.theme import palette
+from tui.theme import palette, style_of
 from tui.widgets.footer import label_top
 from tui.widgets.start import StartList
+from tui.widgets.table import Table
 from tui.widgets.verdict import ScrolledText
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ChartPanel(Vertical, can_focus=True):
     def compose(self) -> ComposeResult:
         yield StartList().data_bind(ChartPanel.jobs, ChartPanel.folder)
         yield ScrolledText(id="words")
+        yield Table(cell_padding=1)
         yield Static(id="chart")
 
     def on_mount(self) -> None:
@@ -83,26 +85,33 @@ class ChartPanel(Vertical, can_focus=True):
         self.query_one(StartList).display = view is View.START
         self.query_one("#words").display = view in (View.PLAN, View.ERROR, View.VERDICT)
         self.query_one("#chart").display = view in PICTURES
-        self._show_numbers(view is View.NUMBERS)
-        if view in (View.PLAN, View.ERROR, View.VERDICT):
+        self.query_one(Table).display = view is View.NUMBERS
+        if view is View.NUMBERS:
+            self._fill_numbers()
+        elif view in (View.PLAN, View.ERROR, View.VERDICT):
             self.query_one(ScrolledText).update(self._text())
         elif view in PICTURES:
             self._draw()
 
-    def _show_numbers(self, shown: bool) -> None:
-        tables = list(self.query("NumbersTable"))
-        if shown and not tables:
-            from tui.widgets.numbers import NumbersTable
+    def _fill_numbers(self) -> None:
+        """A row for each configuration and size that has a figure."""
+        if self.run is None or not self.series:
+            return
+        from tui.tables import HEAD, number_rows
 
-            self.mount(NumbersTable().data_bind(ChartPanel.run, ChartPanel.series, ChartPanel.aspect))
-        for table in tables:
-            table.display = shown
+        roles = {known.mark: known.role for known in self.series.values()}
+        rows = {}
+        for name, *figures in number_rows(self.run, self.series, self.aspect):
+            first = Text.assemble((name[0], style_of(self.app, roles[name[0]])), name[1:])
+            others = (Text.assemble((text, "dim" if text == "·" else ""), justify="right") for text in figures)
+            rows[f"{name} {figures[0]}"] = [first, *others]
+        self.query_one(Table).show(dict.fromkeys(HEAD), rows)
 
     def focus_content(self) -> None:
         """Focus what the view shows, where that takes keys of its own."""
         content: Widget = self
         if self.view is View.NUMBERS:
-            content = self.query_one("NumbersTable")
+            content = self.query_one(Table)
         elif self.view is View.START:
             content = self.query_one(StartList)
         elif self.view not in PICTURES:
