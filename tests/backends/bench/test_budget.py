@@ -104,7 +104,7 @@ def test_all_copies_take_at_most_ten_largest_containers(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("endless_copies")
 def test_copies_without_a_limit_exceed_the_announcement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.runs.runner.Task", lambda *given: replace(Task(*given), copy_bytes=1 << 30))
+    monkeypatch.setattr("backends.runs.runner.Task", lambda *given: replace(Task(*given), copy_bytes=1 << 23))
     peak = measured_peak(tmp_path, "hdf5", in_thread=True)
     assert peak.bytes > peak.announced
 

@@ -128,7 +128,7 @@ def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) ->
 
 
 def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
-    result = start_run(plan(work, "hdf5", "files", sizes=(4500,)), jobs).wait()
+    result = start_run(plan(work, "hdf5", sizes=(4500,)), jobs).wait()
     assert {trial.outcome for trial in result.measurements} == {"ok"}
     assert any("larger sizes repeat them" in note for note in result.notes)
 
