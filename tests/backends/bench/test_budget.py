@@ -75,8 +75,10 @@ class Peak:
                 self.copies = max(self.copies, sum(copies))
 
 
-def measured_peak(work: Path, *configurations: str, in_thread: bool = False, workers: int = 1) -> Peak:
-    plan = Plan("sample", configurations_of(*configurations), (10, 100), ("store",), repeats=2, work_dir=str(work))
+def measured_peak(
+    work: Path, *configurations: str, in_thread: bool = False, workers: int = 1, sizes: tuple[int, ...] = (10, 100)
+) -> Peak:
+    plan = Plan("sample", configurations_of(*configurations), sizes, ("store",), repeats=2, work_dir=str(work))
     peak = Peak(work)
     run(replace(plan, workers=workers, in_thread=in_thread), peak.take, lambda: False, "peak")
     return peak
@@ -90,7 +92,7 @@ def endless_copies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_run_writes_no_more_than_announced(tmp_path: Path, workers: int) -> None:
-    peak = measured_peak(tmp_path, *backend_entries(), "hdf5+jpeg", workers=workers)
+    peak = measured_peak(tmp_path, *backend_entries(), "hdf5+jpeg", workers=workers, sizes=(100,))
     assert 0 < peak.bytes <= peak.announced
 
 

@@ -185,7 +185,8 @@ def test_record_of_earlier_version_keeps_known_trials(jobs: Path, finished: Run)
         event for event in lines if event["event"] == "trial-finished" and event["measurement"]["operation"] == "read"
     )
     lines[0]["plan"]["operations"] = ["store", "read", "labels"]
-    for changes in ({"reader": "plain"}, {"reader": "ours", "operation": "labels"}):
+    lines[0]["plan"]["configurations"].append("uninstalled+raw")
+    for changes in ({"reader": "plain"}, {"operation": "labels"}, {"configuration": "uninstalled+raw"}):
         lines.insert(-1, read | {"measurement": read["measurement"] | changes})
     (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     result = read_run(folder)

@@ -286,8 +286,7 @@ def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work:
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", [False, True])
-@pytest.mark.parametrize("current", [False, True])
+@pytest.mark.parametrize(("path", "current"), [(False, True), (True, False), (True, True)])
 def test_packages_of_our_names_elsewhere_are_not_imported(
     jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: bool, current: bool
 ) -> None:
@@ -301,7 +300,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
         monkeypatch.chdir(hostile)
     if path:
         monkeypatch.setenv("PYTHONPATH", str(hostile))
-    result = start_run(plan(work, "hdf5", "lmdb", "files"), jobs).wait()
+    result = start_run(plan(work), jobs).wait()
     assert {trial.outcome for trial in result.measurements} == {"ok"}
     monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
     program = str(Path(sys.executable).parent / "imgstore-tui")
@@ -313,7 +312,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
         assert "failed" not in found.stdout
     control = [sys.executable, *(["-P"] if path else []), "-c", "import tui"]
     imported = subprocess.run(control, capture_output=True, text=True)
-    assert ("the wrong module was imported" in imported.stderr) == (path or current)
+    assert "the wrong module was imported" in imported.stderr
 
 
 def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> None:
