@@ -118,9 +118,9 @@ def _bar(standing: Standing, text: str, note: str) -> Bar:
 def _trade_off(run: Run, series: Known) -> TradeOff | Bars:
     """Shuffled reads against bytes on disk, both for the number of images that is predicted for."""
     verdict = run.verdict
-    speed = (verdict.ranking(Aspect.SHUFFLED) or verdict.ranking(Aspect.SHUFFLED_COLD)) if verdict else None
-    disk = verdict.ranking("disk") if verdict else None
-    if verdict is None or speed is None or disk is None:
+    speed = verdict.ranking(Aspect.SHUFFLED) or verdict.ranking(Aspect.SHUFFLED_COLD)
+    disk = verdict.ranking("disk")
+    if speed is None or disk is None:
         waiting = "shuffled" in run.plan.operations and run.alive
         return Bars("waiting for shuffled reads" if waiting else "no shuffled reads were measured: p adds them")
     rates = {name: verdict.images / seconds for name, seconds in _predicted(speed).items()}

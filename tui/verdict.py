@@ -125,7 +125,7 @@ def chart_in_words(run: Run, series: Known, view: View, aspect: Aspect, room: in
         measured = ((size, standings(run, series, aspect, size)) for size in reversed(sizes))
         count, shown = next(((size, measures) for size, measures in measured if measures), (sizes[-1], []))
         head, unit = title(aspect) + (f" {count:,}" if count > 1 else ""), units.seconds
-        ranking = run.verdict.ranking(aspect) if run.verdict else None
+        ranking = run.verdict.ranking(aspect)
         if ranking is not None and ranking.count == count:
             versions = ((True, True), (True, False), (False, False))
             ranked = (entries(ranking, series, marks=marks, values=values) for marks, values in versions)
@@ -146,7 +146,7 @@ def chart_in_words(run: Run, series: Known, view: View, aspect: Aspect, room: in
 
 def _trade_off_in_words(run: Run, series: Known, room: int) -> Content:
     """The configurations than which no other one is both faster and smaller, with their time and size."""
-    front = run.verdict.front if run.verdict else ()
+    front = run.verdict.front
     count = run.plan.sizes[-1]
     seconds = {one.series.configuration: one.value for one in standings(run, series, Aspect.SHUFFLED, count)}
     sizes = {one.series.configuration: one.value for one in disk_standings(run, series)}

@@ -148,10 +148,8 @@ def read_plan(fields: Any) -> Plan:
 
 def _without_unknown(fields: dict[str, Any]) -> dict[str, Any]:
     recorded, names = from_builtins((fields["operations"], fields["configurations"]), tuple[list[str], list[str]])
-    operations, configurations = (
-        [name for name in recorded if name in OPERATIONS],
-        list(filter(is_configuration, names)),
-    )
+    operations = [name for name in recorded if name in OPERATIONS]
+    configurations = list(filter(is_configuration, names))
     if not operations:
         raise ValueError(f"this version measures none of its operations ({', '.join(recorded)})")
     if not configurations:

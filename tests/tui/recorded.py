@@ -123,7 +123,7 @@ def run_events(
     plan: Plan, dataset: DatasetFacts | None = None, fails: str = "", note: str = ""
 ) -> Iterator[events.Event]:
     """All events of a run; trials whose ``configuration operation count`` is ``fails`` fail."""
-    todo = trials(plan)
+    planned = trials(plan)
     now = START
     environment = Environment(
         host="login3", user="me", system="Linux 6.1", cpu="a processor", cores=8, memory_bytes=1 << 34,
@@ -136,7 +136,7 @@ def run_events(
         plan,
         known,
         environment,
-        len(todo),
+        len(planned),
         ("/scratch/me/imgstore-20261122-061500-k3f9",),
         500_000_000,
         (note,) if note else (),
@@ -145,7 +145,7 @@ def run_events(
     for share in (0.25, 0.5, 1.0):
         now += 0.4
         yield events.Staging(now, int(most * share), most, now - START)
-    for trial in todo:
+    for trial in planned:
         found = measure(trial)
         yield events.TrialStarted(now, trial)
         if trial.count >= 10_000:
