@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from backends.bench.configuration import is_configuration
+from backends.bench.json_files import from_builtins, parse_json, to_builtins
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import OPERATIONS, Measurement, Trial, is_measured_here
 from backends.bench.plan import Plan
@@ -17,8 +17,6 @@ from backends.bench.workdir import MadeFolder
 from backends.datasets.base import DatasetFacts
 
 SCHEMA = 1
-
-T = TypeVar("T")
 
 
 class Event(
@@ -101,41 +99,6 @@ AnyEvent = (
 )
 _EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
 """Names of events in the records of earlier versions."""
-
-
-def to_builtins(value: object) -> Any:
-    """What JSON has for an event, a measurement, a result: a configuration becomes its text."""
-    return msgspec.to_builtins(value, enc_hook=str)
-
-
-def from_builtins(value: object, kind: type[T]) -> T:
-    """The value of what JSON has.  Raises ValueError, TypeError where a field is missing or has the wrong type."""
-    return msgspec.convert(value, kind, dec_hook=lambda to, text: to(text))
-
-
-def read_json(path: Path, most_bytes: int) -> Any:
-    """What a JSON file holds.
-
-    Raises OSError where it cannot be read, ValueError where it is no JSON, larger than ``most_bytes``, nested too
-    deeply, or has a number that is none.
-    """
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise ValueError(f"it is larger than {most_bytes:,} bytes")
-    return parse_json(data, parse_constant=_refuse)
-
-
-def parse_json(text: bytes, **options: Any) -> Any:
-    """The value of JSON.  Raises ValueError where it is none, or nested too deeply."""
-    try:
-        return json.loads(text, **options)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no figure")
 
 
 def read_plan(fields: Any) -> Plan:

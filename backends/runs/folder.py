@@ -11,9 +11,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from backends.bench.json_files import read_json
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat
-from backends.runs.events import Event, decode_event, encode_event, read_json, read_plan
+from backends.runs.events import Event, decode_event, encode_event, read_plan
 
 SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
 CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"

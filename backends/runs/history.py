@@ -16,8 +16,8 @@ import msgspec
 
 from backends.analysis.ranking import ranking_line
 from backends.bench.configuration import Configuration
+from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
-from backends.runs.events import from_builtins, read_json, to_builtins
 from backends.runs.folder import EVENTS, FILES, SPEC, SUMMARY, Tail, names_below, owner_of, read_spec
 from backends.runs.job import Job, clean_after, job_state
 from backends.runs.run import Run

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import Measurement, is_measured_here
 from backends.bench.plan import MOST_IMAGES, check_plan
 from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError, NotAllowed
 from backends.runs import events
-from backends.runs.events import from_builtins, read_json, to_builtins
 from backends.runs.run import Run
 
 MOST_BYTES = 1 << 30

@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from backends.bench.configuration import configurations_of
+from backends.bench.json_files import read_json
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events, history
@@ -232,9 +233,9 @@ def test_run_with_broken_files_stops_neither_list_nor_start(jobs: Path, name: st
 def test_file_larger_than_its_bound_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_text("[1, 2]")
-    assert events.read_json(path, 6) == [1, 2]
+    assert read_json(path, 6) == [1, 2]
     with pytest.raises(ValueError, match="larger than 5 bytes"):
-        events.read_json(path, 5)
+        read_json(path, 5)
 
 
 def test_a_run_compared_with_itself_is_the_same(finished: Run) -> None:

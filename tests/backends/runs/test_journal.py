@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from backends.bench.configuration import Configuration
+from backends.bench.json_files import to_builtins
 from backends.bench.measurement import Measurement, Trial
 from backends.runs import events
-from backends.runs.events import to_builtins
 from backends.runs.folder import Journal, Tail, last_event
 
 EVENTS: list[events.Event] = [

@@ -1,0 +1,48 @@
+"""Values as JSON and back: bounded in size and depth, checked against their types, configurations as their text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+def to_builtins(value: object) -> Any:
+    """What JSON has for an event, a measurement, a manifest: a configuration becomes its text."""
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def from_builtins(value: object, kind: type[T]) -> T:
+    """The value of what JSON has.  Raises ValueError, TypeError where a field is missing or has the wrong type."""
+    return msgspec.convert(value, kind, dec_hook=lambda to, text: to(text))
+
+
+def read_json(path: Path, most_bytes: int) -> Any:
+    """What a JSON file holds.
+
+    Raises OSError where it cannot be read, ValueError where it is no JSON, larger than ``most_bytes``, nested too
+    deeply, or has a number that is none.
+    """
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes:,} bytes")
+    return parse_json(data, parse_constant=_refuse)
+
+
+def parse_json(text: bytes, **options: Any) -> Any:
+    """The value of JSON.  Raises ValueError where it is none, or nested too deeply."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no figure")
