@@ -146,14 +146,36 @@ def sync(path: Path) -> None:
     if len(files) > 16 and _syncfs(path):
         files = []
     for name in (*files, *folders, path.parent):
-        descriptor = os.open(name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if not (name.is_dir() and error.errno == errno.EINVAL):  # some filesystems sync no folders
-                raise
-        finally:
-            os.close(descriptor)
+        _fsync(name)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file through ``.NAME.partial`` beside it, so that it is there whole or not, also after a power cut."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)  # of a process that was killed, or a link that somebody laid
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _fsync(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _fsync(path: Path) -> None:
+    """Write one file, or the names in one folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno == errno.EINVAL):  # some filesystems sync no folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _syncfs(path: Path) -> bool:

@@ -16,6 +16,7 @@ from backends.bench.disk import (
     sync,
     usage_of,
     writable_folders,
+    write_durably,
 )
 from backends.errors import NoSpace, NotAllowed
 
@@ -40,6 +41,21 @@ def test_sync_takes_files_and_folders(tmp_path: Path, files: int) -> None:
         (tmp_path / str(number)).write_bytes(b"x")
     sync(tmp_path)
     sync(tmp_path / "0")
+
+
+def test_durable_write_replaces_the_file_whole(tmp_path: Path) -> None:
+    (tmp_path / ".out.partial").symlink_to(tmp_path / "mine")
+    for data in (b"first", b"", b"x" * 3_000_000):
+        write_durably(tmp_path / "out", data)
+        assert (tmp_path / "out").read_bytes() == data
+    assert os.listdir(tmp_path) == ["out"]  # noqa: PTH208
+
+
+def test_durable_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OSError, match="out"):
+        write_durably(tmp_path / "out", b"data")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
 
 
 def test_mount_is_named_as_in_mountinfo(tmp_path: Path) -> None:
