@@ -33,6 +33,20 @@ class ContainerDamaged(ImgstoreError, ValueError):
     """A container is incomplete or broken, or not of this backend."""
 
 
+class StoreDamaged(ImgstoreError, ValueError):
+    """Something of a store is missing, or is not what was written."""
+
+    exit_code = 3
+
+
+class StoreNotFound(ImgstoreError, FileNotFoundError):
+    """There is no store at this path."""
+
+
+class StoreBusy(ImgstoreError):
+    """Another process writes the store."""
+
+
 class NotAllowed(ImgstoreError, PermissionError):
     """The operating system refuses to read or write here."""
 

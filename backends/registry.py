@@ -43,6 +43,8 @@ class BackendEntry:
     files: int = 32  # files and folders of a container at most, beside those of the next two fields
     files_per_record: float = 0.0
     shard_bytes: int | None = None  # another file begins after so many bytes
+    shard_path: str = "shards/{shard:05}"  # of a container in a store; {split}, {number} of {of} in it
+    local_only: bool = False  # its library must not write on a filesystem of the network
     operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")  # that it can be measured at
     from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")  # those that depend on the page cache
     reference: bool = False  # it is there to compare with, and never to keep images in
@@ -88,11 +90,11 @@ _BACKENDS = (
     ),
     BackendEntry(
         "lmdb", "LMDB environment", "backends.containers.lmdb:LMDB", library="lmdb",
-        marks="▲△◭", colour="blue",
+        marks="▲△◭", colour="blue", shard_path="shards/{shard:05}.lmdb", local_only=True,
     ),
     BackendEntry(
         "hdf5", "HDF5 file", "backends.containers.hdf5:HDF5", library="h5py",
-        marks="■□▣", colour="green",
+        marks="■□▣", colour="green", shard_path="shards/{shard:05}.h5",
     ),
     BackendEntry(
         "npy", "numpy arrays", "backends.containers.npy:Npy",
@@ -100,21 +102,23 @@ _BACKENDS = (
     ),
     BackendEntry(
         "sqlite", "SQLite database", "backends.containers.sqlite:SQLite",
-        marks="✚✛✜", colour="cyan",
+        marks="✚✛✜", colour="cyan", shard_path="shards/{shard:05}.sqlite", local_only=True,
         overhead=4_096,  # with the rest of a block this bounds what is empty of a page
     ),
     BackendEntry(
         "tar", "WebDataset tar", "backends.containers.tar:Tar",
-        marks="✖✕✗", colour="brown",
+        marks="✖✕✗", colour="brown", shard_path="{split}-{number:06}.tar",
         overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
     ),
     BackendEntry(
         "zarr", "zarr group", "backends.containers.zarr:Zarr", library="zarr", extra="zarr",
         marks="⬢⬡⬣", colour="teal", shard_bytes=1 << 24,
+        shard_path="shards/{shard:05}.zarr",
     ),
     BackendEntry(
         "parquet", "Hugging Face Parquet", "backends.containers.parquet:Parquet", "png", library="pyarrow",
         extra="parquet", codecs=("source", "png"), marks="▮▯◨", colour="violet",
+        shard_path="data/{split}-{number:05}-of-{of:05}.parquet",
     ),
 )  # fmt: skip
 _ARTICLE = ("store", "read", "store-one", "read-one")

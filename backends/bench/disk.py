@@ -10,9 +10,13 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from backends import units
 from backends.errors import NoSpace, NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ELSEWHERE = "another folder to write in (--work-dir, or the key w)"  # what to choose where one cannot be used
 RESERVE = 0.05  # share of a filesystem that a run leaves free
@@ -146,27 +150,34 @@ def sync(path: Path) -> None:
     if len(files) > 16 and _syncfs(path):
         files = []
     for name in (*files, *folders, path.parent):
-        _fsync(name)
+        fsync(name)
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file through ``.NAME.partial`` beside it, so that it is there whole or not, also after a power cut."""
+    """Write a file so that it is there whole or not at all, also after a power cut."""
+    with durable_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def durable_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file, ``.NAME.partial``, that takes the place of ``path`` once it is written and synced."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.unlink(missing_ok=True)  # of a process that was killed, or a link that somebody laid
         with partial.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        _fsync(path.parent)
+        fsync(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Write one file, or the names in one folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -40,10 +40,10 @@ def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArr
     if isinstance(pixels, np.ndarray) and len(pixels):
         whole, size = np.ascontiguousarray(pixels).reshape(-1).data, pixels[0].size
         parts = (whole[start : start + size] for start in range(0, len(whole), size))
-        seeds = repeat(_seed(pixels.shape[1:]))
+        seeds = repeat(image_seed(pixels.shape[1:]))
     else:
         parts = (image.reshape(-1).data for image in pixels)
-        seeds = (_seed(image.shape) for image in pixels)
+        seeds = (image_seed(image.shape) for image in pixels)
     return np.fromiter(map(xxhash.xxh3_64_intdigest, parts, seeds), np.uint64, len(pixels))
 
 
@@ -53,7 +53,8 @@ def record_digests(records: Records) -> NDArray[np.uint64]:
     return np.fromiter(digests, np.uint64, len(records))
 
 
-def _seed(shape: tuple[int, ...]) -> int:
+def image_seed(shape: tuple[int, ...]) -> int:
+    """The seed of the digest of an image's pixels: the same bytes in another shape are another image."""
     height, width, channels = shape
     return height << 40 | width << 8 | channels
 

@@ -75,6 +75,10 @@ class Dataset(ABC):
         """The facts with shape and raw bytes, for which a folder reads the headers of some pictures."""
         return self.facts()
 
+    def name(self, id_: int) -> str:
+        """The original file name of an image, empty where there is none; undecodable bytes become surrogates."""
+        return ""
+
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.
 

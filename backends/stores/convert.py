@@ -1,0 +1,362 @@
+"""Makes a store: the shards that are not durable yet, by any number of workers, then the index and the manifest."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from backends import units
+from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
+from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, executor_of
+from backends.stores.finish import finish
+from backends.stores.journal import Journal, Lock
+from backends.stores.manifest import Manifest, is_store, read_manifest
+from backends.stores.plan import Request, StorePlan, absolute_request, make_plan, open_splits
+from backends.stores.preflight import Estimate, check_room, check_target, estimate
+from backends.stores.shard import WORK, Sealed, remove
+
+REPORT_SECONDS = 0.25
+FINISH_SECONDS = 60.0
+"""How long a part waits for another one that is looking whether the store is complete."""
+
+
+class ShardState(msgspec.Struct, frozen=True):
+    """A shard that is being made, or was sealed a moment ago."""
+
+    path: str
+    images: int  # expected, or what it has
+    written: int
+    checked: int  # read back and compared
+    bytes: int = 0  # once it is sealed; that is when it is durable
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a conversion is: of its part where it makes one."""
+
+    images: int
+    written: int
+    durable: int
+    shards: int
+    sealed: int
+    failures: int  # pictures in durable shards that do not decode
+    bytes: int  # durable
+    resumed: int  # images that were durable before
+    shown: tuple[ShardState, ...] = ()  # those being made, and the last sealed
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What whoever started a conversion hears of it and can do to it; the last two are called ten times a second."""
+
+    announce: Callable[[StorePlan, Estimate], None] = lambda plan, needs: None  # before the first byte
+    report: Callable[[Progress], None] = lambda progress: None
+    cancelled: Callable[[], bool] = lambda: False
+    paused: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of the shards: every ``of``-th, from ``number``, which begins at 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def has(self, shard: int) -> bool:
+        return shard % self.of == self.number - 1
+
+    def file(self, name: str, suffix: str = "") -> str:
+        """The name of this part's own file in the store."""
+        return f"{name}{suffix}" if self.of == 1 else f"{name}-{self.number}-of-{self.of}{suffix}"
+
+
+def parse_part(text: str) -> Part:
+    """The part that is written ``3/16``.  Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"{text!r} is no part: write 3/16 for the third of sixteen.")
+    return Part(int(match[1]), int(match[2]))
+
+
+def prepare(
+    request: Request, destination: Path, workers: int = 0, cancelled: Callable[[], bool] = lambda: False
+) -> tuple[StorePlan, Estimate]:
+    """The plan of a conversion and what it takes; nothing is written.  Raises ImgstoreError where it cannot begin."""
+    with ExitStack() as stack:
+        splits = [stack.enter_context(split) for split in open_splits(request, cancelled)]
+        plan, sample = make_plan(request, splits)
+        needs = estimate(plan, sample, splits, destination, _workers(workers))
+    return plan, needs
+
+
+def convert(
+    request: Request,
+    destination: Path,
+    *,
+    workers: int = 0,
+    part: Part | None = None,
+    resume: bool = False,
+    dask: str | None = None,
+    control: Control | None = None,
+) -> Manifest | None:
+    """Make the store of ``request`` at ``destination``, or a part of it; return its manifest once it is complete.
+
+    Parameters
+    ----------
+    workers
+        Processes that make shards; 0 for one on each processor.
+    part
+        The share of the shards to make.  A part goes on where it was, and the one that completes the store finishes it.
+    resume
+        Go on with a conversion that was stopped; a missing, empty or complete destination is fine too.
+    dask
+        The address of a Dask scheduler whose workers make the shards; they must see the dataset and the destination.
+
+    Raises
+    ------
+    UsageError, NotAllowed, NoSpace, StoreBusy
+        The conversion cannot begin; nothing was changed.
+    Cancelled
+        ``control.cancelled`` returned True: what is durable stays.
+    ImgstoreError
+        It could not go on: what is durable stays.
+    """
+    request, control, destination = absolute_request(request), control or Control(), destination.absolute()
+    resume, part = resume or part is not None, part or Part()
+    check_target(request, destination)
+    begun = _journals(destination)
+    if is_store(destination):
+        return _complete(request, destination, resume=resume)
+    _check_foreign(destination)
+    plan, needs = prepare(request, destination, workers, control.cancelled)
+    if not begun:
+        check_room(needs, destination)
+    destination.mkdir(parents=True, exist_ok=True)
+    with Lock(destination / part.file("lock")).acquire() as lock:
+        if is_store(destination):
+            return _complete(request, destination, resume=True)
+        if _journals(destination) and not resume:
+            raise UsageError(
+                f"{destination} holds an unfinished conversion: add --resume to go on, or remove that folder."
+            )
+        journal = _begin(plan, destination, part)
+        plan = journal.plan or plan
+        control.announce(plan, needs)
+        conversion = _Conversion(plan, destination, part, journal, lock, control)
+        conversion.clean()
+        conversion.make(_workers(workers), dask)
+        if part.of == 1:
+            return finish(destination, plan)
+    with Lock(destination / "lock").acquire(FINISH_SECONDS):
+        if is_store(destination):
+            return read_manifest(destination)
+        return None if missing_shards(destination)[1] else finish(destination, plan)
+
+
+def finish_store(destination: Path) -> tuple[Manifest | None, list[str]]:
+    """Write the manifest of a store whose shards are all durable; else return the paths of those that are missing.
+
+    Raises UsageError where no conversion was begun.
+    """
+    if is_store(destination):
+        return read_manifest(destination), []
+    if not _journals(destination):
+        raise UsageError(f"{destination} holds no conversion to finish: imgstore-tui convert begins one.")
+    with Lock(destination / "lock").acquire():
+        plan, missing = missing_shards(destination)
+        return (None, missing) if missing else (finish(destination, plan), [])
+
+
+def missing_shards(destination: Path) -> tuple[StorePlan, list[str]]:
+    """The plan that the journals have, and the paths of the shards that no journal calls durable."""
+    journals = list(map(Journal, _journals(destination)))
+    plans = [journal.plan for journal in journals if journal.plan is not None]
+    if not plans:
+        raise UsageError(f"the journals in {destination} hold no plan: remove that folder, and convert again.")
+    sealed = {number for journal in journals for number in journal.sealed}
+    return plans[0], [shard.path for shard in plans[0].shards if shard.number not in sealed]
+
+
+def _workers(workers: int) -> int:
+    return workers or len(os.sched_getaffinity(0))
+
+
+def _journals(destination: Path) -> list[Path]:
+    return sorted(destination.glob("journal*.jsonl"))
+
+
+def _complete(request: Request, destination: Path, *, resume: bool) -> Manifest:
+    """The manifest of a store that is there already, if it is the one that is asked for."""
+    manifest = read_manifest(destination)
+    if not resume:
+        raise UsageError(f"{destination} is a store already: name another folder, or remove it.")
+    if manifest.request != request:
+        difference = _difference(manifest.request, request)
+        raise UsageError(f"{destination} is a store of other options ({difference}): name another folder.")
+    return manifest
+
+
+def _check_foreign(destination: Path) -> None:
+    """Raise UsageError where the folder has something in it that no conversion has put there."""
+    if destination.exists() and not destination.is_dir():
+        raise UsageError(f"{destination} is a file: name a folder that does not exist yet.")
+    names = sorted(path.name for path in destination.iterdir()) if destination.exists() else []
+    if names and not _journals(destination) and not all(name.startswith("lock") for name in names):
+        raise UsageError(f"{destination} has other files in it ({names[0]}): name a folder that does not exist yet.")
+
+
+def _begin(plan: StorePlan, destination: Path, part: Part) -> Journal:
+    """The journal of a conversion that begins, or goes on with the plan that it was begun with.
+
+    Raises UsageError where that is of another request, dataset or number of parts.
+    """
+    for path in _journals(destination):
+        if _of(path) != part.of:
+            raise UsageError(f"{destination} was begun in {_of(path)} parts and not in {part.of}: keep their number.")
+        before = Journal(path).plan
+        if before is not None:
+            if before.request != plan.request:
+                difference = _difference(before.request, plan.request)
+                raise UsageError(
+                    f"{destination} was begun with other options ({difference}): use those, or convert anew."
+                )
+            if before.fingerprints != plan.fingerprints:
+                raise UsageError(
+                    f"the dataset has changed since {destination} was begun: convert it into a new folder."
+                )
+            plan = before
+    journal = Journal(destination / part.file("journal", ".jsonl"))
+    if journal.plan is None:
+        journal.begin(plan)
+    return journal
+
+
+def _of(journal: Path) -> int:
+    """The number of parts that a journal is one of."""
+    match = re.search(r"-of-(\d+)", journal.name)
+    return int(match[1]) if match else 1
+
+
+def _difference(before: Request, now: Request) -> str:
+    """What differs between two requests, in words."""
+    names = [name for name in Request.__struct_fields__ if getattr(before, name) != getattr(now, name)]
+    return ", ".join(f"{name.replace('_', ' ')} {getattr(before, name)}, now {getattr(now, name)}" for name in names)
+
+
+class _Conversion:
+    """The making of the shards of one part."""
+
+    def __init__(
+        self, plan: StorePlan, destination: Path, part: Part, journal: Journal, lock: Lock, control: Control
+    ) -> None:
+        self.plan, self.destination, self.part, self.journal = plan, destination, part, journal
+        self.lock, self.control = lock, control
+        self.mine = [shard for shard in plan.shards if part.has(shard.number)]
+        there = {number for number in journal.sealed if os.path.lexists(destination / plan.shards[number].path)}
+        journal.sealed = {number: sealed for number, sealed in journal.sealed.items() if number in there}
+        self.resumed = sum(sealed.images + sealed.failures for sealed in journal.sealed.values())
+        self._last_report = 0.0
+        self.recent: list[int] = []
+
+    def clean(self) -> None:
+        """Remove what workers that died have left of this part's shards."""
+        for path in (self.destination / WORK).glob("*"):
+            number = path.name.partition(".")[0]
+            if number.isdigit() and self.part.has(int(number)):
+                remove(path)
+
+    def make(self, workers: int, dask: str | None) -> None:
+        """Make all shards that are not durable.  Raises ImgstoreError with the reason where one cannot be made."""
+        waiting = [shard.number for shard in reversed(self.mine) if shard.number not in self.journal.sealed]
+        shared = Shared(len(self.plan.shards))
+        self.report(shared, [], now=True)
+        if not waiting:
+            return
+        running: dict[Future[Sealed], int] = {}
+        with executor_of(min(workers, len(waiting)), shared, dask) as (executor, task, room):
+            try:
+                while waiting or running:
+                    while waiting and len(running) < room:
+                        number = waiting.pop()
+                        running[executor.submit(task, self.plan, self.destination, number)] = number
+                    done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+                    for future in done:
+                        self.recent = [*self.recent, running.pop(future)][-4:]
+                        self.journal.append(future.result())
+                    self.lock.beat()
+                    if self.control.cancelled():
+                        raise Cancelled("the conversion was stopped; what is durable stays.")
+                    shared.pause(self.control.paused())
+                    self.report(shared, sorted(running.values()), now=bool(done))
+            except (BrokenProcessPool, OSError, MemoryError) as error:
+                if isinstance(error, ImgstoreError):
+                    raise
+                raise self._explained(error) from error
+            finally:
+                shared.stop()
+                for future in running:
+                    future.cancel()
+                wait(running, STOP_SECONDS)
+        self.report(shared, [], now=True)
+
+    def report(self, shared: Shared, at_work: list[int], *, now: bool) -> None:
+        """Tell how far the conversion is, now or if it was not told for a while."""
+        if not now and time.monotonic() - self._last_report < REPORT_SECONDS:
+            return
+        self._last_report = time.monotonic()
+        sealed, shards = self.journal.sealed, self.plan.shards
+        durable = sum(one.images for one in sealed.values())
+        shown = [
+            *(self._sealed_state(sealed[number]) for number in self.recent),
+            *(ShardState(shards[n].path, shards[n].stop - shards[n].start, *shared.state(n)) for n in at_work),
+        ]
+        self.control.report(
+            Progress(
+                images=sum(shard.stop - shard.start for shard in self.mine),
+                written=durable + sum(shared.state(number)[0] for number in at_work),
+                durable=durable,
+                shards=len(self.mine),
+                sealed=len(sealed),
+                failures=sum(one.failures for one in sealed.values()),
+                bytes=sum(one.bytes for one in sealed.values()),
+                resumed=self.resumed,
+                shown=tuple(shown),
+                paused=shared.is_paused,
+            )
+        )
+
+    def _sealed_state(self, sealed: Sealed) -> ShardState:
+        path, images = self.plan.shards[sealed.number].path, sealed.images
+        return ShardState(path, images, images, images, sealed.bytes)
+
+    def _explained(self, error: BaseException) -> ImgstoreError:
+        """The error that says in one sentence why shards could not be made, and what to do."""
+        resume = "then go on with --resume; what is durable stays."
+        number = error.errno if isinstance(error, OSError) else None
+        if not self.destination.is_dir():
+            return ImgstoreError(f"{self.destination} was removed while the store was made: convert again.")
+        space = os.statvfs(self.destination)
+        free = space.f_bavail * space.f_frsize
+        if number == errno.EDQUOT:
+            return NoSpace(f"your quota on the disk of {self.destination} is used up: free some, {resume}")
+        if number == errno.ENOSPC and space.f_files and not space.f_favail:
+            return NoSpace(f"the disk of {self.destination} has no inodes left, though bytes: free some, {resume}")
+        if number == errno.ENOSPC or (number is None and free < 1 << 20):
+            return NoSpace(
+                f"the disk of {self.destination} is full, with {units.capacity(free)} left: free some, {resume}"
+            )
+        if isinstance(error, MemoryError):
+            return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
+        if isinstance(error, BrokenProcessPool):
+            return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
+        return ImgstoreError(f"{self.destination} could not be written ({error}): mend that, {resume}")

@@ -1,0 +1,170 @@
+"""What is durable of a store that is being made, and who makes it: the journal and the lock beside the shards."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Self
+
+from backends import units
+from backends.bench.disk import fsync
+from backends.bench.json_files import from_builtins, parse_json, to_builtins
+from backends.errors import NotAllowed, StoreBusy
+from backends.stores.plan import StorePlan
+from backends.stores.shard import Sealed
+
+HEARTBEAT_SECONDS = 10.0
+SILENT_SECONDS = 60.0
+"""A writer on another host that has not touched its lock for so long has died, or its host has."""
+
+
+class Journal:
+    """The shards of one part of a conversion that are durable, a line each; its first line is the plan.
+
+    Every line carries its own checksum: one that was cut or damaged says nothing, and its shard is made again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plan: StorePlan | None = None
+        self.sealed: dict[int, Sealed] = {}
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        for line in filter(None, map(_checked, lines)):
+            with contextlib.suppress(ValueError, TypeError):
+                if "plan" in line and self.plan is None:
+                    self.plan = from_builtins(line["plan"], StorePlan)
+                elif "sealed" in line:
+                    sealed = from_builtins(line["sealed"], Sealed)
+                    self.sealed[sealed.number] = sealed
+
+    def begin(self, plan: StorePlan) -> None:
+        """Record the plan, durably."""
+        self._append({"plan": to_builtins(plan)})
+        self.plan = plan
+
+    def append(self, sealed: Sealed) -> None:
+        """Record a shard; it is durable once this returns."""
+        self._append({"sealed": to_builtins(sealed)})
+        self.sealed[sealed.number] = sealed
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """Write a line; a newline before it ends one that a crash or a full disk cut."""
+        is_new = not self.path.exists()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            data = b"\n" + _with_checksum(line) + b"\n"
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            fsync(self.path.parent)
+
+
+def _with_checksum(line: dict[str, Any]) -> bytes:
+    text = json.dumps(line, separators=(",", ":"))
+    return f'{{"crc32":{zlib.crc32(text.encode())},"line":{text}}}'.encode()
+
+
+def _checked(data: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it is not whole."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        line = parse_json(data)["line"]
+        if _with_checksum(line) == data:
+            return dict(line)
+    return None
+
+
+class Lock:
+    """The right to write, held until it is left or this process dies; others are told who holds it.
+
+    The system's lock on the file decides on one host.  Some network filesystems do not pass it on, so that a writer on
+    another host also counts as alive while it touches the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+        self._beat = 0.0
+
+    def acquire(self, wait: float = 0.0) -> Self:
+        """Take the lock, waiting for it up to ``wait`` seconds.  Raises StoreBusy, which names the holder."""
+        until = time.monotonic() + wait
+        while not self._try():
+            if time.monotonic() >= until:
+                holder = self._holder()
+                since = units.ago(max(0.0, time.time() - float(holder.get("since", time.time()))))
+                who = f"process {holder.get('pid', '?')} on {holder.get('host', 'an unknown host')}"
+                raise StoreBusy(
+                    f"{self.path.parent} is being written by {who}, which began {since}: wait for its end, or stop it."
+                )
+            time.sleep(0.1)
+        return self
+
+    def beat(self) -> None:
+        """Show other hosts, now and then, that this writer is alive."""
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._beat = time.monotonic()
+            os.utime(self._descriptor)
+
+    def release(self) -> None:
+        """Give the lock back.  May be called twice."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def _try(self) -> bool:
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except PermissionError:
+            raise NotAllowed(f"{self.path.parent} may not be written: change its permissions.") from None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            status, there = os.fstat(descriptor), self.path.stat()
+            holder = _facts(os.pread(descriptor, 4096, 0))
+            silent = time.time() - status.st_mtime
+            elsewhere = holder.get("host", socket.gethostname()) != socket.gethostname()
+            if (status.st_dev, status.st_ino) == (there.st_dev, there.st_ino) and not (
+                elsewhere and silent < SILENT_SECONDS
+            ):
+                facts = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(facts).encode(), 0)
+                self._descriptor, self._beat = descriptor, time.monotonic()
+                return True
+        except (BlockingIOError, PermissionError, FileNotFoundError):  # it is held, or was released meanwhile
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return False
+
+    def _holder(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError):
+            return _facts(self.path.read_bytes()[:4096])  # closing it would release a lock of this process: it has none
+        return {}
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        facts = parse_json(data)
+        if isinstance(facts, dict):
+            return facts
+    return {}

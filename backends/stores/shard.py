@@ -1,0 +1,324 @@
+"""Makes one shard: a task that depends on the plan and the shard's number alone, on whatever machine it runs.
+
+A shard lies at its final name only after its container was closed, read back by the container's library through a
+new reader, found equal to what the dataset gave, and synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise, repeat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from backends.base import Codec
+from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
+from backends.bench.staging import image_seed
+from backends.datasets import Dataset, open_dataset
+from backends.errors import ContainerDamaged, DatasetDamaged
+from backends.images import Images, Layout, Records, offsets_of
+from backends.registry import make_backend, make_codec
+from backends.stores.plan import Batch, Request, Shard, StorePlan, batches, read_batch
+
+CHECK_BYTES = 1 << 24
+"""Bytes of pixels that are read back at a time, about: they stay in a processor's cache between steps."""
+WORK, SEALED = "partial", "sealed"
+"""Folders of a store that is being made: shards that are written, and what the index needs of those that are sealed."""
+
+Pixels = Iterable[NDArray[np.uint8]]
+Tick = Callable[[int, int], None]
+"""Takes the images of the shard that were written, and that were read back; may raise to end the work."""
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A shard that is there for good."""
+
+    number: int
+    images: int
+    failures: int  # pictures of its range that did not decode
+    bytes: int
+    files: int
+    digest: str  # of its index columns
+
+
+def no_tick(written: int, checked: int) -> None:
+    """Take progress and do nothing."""
+
+
+def digests_of(images: Images, records: Records | None) -> NDArray[np.uint8]:
+    """The xxh3-128 digest of each image, ``(n, 16)`` uint8: of its record where there are some, else of its pixels.
+
+    A digest of pixels takes the image's shape in.
+    """
+    if records is not None:
+        data, ends = records.data.data, records.offsets.tolist()
+        digests = [xxhash.xxh3_128_digest(data[start:stop]) for start, stop in pairwise(ends)]
+    elif isinstance(images.pixels, np.ndarray) and len(images):
+        whole, size = np.ascontiguousarray(images.pixels).reshape(-1).data, images.pixels[0].size
+        parts = (whole[start : start + size] for start in range(0, len(whole), size))
+        digests = list(map(xxhash.xxh3_128_digest, parts, repeat(image_seed(images.pixels.shape[1:]))))
+    else:
+        flat = (np.ascontiguousarray(image).reshape(-1).data for image in images.pixels)
+        digests = list(map(xxhash.xxh3_128_digest, flat, (image_seed(image.shape) for image in images.pixels)))
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+
+
+@dataclass
+class Columns:
+    """What the index keeps of the images of one shard, and of the pictures that did not decode."""
+
+    ids: list[NDArray[np.int64]] = field(default_factory=list)
+    labels: list[NDArray[np.int64]] = field(default_factory=list)
+    shapes: list[NDArray[np.int32]] = field(default_factory=list)
+    digests: list[NDArray[np.uint8]] = field(default_factory=list)
+    names: list[bytes] = field(default_factory=list)
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def add(self, dataset: Dataset, batch: Batch, digests: NDArray[np.uint8]) -> None:
+        """Take a batch that was written."""
+        self.ids.append(batch.ids)
+        self.labels.append(batch.images.labels)
+        self.shapes.append(np.array([image.shape for image in batch.images.pixels], np.int32).reshape(-1, 3))
+        self.digests.append(digests)
+        self.names += [os.fsencode(dataset.name(id_)) for id_ in batch.ids.tolist()]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The columns as arrays, as ``index.npz`` has them for all shards."""
+        empty = np.empty(0, np.int64)
+        return {
+            "ids": np.concatenate([empty, *self.ids]),
+            "labels": np.concatenate([empty, *self.labels]),
+            "shapes": np.concatenate([np.empty((0, 3), np.int32), *self.shapes]),
+            "digests": np.concatenate([np.empty((0, 16), np.uint8), *self.digests]),
+            "names": np.frombuffer(b"".join(self.names), np.uint8),
+            "name_ends": offsets_of(list(map(len, self.names)))[1:],
+            "failures": np.frombuffer(json.dumps(self.failures).encode(), np.uint8),
+        }
+
+
+class _Differs(Exception):
+    """The images are not as the plan expects: pictures do not decode, or have other sizes."""
+
+
+def make_shard(plan: StorePlan, destination: Path, number: int, tick: Tick = no_tick) -> Sealed:
+    """Make a shard of a plan, whatever there was of it before.
+
+    Raises ImgstoreError, or the OSError of what could not be written; nothing is at its final name then.
+    """
+    shard = plan.shards[number]
+    work = destination / WORK / f"{number:05}.{socket.gethostname()}.{os.getpid()}"
+    attempts = 2  # what could not be synced is void, and written once more
+    while True:
+        try:
+            work.parent.mkdir(parents=True, exist_ok=True)
+            return _seal(plan, shard, destination, work, tick)
+        except OSError as error:
+            attempts -= 1
+            if error.errno != errno.EIO or not attempts:
+                raise
+        finally:
+            remove(work)
+
+
+def _seal(plan: StorePlan, shard: Shard, destination: Path, work: Path, tick: Tick) -> Sealed:
+    """Write a shard at ``work``, check and sync it, and put it at its name."""
+    columns, layout = _write(plan, shard, work, tick)
+    arrays = columns.arrays()
+    with _synced(work, shard.path) as sums:
+        check(plan.request, work, layout, arrays["digests"], arrays["labels"], tick)
+    final, usage = destination / shard.path, usage_of(work)
+    index = destination / SEALED / f"{shard.number:05}.npz"
+    for folder in (final.parent, index.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    digest = save_arrays(index, arrays | {"sums": np.frombuffer("".join(sums).encode(), np.uint8)})
+    remove(final)  # of an earlier attempt, whose line did not come into the journal
+    work.rename(final)
+    for folder in {final.parent, work.parent, destination}:
+        fsync(folder)
+    return Sealed(shard.number, layout.count, len(columns.failures), usage.bytes_apparent, usage.files, digest)
+
+
+def _write(plan: StorePlan, shard: Shard, work: Path, tick: Tick) -> tuple[Columns, Layout]:
+    """Write the container of a shard, closed.
+
+    A container is told before how many images it gets.  All are expected to decode and to have the plan's shape; where
+    that is not so, the rest is only looked at, and the container is written again without those that do not decode.
+    """
+    dataset = _dataset(plan.request.dataset, shard.split, plan.fingerprints[shard.split])
+    ids, shape = np.arange(shard.start, shard.stop), plan.image_shape
+    failures: list[tuple[int, str, str]] = []
+    while True:
+        columns = Columns(failures=failures)
+        layout = Layout(len(ids), plan.request.configuration.codec, shape, plan.classes)
+        try:
+            _write_images(plan, dataset, ids, layout, work, columns, tick)
+            return columns, layout
+        except _Differs:
+            found, shapes = _look(plan, dataset, ids)
+            failures = [*failures, *found]
+            ids = np.setdiff1d(ids, [id_ for id_, _, _ in found])
+            shape = shape if shapes <= {shape} else None
+
+
+def _write_images(
+    plan: StorePlan, dataset: Dataset, ids: NDArray[np.int64], layout: Layout, work: Path, columns: Columns, tick: Tick
+) -> None:
+    """Write the images of ``ids``.  Raises _Differs where one does not decode or has another shape than the layout."""
+    request = plan.request
+    codec, pixels = _codec(request), request.digests_pixels
+    written = 0
+    with make_backend(request.configuration.backend, request.configuration.backend_options).create(work, layout) as to:
+        for low, high in batches(plan, 0, len(ids)):
+            batch = read_batch(request, dataset, ids[low:high], layout.image_shape)
+            if batch.failures or (layout.image_shape is not None and batch.image_shape != layout.image_shape):
+                raise _Differs
+            records = batch.records or codec.encode(batch.images)
+            columns.add(dataset, batch, digests_of(batch.images, None if pixels else records))
+            to.append(records)
+            written += len(records)
+            tick(written, 0)
+
+
+def _look(
+    plan: StorePlan, dataset: Dataset, ids: NDArray[np.int64]
+) -> tuple[list[tuple[int, str, str]], set[tuple[int, int, int] | None]]:
+    """The pictures of ``ids`` that do not decode, and the shapes of the others; None for a batch of several shapes."""
+    failures: list[tuple[int, str, str]] = []
+    shapes: set[tuple[int, int, int] | None] = set()
+    for low, high in batches(plan, 0, len(ids)):
+        batch = read_batch(plan.request, dataset, ids[low:high], None)
+        failures += batch.failures
+        if plan.request.on_error == "stop" and failures:
+            raise DatasetDamaged(f"{failures[0][1]} does not decode ({failures[0][2]}): replace or remove it.")
+        if len(batch.ids):
+            shapes.add(batch.image_shape)
+    return failures, shapes
+
+
+def check(
+    request: Request,
+    path: Path,
+    layout: Layout,
+    digests: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    tick: Tick = no_tick,
+) -> None:
+    """Read a container through a new reader and compare it.  Raises ContainerDamaged for the first image that differs.
+
+    ``digests`` and ``labels`` are those of the dataset's images.
+    """
+    wrong = next(differing(request, path, layout.count, digests, labels, tick), None)
+    if wrong is not None:
+        raise ContainerDamaged(f"image {wrong:,} of {path} was not read back as it was written: look after this disk.")
+
+
+def differing(
+    request: Request,
+    path: Path,
+    count: int,
+    digests: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    tick: Tick = no_tick,
+) -> Iterator[int]:
+    """The rows of a container whose image or label is not the one expected."""
+    codec, pixels = _codec(request), request.digests_pixels
+    with make_backend(request.configuration.backend, request.configuration.backend_options).open(path) as reader:
+        if len(reader) != count or len(reader.labels) != count:
+            raise ContainerDamaged(f"{path} holds {len(reader):,} images of {count:,}.")
+        size = reader.layout.record_bytes or (max(1, path.stat().st_size) if path.is_file() else 1 << 20) // max(
+            1, count
+        )
+        step = min(1024, max(1, (1 << 24) // max(1, size)))
+        for low in range(0, count, step):
+            records = reader.read(slice(low, low + step))
+            images = codec.decode(records, reader.layout) if pixels else Images([], records.labels)
+            found = digests_of(images, None if pixels else records)
+            equal = (found == digests[low : low + step]).all(axis=1) & (records.labels == labels[low : low + step])
+            yield from (low + np.flatnonzero(~equal)).tolist()
+            tick(count, min(count, low + step))
+
+
+@contextlib.contextmanager
+def _synced(work: Path, name: str) -> Iterator[list[str]]:
+    """Sync a container in a thread while the body reads it; the list has its lines for ``SHA256SUMS`` afterwards."""
+    sums: list[str] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            sync(work)
+            sums.extend(sha256_lines(work, name))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    try:
+        yield sums
+    finally:
+        thread.join()
+    for error in errors:
+        raise error
+
+
+def sha256_lines(path: Path, name: str) -> list[str]:
+    """The lines of ``sha256sum`` for a file, or for all files of a folder, which is called ``name`` in the store."""
+    lines = []
+    for file in sorted(tree(path)[0]):
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        inside = file.relative_to(path).as_posix()
+        lines.append(f"{digest}  {name if inside == '.' else f'{name}/{inside}'}\n")
+    return lines
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> str:
+    """Write an npz file durably, and return the xxh3-128 digest of its bytes."""
+    with durable_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    return file_digest(path)
+
+
+def file_digest(path: Path) -> str:
+    """The xxh3-128 digest of a file, hexadecimal."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Remove a container that was begun here, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _codec(request: Request) -> Codec:
+    return make_codec(request.configuration.codec, request.configuration.codec_options)
+
+
+@functools.lru_cache(maxsize=8)
+def _dataset(path: str, split: str, fingerprint: str) -> Dataset:
+    """A split of the dataset, open in this process.  Raises DatasetDamaged where it is not the one of the plan."""
+    dataset = open_dataset(path, split)
+    if dataset.facts().fingerprint != fingerprint:
+        raise DatasetDamaged(f"{path} has changed since the conversion began: convert it into another folder.")
+    return dataset
