@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from backends.datasets.base import Dataset
 
 KNOWN = (
-    "a folder of JPEG, PNG, BMP or WebP pictures, at most two levels down, "
+    "a folder of JPEG, PNG, BMP or WebP pictures, at most two levels down, a store, "
     "or CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz of the Python version)"
 )
 
@@ -62,6 +63,9 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
 
 
 def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
+    if (top / "imgstore.json").is_file():  # by name, as backends are: a store is read by what is built on datasets
+        dataset: Dataset = import_module("backends.stores.dataset").StoreDataset(top, path, split)
+        return dataset
     files, folders = list_folder(top)
     editions = cifar.find_editions(top, files, folders)
     if len(editions) == 1:

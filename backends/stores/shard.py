@@ -11,6 +11,7 @@ import errno
 import functools
 import hashlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from backends.base import Codec
 from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
-from backends.bench.staging import image_seed
+from backends.bench.staging import BATCH, image_seed
 from backends.datasets import Dataset, open_dataset
 from backends.errors import ContainerDamaged, DatasetDamaged
 from backends.images import Images, Layout, Records, offsets_of
@@ -140,7 +141,7 @@ def _seal(plan: StorePlan, shard: Shard, destination: Path, work: Path, tick: Ti
     columns, layout = _write(plan, shard, work, tick)
     arrays = columns.arrays()
     with _synced(work, shard.path) as sums:
-        check(plan.request, work, layout, arrays["digests"], arrays["labels"], tick)
+        check(plan.request, work, layout.count, arrays["digests"], arrays["labels"], tick)
     final, usage = destination / shard.path, usage_of(work)
     index = destination / SEALED / f"{shard.number:05}.npz"
     for folder in (final.parent, index.parent):
@@ -211,46 +212,57 @@ def _look(
 
 
 def check(
-    request: Request,
-    path: Path,
-    layout: Layout,
-    digests: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    tick: Tick = no_tick,
+    request: Request, path: Path, count: int, digests: NDArray[np.uint8], labels: NDArray[np.int64], tick: Tick
 ) -> None:
     """Read a container through a new reader and compare it.  Raises ContainerDamaged for the first image that differs.
 
     ``digests`` and ``labels`` are those of the dataset's images.
     """
-    wrong = next(differing(request, path, layout.count, digests, labels, tick), None)
-    if wrong is not None:
-        raise ContainerDamaged(f"image {wrong:,} of {path} was not read back as it was written: look after this disk.")
+    with Comparison(request, path, count) as comparison:
+        for part in comparison.parts(count):
+            wrong = np.flatnonzero(~comparison.equal(part, digests[part], labels[part]))
+            if len(wrong):
+                raise ContainerDamaged(
+                    f"image {part.start + wrong[0]:,} of {path} is not read as it was written: look after this disk."
+                )
+            tick(count, min(count, part.stop))
 
 
-def differing(
-    request: Request,
-    path: Path,
-    count: int,
-    digests: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    tick: Tick = no_tick,
-) -> Iterator[int]:
-    """The rows of a container whose image or label is not the one expected."""
-    codec, pixels = _codec(request), request.digests_pixels
-    with make_backend(request.configuration.backend, request.configuration.backend_options).open(path) as reader:
-        if len(reader) != count or len(reader.labels) != count:
-            raise ContainerDamaged(f"{path} holds {len(reader):,} images of {count:,}.")
-        size = reader.layout.record_bytes or (max(1, path.stat().st_size) if path.is_file() else 1 << 20) // max(
-            1, count
-        )
-        step = min(1024, max(1, (1 << 24) // max(1, size)))
-        for low in range(0, count, step):
-            records = reader.read(slice(low, low + step))
-            images = codec.decode(records, reader.layout) if pixels else Images([], records.labels)
-            found = digests_of(images, None if pixels else records)
-            equal = (found == digests[low : low + step]).all(axis=1) & (records.labels == labels[low : low + step])
-            yield from (low + np.flatnonzero(~equal)).tolist()
-            tick(count, min(count, low + step))
+class Comparison:
+    """A new reader of a container, and the comparison of its images with digests and labels.
+
+    Raises ContainerDamaged where the container has not ``count`` images.
+    """
+
+    def __init__(self, request: Request, path: Path, count: int) -> None:
+        configuration = request.configuration
+        self._codec, self._pixels = _codec(request), request.digests_pixels
+        self._reader = make_backend(configuration.backend, configuration.backend_options).open(path)
+        if len(self._reader) != count or len(self._reader.labels) != count:
+            self._reader.close()
+            raise ContainerDamaged(f"{path} holds {len(self._reader):,} images of {count:,}.")
+
+    def parts(self, count: int) -> Iterator[slice]:
+        """The rows in steps of a bounded memory."""
+        pixel_bytes = math.prod(self._reader.layout.image_shape or (1 << 20,))  # a megabyte where they differ in size
+        step = min(BATCH, max(1, CHECK_BYTES // pixel_bytes))
+        return (slice(low, min(count, low + step)) for low in range(0, count, step))
+
+    def equal(
+        self, rows: slice | NDArray[np.int64], digests: NDArray[np.uint8], labels: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which of the rows have these digests and labels, ``(n,)`` bool."""
+        records = self._reader.read(rows)
+        images = self._codec.decode(records, self._reader.layout) if self._pixels else Images([], records.labels)
+        found = digests_of(images, None if self._pixels else records)
+        equal: NDArray[np.bool_] = (found == digests).all(axis=1) & (records.labels == labels)
+        return equal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
 
 
 @contextlib.contextmanager

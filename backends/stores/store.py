@@ -1,0 +1,227 @@
+"""Reading a store: its images by position, across shards, and what is known of each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.errors import StoreDamaged
+from backends.images import Images, Layout, Records
+from backends.registry import make_backend, make_codec
+from backends.stores.manifest import INDEX, Manifest, read_manifest
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from backends.base import Reader
+
+MOST_OPEN = 128
+"""Shards that are open at a time; one that was not read for longest is closed for another."""
+
+
+def open_store(path: str | Path) -> Store:
+    """Open the store at ``path``.  Raises StoreNotFound, and StoreDamaged for a damaged manifest."""
+    return Store(Path(path).expanduser().absolute())
+
+
+class Store:
+    """The images of a store by position.  Picklable, and safe to use after fork and spawn, and by several threads.
+
+    Attributes
+    ----------
+    manifest
+        What the store says of itself.
+    classes
+        Names by label.
+    splits
+        Positions of the images of each split.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest: Manifest = read_manifest(path)
+        self.classes = self.manifest.classes
+        self.splits = {name: range(*ends) for name, ends in self.manifest.splits.items()}
+        self._firsts = np.array([shard.first for shard in self.manifest.shards] or [0], np.int64)
+        self._codec = make_codec(self.manifest.codec, self.manifest.request.configuration.codec_options)
+        self._readers: OrderedDict[int, Reader] = OrderedDict()
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._opening = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.path,)
+
+    def __len__(self) -> int:
+        return self.manifest.images
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        """The pixels of an image, ``(height, width, channels)`` uint8, and its label.  Raises IndexError."""
+        images = self.read(np.array([index]))
+        return images.pixels[0], int(images.labels[0])
+
+    def read(self, key: slice | NDArray[np.int64] | Sequence[int]) -> Images:
+        """The images of a slice, or of positions in any order: negative ones count from the end.
+
+        Raises IndexError for a position outside the store, ContainerDamaged for a shard that is not whole.
+        """
+        rows, parts, back = self._parts(key)
+        shape, batches = self.manifest.image_shape, []
+        pixels = None if shape is None else np.empty((len(rows), *shape), np.uint8)
+        done = 0
+        for number, part in parts:
+            reader = self.reader(number)
+            count = part.stop - part.start if isinstance(part, slice) else len(part)
+            into = None
+            if pixels is not None and reader.layout.image_shape == shape:
+                into = pixels[done : done + count]
+            flat = into.reshape(count, -1) if into is not None and reader.layout.record_bytes else None
+            batches.append(self._codec.decode(reader.read(part, flat), reader.layout, into).pixels)
+            done += count
+        labels = self.labels[rows]
+        if pixels is not None and all(isinstance(batch, np.ndarray) for batch in batches):
+            return Images(pixels if back is None else pixels[back], labels)
+        images = [image for batch in batches for image in batch]
+        return Images(images if back is None else [images[row] for row in back.tolist()], labels)
+
+    def records(self, key: slice | NDArray[np.int64] | Sequence[int]) -> Iterator[tuple[Records, Layout]]:
+        """The encoded images of positions in their order, in batches that come from one shard each."""
+        rows = self._rows(key)
+        numbers = np.searchsorted(self._firsts, rows, side="right") - 1
+        cuts = np.flatnonzero(np.diff(numbers)) + 1
+        for part in np.split(np.arange(len(rows)), cuts):
+            if len(part):
+                number = int(numbers[part[0]])
+                reader = self.reader(number)
+                yield reader.read(rows[part] - self._firsts[number]), reader.layout
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """The number of the shard that an image is in, and its row there.  Raises IndexError."""
+        (row,) = self._rows(np.array([index])).tolist()
+        number = int(np.searchsorted(self._firsts, row, side="right")) - 1
+        return number, row - int(self._firsts[number])
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each image, ``(n,)`` int64; -1 where there is none."""
+        labels: NDArray[np.int64] = self.column("labels")
+        return labels
+
+    @cached_property
+    def names(self) -> Names:
+        """The original file name of each image."""
+        return Names(self.column("names").tobytes(), self.column("name_ends"))
+
+    @property
+    def digests(self) -> NDArray[np.uint8]:
+        """The xxh3-128 digest of each image, ``(n, 16)`` uint8."""
+        digests: NDArray[np.uint8] = self.column("digests")
+        return digests
+
+    @property
+    def shapes(self) -> NDArray[np.int32]:
+        """Height, width and channels of each image, ``(n, 3)`` int32."""
+        shapes: NDArray[np.int32] = self.column("shapes")
+        return shapes
+
+    def column(self, name: str) -> NDArray[Any]:
+        """An array of ``index.npz``, loaded on first use.  Raises StoreDamaged where it cannot be read."""
+        if name not in self._columns:
+            try:
+                with np.load(self.path / INDEX, allow_pickle=False) as arrays:
+                    self._columns[name] = arrays[name]
+            except Exception as error:  # a damaged zip ends in any of a dozen
+                how = f"imgstore-tui verify {self.path} says what is damaged."
+                raise StoreDamaged(f"{self.path / INDEX} cannot be read ({error}): {how}") from None
+        return self._columns[name]
+
+    def reader(self, number: int) -> Reader:
+        """The reader of a shard, opened on first use."""
+        with self._opening:
+            reader = self._readers.get(number)
+            if reader is None:
+                request = self.manifest.request.configuration
+                backend = make_backend(request.backend, request.backend_options)
+                reader = self._readers[number] = backend.open(self.path / self.manifest.shards[number].path)
+                if len(self._readers) > MOST_OPEN:
+                    self._readers.popitem(last=False)[1].close()
+            self._readers.move_to_end(number)
+            return reader
+
+    def close(self) -> None:
+        """Close all shards.  May be called twice; reading opens them again."""
+        with self._opening:
+            while self._readers:
+                self._readers.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _rows(self, key: slice | NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
+        """The positions that are meant, each valid and not negative."""
+        count = len(self)
+        if isinstance(key, slice):
+            return np.arange(*key.indices(count), dtype=np.int64)
+        rows = np.asarray(key)
+        if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+            raise TypeError(f"a store takes a slice or a 1-D array of integers, not {type(key).__name__}")
+        rows = rows.astype(np.int64)
+        if ((rows < -count) | (rows >= count)).any():
+            raise IndexError(f"image {rows[(rows < -count) | (rows >= count)][0]} is outside a store of {count:,}")
+        return np.where(rows < 0, rows + count, rows)
+
+    def _parts(
+        self, key: slice | NDArray[np.int64] | Sequence[int]
+    ) -> tuple[NDArray[np.int64], list[tuple[int, slice | NDArray[np.int64]]], NDArray[np.int64] | None]:
+        """The positions, what to read of each shard, and where each image is in that; None where they are in order."""
+        rows = self._rows(key)
+        if not len(rows):
+            return rows, [], None
+        numbers = np.searchsorted(self._firsts, rows, side="right") - 1
+        order = back = None
+        if (numbers[1:] < numbers[:-1]).any():
+            order = np.argsort(numbers, kind="stable")
+            back = np.empty_like(order)
+            back[order] = np.arange(len(order))
+        sorted_numbers = numbers if order is None else numbers[order]
+        local = (rows if order is None else rows[order]) - self._firsts[sorted_numbers]
+        begins = [0, *(np.flatnonzero(np.diff(sorted_numbers)) + 1).tolist(), len(rows)]
+        parts = [(int(sorted_numbers[begin]), _run(local[begin:end])) for begin, end in pairwise(begins)]
+        return rows, parts, back
+
+
+def _run(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Rows as a slice where they follow each other, which is faster to read."""
+    first, count = int(rows[0]), len(rows)
+    return slice(first, first + count) if (rows == np.arange(first, first + count)).all() else rows
+
+
+class Names(Sequence[str]):
+    """The original file names of images; bytes that are no UTF-8 are surrogates."""
+
+    def __init__(self, joined: bytes, ends: NDArray[np.int64]) -> None:
+        self._joined, self._ends = joined, ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        return os.fsdecode(self._joined[int(self._ends[row - 1]) if row else 0 : int(self._ends[row])])
