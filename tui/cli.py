@@ -7,11 +7,12 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from backends.errors import ImgstoreError, NotAllowed
-from tui.options import DefaultGroup, output_options, plan_options
+from tui.options import BYTES, DefaultGroup, output_options, plan_options
 
 PROGRAM = "imgstore-tui"
 
@@ -69,21 +70,100 @@ def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], 
 
 
 @cli.command()
+@click.argument("dataset", required=False)
+@click.argument("dest", required=False, type=click.Path(path_type=Path))
+@click.argument("config", required=False)
+@click.option("--split", help="Which part of the dataset.  [default: all]")
+@click.option("--shard-bytes", type=BYTES, default="1G", show_default=True, help="The size of a shard, about.")
+@click.option("--shard-images", type=click.IntRange(1), metavar="N", help="The images of a shard, instead.")
+@click.option("--single", is_flag=True, help="One shard for each split; such a conversion starts anew after a stop.")
+@click.option("--workers", type=click.IntRange(0), metavar="N", default=0, help="Processes; 0 for one a processor.")
+@click.option("--part", metavar="I/N", help="Make the I-th of N parts, for N jobs on any machines.")
+@click.option("--resize", type=click.IntRange(1), metavar="N", help="Shrink to N pixels at the shorter side (lossy).")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "stop"]),
+    default="skip",
+    show_default=True,
+    help="What to do where a picture does not decode.",
+)
+@click.option("--dask", metavar="ADDRESS", help="Let the workers of a Dask cluster make the shards.")
+@click.option("--sbatch", metavar="FILE", help="Write a Slurm array script there (- for standard output), and stop.")
+@click.option("--resume", is_flag=True, help="Go on where a conversion was stopped.")
+@click.option("--finish", type=click.Path(path_type=Path), metavar="DEST", help="Finish a store made in parts.")
+def convert(dataset: str | None, dest: Path | None, config: str | None, finish: Path | None, **options: Any) -> int:
+    """Make a store of a dataset.
+
+    Keeps the images of DATASET in the folder DEST as CONFIG says (see `bench --help`), in shards that are read back,
+    compared with the dataset and synced to disk before they count.  After a stop, whatever it was, --resume goes on.
+    """
+    from tui import store_commands
+
+    if finish is not None:
+        if dataset is not None:
+            raise click.UsageError("--finish DEST takes nothing else.")
+        return store_commands.finish_parts(finish)
+    if dataset is None or dest is None or config is None:
+        raise click.UsageError("name DATASET, DEST and CONFIG, such as: imgstore-tui convert sample store hdf5")
+    return store_commands.make_store(dataset, dest, config, options)
+
+
+@cli.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--level",
+    type=click.Choice(["quick", "sample", "full"]),
+    default="full",
+    show_default=True,
+    help="quick: names, sizes and counts; sample: some images of each shard, too; full: every byte.",
+)
+@click.option("--repair", "mend", is_flag=True, help="Make damaged shards again from the dataset.")
+def verify(store: Path, level: str, *, mend: bool) -> int:
+    """Check that STORE is as it was made.
+
+    Names what is damaged, to the image.  Exit code 3 if anything is.
+    """
+    from tui.store_commands import check_store
+
+    return check_store(store, level, mend=mend)  # type: ignore[arg-type]  # click has checked it
+
+
+@cli.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("index", type=int)
+@click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write the image there.")
+def show(store: Path, index: int, save: Path | None) -> int:
+    """Say where an image of STORE lies, and what is known of it."""
+    from tui.store_commands import show_image
+
+    return show_image(store, index, save)
+
+
+@cli.command()
 @click.argument("path")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: str, split: str | None, as_json: bool) -> int:
-    """Describe a dataset, or a file that `bench --json` wrote."""
+    """Describe a dataset, a store, or a file that `bench --json` wrote."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
     from backends.runs.saved import is_saved_run
+    from backends.stores.manifest import is_store, read_manifest
     from tui.tables import dataset_text
 
     if is_saved_run(Path(path)):
         from tui.commands import show_run
 
         return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
+    if is_store(Path(path)):
+        from tui.store_commands import print_store, store_facts
+
+        if as_json:
+            _print_json(store_facts(Path(path)))
+        else:
+            print_store(Path(path), read_manifest(Path(path)))
+        return 0
     with open_dataset(path, split) as dataset:
         facts = dataset.survey()
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
@@ -137,10 +217,10 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@history.command()
+@history.command("show")
 @click.argument("run")
 @output_options
-def show(run: str, files: dict[str, str]) -> int:
+def show_history(run: str, files: dict[str, str]) -> int:
     """Print the result of RUN; a run that is going on is followed to its end."""
     from tui.commands import show_run
 

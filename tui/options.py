@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from backends.bench.plan import PLAN_FIELDS
-from tui.plan_fields import default_of, hint, metavar, option_name, write
+from backends.errors import UsageError
+from tui.plan_fields import default_of, hint, metavar, option_name, parse, write
 
 _OUTPUTS = {
     "json": "the result as JSON",
@@ -43,6 +44,21 @@ def plan_options(command: Callable[..., int]) -> Callable[..., int]:
         kind: dict[str, Any] = {"is_flag": True, "default": None} if switch else {"metavar": metavar(field)}
         command = click.option(option_name(name), name, help=text, **kind)(command)
     return command
+
+
+class _Bytes(click.ParamType[int]):
+    """A number of bytes, such as ``1G``."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(parse("memory", str(value)))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+BYTES = _Bytes()
 
 
 class DefaultGroup(click.Group):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from backends import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from backends.runs.run import Run
+    from backends.stores.convert import Progress as Conversion
 
 LINE_SECONDS = 10.0
 
@@ -25,23 +28,27 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+def _bar() -> RichProgress:
+    """A bar on standard error, which shows nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, markup=False, highlight=False),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
 class Progress:
     """Shows how far a run is while it is entered as a context."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bar = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True, markup=False, highlight=False),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
+        self._bar = _bar()
         self._task = self._bar.add_task("starting", total=None)
         self._begin = self._last = time.monotonic()
         self._opened = False
@@ -75,3 +82,56 @@ def _doing(run: Run) -> str:
     if run.trial is not None:
         return f"{safe_text(run.trial.configuration)} {run.trial.operation} {run.trial.count:,}"
     return f"decoding {run.done:,} of {run.total:,} images" if run.phase == "staging" else "between trials"
+
+
+class ConversionProgress:
+    """Shows how far a conversion or a verification is while it is entered as a context."""
+
+    def __init__(self) -> None:
+        self._bar = _bar()
+        self._tasks: list[Any] = []
+        self._begin = self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def announce(self, text: str) -> None:
+        """Show what is about to be done."""
+        write = say if self._bar.disable else self._bar.console.out
+        write(text)
+
+    def show(self, state: Conversion) -> None:
+        """Show the images that are written and those that are durable; without a terminal, every ten seconds."""
+        if not self._tasks:
+            self._begin = time.monotonic()
+        done = state.durable + state.failures
+        self._update(("written", state.written + state.failures, state.images), ("durable", done, state.images))
+        seconds = time.monotonic() - self._begin
+        rate = max(0, done - state.resumed) / seconds if seconds else 0.0
+        left = f", {units.about((state.images - done) / rate)} left" if rate else ""
+        skipped = f", {state.failures:,} not decoded" if state.failures else ""
+        self._say_seldom(
+            f"{units.clock(seconds)}  {done:,} of {state.images:,} images durable, {state.written:,} written, "
+            f"{state.sealed:,} of {state.shards:,} shards, {units.rate(rate)}{left}{skipped}"
+        )
+
+    def shards(self, done: int, shards: int) -> None:
+        """Show how many shards are verified."""
+        self._update(("shards", done, shards))
+        self._say_seldom(f"{units.clock(time.monotonic() - self._begin)}  {done:,} of {shards:,} shards verified")
+
+    def _update(self, *bars: tuple[str, int, int]) -> None:
+        if not self._tasks:
+            self._tasks = [self._bar.add_task(name, total=total) for name, _, total in bars]
+        for task, (_, done, total) in zip(self._tasks, bars, strict=True):
+            self._bar.update(task, completed=done, total=total)
+
+    def _say_seldom(self, line: str) -> None:
+        now = time.monotonic()
+        if self._bar.disable and now - self._last >= LINE_SECONDS:
+            self._last = now
+            say(line)

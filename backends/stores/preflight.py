@@ -16,6 +16,8 @@ from backends.errors import NoSpace, NotAllowed, UsageError
 from backends.stores.plan import Request, Sample, StorePlan
 
 _PROBE_BYTES = 1 << 24
+_START_SECONDS = 1.0
+"""Until the first worker has imported what it needs and opened the dataset, about."""
 _INDEX_BYTES = 96
 """Bytes of an image in the index and the columns it is made of, about, beside its name."""
 
@@ -66,7 +68,9 @@ def estimate(plan: StorePlan, sample: Sample, splits: list[Dataset], destination
     if entry.shard_bytes:
         files += size // entry.shard_bytes
     folder = nearest_existing(destination)
-    seconds = images * sample.seconds / max(1, min(workers, len(plan.shards))) + size / _write_rate(folder)
+    seconds = (
+        _START_SECONDS + images * sample.seconds / max(1, min(workers, len(plan.shards))) + size / _write_rate(folder)
+    )
     sizes = [facts.source_bytes or facts.raw_bytes for facts in (split.facts() for split in splits)]
     source = None if None in sizes else sum(filter(None, sizes))
     return Estimate(size, files, seconds, free_bytes(folder), free_files(folder), source)

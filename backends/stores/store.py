@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import OrderedDict
@@ -119,6 +120,22 @@ class Store:
     def names(self) -> Names:
         """The original file name of each image."""
         return Names(self.column("names").tobytes(), self.column("name_ends"))
+
+    def name(self, index: int) -> str:
+        """The original file name of an image, or its number where it had none."""
+        return self.names[index] or f"image {index:,}"
+
+    @cached_property
+    def failures(self) -> list[tuple[str, int, str, str]]:
+        """Split, id, name and reason of each picture of the dataset that did not decode."""
+        return [(split, id_, name, why) for split, id_, name, why in json.loads(self.column("failures").tobytes())]
+
+    @property
+    def duplicates(self) -> list[tuple[int, int]]:
+        """The images that are equal to an earlier one, each with the first that is."""
+        first = self.column("duplicate_of")
+        rows = np.flatnonzero(first >= 0)
+        return list(zip(rows.tolist(), first[rows].tolist(), strict=True))
 
     @property
     def digests(self) -> NDArray[np.uint8]:
