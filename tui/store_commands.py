@@ -25,7 +25,7 @@ from backends.stores.sbatch import command, sbatch_script
 from backends.stores.store import open_store
 from backends.stores.verify import Level, repair, strangers, verify
 from tui.progress import ConversionProgress, say
-from tui.text import safe_text
+from tui.text import count_of, safe_text
 
 SHOWN = 20
 """Pictures, duplicates and findings that are named; the rest are counted."""
@@ -112,7 +112,7 @@ def _announcement(plan: StorePlan, needs: Estimate, destination: Path) -> str:
     inodes = f" and {needs.free_files:,} inodes" if needs.free_files is not None else ""
     both = f"; with the dataset {units.capacity(needs.bytes + needs.source_bytes)}" if needs.source_bytes else ""
     lossy = "" if plan.request.is_lossless else " Lossy: the pixels of the dataset cannot be had back from it."
-    shards = "1 shard" if len(plan.shards) == 1 else f"{len(plan.shards):,} shards"
+    shards = count_of(len(plan.shards), "shard")
     if plan.request.single:
         shards += ", inside which it cannot go on after a stop"
     return (
@@ -129,8 +129,8 @@ def print_store(folder: Path, manifest: Manifest) -> None:
     splits = ", ".join(f"{safe_text(name)} {stop - start:,}" for name, (start, stop) in manifest.splits.items())
     kept = "lossless" if manifest.lossless else "lossy"
     lines = [
-        f"{safe_text(str(folder))}: {manifest.images:,} images ({splits}) in {len(manifest.shards):,} shards of "
-        f"{manifest.request.configuration.method}, {units.size(size)} in {files:,} files, {kept}",
+        f"{safe_text(str(folder))}: {manifest.images:,} images ({splits}) in {count_of(len(manifest.shards), 'shard')} of "
+        f"{manifest.request.configuration.method}, {units.size(size)} in {count_of(files, 'file')}, {kept}",
         f"not decoded {manifest.failures:,}   duplicates {manifest.duplicates:,}   "
         f"in two splits {manifest.in_two_splits:,}",
     ]

@@ -34,6 +34,11 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun: ``1 shard``, ``2,000 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Exactly ``width`` cells: padded, or cut with an ellipsis.  ``right`` aligns to the right."""
     if width <= 0:

@@ -87,6 +87,7 @@ class Sample:
     record_bytes: float  # of an image, on average
     image_shape: tuple[int, int, int] | None
     seconds: float  # an image, to decode and encode it
+    records: Records
 
 
 def open_splits(request: Request, cancelled: Callable[[], bool] = lambda: False) -> list[Dataset]:
@@ -175,7 +176,7 @@ def encode_sample(request: Request, dataset: Dataset) -> Sample:
     records = batch.encoded(request.configuration)
     seconds = reading + time.perf_counter() - begin
     shape = batch.image_shape if facts.image_shape is not None else None
-    return Sample(len(records.data) / len(batch.ids), shape, seconds / len(batch.ids))
+    return Sample(len(records.data) / len(batch.ids), shape, seconds / len(batch.ids), records)
 
 
 @dataclass(frozen=True, slots=True)

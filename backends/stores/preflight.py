@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 
 from backends import units
-from backends.bench.disk import REMOTE, free_bytes, free_files, mount_of, nearest_existing
+from backends.bench.disk import REMOTE, free_bytes, free_files, mount_of, nearest_existing, usage_of
 from backends.datasets import Dataset
 from backends.errors import NoSpace, NotAllowed, UsageError
+from backends.images import Layout
+from backends.registry import make_backend
 from backends.stores.plan import Request, Sample, StorePlan
 
 _PROBE_BYTES = 1 << 24
@@ -61,19 +63,30 @@ def check_target(request: Request, destination: Path) -> None:
 def estimate(plan: StorePlan, sample: Sample, splits: list[Dataset], destination: Path, workers: int) -> Estimate:
     """What the conversion of a plan takes, from what its sample took and what the disk writes now."""
     entry, images = plan.request.configuration.entry, plan.images
-    size = int(images * (sample.record_bytes + entry.overhead + 2 * _INDEX_BYTES))
+    size = int(images * (_bytes_an_image(plan, sample) + 2 * _INDEX_BYTES))
     files = int(images * entry.files_per_record) + entry.files * len(plan.shards) + 8
-    if entry.keeps_files:
-        size += images * mount_of(destination).block_bytes // 2
     if entry.shard_bytes:
         files += size // entry.shard_bytes
     folder = nearest_existing(destination)
-    seconds = (
-        _START_SECONDS + images * sample.seconds / max(1, min(workers, len(plan.shards))) + size / _write_rate(folder)
-    )
+    busy = max(1, min(workers, len(plan.shards)))
+    seconds = _START_SECONDS + images * sample.seconds / busy + size / _write_rate(folder)
     sizes = [facts.source_bytes or facts.raw_bytes for facts in (split.facts() for split in splits)]
     source = None if None in sizes else sum(filter(None, sizes))
     return Estimate(size, files, seconds, free_bytes(folder), free_files(folder), source)
+
+
+def _bytes_an_image(plan: StorePlan, sample: Sample) -> float:
+    """Bytes that an image takes in a container, with what the format puts around it: found by writing some."""
+    request, records, used = plan.request, sample.records, []
+    backend = make_backend(request.configuration.backend, request.configuration.backend_options)
+    with tempfile.TemporaryDirectory() as folder:
+        for times in (1, 3):
+            layout = Layout(times * len(records), request.configuration.codec, plan.image_shape, plan.classes)
+            with backend.create(Path(folder, str(times)), layout) as writer:
+                for _ in range(times):
+                    writer.append(records)
+            used.append(usage_of(Path(folder, str(times))).bytes_allocated)
+    return max(sample.record_bytes, (used[1] - used[0]) / (2 * len(records)))
 
 
 def _write_rate(folder: Path) -> float:
