@@ -18,14 +18,14 @@ from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
 from backends.runs import events
 from backends.runs.compare import RunComparison, compare_runs
-from backends.runs.history import delete_run, find_run, read_run
+from backends.runs.history import delete_run, find_run, read_run, run_facts
 from backends.runs.job import Job, open_job, start_run
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
 from tui.plan_fields import option_name, parse
 from tui.progress import Progress, say
 from tui.reports import render
-from tui.tables import result_text
+from tui.tables import result_text, runs_text
 from tui.text import safe_text
 
 
@@ -163,7 +163,12 @@ def show_run(jobs: Path, name: str, files: Mapping[str, str]) -> int:
     check_files(files)
     if is_saved_run(Path(name)):
         return deliver(load_run(Path(name)), files)
-    run, stopped = _follow(open_job(find_run(jobs, name)), stoppable=False)
+    folder = find_run(jobs, name)
+    facts = run_facts(folder)
+    if facts.job == "convert":
+        sys.stdout.write(runs_text([facts]) + "\n")
+        return 0
+    run, stopped = _follow(open_job(folder), stoppable=False)
     return stopped or deliver(run, files)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from backends.runs.run import Run
-    from backends.stores.convert import Progress as Conversion
+    from backends.stores.progress import Progress as Conversion
 
 LINE_SECONDS = 10.0
 

@@ -1,4 +1,4 @@
-"""Events of a run: msgspec structs, each one line of JSON in ``events.jsonl``, named by its class in kebab case."""
+"""Events of a job: msgspec structs, each one line of JSON in ``events.jsonl``, named by its class in kebab case."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from backends.bench.measurement import OPERATIONS, Measurement, Trial, is_measur
 from backends.bench.plan import Plan
 from backends.bench.workdir import MadeFolder
 from backends.datasets.base import DatasetFacts
+from backends.stores.progress import Progress as Converted
 
 SCHEMA = 1
 
@@ -78,8 +79,39 @@ class Removing(Event, frozen=True):
     """All trials are done; what the run made is being removed."""
 
 
+class ConversionStarted(Event, frozen=True):
+    """The first event of a conversion, before the first byte: what it makes and what that takes, about."""
+
+    kind: str  # of the dataset
+    host: str
+    images: int
+    shards: int
+    bytes: int
+    seconds: float
+    schema: int = SCHEMA
+
+
+class ConversionProgress(Event, frozen=True):
+    """At most four a second, fewer the longer the conversion takes."""
+
+    progress: Converted
+
+
+class StoreMade(Event, frozen=True):
+    """The store is complete: what it holds."""
+
+    images: int
+    shards: int
+    bytes: int
+    files: int
+    failures: int  # pictures that did not decode ...
+    skipped: tuple[str, ...]  # ... and some of them with the reason
+    duplicates: int
+    in_two_splits: int
+
+
 class RunFinished(Event, frozen=True):
-    """The last event of a run."""
+    """The last event of a run or a conversion."""
 
     outcome: str  # finished or cancelled
     seconds: float  # since the first event
@@ -95,7 +127,18 @@ class JobFailed(Event, frozen=True):
 
 
 AnyEvent = (
-    RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished | JobFailed
+    RunStarted
+    | WorkFolderMade
+    | Staging
+    | TrialStarted
+    | Progress
+    | TrialFinished
+    | Removing
+    | ConversionStarted
+    | ConversionProgress
+    | StoreMade
+    | RunFinished
+    | JobFailed
 )
 _EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
 """Names of events in the records of earlier versions."""

@@ -1,4 +1,4 @@
-"""The folder of a job: its plan, its lock, its events, its log."""
+"""The folder of a job: what it is to do, its lock, its events, its log."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import secrets
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backends.bench.json_files import read_json
+from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat
 from backends.runs.events import Event, decode_event, encode_event, read_plan
 
+if TYPE_CHECKING:
+    from backends.runs.conversion import ConversionSpec
+
 SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
-CANCEL, HEARD, CLEANED = "cancel", "heard", "cleaned"
-"""Empty files: somebody asks the job to stop; it has seen that; what it left after it died has been removed."""
+CANCEL, PAUSE, HEARD, CLEANED = "cancel", "pause", "heard", "cleaned"
+"""Empty files: somebody asks the job to stop, or to wait; it has seen the former; what a died job left was removed."""
 SUMMARY = "summary.json"
-FILES = (EVENTS, LOG, LOCK, CANCEL, HEARD, CLEANED, SUMMARY, f"{SUMMARY}.partial", f"{SPEC}.partial", SPEC)
-"""Everything that is made in the folder of a job; its plan, which makes it one, is removed last."""
+FILES = (EVENTS, LOG, LOCK, CANCEL, PAUSE, HEARD, CLEANED, SUMMARY, f"{SUMMARY}.partial", f"{SPEC}.partial", SPEC)
+"""Everything that is made in the folder of a job; its spec, which makes it one, is removed last."""
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _TAIL_BYTES = 1 << 16
@@ -29,14 +33,16 @@ _MOST_SPEC_BYTES = 1 << 24
 _MOST_LINE_BYTES = 1 << 26
 
 
-def new_folder(jobs: Path, plan: Plan) -> Path:
-    """Make the folder of a new job below ``jobs``, with its plan in it.  Raises NotAllowed where it cannot."""
+def new_folder(jobs: Path, spec: Plan | ConversionSpec) -> Path:
+    """Make the folder of a new job below ``jobs``, with its spec in it.  Raises NotAllowed where it cannot."""
     folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
     partial = folder / f"{SPEC}.partial"
     try:
         _make_private(jobs)
         folder.mkdir(mode=0o700)
-        partial.write_text(json.dumps({"kind": "bench", "created": time.time(), "plan": asdict(plan)}, indent=1))
+        kind = ("bench", "plan") if isinstance(spec, Plan) else ("convert", "conversion")
+        fields = asdict(spec) if isinstance(spec, Plan) else to_builtins(spec)
+        partial.write_text(json.dumps({"kind": kind[0], "created": time.time(), kind[1]: fields}, indent=1))
         partial.replace(folder / SPEC)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -81,24 +87,37 @@ def owner_of(path: Path) -> int | None:
     return None
 
 
-def read_spec(folder: Path) -> tuple[Plan, float]:
-    """The plan of a job, and when it was made (seconds since the epoch).
+def read_spec(folder: Path) -> tuple[Plan | ConversionSpec, float]:
+    """The plan of a run or what a conversion is to do, and when the job was made (seconds since the epoch).
 
-    Raises OlderFormat where another version made the job, with a plan that this one cannot read, and ImgstoreError
+    Raises OlderFormat where another version made the job, with a spec that this one cannot read, and ImgstoreError
     where the folder is not a job's.
     """
     try:
         spec = read_json(folder / SPEC, _MOST_SPEC_BYTES)
         created = float(spec["created"])
         time.localtime(created)
-        plan = spec["plan"]
+        is_run = spec.get("kind") != "convert"
+        fields = spec["plan" if is_run else "conversion"]
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise ImgstoreError(f"{folder} is not the folder of a job: its {SPEC} is missing or broken.") from None
     try:
-        return read_plan(plan), created
+        if is_run:
+            return read_plan(fields), created
+        from backends.runs.conversion import ConversionSpec  # numpy comes with it
+
+        return from_builtins(fields, ConversionSpec), created
     except (ValueError, KeyError, TypeError):
         how = "read it with the version that made it, or delete it."
-        raise OlderFormat(f"the run {folder.name} is of an older format: {how}", created) from None
+        raise OlderFormat(f"the job {folder.name} is of an older format: {how}", created) from None
+
+
+def read_run_plan(folder: Path) -> Plan:
+    """The plan of a run.  Raises ImgstoreError as ``read_spec`` does, and where the job is a conversion."""
+    spec, _ = read_spec(folder)
+    if isinstance(spec, Plan):
+        return spec
+    raise ImgstoreError(f"{folder.name} is a conversion to {spec.destination}, not a run: imgstore-tui shows it.")
 
 
 def hold_lock(folder: Path) -> int:

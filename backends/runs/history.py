@@ -11,16 +11,21 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from backends.analysis.ranking import ranking_line
 from backends.bench.configuration import Configuration
 from backends.bench.json_files import from_builtins, read_json, to_builtins
+from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
-from backends.runs.folder import EVENTS, FILES, SPEC, SUMMARY, Tail, names_below, owner_of, read_spec
+from backends.runs.folder import EVENTS, FILES, SPEC, SUMMARY, Tail, names_below, owner_of, read_run_plan, read_spec
 from backends.runs.job import Job, clean_after, job_state
 from backends.runs.run import Run
+
+if TYPE_CHECKING:
+    from backends.runs.conversion import ConversionSpec
 
 LAST = "last"
 SUMMARY_VERSION = 1
@@ -40,10 +45,11 @@ class RunFacts:
     sizes: tuple[int, ...] = ()
     host: str = ""
     headline: str = ""
+    job: str = "bench"  # or "convert"
 
     def matches(self, words: str) -> bool:
         """Whether what identifies the run has each of ``words`` in it."""
-        texts = (self.id, self.state, self.dataset, self.kind, self.host, *self.configurations)
+        texts = (self.id, self.job, self.state, self.dataset, self.kind, self.host, *self.configurations)
         text = "\n".join(texts).casefold()
         return all(word in text for word in words.casefold().split())
 
@@ -86,8 +92,7 @@ def find_run(jobs: Path, name: str) -> Path:
 
 def read_run(folder: Path) -> Run:
     """The run of a job's folder, as far as it came.  Raises ImgstoreError where it is no job's."""
-    plan, _ = read_spec(folder)
-    return Run(plan).after(*Tail(folder / EVENTS).read())
+    return Run(read_run_plan(folder)).after(*Tail(folder / EVENTS).read())
 
 
 def delete_run(folder: Path) -> tuple[str, ...]:
@@ -133,21 +138,42 @@ def run_facts(folder: Path) -> RunFacts:
 def _facts(folder: Path) -> RunFacts:
     """The facts of one run, from its plan and its events."""
     try:
-        plan, started = read_spec(folder)
+        spec, started = read_spec(folder)
     except OlderFormat as error:
         return RunFacts(folder.name, "older format", error.created, "")
+    if not isinstance(spec, Plan):
+        return _conversion_facts(folder, spec, started)
     state, run = job_state(folder), read_run(folder)
     headline = run.verdict.headline
     return RunFacts(
         id=folder.name,
         state=state,
         started=started,
-        dataset=plan.dataset,
+        dataset=spec.dataset,
         kind=run.dataset.kind,
-        configurations=plan.configurations,
+        configurations=spec.configurations,
         sizes=run.plan.sizes,
         host=run.environment.host,
         headline=ranking_line(headline) if headline else "",
+    )
+
+
+def _conversion_facts(folder: Path, spec: ConversionSpec, started: float) -> RunFacts:
+    from backends.runs.conversion import Conversion  # numpy comes with it
+
+    state, conversion = job_state(folder), Conversion(spec).after(*Tail(folder / EVENTS).read())
+    start = conversion.start
+    return RunFacts(
+        id=folder.name,
+        state=state,
+        started=started,
+        dataset=spec.request.dataset,
+        kind=start.kind if start else "",
+        configurations=(spec.request.configuration,),
+        sizes=(conversion.images,) if conversion.images else (),
+        host=start.host if start else "",
+        headline=conversion.message or f"{conversion.share:.0%} of {spec.destination}",
+        job="convert",
     )
 
 

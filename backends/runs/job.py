@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backends.bench.disk import free_bytes
 from backends.bench.plan import Plan, check_plan
@@ -19,6 +20,9 @@ from backends.errors import Cancelled, ImgstoreError, OlderFormat
 from backends.runs import events
 from backends.runs import folder as files
 from backends.runs.run import Run
+
+if TYPE_CHECKING:
+    from backends.runs.conversion import ConversionSpec
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 5.0  # how long a job may take to hear that it is cancelled; its clean-up may take longer
@@ -43,9 +47,14 @@ class Job:
         self._cancelled_at: float | None = None
 
     @property
-    def plan(self) -> Plan:
+    def spec(self) -> Plan | ConversionSpec:
         """Raises ImgstoreError where the folder is no job's."""
         return files.read_spec(self.folder)[0]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of a run.  Raises ImgstoreError where the job is none."""
+        return files.read_run_plan(self.folder)
 
     def wait(self) -> Run:
         """Execute or follow the job to its end, and return its run as far as it came."""
@@ -74,6 +83,10 @@ class Job:
         """Ask the job to stop: it ends its trial, cleans up and says so; ``follow`` ends it if it does not."""
         (self.folder / files.CANCEL).touch()
         self._cancelled_at = self._cancelled_at or time.monotonic()
+
+    def pause(self, paused: bool) -> None:
+        """Ask a conversion to wait, or to go on."""
+        (self.folder / files.PAUSE).touch() if paused else (self.folder / files.PAUSE).unlink(missing_ok=True)
 
     def follow(
         self, stop: Callable[[], bool] = lambda: False, cancelled: Callable[[], bool] = lambda: False
@@ -108,7 +121,8 @@ class Job:
         """Kill a job that was cancelled and has not seen it, but never a thread: its process is the user's screen."""
         if self._cancelled_at is None or time.monotonic() - self._cancelled_at < PATIENCE_SECONDS:
             return
-        if self.plan.in_thread or (self.folder / files.HEARD).exists():
+        spec = self.spec
+        if (isinstance(spec, Plan) and spec.in_thread) or (self.folder / files.HEARD).exists():
             return
         if holder := files.lock_holder(self.folder):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -127,10 +141,14 @@ def start_run(plan: Plan, jobs: Path) -> Job:
     A run whose trials are executed in a thread is started by ``Job.run``.  Raises ImgstoreError where the plan cannot
     be meant, or the job's folder cannot be made.
     """
-    plan = check_plan(plan)
+    return start_job(check_plan(plan), jobs)
+
+
+def start_job(spec: Plan | ConversionSpec, jobs: Path) -> Job:
+    """Start a run or a conversion as ``start_run`` does.  Raises ImgstoreError where the folder cannot be made."""
     sweep(jobs)
-    folder = files.new_folder(jobs, plan)
-    if plan.in_thread:
+    folder = files.new_folder(jobs, spec)
+    if isinstance(spec, Plan) and spec.in_thread:
         return Job(folder, here=True)
     with (folder / files.LOG).open("ab") as log:
         process = subprocess.Popen(
@@ -212,8 +230,6 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
 
     It stops where ``cancelled`` says so, or anybody puts the file that asks for it into the folder.
     """
-    from backends.runs.runner import run  # numpy and the codecs come with it: too late for the first paint
-
     lock = files.hold_lock(folder)
     journal = files.Journal(folder / files.EVENTS)
     begin = time.time()
@@ -230,7 +246,15 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
         return stopping
 
     try:
-        run(files.read_spec(folder)[0], record, is_cancelled, folder.name)
+        spec = files.read_spec(folder)[0]  # numpy and the codecs come with both bodies: too late for the first paint
+        if isinstance(spec, Plan):
+            from backends.runs.runner import run
+
+            run(spec, record, is_cancelled, folder.name)
+        else:
+            from backends.runs.conversion import run_conversion
+
+            run_conversion(spec, record, is_cancelled, (folder / files.PAUSE).exists)
     except Cancelled:
         record(events.RunFinished(time.time(), "cancelled", time.time() - begin))
     except ImgstoreError as error:

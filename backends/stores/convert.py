@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from backends import units
 from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
 from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, executor_of
@@ -23,36 +21,12 @@ from backends.stores.journal import Journal, Lock
 from backends.stores.manifest import Manifest, is_store, read_manifest
 from backends.stores.plan import Request, StorePlan, absolute_request, make_plan, open_splits
 from backends.stores.preflight import Estimate, check_room, check_target, estimate
+from backends.stores.progress import Progress, ShardState
 from backends.stores.shard import WORK, Sealed, remove
 
 REPORT_SECONDS = 0.25
 FINISH_SECONDS = 60.0
 """How long a part waits for another one that is looking whether the store is complete."""
-
-
-class ShardState(msgspec.Struct, frozen=True):
-    """A shard that is being made, or was sealed a moment ago."""
-
-    path: str
-    images: int  # expected, or what it has
-    written: int
-    checked: int  # read back and compared
-    bytes: int = 0  # once it is sealed; that is when it is durable
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far a conversion is: of its part where it makes one."""
-
-    images: int
-    written: int
-    durable: int
-    shards: int
-    sealed: int
-    failures: int  # pictures in durable shards that do not decode
-    bytes: int  # durable
-    resumed: int  # images that were durable before
-    shown: tuple[ShardState, ...] = ()  # those being made, and the last sealed
-    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +107,16 @@ def convert(
     """
     request, control, destination = absolute_request(request), control or Control(), destination.absolute()
     resume, part = resume or part is not None, part or Part()
-    check_target(request, destination)
-    begun = _journals(destination)
-    if is_store(destination):
-        return _complete(request, destination, resume=resume)
-    _check_foreign(destination)
+    if resume and is_store(destination):
+        return _complete(request, destination)
+    begun = is_begun(request, destination)
     plan, needs = prepare(request, destination, workers, control.cancelled)
     if not begun:
         check_room(needs, destination)
     destination.mkdir(parents=True, exist_ok=True)
     with Lock(destination / part.file("lock")).acquire() as lock:
         if is_store(destination):
-            return _complete(request, destination, resume=True)
+            return _complete(request, destination)
         if _journals(destination) and not resume:
             raise UsageError(
                 f"{destination} holds an unfinished conversion: add --resume to go on, or remove that folder."
@@ -161,6 +133,18 @@ def convert(
         if is_store(destination):
             return read_manifest(destination)
         return None if missing_shards(destination)[1] else finish(destination, plan)
+
+
+def is_begun(request: Request, destination: Path) -> bool:
+    """Whether an unfinished conversion lies at ``destination``.
+
+    Raises UsageError or NotAllowed where no store can or must be made there, UsageError where one is.
+    """
+    check_target(request, destination)
+    if is_store(destination):
+        raise UsageError(f"{destination} is a store already: name another folder, or remove it.")
+    _check_foreign(destination)
+    return bool(_journals(destination))
 
 
 def finish_store(destination: Path) -> tuple[Manifest | None, list[str]]:
@@ -195,11 +179,9 @@ def _journals(destination: Path) -> list[Path]:
     return sorted(destination.glob("journal*.jsonl"))
 
 
-def _complete(request: Request, destination: Path, *, resume: bool) -> Manifest:
+def _complete(request: Request, destination: Path) -> Manifest:
     """The manifest of a store that is there already, if it is the one that is asked for."""
     manifest = read_manifest(destination)
-    if not resume:
-        raise UsageError(f"{destination} is a store already: name another folder, or remove it.")
     if manifest.request != request:
         difference = _difference(manifest.request, request)
         raise UsageError(f"{destination} is a store of other options ({difference}): name another folder.")
