@@ -129,8 +129,9 @@ def print_store(folder: Path, manifest: Manifest) -> None:
     splits = ", ".join(f"{safe_text(name)} {stop - start:,}" for name, (start, stop) in manifest.splits.items())
     kept = "lossless" if manifest.lossless else "lossy"
     lines = [
-        f"{safe_text(str(folder))}: {manifest.images:,} images ({splits}) in {count_of(len(manifest.shards), 'shard')} of "
-        f"{manifest.request.configuration.method}, {units.size(size)} in {count_of(files, 'file')}, {kept}",
+        f"{safe_text(str(folder))}: {count_of(manifest.images, 'image')} ({splits}) in "
+        f"{count_of(len(manifest.shards), 'shard')} of {manifest.request.configuration.method}, "
+        f"{units.size(size)} in {count_of(files, 'file')}, {kept}",
         f"not decoded {manifest.failures:,}   duplicates {manifest.duplicates:,}   "
         f"in two splits {manifest.in_two_splits:,}",
     ]
