@@ -107,7 +107,7 @@ _BACKENDS = (
     ),
     BackendEntry(
         "tar", "WebDataset tar", "backends.containers.tar:Tar",
-        marks="✖✕✗", colour="brown", shard_path="{split}-{number:06}.tar",
+        marks="✖✕✗", colour="brown", files=1, shard_path="{split}-{number:06}.tar",
         overhead=2_176,  # two headers, the label in a member of its own, and the rest of blocks
     ),
     BackendEntry(

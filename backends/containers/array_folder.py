@@ -1,4 +1,4 @@
-"""What files, npy and tar share: a folder of records, plain .npy files beside them, and layout.json, written last.
+"""What files and npy share: a folder of records, plain .npy files beside them, and layout.json, written last.
 
 numpy writes and reads the headers.  No link is followed, nothing is unpickled, and a file's header and size are
 checked before its data is used.
@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
-from backends.containers.fileio import MappedFile, open_folder, slices
-from backends.containers.records import ContainerReader, ContainerWriter, row_buffer
+from backends.containers.fileio import MappedFile, open_folder
+from backends.containers.records import ContainerReader, ContainerWriter
 from backends.errors import ContainerDamaged, ImgstoreError
-from backends.images import Layout, Records, even_offsets
+from backends.images import Layout
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
+
+NO_ARRAY = (ValueError, SyntaxError, TokenError, RecursionError, MemoryError)
+"""What ``data_start`` may raise."""
 
 
 def write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
@@ -92,8 +95,8 @@ class FolderReader(ContainerReader):
         """A ``.npy`` file, for the caller to close, and where its data begins; of any length if ``shape`` is None."""
         file = self.open_file(name)
         try:
-            return file, _data_start(file.head(), file.size, dtype, shape)
-        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+            return file, data_start(file.head(), file.size, dtype, shape)
+        except NO_ARRAY as error:
             file.close()
             wanted = f"an array of shape {shape or '(n,)'} and type {dtype}"
             raise self.damaged(f"{name} is not {wanted} ({error})") from error
@@ -136,58 +139,7 @@ class FolderReader(ContainerReader):
         """Open and check what holds the records of ``layout``."""
 
 
-class RecordFileReader(FolderReader):
-    """Reads records that lie in one file of a folder: ranges at once, and scattered rows out of a map.
-
-    Attributes
-    ----------
-    file
-        Set by ``_open_records``.
-    first, distance
-        Where the first record begins, and how far apart all are: for records of one size.
-    """
-
-    file: MappedFile | None = None
-    first = distance = 0
-
-    @abstractmethod
-    def spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where records of any size start and stop in the file."""
-
-    def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        file, rows = self._opened(), np.arange(start, stop)
-        if self.layout.record_bytes is not None:
-            into = row_buffer(self.layout, len(rows), out)
-            file.fill_rows(into, self.first + start * self.distance, self.distance)
-            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
-        starts, stops = self.spans(rows)
-        first = int(starts[0]) if len(rows) else 0
-        data = np.empty(int(stops[-1]) - first if len(rows) else 0, np.uint8)
-        file.fill(data, first)
-        if len(rows) and out is None and (starts[1:] == stops[:-1]).all():
-            return Records(data, np.append(starts, stops[-1]) - first, self.labels[start:stop], self.shapes_of(rows))
-        return self.joined(rows, slices(data, starts - first, stops - first), out)
-
-    def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        file = self._opened()
-        if self.layout.record_bytes is None:
-            return self.joined(rows, file.runs(*self.spans(rows)), out)
-        into = row_buffer(self.layout, len(rows), out)
-        file.take(rows, into, self.first, self.distance)
-        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
-
-    def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
-        super().close()
-
-    def _opened(self) -> MappedFile:
-        self.reopen()
-        assert self.file is not None
-        return self.file
-
-
-def _data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:
+def data_start(head: bytes, file_bytes: int, dtype: str, shape: tuple[int, ...] | None) -> int:
     """Where data begins in a ``.npy`` file that starts with ``head``.
 
     Raises ValueError where the file is not exactly a C-contiguous array of this type and shape, of one dimension and

@@ -5,15 +5,18 @@ Beside them labels.npy, for raw images of mixed size shapes.npy, and layout.json
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backends.base import Backend
-from backends.containers.array_folder import FolderWriter, RecordFileReader, write_header
+from backends.containers.array_folder import FolderReader, FolderWriter, write_header
+from backends.containers.records import ArraysReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from backends.images import Layout, Records
@@ -51,20 +54,30 @@ class NpyWriter(FolderWriter):
         return self.columns()
 
 
-class NpyReader(RecordFileReader):
-    """Reads straight into the caller's array."""
+class NpyReader(FolderReader, ArraysReader):
+    """Reads ranges straight into the caller's array, and scattered records out of a map."""
 
     kind = "npy container"
 
-    def spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return self.first + self.offsets[rows], self.first + self.offsets[rows + 1]
+    def fill(self, first: int, into: NDArray[np.uint8]) -> None:
+        self._file.fill(into, self._first + first * math.prod(into.shape[1:]))
+
+    def take(self, rows: NDArray[np.int64], into: NDArray[np.uint8]) -> None:
+        self._file.take(rows, into, self._first, into.shape[1])
+
+    def gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.frombuffer(b"".join(self._file.runs(self._first + starts, self._first + stops)), np.uint8)
+
+    def close(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+        super().close()
 
     def _open_records(self) -> None:
         name, shape = _pixels_of(self.layout)
-        self.file, self.first = self.open_array(name, "|u1", shape)
-        self.distance = self.layout.record_bytes or 0
+        self._file, self._first = self.open_array(name, "|u1", shape)
         if shape is None:
-            self.check_offsets(self.offsets, self.file.size - self.first)
+            self.check_offsets(self.offsets, self._file.size - self._first)
 
 
 def _pixels_of(layout: Layout) -> tuple[str, tuple[int, ...] | None]:

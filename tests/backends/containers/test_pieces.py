@@ -23,7 +23,6 @@ IMAGES = make_images(12)
 PIECES = {
     "files": ("000/000007.raw", "labels.npy", "layout.json"),
     "npy": ("images.npy", "labels.npy", "layout.json"),
-    "tar": ("images.tar", "sizes.npy", "labels.npy", "layout.json"),
     "lmdb": ("data.mdb",),
     "zarr": ("images/c.0.0.0.0", "labels/c.0", "zarr.json"),
 }
