@@ -47,16 +47,22 @@ class HDF5(Backend):
         return HDF5Reader(path)
 
 
+_PLAIN: dict[str, Any] = {"fill_time": "never", "track_times": False}
+"""Of a dataset: no byte is written twice, and equal images make equal files."""
+
+
 class HDF5Writer(ContainerWriter):
     """Writes each batch in one call: to a contiguous dataset, or to one that grows by chunks."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         super().__init__(path, layout)
         # Not truncated: ext4 flushes a truncated file to the disk when it is closed.
-        self._file = h5py.File(h5f.create(os.fsencode(self.path), h5f.ACC_EXCL, fapl=access()))
+        untimed = h5p.create(h5p.FILE_CREATE)
+        untimed.set_obj_track_times(False)
+        self._file = h5py.File(h5f.create(os.fsencode(self.path), h5f.ACC_EXCL, untimed, access()))
         self._pixels: Any = None
         if layout.record_bytes is not None:
-            self._pixels = self._file.create_dataset("images", images_shape(layout), "u1", fill_time="never")
+            self._pixels = self._file.create_dataset("images", images_shape(layout), "u1", **_PLAIN)
 
     def append(self, records: Records) -> None:
         first = self.add(records)
@@ -76,7 +82,7 @@ class HDF5Writer(ContainerWriter):
             if self._pixels is None:
                 self._create_data(0)
             for name, column in self.columns().items():
-                self._file.create_dataset(name, data=column)
+                self._file.create_dataset(name, data=column, track_times=False)
             self._file.flush()
             self._file.attrs["layout"] = self.layout.to_json()
             self._file.flush()  # where the disk is full this fails, and closing would crash
@@ -96,9 +102,7 @@ class HDF5Writer(ContainerWriter):
     def _create_data(self, likely_bytes: int) -> None:
         """Create the empty dataset ``data``, which has about 64 chunks when it has grown to ``likely_bytes``."""
         chunk = min(max(1 << (likely_bytes // 64).bit_length(), LEAST_CHUNK_BYTES), MOST_CHUNK_BYTES)
-        self._pixels = self._file.create_dataset(
-            "data", (0,), "u1", maxshape=(None,), chunks=(chunk,), fill_time="never"
-        )
+        self._pixels = self._file.create_dataset("data", (0,), "u1", maxshape=(None,), chunks=(chunk,), **_PLAIN)
 
 
 class HDF5Reader(ArraysReader):
