@@ -88,7 +88,7 @@ class Plan:
     workers: int = _of("number", "Processes that store or read together", "processes",
         noun="a number of workers", example="2", most=MOST_WORKERS, default=1)
     memory: int | None = _of("bytes", "Memory for decoded images", "memory",
-        noun="an amount of memory", example="512 MiB or 4 GiB", unset="a quarter of the memory", default=None)
+        noun="an amount of bytes", example="512 MiB or 4 GiB", unset="a quarter of the memory", default=None)
     in_thread: bool = _of("switch",
         "Run trials in a worker thread, where a crash ends the program; else a crash is one failed trial",
         "Run trials in", noun="a place to run trials in", known=("separate processes", "worker thread"), default=False)

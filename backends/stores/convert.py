@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backends import units
 from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
-from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, executor_of
+from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, Task, executor_of
 from backends.stores.finish import finish
 from backends.stores.journal import Journal, Lock
 from backends.stores.manifest import Manifest, is_store, read_manifest
@@ -121,12 +121,16 @@ def convert(
             raise UsageError(
                 f"{destination} holds an unfinished conversion: add --resume to go on, or remove that folder."
             )
-        journal = _begin(plan, destination, part)
-        plan = journal.plan or plan
-        control.announce(plan, needs)
-        conversion = _Conversion(plan, destination, part, journal, lock, control)
-        conversion.clean()
-        conversion.make(_workers(workers), dask)
+        plan = _begun_plan(plan, destination, part)
+        shared = Shared(len(plan.shards))
+        with executor_of(min(_workers(workers), len(plan.shards)), shared, dask) as workforce:
+            journal = Journal(destination / part.file("journal", ".jsonl"))
+            if journal.plan is None:
+                journal.begin(plan)
+            control.announce(plan, needs)
+            conversion = _Conversion(plan, destination, part, journal, lock, control)
+            conversion.clean()
+            conversion.make(shared, *workforce)
         if part.of == 1:
             return finish(destination, plan)
     with Lock(destination / "lock").acquire(FINISH_SECONDS):
@@ -197,8 +201,8 @@ def _check_foreign(destination: Path) -> None:
         raise UsageError(f"{destination} has other files in it ({names[0]}): name a folder that does not exist yet.")
 
 
-def _begin(plan: StorePlan, destination: Path, part: Part) -> Journal:
-    """The journal of a conversion that begins, or goes on with the plan that it was begun with.
+def _begun_plan(plan: StorePlan, destination: Path, part: Part) -> StorePlan:
+    """The plan that a conversion was begun with, or this one where it begins now.
 
     Raises UsageError where that is of another request, dataset or number of parts.
     """
@@ -217,10 +221,7 @@ def _begin(plan: StorePlan, destination: Path, part: Part) -> Journal:
                     f"the dataset has changed since {destination} was begun: convert it into a new folder."
                 )
             plan = before
-    journal = Journal(destination / part.file("journal", ".jsonl"))
-    if journal.plan is None:
-        journal.begin(plan)
-    return journal
+    return plan
 
 
 def _of(journal: Path) -> int:
@@ -257,38 +258,34 @@ class _Conversion:
             if number.isdigit() and self.part.has(int(number)):
                 remove(path)
 
-    def make(self, workers: int, dask: str | None) -> None:
+    def make(self, shared: Shared, executor: Executor, task: Task, room: int) -> None:
         """Make all shards that are not durable.  Raises ImgstoreError with the reason where one cannot be made."""
         waiting = [shard.number for shard in reversed(self.mine) if shard.number not in self.journal.sealed]
-        shared = Shared(len(self.plan.shards))
         self.report(shared, [], now=True)
-        if not waiting:
-            return
         running: dict[Future[Sealed], int] = {}
-        with executor_of(min(workers, len(waiting)), shared, dask) as (executor, task, room):
-            try:
-                while waiting or running:
-                    while waiting and len(running) < room:
-                        number = waiting.pop()
-                        running[executor.submit(task, self.plan, self.destination, number)] = number
-                    done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
-                    for future in done:
-                        self.recent = [*self.recent, running.pop(future)][-4:]
-                        self.journal.append(future.result())
-                    self.lock.beat()
-                    if self.control.cancelled():
-                        raise Cancelled("the conversion was stopped; what is durable stays.")
-                    shared.pause(self.control.paused())
-                    self.report(shared, sorted(running.values()), now=bool(done))
-            except (BrokenProcessPool, OSError, MemoryError) as error:
-                if isinstance(error, ImgstoreError):
-                    raise
-                raise self._explained(error) from error
-            finally:
-                shared.stop()
-                for future in running:
-                    future.cancel()
-                wait(running, STOP_SECONDS)
+        try:
+            while waiting or running:
+                while waiting and len(running) < room:
+                    number = waiting.pop()
+                    running[executor.submit(task, self.plan, self.destination, number)] = number
+                done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    self.recent = [*self.recent, running.pop(future)][-4:]
+                    self.journal.append(future.result())
+                self.lock.beat()
+                if self.control.cancelled():
+                    raise Cancelled("the conversion was stopped; what is durable stays.")
+                shared.pause(self.control.paused())
+                self.report(shared, sorted(running.values()), now=bool(done))
+        except (BrokenProcessPool, OSError, MemoryError) as error:
+            if isinstance(error, ImgstoreError):
+                raise
+            raise self._explained(error) from error
+        finally:
+            shared.stop()
+            for future in running:
+                future.cancel()
+            wait(running, STOP_SECONDS)
         self.report(shared, [], now=True)
 
     def report(self, shared: Shared, at_work: list[int], *, now: bool) -> None:

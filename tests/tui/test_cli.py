@@ -172,7 +172,7 @@ def test_output_without_our_characters_uses_others(measured: Measured) -> None:
         ("--cache cold --in-thread", "cold reads need a process of their own", 2),
         ("--workers 2 --in-thread", "workers are processes", 2),
         ("--workers 0", "0 is not a number of workers", 2),
-        ("--memory much", "'much' is not an amount of memory", 2),
+        ("--memory much", "'much' is not an amount of bytes", 2),
         ("lmdb+source --preset article", "not files to pass through", 2),
         ("--csv FILE --html FILE", "to one place", 2),
         ("--csv - --html -", "to one place", 2),
