@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 from backends.errors import UsageError
+from backends.guard import Guard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,18 +142,39 @@ class Writer(ABC):
 class Reader(ABC):
     """Random access to a finished container.  Picklable, and safe to use after fork and spawn.
 
+    Threads may share it: their reads run at once.  ``close`` waits for reads that run; reads that begin meanwhile wait
+    for it and open again.  So ``reopen`` and ``release`` of a subclass are called while nothing else is.
+
     It returns what was stored or raises ContainerDamaged, also where a file was removed, cut or replaced since it was
     opened: a piece that is missing is damage and never read as zeros, and what was put at its path later is not read.
     """
 
     layout: Layout
+    _guard: Guard
+
+    def __new__(cls, *_arguments: object, **_options: object) -> Self:
+        reader = super().__new__(cls)
+        reader._guard = Guard()
+        return reader
 
     def __len__(self) -> int:
         return self.layout.count
 
     @property
     @abstractmethod
-    def labels(self) -> NDArray[np.int64]:
+    def is_open(self) -> bool:
+        """Whether it has open files, in this process and for this thread."""
+
+    @abstractmethod
+    def reopen(self) -> None:
+        """Open again what was released.  Raises ContainerDamaged where it has another layout than before."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Release files and maps.  May be called twice, and in a child made by fork at any moment."""
+
+    @abstractmethod
+    def read_labels(self) -> NDArray[np.int64]:
         """All labels, ``(count,)`` int64, loaded on first use without touching a pixel."""
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
@@ -165,9 +187,22 @@ class Reader(ABC):
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         """The records of ``rows``, each valid and non-negative, in that order; repeats are allowed."""
 
-    @abstractmethod
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """All labels, as ``read_labels`` returns them."""
+        self._enter()
+        try:
+            return self.read_labels()
+        finally:
+            self._guard.leave()
+
     def close(self) -> None:
         """Release files and maps.  May be called twice; reading opens again, and refuses another layout as damage."""
+        self._guard.enter_alone()
+        try:
+            self.release()
+        finally:
+            self._guard.leave_alone()
 
     def read(self, key: slice | NDArray[np.int64], out: NDArray[np.uint8] | None = None) -> Records:
         """Read a slice or a 1-D array of row numbers: negative ones count from the end, any order, also repeated.
@@ -178,22 +213,37 @@ class Reader(ABC):
         """
         import numpy as np
 
-        if isinstance(key, slice):
+        rows, start, stop = None, 0, 0
+        if not isinstance(key, slice):
+            rows = _rows_of(key, len(self))
+        else:
             start, stop, step = key.indices(len(self))
-            if step == 1:
-                return self.read_range(start, max(start, stop), out)
-            return self.read_rows(np.arange(start, stop, step, dtype=np.int64), out)
-        rows = np.asarray(key)
-        if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
-            raise TypeError(f"a reader takes a slice or a 1-D array of integers, not {type(key).__name__}")
-        rows = np.ascontiguousarray(rows, np.int64)
-        count = len(self)
-        if len(rows) and rows.view(np.uint64).max() >= count:
-            outside = (rows < -count) | (rows >= count)
-            if outside.any():
-                raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
-            rows = np.where(rows < 0, rows + count, rows)
-        return self.read_rows(rows, out)
+            if step != 1:
+                rows = np.arange(start, stop, step, dtype=np.int64)
+        self._enter()
+        try:
+            return self.read_range(start, max(start, stop), out) if rows is None else self.read_rows(rows, out)
+        finally:
+            self._guard.leave()
+
+    def _enter(self) -> None:
+        """Share the guard with other reads, of an open reader."""
+        guard = self._guard
+        guard.enter()
+        if self.is_open and not guard.torn:
+            return
+        guard.leave()
+        guard.enter_alone()
+        opened = False
+        try:
+            if guard.torn:
+                self.release()
+                guard.torn = False
+            if not self.is_open:
+                self.reopen()
+            opened = True
+        finally:
+            guard.leave_alone(to_read=opened)
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +252,22 @@ class Reader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _rows_of(key: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """``key`` without negative numbers.  Raises IndexError and TypeError as ``Reader.read`` does."""
+    import numpy as np
+
+    rows = np.asarray(key)
+    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+        raise TypeError(f"a reader takes a slice or a 1-D array of integers, not {type(key).__name__}")
+    rows = np.ascontiguousarray(rows, np.int64)
+    if len(rows) and rows.view(np.uint64).max() >= count:
+        outside = (rows < -count) | (rows >= count)
+        if outside.any():
+            raise IndexError(f"row {rows[outside][0]} is outside a container of {count:,} images")
+        rows = np.where(rows < 0, rows + count, rows)
+    return rows
 
 
 class Codec(ABC):

@@ -114,7 +114,7 @@ class FolderReader(ContainerReader):
     def is_open(self) -> bool:
         return self._closing.alive
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._closing()
 
     def _open(self) -> Layout:
@@ -125,12 +125,12 @@ class FolderReader(ContainerReader):
                 self.layout = Layout.from_json(file.head(file.size))
             self._open_records()
         except (ValueError, KeyError, TypeError) as error:
-            self.close()
+            self.release()
             if isinstance(error, ContainerDamaged):
                 raise
             raise self.damaged(f"layout.json is invalid ({error})") from error
         except BaseException:
-            self.close()
+            self.release()
             raise
         return self.layout
 

@@ -110,7 +110,6 @@ class FilesReader(FolderReader):
     kind = "folder of images"
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         for folder in set((rows // PER_FOLDER).tolist()) - self._seen:
             self._check_folder(_folder_name(folder))
             self._seen.add(folder)

@@ -134,7 +134,7 @@ class HDF5Reader(ArraysReader):
             for row, image in zip(rows.tolist(), into, strict=True):
                 self.fill(row, image[np.newaxis])
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._mapped.close()
         self._datasets.clear()
         if self._file is not None:
@@ -153,7 +153,7 @@ class HDF5Reader(ArraysReader):
                 offsets = self.column("offsets", "<i8", (layout.count + 1,))
                 self.check_offsets(offsets, self._datasets["data"].shape[0])
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # HDF5 raises any of them
-            self.close()
+            self.release()
             refused = refusal(error, self.path) if isinstance(error, OSError) else None
             raise refused or self.damaged(str(error)) from error
         return layout

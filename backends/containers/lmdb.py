@@ -129,7 +129,7 @@ class LMDBReader(ContainerReader):
         with self._begin() as transaction:
             return self._records(rows, map(transaction.get, _keys(rows)), out)
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._held()
 
     def _records(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
@@ -151,7 +151,6 @@ class LMDBReader(ContainerReader):
 
     def _begin(self) -> Any:
         """A read transaction whose values are views of the map."""
-        self.reopen()
         return self._environment.begin(buffers=True)
 
     @property
@@ -182,7 +181,7 @@ class LMDBReader(ContainerReader):
             if layout.count > images or layout.count * (layout.record_bytes or 0) > self._bytes:
                 raise ValueError("it promises more images than there are")
         except (lmdb.Error, ValueError, KeyError, TypeError) as error:
-            self.close()
+            self.release()
             raise self.damaged(str(error)) from error
         return layout
 

@@ -68,10 +68,10 @@ class NpyReader(FolderReader, ArraysReader):
     def gather(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.uint8]:
         return np.frombuffer(b"".join(self._file.runs(self._first + starts, self._first + stops)), np.uint8)
 
-    def close(self) -> None:
+    def release(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
-        super().close()
+        super().release()
 
     def _open_records(self) -> None:
         name, shape = _pixels_of(self.layout)

@@ -95,7 +95,6 @@ class ParquetReader(ContainerReader):
     kind = "Parquet container"
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         groups = np.searchsorted(self._edges, rows, "right") - 1
         order = np.argsort(groups, kind="stable")
         values: list[Any] = [None] * len(rows)
@@ -120,7 +119,7 @@ class ParquetReader(ContainerReader):
     def is_open(self) -> bool:
         return not self._file.closed
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._file.close()
 
     def _open(self) -> Layout:
@@ -136,7 +135,7 @@ class ParquetReader(ContainerReader):
                 raise ValueError("it has other columns, or another number of rows")
             counts = [facts.row_group(group).num_rows for group in range(facts.num_row_groups)]
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-            self.close()
+            self.release()
             raise self.damaged(str(error)) from error
         self._edges = np.cumsum([0, *counts])
         self._last: tuple[int, tuple[NDArray[np.uint8], NDArray[np.int32]]] | None = None
@@ -144,7 +143,8 @@ class ParquetReader(ContainerReader):
 
     def _read_group(self, group: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """The bytes of a row group's pictures, end to end, and where each begins."""
-        if self._last is None or self._last[0] != group:
+        last = self._last
+        if last is None or last[0] != group:
             try:
                 table = self._file.read_row_group(group, columns=["image.bytes"], use_threads=False)
             except (pa.ArrowException, OSError) as error:
@@ -155,8 +155,8 @@ class ParquetReader(ContainerReader):
                 raise self.damaged("an image is missing")
             _, edges, data = pictures.buffers()
             starts = np.frombuffer(edges, np.int32)[pictures.offset : pictures.offset + count + 1]
-            self._last = group, (np.frombuffer(data, np.uint8), starts)
-        return self._last[1]
+            self._last = last = group, (np.frombuffer(data, np.uint8), starts)
+        return last[1]
 
 
 def _features(layout: Layout) -> str:

@@ -116,7 +116,7 @@ class ContainerWriter(Writer):
 class ContainerReader(Reader):
     """Loads columns on first use, and opens again what was closed, if it is still the same.
 
-    A subclass opens the container in ``_open``, loads a column in ``load``, and knows whether it ``is_open``.
+    A subclass opens the container in ``_open`` and loads a column in ``load``.
     """
 
     kind: ClassVar[str]
@@ -130,8 +130,7 @@ class ContainerReader(Reader):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path,)
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
+    def read_labels(self) -> NDArray[np.int64]:
         return self.column("labels", "<i8", (self.layout.count,))
 
     @property
@@ -145,17 +144,17 @@ class ContainerReader(Reader):
 
     def column(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         """One of the arrays beside the records, read-only, loaded on first use."""
-        self.reopen()
-        if name not in self._columns:
+        column = self._columns.get(name)
+        if column is None:
             column = self.load(name, dtype, shape)
             column.flags.writeable = False
             self._columns[name] = column
-        return self._columns[name]
+        return column
 
     def joined(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
         """The batch of ``rows``, of which ``values`` are the bytes."""
         data, offsets = join_records(values, rows, self.layout, out, self.path)
-        return Records(data, offsets, self.labels[rows], self.shapes_of(rows))
+        return Records(data, offsets, self.read_labels()[rows], self.shapes_of(rows))
 
     def check_offsets(self, offsets: NDArray[np.int64], data_bytes: int) -> None:
         """Raise ContainerDamaged unless records lie end to end in so many bytes."""
@@ -163,24 +162,16 @@ class ContainerReader(Reader):
             raise self.damaged("its offsets do not fit its data")
 
     def reopen(self) -> None:
-        """Open the container again where this reader was closed."""
-        if self.is_open:
-            return
         self._columns.clear()
         before = self.layout
         if self._open() != before:
-            self.close()
+            self.release()
             self.layout = before
             raise self.damaged("its layout has changed since it was opened")
 
     def damaged(self, why: str) -> ContainerDamaged:
         """The error for a container that is not whole."""
         return ContainerDamaged(f"{self.path} is not a finished {self.kind}: {why}; make it again.")
-
-    @property
-    @abstractmethod
-    def is_open(self) -> bool:
-        """Whether it has open files, in this process."""
 
     @abstractmethod
     def _open(self) -> Layout:
@@ -195,25 +186,25 @@ class ArraysReader(ContainerReader):
     """Reads pixels of one size out of one array, and records of any size out of the bytes of ``data``."""
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         if self.layout.record_bytes is None and out is None:
             offsets = self.offsets[start : stop + 1]
             data = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
             self.fill(int(offsets[0]), data)
-            return Records(data, offsets - offsets[0], self.labels[start:stop], self.shapes_of(slice(start, stop)))
+            return Records(
+                data, offsets - offsets[0], self.read_labels()[start:stop], self.shapes_of(slice(start, stop))
+            )
         into = row_buffer(self.layout, stop - start, out)
         self.fill(start, into)
-        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.read_labels()[start:stop])
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         if self.layout.record_bytes is None and out is None:
             starts, stops = self.offsets[rows], self.offsets[rows + 1]
             data = self.gather(starts, stops)
-            return Records(data, offsets_of(stops - starts), self.labels[rows], self.shapes_of(rows))
+            return Records(data, offsets_of(stops - starts), self.read_labels()[rows], self.shapes_of(rows))
         into = row_buffer(self.layout, len(rows), out)
         self.take(rows, into)
-        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.read_labels()[rows])
 
     @abstractmethod
     def fill(self, first: int, into: NDArray[np.uint8]) -> None:

@@ -124,14 +124,14 @@ class SQLiteReader(ContainerReader):
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         return self._select(rows, out, _IN_ROWS, str(rows.tolist()))
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Connections of another process, inherited by a fork, are neither used nor closed."""
         for process, thread in list(self._connections):
             if process == os.getpid():
                 self._connections.pop((process, thread)).close()
 
     def _select(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None, which: str, *keys: int | str) -> Records:
-        labels, shapes = self.labels[rows], None
+        labels, shapes = self.read_labels()[rows], None
         with self._refusals():
             if not self.layout.carries_shapes:
                 found: Iterable[tuple[Any, ...]] = self._connected().execute(f"SELECT record {which}", keys)
@@ -146,7 +146,6 @@ class SQLiteReader(ContainerReader):
 
     def _connected(self) -> sqlite3.Connection:
         """The connection of this process and thread."""
-        self.reopen()
         return self._connections[_here()]
 
     @property
@@ -174,7 +173,7 @@ class SQLiteReader(ContainerReader):
             if tables != _tables(layout.carries_shapes):
                 raise ValueError("its layout is another's")
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-            self.close()
+            self.release()
             raise self.damaged(str(error)) from error
         return layout
 

@@ -134,11 +134,10 @@ class TarReader(ContainerReader):
     kind = "tar container"
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         if self.layout.record_bytes is not None:
             into = row_buffer(self.layout, stop - start, out)
             self._file.fill_rows(into, self._first + start * self._distance, self._distance)
-            return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[start:stop])
+            return Records(into.reshape(-1), even_offsets(*into.shape), self.read_labels()[start:stop])
         starts, stops = self._spans(rows := np.arange(start, stop))
         first, last = (int(starts[0]), int(stops[-1])) if len(rows) else (0, 0)
         data = np.empty(last - first, np.uint8)
@@ -146,12 +145,11 @@ class TarReader(ContainerReader):
         return self.joined(rows, slices(data, starts - first, stops - first), out)
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
-        self.reopen()
         if self.layout.record_bytes is None:
             return self.joined(rows, self._file.runs(*self._spans(rows)), out)
         into = row_buffer(self.layout, len(rows), out)
         self._file.take(rows, into, self._first, self._distance)
-        return Records(into.reshape(-1), even_offsets(*into.shape), self.labels[rows])
+        return Records(into.reshape(-1), even_offsets(*into.shape), self.read_labels()[rows])
 
     def load(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         try:
@@ -167,7 +165,7 @@ class TarReader(ContainerReader):
     def is_open(self) -> bool:
         return self._file.is_open
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._file.close()
 
     def _open(self) -> Layout:
@@ -180,12 +178,12 @@ class TarReader(ContainerReader):
             if not self._fits(self._where["labels.npy"][0] - BLOCK):
                 raise ValueError("its offsets and sizes do not fit it")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            self.close()
+            self.release()
             if isinstance(error, ContainerDamaged):
                 raise
             raise self.damaged(f"it is cut or changed ({error})") from error
         except BaseException:
-            self.close()
+            self.release()
             raise
         return self.layout
 

@@ -204,7 +204,7 @@ class ZarrReader(ArraysReader):
     def is_open(self) -> bool:
         return self._store.close_folder.alive
 
-    def close(self) -> None:
+    def release(self) -> None:
         self._store.close_folder()
 
     def _open(self) -> Layout:
@@ -221,7 +221,7 @@ class ZarrReader(ArraysReader):
                 self.check_offsets(offsets, self._pixels.shape[0])
                 return layout
         except BaseException:
-            self.close()
+            self.release()
             raise
 
     def _read(self, rows: slice | NDArray[np.int64], into: NDArray[np.uint8]) -> None:

@@ -29,8 +29,17 @@ class SlowerReader(Reader):
         self._reader, self.layout, self._done = reader, reader.layout, 0
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        return self._reader.labels
+    def is_open(self) -> bool:
+        return self._reader.is_open
+
+    def reopen(self) -> None:
+        self._reader.reopen()
+
+    def release(self) -> None:
+        self._reader.release()
+
+    def read_labels(self) -> NDArray[np.int64]:
+        return self._reader.read_labels()
 
     def read_range(self, start: int, stop: int, out: NDArray[np.uint8] | None) -> Records:
         records = self._reader.read_range(start, stop, out)
@@ -43,9 +52,6 @@ class SlowerReader(Reader):
         if again := self._tenth(len(rows)):
             self._reader.read_rows(rows[:again], None if out is None else out[:again])
         return records
-
-    def close(self) -> None:
-        self._reader.close()
 
     def _tenth(self, count: int) -> int:
         """How many of the next ``count`` records to read again, so that over time it is a tenth of all."""
