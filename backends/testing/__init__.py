@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("subject", "readers", "writers")))
+pytest.register_assert_rewrite(*(f"backends.testing.{part}" for part in ("subject", "readers", "sharing", "writers")))
 
 from backends.testing.readers import Readers  # noqa: E402
+from backends.testing.sharing import Sharing  # noqa: E402
 from backends.testing.writers import Writers  # noqa: E402
 
 __all__ = ["BackendTests"]
 
 
-class BackendTests(Readers, Writers):
+class BackendTests(Readers, Sharing, Writers):
     """What a backend promises.  A subclass names it as ``backend``, and pytest runs the suite."""

@@ -1,10 +1,8 @@
-"""Tests of what readers return, and of how they are opened, shared and closed."""
+"""Tests of what readers return."""
 
 from __future__ import annotations
 
-import gc
 import os
-import pickle
 import resource
 import sys
 from multiprocessing import get_context
@@ -80,38 +78,7 @@ def bytes_touched() -> int:
 
 
 class Readers(Subject):
-    """Tests of what readers return, and of how they are opened, shared and closed."""
-
-    @every_kind
-    def test_two_readers_at_once(self, container: Container) -> None:
-        images = container.store(container.images())
-        first, second = container.open(), container.open()
-        assert_same(read(first, slice(0, 9)), images, np.arange(9))
-        assert_same(read(second, slice(9, 30)), images, np.arange(9, 30))
-        first.close()
-        assert_same(read(second), images)
-        second.close()
-
-    def test_closed_reader_closes_again_and_reads_again(self, container: Container) -> None:
-        images = container.store(container.images())
-        reader = container.open()
-        for key in (slice(None), np.array([2, 1])):
-            reader.close()
-            reader.close()
-            assert_same(read(reader, key), images, np.arange(30)[key])
-        reader.close()
-
-    def test_container_replaced_after_close_is_refused(self, container: Container) -> None:
-        container.store(container.images())
-        reader = container.open()
-        read(reader, np.array([1]))
-        reader.close()
-        container.path.rename(container.path.with_name("before"))
-        container.store(container.images(20, side=7))
-        for _ in range(2):
-            with pytest.raises(ContainerDamaged):
-                read(reader, np.array([1]))
-        reader.close()
+    """Tests of what readers return."""
 
     @pytest.mark.parametrize("replaced", [False, True])
     @every_kind
@@ -126,38 +93,6 @@ class Readers(Subject):
                 np.testing.assert_array_equal(reader.labels, images.labels)
             except (ContainerDamaged, FileNotFoundError):
                 pass
-
-    @pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd lists what is open")
-    def test_collected_reader_leaves_no_descriptor_open(self, container: Container) -> None:
-        images = container.store(container.images())
-        with container.open() as rehearsal:
-            read(rehearsal)
-        gc.collect()
-        before = os.listdir("/dev/fd")  # noqa: PTH208
-        reader = container.open()
-        assert_same(read(reader, np.array([2, 1])), images, np.array([2, 1]))
-        del reader
-        gc.collect()
-        assert os.listdir("/dev/fd") == before  # noqa: PTH208
-
-    def test_a_reader_survives_pickling(self, container: Container) -> None:
-        images = container.store(container.images())
-        with container.open() as reader:
-            read(reader, np.array([1]))
-            with pickle.loads(pickle.dumps(reader)) as copy:
-                assert_same(read(copy), images)
-
-    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    @every_kind
-    def test_reader_works_in_child_and_parent(self, container: Container) -> None:
-        images = container.store(container.images())
-        with container.open() as reader:
-            read(reader, np.array([1]))
-            for method in ("fork",) if container.mixed else ("fork", "spawn"):
-                code, found = in_child(method, read, reader)
-                assert code == 0
-                assert_same(found, images)
-                assert_same(read(reader), images)
 
     def test_reading_leaves_nothing_behind(self, container: Container) -> None:
         container.store(container.images())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -163,25 +162,6 @@ def test_shapes_that_are_no_sides_are_refused(tmp_path: Path, value: str) -> Non
     change(tmp_path / "container", f"UPDATE images SET width = {value} WHERE id = 5")
     with make_backend("sqlite").open(tmp_path / "container") as reader, pytest.raises(ContainerDamaged, match="width"):
         reader.read(slice(None))
-
-
-def test_threads_read_at_once_through_one_reader(path: Path, images: Images) -> None:
-    found: list[Images] = []
-    start = threading.Barrier(4)
-
-    def work() -> None:
-        start.wait()
-        found.extend(read(reader) for _ in range(20))
-
-    with make_backend("sqlite").open(path) as reader:
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(found) == 80
-    for each in found:
-        assert_same(each, images)
 
 
 @pytest.mark.parametrize("name", ["with space", "50%", "a?b#c", "ключ"])
