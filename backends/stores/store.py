@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 128
 """Shards that are open at a time; one that was not read for longest is closed for another."""
+LEAST_SCRATCH = 64
+
+_Part = tuple[int, slice | NDArray[np.int64], int]
+"""A shard, the rows to read of it, and their number."""
 
 
 def open_store(path: str | Path) -> Store:
@@ -56,7 +60,7 @@ class Store:
         self._codec = make_codec(self.manifest.codec, self.manifest.request.configuration.codec_options)
         self._readers: OrderedDict[int, Reader] = OrderedDict()
         self._columns: dict[str, NDArray[Any]] = {}
-        self._opening = threading.Lock()
+        self._opening, self._local = threading.Lock(), threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.path,)
@@ -74,24 +78,42 @@ class Store:
 
         Raises IndexError for a position outside the store, ContainerDamaged for a shard that is not whole.
         """
-        rows, parts, back = self._parts(key)
-        shape, batches = self.manifest.image_shape, []
-        pixels = None if shape is None else np.empty((len(rows), *shape), np.uint8)
+        rows, parts, order = self._parts(key)
+        shape = self.manifest.image_shape
+        if shape is None:
+            return self._read_mixed(rows, parts, order)
+        pixels = np.empty((len(rows), *shape), np.uint8)
         done = 0
-        for number, part in parts:
+        for number, part, count in parts:
             reader = self.reader(number)
-            count = part.stop - part.start if isinstance(part, slice) else len(part)
-            into = None
-            if pixels is not None and reader.layout.image_shape == shape:
-                into = pixels[done : done + count]
-            flat = into.reshape(count, -1) if into is not None and reader.layout.record_bytes else None
-            batches.append(self._codec.decode(reader.read(part, flat), reader.layout, into).pixels)
+            if reader.layout.image_shape != shape:  # a shard with an image of another size
+                return self._read_mixed(rows, parts, order)
+            into = pixels[done : done + count] if order is None else self._scratch(count, shape)
+            flat = into.reshape(count, -1) if reader.layout.record_bytes else None
+            self._codec.decode(reader.read(part, flat), reader.layout, into)
+            if order is not None:
+                pixels[order[done : done + count]] = into
             done += count
-        labels = self.labels[rows]
-        if pixels is not None and all(isinstance(batch, np.ndarray) for batch in batches):
-            return Images(pixels if back is None else pixels[back], labels)
-        images = [image for batch in batches for image in batch]
-        return Images(images if back is None else [images[row] for row in back.tolist()], labels)
+        return Images(pixels, self.labels[rows])
+
+    def _read_mixed(self, rows: NDArray[np.int64], parts: list[_Part], order: NDArray[np.int64] | None) -> Images:
+        images: list[NDArray[np.uint8]] = []
+        for number, part, _ in parts:
+            reader = self.reader(number)
+            images += self._codec.decode(reader.read(part), reader.layout).pixels
+        if order is not None:
+            sorted_images = images
+            images = [sorted_images[0]] * len(rows)
+            for position, image in zip(order.tolist(), sorted_images, strict=True):
+                images[position] = image
+        return Images(images, self.labels[rows])
+
+    def _scratch(self, count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+        """Memory for images of one shard, which this thread has touched before: fresh memory takes longer to fill."""
+        buffer: NDArray[np.uint8] | None = getattr(self._local, "buffer", None)
+        if buffer is None or len(buffer) < count:
+            buffer = self._local.buffer = np.empty((max(count, LEAST_SCRATCH), *shape), np.uint8)
+        return buffer[:count]
 
     def records(self, key: slice | NDArray[np.int64] | Sequence[int]) -> Iterator[tuple[Records, Layout]]:
         """The encoded images of positions in their order, in batches that come from one shard each."""
@@ -200,22 +222,22 @@ class Store:
 
     def _parts(
         self, key: slice | NDArray[np.int64] | Sequence[int]
-    ) -> tuple[NDArray[np.int64], list[tuple[int, slice | NDArray[np.int64]]], NDArray[np.int64] | None]:
-        """The positions, what to read of each shard, and where each image is in that; None where they are in order."""
+    ) -> tuple[NDArray[np.int64], list[_Part], NDArray[np.int64] | None]:
+        """The positions, what to read of each shard, and for each image read the place it has among the positions.
+
+        The last is None where that is the order in which they are read.
+        """
         rows = self._rows(key)
         if not len(rows):
             return rows, [], None
-        numbers = np.searchsorted(self._firsts, rows, side="right") - 1
-        order = back = None
+        numbers, order = np.searchsorted(self._firsts, rows, side="right") - 1, None
+        local = rows - self._firsts[numbers]
         if (numbers[1:] < numbers[:-1]).any():
             order = np.argsort(numbers, kind="stable")
-            back = np.empty_like(order)
-            back[order] = np.arange(len(order))
-        sorted_numbers = numbers if order is None else numbers[order]
-        local = (rows if order is None else rows[order]) - self._firsts[sorted_numbers]
-        begins = [0, *(np.flatnonzero(np.diff(sorted_numbers)) + 1).tolist(), len(rows)]
-        parts = [(int(sorted_numbers[begin]), _run(local[begin:end])) for begin, end in pairwise(begins)]
-        return rows, parts, back
+            numbers, local = numbers[order], local[order]
+        begins = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
+        parts = [(int(numbers[begin]), _run(local[begin:end]), end - begin) for begin, end in pairwise(begins)]
+        return rows, parts, order
 
 
 def _run(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
