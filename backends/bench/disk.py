@@ -153,6 +153,14 @@ def sync(path: Path) -> None:
         fsync(name)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, durably; it may be there already."""
+    if not path.exists():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        fsync(path.parent)
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, also after a power cut."""
     with durable_file(path) as file:

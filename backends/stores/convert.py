@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -14,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends import units
-from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
+from backends.bench.disk import make_folder
+from backends.errors import Cancelled, ImgstoreError, NoSpace, StoreBusy, UsageError
 from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, Task, executor_of
-from backends.stores.finish import finish
+from backends.stores.finish import clean, finish
 from backends.stores.journal import Journal, Lock
 from backends.stores.manifest import Manifest, is_store, read_manifest
 from backends.stores.plan import Request, StorePlan, absolute_request, make_plan, open_splits
 from backends.stores.preflight import Estimate, check_room, check_target, estimate
 from backends.stores.progress import Progress, ShardState
-from backends.stores.shard import WORK, Sealed, remove
+from backends.stores.shard import SEALED, WORK, Sealed, remove
 
 REPORT_SECONDS = 0.25
+STOPPED = "the conversion was stopped; what is durable stays."
 FINISH_SECONDS = 60.0
 """How long a part waits for another one that is looking whether the store is complete."""
 
@@ -108,12 +111,29 @@ def convert(
     request, control, destination = absolute_request(request), control or Control(), destination.absolute()
     resume, part = resume or part is not None, part or Part()
     if resume and is_store(destination):
+        _tidy(destination)
         return _complete(request, destination)
     begun = is_begun(request, destination)
     plan, needs = prepare(request, destination, workers, control.cancelled)
     if not begun:
         check_room(needs, destination)
-    destination.mkdir(parents=True, exist_ok=True)
+    with _explained(destination):
+        return _convert(plan, needs, destination, workers, part, dask, control, resume=resume)
+
+
+def _convert(
+    plan: StorePlan,
+    needs: Estimate,
+    destination: Path,
+    workers: int,
+    part: Part,
+    dask: str | None,
+    control: Control,
+    *,
+    resume: bool,
+) -> Manifest | None:
+    make_folder(destination)
+    request = plan.request
     with Lock(destination / part.file("lock")).acquire() as lock:
         if is_store(destination):
             return _complete(request, destination)
@@ -157,10 +177,11 @@ def finish_store(destination: Path) -> tuple[Manifest | None, list[str]]:
     Raises UsageError where no conversion was begun.
     """
     if is_store(destination):
+        _tidy(destination)
         return read_manifest(destination), []
     if not _journals(destination):
         raise UsageError(f"{destination} holds no conversion to finish: imgstore-tui convert begins one.")
-    with Lock(destination / "lock").acquire():
+    with _explained(destination), Lock(destination / "lock").acquire():
         plan, missing = missing_shards(destination)
         return (None, missing) if missing else (finish(destination, plan), [])
 
@@ -181,6 +202,13 @@ def _workers(workers: int) -> int:
 
 def _journals(destination: Path) -> list[Path]:
     return sorted(destination.glob("journal*.jsonl"))
+
+
+def _tidy(destination: Path) -> None:
+    """Remove what a conversion has left that ended between its manifest and the end of its cleaning."""
+    if _journals(destination) or (destination / "lock").exists():
+        with contextlib.suppress(StoreBusy), Lock(destination / "lock").acquire():
+            clean(destination)
 
 
 def _complete(request: Request, destination: Path) -> Manifest:
@@ -245,11 +273,14 @@ class _Conversion:
         self.plan, self.destination, self.part, self.journal = plan, destination, part, journal
         self.lock, self.control = lock, control
         self.mine = [shard for shard in plan.shards if part.has(shard.number)]
-        there = {number for number in journal.sealed if os.path.lexists(destination / plan.shards[number].path)}
-        journal.sealed = {number: sealed for number, sealed in journal.sealed.items() if number in there}
+        journal.sealed = {number: one for number, one in journal.sealed.items() if self._is_there(number)}
         self.resumed = sum(sealed.images + sealed.failures for sealed in journal.sealed.values())
         self._last_report = 0.0
         self.recent: list[int] = []
+
+    def _is_there(self, number: int) -> bool:
+        columns = self.destination / SEALED / f"{number:05}.npz"
+        return columns.exists() and os.path.lexists(self.destination / self.plan.shards[number].path)
 
     def clean(self) -> None:
         """Remove what workers that died have left of this part's shards."""
@@ -274,13 +305,13 @@ class _Conversion:
                     self.journal.append(future.result())
                 self.lock.beat()
                 if self.control.cancelled():
-                    raise Cancelled("the conversion was stopped; what is durable stays.")
+                    raise Cancelled(STOPPED)
                 shared.pause(self.control.paused())
                 self.report(shared, sorted(running.values()), now=bool(done))
-        except (BrokenProcessPool, OSError, MemoryError) as error:
-            if isinstance(error, ImgstoreError):
-                raise
-            raise self._explained(error) from error
+        except BrokenProcessPool:
+            if self.control.cancelled():  # by a signal to all processes, which the workers did not outlive
+                raise Cancelled(STOPPED) from None
+            raise
         finally:
             shared.stop()
             for future in running:
@@ -318,24 +349,34 @@ class _Conversion:
         path, images = self.plan.shards[sealed.number].path, sealed.images
         return ShardState(path, images, images, images, sealed.bytes)
 
-    def _explained(self, error: BaseException) -> ImgstoreError:
-        """The error that says in one sentence why shards could not be made, and what to do."""
-        resume = "then go on with --resume; what is durable stays."
-        number = error.errno if isinstance(error, OSError) else None
-        if not self.destination.is_dir():
-            return ImgstoreError(f"{self.destination} was removed while the store was made: convert again.")
-        space = os.statvfs(self.destination)
-        free = space.f_bavail * space.f_frsize
-        if number == errno.EDQUOT:
-            return NoSpace(f"your quota on the disk of {self.destination} is used up: free some, {resume}")
-        if number == errno.ENOSPC and space.f_files and not space.f_favail:
-            return NoSpace(f"the disk of {self.destination} has no inodes left, though bytes: free some, {resume}")
-        if number == errno.ENOSPC or (number is None and free < 1 << 20):
-            return NoSpace(
-                f"the disk of {self.destination} is full, with {units.capacity(free)} left: free some, {resume}"
-            )
-        if isinstance(error, MemoryError):
-            return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
-        if isinstance(error, BrokenProcessPool):
-            return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
-        return ImgstoreError(f"{self.destination} could not be written ({error}): mend that, {resume}")
+
+@contextlib.contextmanager
+def _explained(destination: Path) -> Iterator[None]:
+    """Raise an error that says in one sentence why a store could not be made, and what to do."""
+    try:
+        yield
+    except (BrokenProcessPool, OSError, MemoryError) as error:
+        if isinstance(error, ImgstoreError):
+            raise
+        raise _explanation(error, destination) from error
+
+
+def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
+    resume = "then go on with --resume; what is durable stays."
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOENT or not destination.is_dir():
+        return ImgstoreError(f"{destination} was removed, or a part of it, while it was made: convert again.")
+    space = os.statvfs(destination)
+    free = space.f_bavail * space.f_frsize
+    if number == errno.EDQUOT:
+        return NoSpace(f"your quota on the disk of {destination} is used up: free some, {resume}")
+    # what the workers gave up is free again: the scarcer of both was the reason
+    if number == errno.ENOSPC and space.f_files and space.f_favail / space.f_files < space.f_bavail / space.f_blocks:
+        return NoSpace(f"the disk of {destination} has no inodes left, though bytes: free some, {resume}")
+    if number == errno.ENOSPC or (number is None and free < 1 << 20):
+        return NoSpace(f"the disk of {destination} is full, with {units.capacity(free)} left: free some, {resume}")
+    if isinstance(error, MemoryError):
+        return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
+    if isinstance(error, BrokenProcessPool):
+        return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
+    return ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")

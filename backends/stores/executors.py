@@ -88,13 +88,14 @@ def executor_of(workers: int, shared: Shared, dask: str | None) -> Iterator[tupl
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["imgstore_backends", __name__])
+    others = set(multiprocessing.active_children())  # of the program that uses this library
     executor = ProcessPoolExecutor(workers, context, _begin_worker, (shared,))
     try:
         yield executor, _work, workers
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         until = time.monotonic() + STOP_SECONDS
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.join(max(0.0, until - time.monotonic()))
             process.kill()
             process.join()

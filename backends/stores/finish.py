@@ -32,10 +32,12 @@ def finish(folder: Path, plan: StorePlan) -> Manifest:
     sums: list[bytes] = []
     first = 0
     for shard in plan.shards:
+        path = folder / SEALED / f"{shard.number:05}.npz"
         try:
-            arrays = load_arrays(folder / SEALED / f"{shard.number:05}.npz")
+            arrays = load_arrays(path)
             usage = usage_of(folder / shard.path)
         except (OSError, ValueError) as error:
+            path.unlink(missing_ok=True)  # so that the shard is made again
             raise StoreDamaged(f"{shard.path} in {folder} is not whole ({error}): convert with --resume.") from None
         for name in COLUMNS:
             columns[name].append(arrays[name])

@@ -40,7 +40,7 @@ class Journal:
             with contextlib.suppress(ValueError, TypeError):
                 if "plan" in line and self.plan is None:
                     self.plan = from_builtins(line["plan"], StorePlan)
-                elif "sealed" in line:
+                elif "sealed" in line and self.plan is not None:  # else nobody knows which images it has
                     sealed = from_builtins(line["sealed"], Sealed)
                     self.sealed[sealed.number] = sealed
 

@@ -6,7 +6,6 @@ new reader, found equal to what the dataset gave, and synced.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import hashlib
@@ -15,8 +14,8 @@ import math
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -126,7 +125,7 @@ def make_shard(plan: StorePlan, destination: Path, number: int, tick: Tick = no_
     attempts = 2  # what could not be synced is void, and written once more
     while True:
         try:
-            work.parent.mkdir(parents=True, exist_ok=True)
+            work.parent.mkdir(exist_ok=True)  # not those above: a store that is removed meanwhile stays so
             return _seal(plan, shard, destination, work, tick)
         except OSError as error:
             attempts -= 1
@@ -140,12 +139,16 @@ def _seal(plan: StorePlan, shard: Shard, destination: Path, work: Path, tick: Ti
     """Write a shard at ``work``, check and sync it, and put it at its name."""
     columns, layout = _write(plan, shard, work, tick)
     arrays = columns.arrays()
-    with _synced(work, shard.path) as sums:
+    syncing = _syncer().submit(_sync, work, shard.path)
+    try:
         check(plan.request, work, layout.count, arrays["digests"], arrays["labels"], tick)
+    finally:
+        wait([syncing])
+    sums = syncing.result()
     final, usage = destination / shard.path, usage_of(work)
     index = destination / SEALED / f"{shard.number:05}.npz"
     for folder in (final.parent, index.parent):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     digest = save_arrays(index, arrays | {"sums": np.frombuffer("".join(sums).encode(), np.uint8)})
     remove(final)  # of an earlier attempt, whose line did not come into the journal
     work.rename(final)
@@ -265,27 +268,16 @@ class Comparison:
         self._reader.close()
 
 
-@contextlib.contextmanager
-def _synced(work: Path, name: str) -> Iterator[list[str]]:
-    """Sync a container in a thread while the body reads it; the list has its lines for ``SHA256SUMS`` afterwards."""
-    sums: list[str] = []
-    errors: list[BaseException] = []
+@functools.cache
+def _syncer() -> ThreadPoolExecutor:
+    """A thread of this process that syncs; it stays, since to begin one may hang where memory is short."""
+    return ThreadPoolExecutor(1)
 
-    def body() -> None:
-        try:
-            sync(work)
-            sums.extend(sha256_lines(work, name))
-        except BaseException as error:
-            errors.append(error)
 
-    thread = threading.Thread(target=body)
-    thread.start()
-    try:
-        yield sums
-    finally:
-        thread.join()
-    for error in errors:
-        raise error
+def _sync(work: Path, name: str) -> list[str]:
+    """Sync a container; return its lines for ``SHA256SUMS``."""
+    sync(work)
+    return sha256_lines(work, name)
 
 
 def sha256_lines(path: Path, name: str) -> list[str]:
