@@ -89,8 +89,10 @@ class Store:
             if reader.layout.image_shape != shape:  # a shard with an image of another size
                 return self._read_mixed(rows, parts, order)
             into = pixels[done : done + count] if order is None else self._scratch(count, shape)
-            flat = into.reshape(count, -1) if reader.layout.record_bytes else None
-            self._codec.decode(reader.read(part, flat), reader.layout, into)
+            if reader.layout.record_bytes is not None:  # what is read are the pixels
+                reader.read(part, into.reshape(count, -1))
+            else:
+                self._codec.decode(reader.read(part), reader.layout, into)
             if order is not None:
                 pixels[order[done : done + count]] = into
             done += count
@@ -242,8 +244,10 @@ class Store:
 
 def _run(rows: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     """Rows as a slice where they follow each other, which is faster to read."""
-    first, count = int(rows[0]), len(rows)
-    return slice(first, first + count) if (rows == np.arange(first, first + count)).all() else rows
+    first, stop = int(rows[0]), int(rows[-1]) + 1
+    if stop - first != len(rows) or (rows[1:] - rows[:-1] != 1).any():
+        return rows
+    return slice(first, stop)
 
 
 class Names(Sequence[str]):
