@@ -24,7 +24,7 @@ from backends.stores.manifest import Manifest, is_store, read_manifest
 from backends.stores.plan import Request, StorePlan, absolute_request, make_plan, open_splits
 from backends.stores.preflight import Estimate, check_room, check_target, estimate
 from backends.stores.progress import Progress, ShardState
-from backends.stores.shard import SEALED, WORK, Sealed, remove
+from backends.stores.shard import SEALED, WORK, Sealed, file_digest, remove
 
 REPORT_SECONDS = 0.25
 STOPPED = "the conversion was stopped; what is durable stays."
@@ -273,14 +273,16 @@ class _Conversion:
         self.plan, self.destination, self.part, self.journal = plan, destination, part, journal
         self.lock, self.control = lock, control
         self.mine = [shard for shard in plan.shards if part.has(shard.number)]
-        journal.sealed = {number: one for number, one in journal.sealed.items() if self._is_there(number)}
+        journal.sealed = {number: sealed for number, sealed in journal.sealed.items() if self._is_whole(sealed)}
         self.resumed = sum(sealed.images + sealed.failures for sealed in journal.sealed.values())
         self._last_report = 0.0
         self.recent: list[int] = []
 
-    def _is_there(self, number: int) -> bool:
-        columns = self.destination / SEALED / f"{number:05}.npz"
-        return columns.exists() and os.path.lexists(self.destination / self.plan.shards[number].path)
+    def _is_whole(self, sealed: Sealed) -> bool:
+        """Whether a shard that the journal has is still there, with columns that are as they were written."""
+        columns = self.destination / SEALED / f"{sealed.number:05}.npz"
+        there = columns.is_file() and os.path.lexists(self.destination / self.plan.shards[sealed.number].path)
+        return there and file_digest(columns) == sealed.digest
 
     def clean(self) -> None:
         """Remove what workers that died have left of this part's shards."""

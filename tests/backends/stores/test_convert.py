@@ -302,3 +302,14 @@ def test_no_permission_to_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ImgstoreError, match="may not be written"):
         convert(request("sample"), tmp_path / "store")
+
+
+def test_damaged_columns_of_a_sealed_shard_cost_that_shard(tmp_path: Path, cifar10_folder: Path, store: Path) -> None:
+    folder = tmp_path / "store"
+    stopped_after(2, folder, cifar10_folder)
+    columns = folder / "sealed/00001.npz"
+    data = bytearray(columns.read_bytes())
+    data[200] ^= 1
+    columns.write_bytes(data)
+    convert(request(cifar10_folder), folder, resume=True)
+    assert (folder / MANIFEST).read_bytes() == (store / MANIFEST).read_bytes()
