@@ -140,6 +140,20 @@ def show(store: Path, index: int, save: Path | None) -> int:
 
 
 @cli.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--torch", is_flag=True, help="Make it a PyTorch Dataset.")
+def loader(store: Path, *, torch: bool) -> int:
+    """Print a Python file that reads STORE.
+
+    It needs numpy, Pillow and the library of the backend, and not this program: for training code.
+    """
+    from backends.stores.loader import loader_code
+
+    click.echo(loader_code(store, torch=torch), nl=False)
+    return 0
+
+
+@cli.command()
 @click.argument("path")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
