@@ -12,7 +12,7 @@ import msgspec
 from backends.bench.disk import write_durably
 from backends.bench.json_files import from_builtins, parse_json, to_builtins
 from backends.errors import NotAllowed, StoreDamaged, StoreNotFound
-from backends.stores.plan import Request, Shard, StorePlan
+from backends.stores.plan import Request, Shard, StorePlan, check_inside
 
 MANIFEST, INDEX, SUMS = "imgstore.json", "index.npz", "SHA256SUMS"
 FORMAT, SCHEMA = "imgstore", 1
@@ -30,6 +30,9 @@ class StoredShard(msgspec.Struct, frozen=True):
     images: int
     bytes: int
     files: int
+
+    def __post_init__(self) -> None:
+        check_inside(self.path)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

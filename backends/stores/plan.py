@@ -62,6 +62,15 @@ class Shard(msgspec.Struct, frozen=True):
     start: int
     stop: int
 
+    def __post_init__(self) -> None:
+        check_inside(self.path)
+
+
+def check_inside(path: str) -> None:
+    """Raise ValueError where a shard's path leaves the store: shards are removed and made again there."""
+    if path.startswith("/") or not path or {"", ".", ".."} & set(path.split("/")):
+        raise ValueError(f"the shard {path!r} is not inside the store")
+
 
 class StorePlan(msgspec.Struct, frozen=True):
     """The shards of a store.  Every process that takes part in a conversion has the same plan."""

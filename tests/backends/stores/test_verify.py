@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.bench.json_files import to_builtins
 from backends.errors import StoreDamaged, StoreNotFound
-from backends.stores.manifest import INDEX, MANIFEST, SUMS, read_manifest
+from backends.stores.manifest import INDEX, MANIFEST, SUMS, _encoded, read_manifest
 from backends.stores.store import open_store
 from backends.stores.verify import Finding, repair, strangers, verify
 from tests.backends.stores.conftest import store_at
@@ -121,3 +122,14 @@ def test_shard_that_kills_its_reader_is_a_finding(copy: Path, monkeypatch: pytes
     monkeypatch.setattr("backends.stores.verify._quick", lambda folder, manifest: [])
     findings = verify(copy.with_name("lmdb"), "full")
     assert {finding.path for finding in findings} == {"shards/00001.lmdb"}
+
+
+@pytest.mark.parametrize("path", ["../thesis", "/home", "shards/../../thesis", "shards//1", ""])
+def test_manifest_whose_shards_lie_elsewhere_is_refused(copy: Path, path: str) -> None:
+    """A store from a stranger must not make ``--repair`` remove what is not in it."""
+    manifest = read_manifest(copy)
+    fields = to_builtins(manifest)
+    fields["shards"][0]["path"] = path
+    (copy / MANIFEST).write_bytes(_encoded(fields))
+    with pytest.raises(StoreDamaged, match="is not inside the store"):
+        verify(copy)
