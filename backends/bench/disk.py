@@ -170,7 +170,8 @@ def write_durably(path: Path, data: bytes) -> None:
 @contextlib.contextmanager
 def durable_file(path: Path) -> Iterator[BinaryIO]:
     """A new file, ``.NAME.partial``, that takes the place of ``path`` once it is written and synced."""
-    partial = path.with_name(f".{path.name}.partial")
+    name = os.fsencode(path.name)[: 255 - len("..partial")]  # a longer one would be refused
+    partial = path.with_name(f".{os.fsdecode(name)}.partial")
     try:
         partial.unlink(missing_ok=True)  # of a process that was killed, or a link that somebody laid
         with partial.open("xb") as file:

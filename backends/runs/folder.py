@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.bench.disk import fsync, nearest_existing, write_durably
 from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat
@@ -24,7 +25,7 @@ SPEC, EVENTS, LOG, LOCK = "spec.json", "events.jsonl", "log.txt", "lock"
 CANCEL, PAUSE, HEARD, CLEANED = "cancel", "pause", "heard", "cleaned"
 """Empty files: somebody asks the job to stop, or to wait; it has seen the former; what a died job left was removed."""
 SUMMARY = "summary.json"
-FILES = (EVENTS, LOG, LOCK, CANCEL, PAUSE, HEARD, CLEANED, SUMMARY, f"{SUMMARY}.partial", f"{SPEC}.partial", SPEC)
+FILES = (EVENTS, LOG, LOCK, CANCEL, PAUSE, HEARD, CLEANED, SUMMARY, f".{SUMMARY}.partial", f".{SPEC}.partial", SPEC)
 """Everything that is made in the folder of a job; its spec, which makes it one, is removed last."""
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -36,17 +37,15 @@ _MOST_LINE_BYTES = 1 << 26
 def new_folder(jobs: Path, spec: Plan | ConversionSpec) -> Path:
     """Make the folder of a new job below ``jobs``, with its spec in it.  Raises NotAllowed where it cannot."""
     folder = jobs / (time.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_LETTERS) for _ in range(4)))
-    partial = folder / f"{SPEC}.partial"
     try:
         _make_private(jobs)
         folder.mkdir(mode=0o700)
         kind = ("bench", "plan") if isinstance(spec, Plan) else ("convert", "conversion")
         fields = asdict(spec) if isinstance(spec, Plan) else to_builtins(spec)
-        partial.write_text(json.dumps({"kind": kind[0], "created": time.time(), kind[1]: fields}, indent=1))
-        partial.replace(folder / SPEC)
+        text = json.dumps({"kind": kind[0], "created": time.time(), kind[1]: fields}, indent=1)
+        write_durably(folder / SPEC, text.encode())
     except OSError as error:
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
             folder.rmdir()
         reason = f"cannot be made ({error.strerror or error}): set XDG_STATE_HOME elsewhere."
         raise NotAllowed(f"the job's folder {folder} {reason}") from None
@@ -55,7 +54,10 @@ def new_folder(jobs: Path, spec: Plan | ConversionSpec) -> Path:
 
 def _make_private(jobs: Path) -> None:
     """Make the folder of all jobs, or take its permissions from others where it is ours: it says what to remove."""
+    above = nearest_existing(jobs)
     jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in jobs.parents[: len(jobs.parents) - len(above.parents)]:  # of those that are new, the names
+        fsync(folder)
     descriptor = os.open(jobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

@@ -17,6 +17,7 @@ import msgspec
 
 from backends.analysis.ranking import ranking_line
 from backends.bench.configuration import Configuration
+from backends.bench.disk import write_durably
 from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, OlderFormat, UsageError
@@ -128,10 +129,9 @@ def run_facts(folder: Path) -> RunFacts:
             return summary.facts
     facts = _facts(folder)
     if facts.state != "running" and owner_of(folder) == os.geteuid():
-        partial = folder / f"{SUMMARY}.partial"
+        summary = to_builtins(_Summary(SUMMARY_VERSION, stamp, facts))
         with contextlib.suppress(OSError):
-            partial.write_text(json.dumps(to_builtins(_Summary(SUMMARY_VERSION, stamp, facts))))
-            partial.replace(folder / SUMMARY)
+            write_durably(folder / SUMMARY, json.dumps(summary).encode())
     return facts
 
 

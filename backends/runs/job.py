@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.bench.disk import free_bytes
+from backends.bench.disk import free_bytes, sync
 from backends.bench.plan import Plan, check_plan
 from backends.bench.workdir import clean, is_there
 from backends.errors import Cancelled, ImgstoreError, OlderFormat
@@ -265,4 +265,9 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
         record(events.JobFailed(time.time(), f"the job failed: {type(error).__name__}: {error}"))
     finally:
         journal.close()
+        try:
+            sync(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError), (folder / files.LOG).open("a") as log:
+                log.write(f"the record of this job may be lost by a power cut: {error}\n")
         os.close(lock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from backends.bench.disk import write_durably
 from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import Measurement, is_measured_here
@@ -138,17 +138,14 @@ def is_special(path: Path) -> bool:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write ``text`` under a temporary name beside ``path`` and rename it, so that it is there whole or not.
+    """Write ``text`` into ``path`` durably.
 
     Links are followed; devices and pipes are written to as streams.  Raises NotAllowed where it cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    partial = target.with_name(f".imgstore-{os.getpid()}.partial")
     try:
-        (path if is_special(path) else partial).write_text(text, encoding="utf-8")
-        if not is_special(path):
-            partial.replace(target)
+        if is_special(path):
+            path.write_bytes(text.encode())
+        else:
+            write_durably(Path(os.path.realpath(path)), text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise NotAllowed(f"{path} cannot be written: {error.strerror or error}.") from None

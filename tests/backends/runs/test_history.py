@@ -113,7 +113,7 @@ def test_spoilt_summary_changes_nothing(jobs: Path, harm: Callable[[Path], objec
 
 def test_summary_that_cannot_be_written_changes_nothing(jobs: Path) -> None:
     for folder in folders_of(jobs):
-        (jobs / folder / "summary.json.partial").mkdir()
+        (jobs / folder / ".summary.json.partial").mkdir()
     assert len(list_runs(jobs)) == 2
     assert summaries(jobs) == []
 
