@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 README = Path(__file__).parents[2] / "README.md"
 _SECTION = (
     README.read_text(encoding="utf-8")
-    .split("## Reading without this program")[1]
+    .split("## Stores")[1]
     .split("```python\n")[1]
     .split("```")[0]
 )
