@@ -13,12 +13,7 @@ if TYPE_CHECKING:
     Everything = tuple[NDArray[np.uint8] | list[NDArray[np.uint8]], NDArray[np.int64]]
 
 README = Path(__file__).parents[2] / "README.md"
-_SECTION = (
-    README.read_text(encoding="utf-8")
-    .split("## Stores")[1]
-    .split("```python\n")[1]
-    .split("```")[0]
-)
+_SECTION = README.read_text(encoding="utf-8").split("## Stores")[1].split("```python\n")[1].split("```")[0]
 IMPORTS, *_BLOCKS = re.split(r"^# (.+)\n", _SECTION, flags=re.MULTILINE)
 SNIPPETS: dict[str, str] = dict(zip(_BLOCKS[::2], _BLOCKS[1::2], strict=True))
 """By configuration, such as ``lmdb+raw``."""
