@@ -32,6 +32,7 @@ HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
 SIDE = 32
 IMAGE_BYTES = 3 * SIDE * SIDE
 """A plane of red, one of green, one of blue."""
+MOST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,11 @@ class FolderFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What is kept of a batch file: its labels, and a digest of its pixels, which are read again when needed."""
+    """What is kept of a batch file: labels, names, and a digest of its pixels, which are read again when needed."""
 
     name: str
     labels: NDArray[np.int64]
+    names: list[str]
     digest: bytes
 
 
@@ -128,8 +130,8 @@ class CIFAR(Dataset):
                 with self._errors(name):
                     classes = read_class_names(data, edition)
             else:
-                labels, planes = self._read_batch(name, data)
-                batches[name] = _Batch(name, labels, xxhash.xxh3_128_digest(planes.data))
+                labels, planes, names = self._read_batch(name, data)
+                batches[name] = _Batch(name, labels, names, xxhash.xxh3_128_digest(planes.data))
                 del planes
             del data  # before the next file is read
         missing = [name for name in edition.splits[split] if name not in batches] + [edition.meta] * (not classes)
@@ -159,6 +161,11 @@ class CIFAR(Dataset):
         )
         super().__init__(facts, labels)
 
+    def name(self, id_: int) -> str:
+        batch = int(np.searchsorted(self._ends, id_, side="right"))
+        names = self._batches[batch].names
+        return names[id_ - int(self._ends[batch])]
+
     def read(self, ids: NDArray[np.int64]) -> Images:
         pixels = np.empty((len(ids), SIDE, SIDE, 3), dtype=np.uint8)
         flat = pixels.reshape(len(ids), SIDE * SIDE, 3)
@@ -180,14 +187,14 @@ class CIFAR(Dataset):
         """The pixels of a batch, ``(n, 3072)`` uint8; those of the last one are kept."""
         if self._loaded is None or self._loaded[0] is not batch:
             self._loaded = None  # before the next one is read, so that there is only one
-            _, planes = self._read_batch(batch.name, self._files.load(batch.name))
+            _, planes, _ = self._read_batch(batch.name, self._files.load(batch.name))
             if len(planes) != len(batch.labels) or xxhash.xxh3_128_digest(planes.data) != batch.digest:
                 where = self._files.where(batch.name)
                 raise DatasetDamaged(f"{where} has changed since it was opened: open the dataset again.")
             self._loaded = batch, planes
         return self._loaded[1]
 
-    def _read_batch(self, name: str, data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def _read_batch(self, name: str, data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
         with self._errors(name):
             return read_batch(data, self._edition)
 
@@ -201,10 +208,11 @@ class CIFAR(Dataset):
             raise DatasetDamaged(f"{where} {reason}; get {self._edition.kind} again from {HOME}.") from None
 
 
-def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Labels, ``(n,)`` int64, and pixels of a batch file.  Raises BadPickle if it is none, or empty.
+def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
+    """Labels, ``(n,)`` int64, pixels and file names of a batch file.  Raises BadPickle if it is none, or empty.
 
-    Pixels are ``(n, 3072)`` uint8, the red, green and blue planes of each image, a view of ``data`` if possible.
+    Pixels are ``(n, 3072)`` uint8, the red, green and blue planes of each image, a view of ``data`` if possible.  Names
+    are empty where it has none, or not one for each image.
     """
     batch = _unpickle_dict(data)
     array, labels = batch.get("data"), batch.get(edition.labels_key)
@@ -218,7 +226,16 @@ def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArra
         raise BadPickle(f"has {len(planes):,} images and {len(labels):,} labels")
     if not all(type(label) is int and 0 <= label < edition.classes for label in labels):
         raise BadPickle(f"has a label that is not one of the {edition.classes} classes (0 to {edition.classes - 1})")
-    return np.array(labels, dtype=np.int64), planes
+    names = batch.get("filenames")
+    if not isinstance(names, list) or len(names) != len(planes):
+        names = [None] * len(planes)
+    return np.array(labels, dtype=np.int64), planes, [_file_name(name) for name in names]
+
+
+def _file_name(name: object) -> str:
+    """A name as ``Dataset.name`` gives it, empty for what cannot be that of a file."""
+    content = name.encode(errors="replace") if isinstance(name, str) else name
+    return os.fsdecode(content) if isinstance(content, bytes) and len(content) <= MOST_NAME_BYTES else ""
 
 
 def read_class_names(data: bytes, edition: Edition) -> tuple[str, ...]:

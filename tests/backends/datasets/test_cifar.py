@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from backends.datasets import open_dataset
+from backends.datasets.cifar import CIFAR10, read_batch
 from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images
 from backends.testing.subject import assert_same
@@ -56,6 +57,30 @@ def test_split_has_its_images_and_facts(
     assert (facts.count, facts.raw_bytes, facts.image_shape) == (stop - start, (stop - start) * 3072, (32, 32, 3))
     assert facts.classes == open_dataset("sample").classes
     assert facts.class_counts == tuple(np.bincount(expected.labels, minlength=10))
+
+
+def test_images_have_the_names_of_their_files(cifar10_folder: Path, cifar100_folder: Path) -> None:
+    for folder, each in ((cifar10_folder, 40), (cifar100_folder, 100)):
+        with open_dataset(folder) as dataset:
+            for id_ in (0, 1, each - 1, dataset.count - 1):
+                assert dataset.name(id_) == f"picture_s_{id_ % each:06}.png"
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ([pickles.string("a.png"), pickles.string("b.png")], ["a.png", "b.png"]),
+        ([b"U\x02\xe9\xff", pickles.string("x" * 255)], ["\udce9\udcff", "x" * 255]),
+        ([b"X\x03\0\0\0\xed\xa0\x80", b"X\x02\0\0\0\xc3\xa9"], ["?", "é"]),
+        ([pickles.integer(1), b"T\0\1\0\0" + b"x" * 256], ["", ""]),
+        ([pickles.string("a.png")], ["", ""]),
+    ],
+    ids=["names", "bytes", "text", "no names", "too few"],
+)
+def test_names_in_a_batch_are_text_or_empty(sample_images: Images, names: list[bytes], found: list[str]) -> None:
+    data = pickles.batch(part(sample_images, 0, 2), replaced={"filenames": pickles.items(names)})
+    assert read_batch(data, CIFAR10)[2] == found
+    assert [os.fsdecode(os.fsencode(name)) for name in found] == found
 
 
 def test_cifar_100_has_fine_labels(cifar100_folder: Path, sample_images: Images) -> None:

@@ -37,7 +37,7 @@ def pickled_again(data: bytes, protocol: int | None, encoding: str = "bytes") ->
 
 
 def assert_same(data: bytes, images: Images) -> None:
-    labels, planes = read_batch(data, CIFAR10)
+    labels, planes, _ = read_batch(data, CIFAR10)
     np.testing.assert_array_equal(planes, pickles.planar(images))
     np.testing.assert_array_equal(labels, images.labels)
     assert (str(planes.dtype), str(labels.dtype)) == ("uint8", "int64")
@@ -177,7 +177,7 @@ def test_mutated_batch_loads_or_is_refused(two: Images, data: st.DataObject) -> 
     for at in data.draw(st.lists(st.sampled_from(outside), min_size=1, max_size=4)):
         mutated[at] = data.draw(st.integers(0, 255))
     with suppress(BadPickle):
-        labels, planes = read_batch(bytes(mutated), CIFAR10)
+        labels, planes, _ = read_batch(bytes(mutated), CIFAR10)
         assert planes.shape == (len(labels), 3072)
 
 
