@@ -63,7 +63,9 @@ def open_dataset(path: str | Path, split: str | None = None, cancelled: Callable
 
 
 def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool]) -> Dataset:
-    if (top / "imgstore.json").is_file():  # by name, as backends are: a store is read by what is built on datasets
+    with reading(top):
+        is_store = (top / "imgstore.json").is_file()
+    if is_store:  # by name, as backends are: a store is read by what is built on datasets
         dataset: Dataset = import_module("backends.stores.dataset").StoreDataset(top, path, split)
         return dataset
     files, folders = list_folder(top)
