@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -159,7 +159,7 @@ def make_plan(request: Request, splits: list[Dataset]) -> tuple[StorePlan, Sampl
         fingerprints={one.split: one.fingerprint for one in facts},
         splits={one.split: one.count for one in facts},
         image_shape=sample.image_shape,
-        classes=facts[0].classes,
+        classes=tuple(dict.fromkeys(name for one in facts for name in one.classes)),
         image_bytes=sum(one.raw_bytes or 0 for one in facts) // max(1, images),
         shards=tuple(shards),
     )
@@ -173,13 +173,13 @@ def encode_sample(request: Request, dataset: Dataset) -> Sample:
         np.int64
     )
     begin = time.perf_counter()
-    batch = read_batch(request, dataset, ids, facts.image_shape)
+    batch = read_batch(request, dataset, ids, facts.image_shape, facts.classes)
     reading = time.perf_counter() - begin
     if not len(batch.ids):
         raise DatasetDamaged(f"no picture of the dataset decodes ({batch.failures[0][1]}: {batch.failures[0][2]}).")
     if facts.source_bytes is None:  # scattered images of arrays take much longer than those that lie together
         begin = time.perf_counter()
-        read_batch(request, dataset, np.arange(ids[-1], ids[-1] + 1).repeat(len(ids)), facts.image_shape)
+        read_batch(request, dataset, ids[-1:].repeat(len(ids)), facts.image_shape, facts.classes)
         reading = time.perf_counter() - begin
     begin = time.perf_counter()
     records = batch.encoded(request.configuration)
@@ -210,18 +210,29 @@ class Batch:
 
 
 def read_batch(
-    request: Request, dataset: Dataset, ids: NDArray[np.int64], image_shape: tuple[int, int, int] | None
+    request: Request,
+    dataset: Dataset,
+    ids: NDArray[np.int64],
+    image_shape: tuple[int, int, int] | None,
+    classes: tuple[str, ...],
 ) -> Batch:
-    """Decode the images of ``ids``; pixels are one array where all have the ``image_shape`` expected."""
+    """Decode the images of ``ids``; pixels are one array where all have the ``image_shape`` expected.
+
+    Labels are numbers of ``classes``: a split may lack some of them and number the others on its own.
+    """
     decoded = dataset.decode(ids, source=request.configuration.codec == SOURCE)
-    images = decoded.images
+    images, records = decoded.images, decoded.source
+    if dataset.classes != classes:
+        numbers = np.array([*map(classes.index, dataset.classes), -1], np.int64)  # -1 stays what it is
+        images = replace(images, labels=numbers[images.labels])
+        records = records and replace(records, labels=images.labels)
     if request.resize is not None:
         images = Images([_resized(image, request.resize) for image in images.pixels], images.labels)
     pixels = images.pixels
     if not isinstance(pixels, np.ndarray) and image_shape is not None and len({image.shape for image in pixels}) == 1:
         images = Images(np.stack(pixels), images.labels)
     failures = tuple((failure.id, failure.name, failure.why) for failure in decoded.failures)
-    return Batch(decoded.ids, images, decoded.source, failures)
+    return Batch(decoded.ids, images, records, failures)
 
 
 def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -188,7 +188,7 @@ def _write_images(
     written = 0
     with make_backend(request.configuration.backend, request.configuration.backend_options).create(work, layout) as to:
         for low, high in batches(plan, 0, len(ids)):
-            batch = read_batch(request, dataset, ids[low:high], layout.image_shape)
+            batch = read_batch(request, dataset, ids[low:high], layout.image_shape, plan.classes)
             if batch.failures or (layout.image_shape is not None and batch.image_shape != layout.image_shape):
                 raise _Differs
             records = batch.records or codec.encode(batch.images)
@@ -205,7 +205,7 @@ def _look(
     failures: list[tuple[int, str, str]] = []
     shapes: set[tuple[int, int, int] | None] = set()
     for low, high in batches(plan, 0, len(ids)):
-        batch = read_batch(plan.request, dataset, ids[low:high], None)
+        batch = read_batch(plan.request, dataset, ids[low:high], None, plan.classes)
         failures += batch.failures
         if plan.request.on_error == "stop" and failures:
             raise DatasetDamaged(f"{failures[0][1]} does not decode ({failures[0][2]}): replace or remove it.")

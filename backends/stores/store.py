@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -60,7 +61,7 @@ class Store:
         self._codec = make_codec(self.manifest.codec, self.manifest.request.configuration.codec_options)
         self._readers: OrderedDict[int, Reader] = OrderedDict()
         self._columns: dict[str, NDArray[Any]] = {}
-        self._opening, self._local = threading.Lock(), threading.local()
+        self._local = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.path,)
@@ -186,22 +187,25 @@ class Store:
 
     def reader(self, number: int) -> Reader:
         """The reader of a shard, opened on first use."""
-        with self._opening:
-            reader = self._readers.get(number)
-            if reader is None:
-                request = self.manifest.request.configuration
-                backend = make_backend(request.backend, request.backend_options)
-                reader = self._readers[number] = backend.open(self.path / self.manifest.shards[number].path)
-                if len(self._readers) > MOST_OPEN:
-                    self._readers.popitem(last=False)[1].close()
+        reader = self._readers.get(number)
+        if reader is None:
+            configuration = self.manifest.request.configuration
+            backend = make_backend(configuration.backend, configuration.backend_options)
+            opened = backend.open(self.path / self.manifest.shards[number].path)
+            # no lock, which a child could inherit held: where two threads open a shard, the first one's is kept
+            reader = self._readers.setdefault(number, opened)
+            if reader is not opened:
+                opened.close()
+        with contextlib.suppress(KeyError):
             self._readers.move_to_end(number)
-            return reader
+            if len(self._readers) > MOST_OPEN:
+                self._readers.popitem(last=False)[1].close()
+        return reader
 
     def close(self) -> None:
         """Close all shards.  May be called twice; reading opens them again."""
-        with self._opening:
-            while self._readers:
-                self._readers.popitem()[1].close()
+        while self._readers:
+            self._readers.popitem()[1].close()
 
     def __enter__(self) -> Self:
         return self

@@ -99,7 +99,7 @@ def test_resized_store_is_lossy_and_shrinks_the_shorter_side(tmp_path: Path, pic
 
 
 def test_picture_that_does_not_decode_stops_where_that_is_asked_for(tmp_path: Path, pictures: Path) -> None:
-    with pytest.raises(DatasetDamaged, match=r"cat/90\.jpg does not decode"):
+    with pytest.raises(DatasetDamaged, match=r"(cat/90\.jpg|dog/91\.png) does not decode"):
         convert(request(pictures, "lmdb+source", on_error="stop"), tmp_path / "store")
     assert not (tmp_path / "store" / MANIFEST).exists()
 
@@ -313,3 +313,20 @@ def test_damaged_columns_of_a_sealed_shard_cost_that_shard(tmp_path: Path, cifar
     columns.write_bytes(data)
     convert(request(cifar10_folder), folder, resume=True)
     assert (folder / MANIFEST).read_bytes() == (store / MANIFEST).read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["raw", "source"])
+def test_a_split_that_lacks_classes_keeps_the_names_of_its_labels(tmp_path: Path, pictures: Path, codec: str) -> None:
+    dataset = tmp_path / "set"
+    shutil.copytree(pictures, dataset)
+    shutil.rmtree(dataset / "val/cat")
+    (dataset / "val/zebra").mkdir()
+    shutil.copy(pictures / "train/cat/02.png", dataset / "val/zebra")
+    store_at(tmp_path / "store", dataset, f"hdf5+{codec}", shard_images=5)
+    with open_store(tmp_path / "store") as store:
+        assert store.classes == ("cat", "dog", "zebra")
+        assert all(
+            store.classes[label] == Path(name).parent.name
+            for name, label in zip(store.names, store.labels.tolist(), strict=True)
+        )
+        assert store.reader(store.locate(len(store) - 1)[0]).labels[-1] == 2
