@@ -117,7 +117,7 @@ def _announcement(plan: StorePlan, needs: Estimate, destination: Path) -> str:
         shards += ", inside which it cannot go on after a stop"
     return (
         f"{safe_text(plan.kind)} ({splits}) to {plan.request.configuration} in {safe_text(str(destination))}: "
-        f"{shards}, about {units.capacity(needs.bytes)} and {needs.files:,} files at most, "
+        f"{shards}, about {units.capacity(needs.bytes)} and {needs.files:,} files, "
         f"{units.about(needs.seconds)}.{lossy}\n"
         f"Free: {units.capacity(needs.free_bytes)}{inodes}{both}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -20,6 +21,8 @@ from backends.stores.plan import Request, Sample, StorePlan
 _PROBE_BYTES = 1 << 24
 _START_SECONDS = 1.0
 """Until the first worker has imported what it needs and opened the dataset, about."""
+_STORE_FILES = 6
+"""Manifest, index, sums, and what is there while it is made."""
 _INDEX_BYTES = 96
 """Bytes of an image in the index and the columns it is made of, about, beside its name."""
 
@@ -63,10 +66,10 @@ def check_target(request: Request, destination: Path) -> None:
 def estimate(plan: StorePlan, sample: Sample, splits: list[Dataset], destination: Path, workers: int) -> Estimate:
     """What the conversion of a plan takes, from what its sample took and what the disk writes now."""
     entry, images = plan.request.configuration.entry, plan.images
-    size = int(images * (_bytes_an_image(plan, sample) + 2 * _INDEX_BYTES))
-    files = int(images * entry.files_per_record) + entry.files * len(plan.shards) + 8
-    if entry.shard_bytes:
-        files += size // entry.shard_bytes
+    bytes_each, files_each, files_around = _costs(plan, sample)
+    size = int(images * (bytes_each + 2 * _INDEX_BYTES))
+    files = math.ceil(images * files_each + size / (entry.shard_bytes or math.inf))
+    files += files_around * len(plan.shards) + _STORE_FILES
     folder = nearest_existing(destination)
     busy = max(1, min(workers, len(plan.shards)))
     seconds = _START_SECONDS + images * sample.seconds / busy + size / _write_rate(folder)
@@ -75,8 +78,8 @@ def estimate(plan: StorePlan, sample: Sample, splits: list[Dataset], destination
     return Estimate(size, files, seconds, free_bytes(folder), free_files(folder), source)
 
 
-def _bytes_an_image(plan: StorePlan, sample: Sample) -> float:
-    """Bytes that an image takes in a container, with what the format puts around it: found by writing some."""
+def _costs(plan: StorePlan, sample: Sample) -> tuple[float, float, int]:
+    """Bytes and files that an image takes in a container, and files around them all: found by writing some images."""
     request, records, used = plan.request, sample.records, []
     backend = make_backend(request.configuration.backend, request.configuration.backend_options)
     with tempfile.TemporaryDirectory() as folder:
@@ -85,8 +88,11 @@ def _bytes_an_image(plan: StorePlan, sample: Sample) -> float:
             with backend.create(Path(folder, str(times)), layout) as writer:
                 for _ in range(times):
                     writer.append(records)
-            used.append(usage_of(Path(folder, str(times))).bytes_allocated)
-    return max(sample.record_bytes, (used[1] - used[0]) / (2 * len(records)))
+            used.append(usage_of(Path(folder, str(times))))
+    small, large = used
+    bytes_each = (large.bytes_allocated - small.bytes_allocated) / (2 * len(records))
+    files_each = (large.files - small.files) / (2 * len(records))
+    return max(sample.record_bytes, bytes_each), files_each, small.files - round(files_each * len(records))
 
 
 def _write_rate(folder: Path) -> float:
