@@ -10,8 +10,11 @@ from textual.message import Message
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.conversion import ConversionSpec
     from backends.runs.events import Event
     from backends.runs.history import RunFacts
+    from backends.stores.plan import StorePlan
+    from backends.stores.preflight import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,26 @@ class EstimatePlan(Message):
 
 
 @dataclass
-class StartRun(Message):
-    """Run ``plan``; ``beside`` another run, if one is going on."""
+class StartJob(Message):
+    """Run a plan, or convert; ``beside`` another job, if one is going on."""
 
-    plan: Plan
+    spec: Plan | ConversionSpec
     beside: bool = False
 
 
 @dataclass
+class Prepared(Message):
+    """What a conversion takes, and whether it was ``begun`` before; or the ``problem`` for which it cannot be done."""
+
+    spec: ConversionSpec
+    plan: StorePlan | None = None
+    needs: Estimate | None = None
+    begun: bool = False
+    problem: str = ""
+
+
+@dataclass
 class FollowJob(Message):
-    """Show an earlier run, or follow it where it still runs."""
+    """Show an earlier run or conversion, or follow it where it goes on."""
 
     job: RunFacts

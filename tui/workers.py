@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from backends import units
 from backends.errors import ImgstoreError, UsageError
-from tui.labels import sentence_of
-from tui.messages import Place
+from tui.labels import dataset_name, sentence_of
+from tui.messages import Place, Prepared
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from backends.bench.budget import Estimate
+    from backends.bench.configuration import Configuration
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
     from backends.runs.history import RunFacts
     from backends.runs.job import Job
@@ -40,8 +43,8 @@ def facts_of_current_folder() -> DatasetFacts | None:
         return None
 
 
-def run_on_this_machine(jobs: Path) -> RunFacts | None:
-    """A run that is going on on this machine, if there is one."""
+def job_on_this_machine(jobs: Path) -> RunFacts | None:
+    """A run or a conversion that is going on on this machine, if there is one."""
     from backends.runs.history import list_runs
 
     here = ("", socket.gethostname())
@@ -76,6 +79,60 @@ def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
     estimated = estimate(plan, facts)
     folder = estimated.work
     return estimated, Place(str(folder), mount_of(folder).filesystem, free_bytes(folder))
+
+
+def first_conversion(facts: DatasetFacts, configuration: Configuration, work: str) -> ConversionSpec:
+    """What to offer: all splits, into a new folder beside the dataset, or in ``work`` where that cannot be written."""
+    from backends.bench.configuration import Configuration
+    from backends.runs.conversion import ConversionSpec
+    from backends.stores.plan import Request
+
+    configuration = Configuration(configuration.method)
+    name = re.sub(r"[^\w.-]+", "-", dataset_name(facts)).strip("-").lower() or "images"
+    beside = Path(facts.path).absolute().parent
+    folder = beside if facts.path != "sample" and os.access(beside, os.W_OK | os.X_OK) else Path(work).absolute()
+    request = Request(dataset=facts.path, configuration=configuration)
+    return ConversionSpec(request, str(folder / f"{name}-{configuration.backend}"))
+
+
+def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:
+    """What a conversion takes, or why it cannot be done."""
+    from backends.stores.convert import is_begun, prepare
+    from backends.stores.plan import absolute_request
+    from backends.stores.preflight import check_room
+
+    try:
+        request, destination = absolute_request(spec.request), Path(spec.destination)
+        begun = is_begun(request, destination)
+        plan, needs = prepare(request, destination, spec.workers, cancelled)
+        if not begun:
+            check_room(needs, destination)
+    except (ImgstoreError, OSError, ValueError) as error:  # a path with a NUL in it
+        return Prepared(spec, problem=sentence_of(error))
+    return Prepared(spec, plan, needs, begun)
+
+
+def write_batch(found: Prepared, path: str) -> str:
+    """Write the Slurm script of a conversion; say where.  Raises OSError."""
+    from backends.bench.disk import write_durably
+    from backends.stores.sbatch import sbatch_script
+
+    assert found.plan is not None, "it can be done"
+    script = sbatch_script(found.plan, Path(found.spec.destination), found.spec.workers or len(os.sched_getaffinity(0)))
+    write_durably(Path(path), script.encode())
+    return f"sbatch {path} starts it on the cluster."
+
+
+def state_of(job: Job) -> Run | Conversion:
+    """What is known of a job before its first event."""
+    from backends.bench.plan import Plan
+    from backends.runs.run import Run
+
+    if isinstance(spec := job.spec, Plan):
+        return Run(spec)
+    from backends.runs.conversion import Conversion
+
+    return Conversion(spec)
 
 
 def disks() -> list[tuple[str, str]]:
@@ -156,10 +213,10 @@ def end_process(code: int) -> int:
 
 @dataclass(slots=True)
 class Followed:
-    """A run of this app, and its job where it is not a saved one.  ``stop`` ends the following, not the job."""
+    """A job of this app, or a saved run, which has none.  ``stop`` ends the following, not the job."""
 
     id: str
-    run: Run
+    run: Run | Conversion
     job: Job | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -172,6 +229,11 @@ class Followed:
         except Exception as error:  # Textual says nothing of what a cancelled worker raises
             post(JobFailed(time.time(), sentence_of(error)))
             raise
+
+    @property
+    def kind(self) -> str:
+        """``run`` or ``conversion``."""
+        return type(self.run).__name__.lower()
 
     @property
     def here(self) -> bool:

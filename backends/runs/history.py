@@ -172,7 +172,7 @@ def _conversion_facts(folder: Path, spec: ConversionSpec, started: float) -> Run
         configurations=(spec.request.configuration,),
         sizes=(conversion.images,) if conversion.images else (),
         host=start.host if start else "",
-        headline=conversion.message or f"{conversion.share:.0%} of {spec.destination}",
+        headline=conversion.message or f"{100 * conversion.share:.0f} % converted to {spec.destination}",
         job="convert",
     )
 

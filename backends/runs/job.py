@@ -141,11 +141,12 @@ def start_run(plan: Plan, jobs: Path) -> Job:
     A run whose trials are executed in a thread is started by ``Job.run``.  Raises ImgstoreError where the plan cannot
     be meant, or the job's folder cannot be made.
     """
-    return start_job(check_plan(plan), jobs)
+    return start_job(plan, jobs)
 
 
 def start_job(spec: Plan | ConversionSpec, jobs: Path) -> Job:
-    """Start a run or a conversion as ``start_run`` does.  Raises ImgstoreError where the folder cannot be made."""
+    """Start a run or a conversion, as ``start_run`` does."""
+    spec = check_plan(spec) if isinstance(spec, Plan) else spec
     sweep(jobs)
     folder = files.new_folder(jobs, spec)
     if isinstance(spec, Plan) and spec.in_thread:

@@ -118,7 +118,10 @@ def test_history_lists_a_conversion_and_deletes_its_record_only(jobs: Path, spec
         delete_run(job.folder)
     follow(job)
     (facts,) = list_runs(jobs, text="convert finished")
-    assert (facts.configurations, facts.headline) == ((spec.request.configuration,), f"100% of {spec.destination}")
+    assert (facts.configurations, facts.headline) == (
+        (spec.request.configuration,),
+        f"100 % converted to {spec.destination}",
+    )
     with pytest.raises(ImgstoreError, match="is a conversion to"):
         read_run(job.folder)
     assert delete_run(job.folder) == ()
