@@ -43,9 +43,11 @@ from tui.workers import Followed, Threads, end_process
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
     from backends.runs.job import Job
     from backends.runs.run import Run
+    from tui.screens.convert import ConvertScreen
 
 PRESENT_SECONDS = 0.1
 """How long events of a run are gathered before the screen changes: it must not disturb what is measured."""
@@ -79,6 +81,8 @@ class ImgstoreApp(App[int]):
         self._dataset = dataset
         self.runs: dict[str, Followed] = {}  # by the id of the job, or the path of the saved run
         self.shown = ""  # the id of the run on show
+        self.converting = ""  # the id of the conversion that was shown last
+        self.convert_screen: ConvertScreen | None = None
         self._presenting = False
         self._interrupted = -SECOND_PRESS
         self._leaving = False
@@ -142,7 +146,7 @@ class ImgstoreApp(App[int]):
         from backends.runs.saved import is_saved_run, load_run
 
         if await asyncio.to_thread(is_saved_run, Path(path)):
-            self._show_run(Followed(path, await asyncio.to_thread(load_run, Path(path))))
+            self._show_job(Followed(path, await asyncio.to_thread(load_run, Path(path))))
             return
         show = self.workbench.show_dataset
         async for facts in self._read_facts(path):
@@ -184,38 +188,39 @@ class ImgstoreApp(App[int]):
 
         self.workbench.jobs = await asyncio.to_thread(list_runs, self.jobs)
 
-    # Runs
+    # Runs and conversions
 
-    @on(messages.StartRun)
-    def start_run(self, message: messages.StartRun) -> None:
-        """Start a run, unless one is being started; ask first where one is going on: each would slow the other."""
+    @on(messages.StartJob)
+    def start_job(self, message: messages.StartJob) -> None:
+        """Start a job, unless one is being started; ask first where one is going on: each would slow the other."""
         if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
             return
         if self.alive and not message.beside:
-            self._ask_beside(message.plan, partial(self._show_run, self.alive[0]))
+            self._ask_beside(message.spec, self.alive[0].kind, partial(self._show_job, self.alive[0]))
         else:
-            self._start(message.plan, message.beside)
+            self._start(message.spec, message.beside)
 
     @work(group="start", exit_on_error=False)
-    async def _start(self, plan: Plan, beside: bool) -> None:
-        from backends.runs.job import start_run
+    async def _start(self, spec: Plan | ConversionSpec, beside: bool) -> None:
+        from backends.runs.job import start_job
 
-        other = None if beside else await asyncio.to_thread(workers.run_on_this_machine, self.jobs)
+        other = None if beside else await asyncio.to_thread(workers.job_on_this_machine, self.jobs)
         if other is not None:
-            self._ask_beside(plan, partial(self.follow_job, messages.FollowJob(other)))
+            kind = "conversion" if other.job == "convert" else "run"
+            self._ask_beside(spec, kind, partial(self.follow_job, messages.FollowJob(other)))
         else:
-            self.follow(await asyncio.to_thread(start_run, plan, self.jobs))
+            self.follow(await asyncio.to_thread(start_job, spec, self.jobs))
 
-    def _ask_beside(self, plan: Plan, watch: Callable[[], object]) -> None:
+    def _ask_beside(self, spec: Plan | ConversionSpec, kind: str, watch: Callable[[], object]) -> None:
         from tui.screens.dialogs import beside_question
 
         def take(choice: str | None) -> None:
             if choice == "w":
                 watch()
             elif choice == "s":
-                self.post_message(messages.StartRun(plan, beside=True))
+                self.post_message(messages.StartJob(spec, beside=True))
 
-        self.push_screen(beside_question(), take)
+        self.push_screen(beside_question(kind), take)
 
     @on(messages.FollowJob)
     @work(group="start", exit_on_error=False)
@@ -224,7 +229,7 @@ class ImgstoreApp(App[int]):
 
         followed = self.runs.get(message.job.id)
         if followed is not None:
-            self._show_run(followed)
+            self._show_job(followed)
         else:
             self.follow(await asyncio.to_thread(open_job, self.jobs / message.job.id))
 
@@ -234,24 +239,73 @@ class ImgstoreApp(App[int]):
 
     @property
     def alive(self) -> list[Followed]:
-        """The runs that go on."""
+        """The runs and conversions that go on."""
         return [followed for followed in self.runs.values() if followed.run.alive]
 
     def follow(self, job: Job) -> None:
-        """Show a run and follow it to its end, in a worker of its own."""
-        from backends.runs.run import Run
-
+        """Show a job and follow it to its end, in a worker of its own."""
         followed = self.runs.get(job.id)
         if followed is None:
-            followed = Followed(job.id, Run(job.plan), job)
+            followed = Followed(job.id, workers.state_of(job), job)
             self.run_worker(partial(self._perform, followed, job), thread=True, group=job.id, exit_on_error=False)
-        self._show_run(followed)
+        self._show_job(followed)
 
-    def _show_run(self, followed: Followed) -> None:
+    def _show_job(self, followed: Followed) -> None:
+        from backends.runs.run import Run
+
         self.runs[followed.id] = followed
-        self.shown = followed.id
-        self.workbench.opening = ""
-        self.workbench.show_run(followed.run)
+        if isinstance(followed.run, Run):
+            if self.convert_screen is not None:
+                self.convert_screen.dismiss(None)
+            self.shown = followed.id
+            self.workbench.opening = ""
+            self.workbench.show_run(followed.run)
+        else:
+            self.converting = followed.id
+            self._open_convert_screen(followed.run.spec, followed.run)
+
+    def _open_convert_screen(self, spec: ConversionSpec, state: Conversion | None) -> None:
+        """Show a conversion, or with no state what one would take, on the Convert screen that is open or a new one."""
+        from tui.screens.convert import ConvertScreen
+
+        def close(_: None) -> None:
+            self.convert_screen = None
+            self.action_list_jobs()
+
+        if self.convert_screen is None:
+            self.convert_screen = ConvertScreen(spec, self.workbench.facts, state)
+            self.push_screen(self.convert_screen, close)
+        self._put(state)
+
+    def _put(self, state: Conversion | None) -> None:
+        if state is not None and self.convert_screen is not None:
+            self.convert_screen.spec, self.convert_screen.conversion = state.spec, state
+        self.workbench.conversion = state or self.workbench.conversion
+
+    def action_convert(self) -> None:
+        """Show the conversion that is going on, else what one of the open dataset takes."""
+        followed = self.runs.get(self.converting)
+        if followed is not None and followed.run.alive:
+            self._show_job(followed)
+        elif self.workbench.facts is not None:
+            self._offer_conversion(self.workbench.facts)
+
+    @work(group="convert", exclusive=True, exit_on_error=False)
+    async def _offer_conversion(self, facts: DatasetFacts) -> None:
+        bench = self.workbench
+        work = bench.place.folder if bench.place else ""
+        spec = await asyncio.to_thread(workers.first_conversion, facts, bench.to_convert, work)
+        self._open_convert_screen(spec, None)
+
+    def action_stop_conversion(self) -> None:
+        """Cancel the conversion on show; what is durable stays."""
+        self.workers.cancel_group(self, self.converting)
+
+    def action_pause_conversion(self) -> None:
+        """Let the conversion on show wait, or go on."""
+        job, state = self.runs[self.converting].job, self.workbench.conversion
+        if job is not None and state is not None:
+            job.pause(not state.is_paused)
 
     def _perform(self, followed: Followed, job: Job) -> None:
         from backends.runs.folder import LOG
@@ -272,12 +326,12 @@ class ImgstoreApp(App[int]):
             self._ring(followed.run)
             if self._leaving and not self.alive:
                 self.leave(0)
-        if message.run == self.shown and not self._presenting:
+        if message.run in (self.shown, self.converting) and not self._presenting:
             self._presenting = True
             self.set_timer(PRESENT_SECONDS, self._present)
 
-    def _ring(self, run: Run) -> None:
-        """Call for whoever looks elsewhere: a run that took long has ended, just now."""
+    def _ring(self, run: Run | Conversion) -> None:
+        """Call for whoever looks elsewhere: a job that took long has ended, just now."""
         if run.seconds > LONG_SECONDS and time.time() - run.now < LONG_SECONDS:
             self.bell()
             set_title(self, f"imgstore: {run.phase}")
@@ -285,8 +339,15 @@ class ImgstoreApp(App[int]):
     def _present(self) -> None:
         """Show the latest state: many events, one change of the screen."""
         self._presenting = False
-        if self.screen_stack and self.shown in self.runs and self.workbench.run is not None:
-            self.workbench.run = self.runs[self.shown].run
+        from backends.runs.run import Run
+
+        for followed in (self.runs.get(self.shown), self.runs.get(self.converting)):
+            if followed is None or not self.screen_stack:
+                continue
+            if not isinstance(followed.run, Run):
+                self._put(followed.run)
+            elif self.workbench.run is not None:
+                self.workbench.run = followed.run
 
     # Keys
 
@@ -323,7 +384,7 @@ class ImgstoreApp(App[int]):
             self.leave(0)
         elif not isinstance(self.screen, ChoiceScreen):
             here = any(followed.here for followed in self.alive)
-            self.push_screen(quit_question(can_go_on=not here), self._quit_as)
+            self.push_screen(quit_question(self.alive[0].kind, can_go_on=not here), self._quit_as)
 
     def _quit_as(self, choice: str | None) -> None:
         if choice == "s" and self.alive:

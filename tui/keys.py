@@ -50,6 +50,7 @@ WORKBENCH: list[BindingType] = [
     Binding("v", "look('verdict')", "verdict", id="verdict", tooltip="Verdict"),
     Binding("f", "full", "full", id="full", tooltip="Charts or verdict alone"),
     Binding("a", "edit('article')", "article", id="article", tooltip="The article's experiment"),
+    Binding("C", "convert", "convert", id="convert", tooltip="Convert to a store"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),
     Binding("y", "copy", "copy", id="copy", tooltip="Copy the command line"),
     Binding("tab", "app.focus_next", "panel", key_display="Tab", tooltip="Next panel"),
@@ -94,6 +95,8 @@ def acts(action: str, state: Workbench) -> bool:
             return can_edit and state.facts is not None and state.facts.image_shape is not None
         return can_edit and (action == "copy" or run is None or not run.saved)
     match action:
+        case "convert":
+            return can_convert(state) or (state.conversion is not None and state.conversion.alive)
         case "stop":
             return state.busy and run is not None and run.can_stop and view is not View.START
         case "open":
@@ -128,7 +131,19 @@ def next_step(state: Workbench) -> tuple[str, str] | None:
             return ("run", "run") if state.facts and state.words else None
     if state.busy or state.run is None:
         return None
-    return ("export", "ask('export')") if state.view is View.VERDICT else ("verdict", "look('verdict')")
+    if state.view is not View.VERDICT:
+        return "verdict", "look('verdict')"
+    verdict = state.run.verdict
+    if can_convert(state) and verdict.conversion is not None and verdict.recommended is not None:
+        return f"convert to {verdict.recommended.method}", "convert"
+    if can_convert(state) and verdict.outcome == "demo":
+        return "convert", "convert"
+    return "export", "ask('export')"
+
+
+def can_convert(state: Workbench) -> bool:
+    """Whether a dataset is open that can be converted: that of a saved result may be on another machine."""
+    return state.facts is not None and not (state.run is not None and state.run.saved)
 
 
 def after_disk(view: View) -> View:
@@ -161,7 +176,8 @@ def footer_actions(state: Workbench) -> tuple[str, ...]:
     if state.busy:
         return ("stop", "aspect(1)", "app.focus_next", "history")
     if state.view is View.VERDICT:
-        return ("next_step", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
+        return ("next_step", "ask('export')", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
     if state.view in RESULTS:
-        return ("next_step", "aspect(1)", "ask('export')", "history", "ask('plan')", "ask('open')", "ask('where')")
+        last = ("history", "ask('plan')", "convert", "ask('open')", "ask('where')")
+        return ("next_step", "aspect(1)", "ask('export')", *last)
     return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "edit('article')", "history", "copy")

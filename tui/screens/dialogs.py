@@ -172,6 +172,7 @@ class ChoiceScreen(ModalScreen[str | None]):
 
     def on_key(self, event: Key) -> None:
         if event.character in self._choices:
+            event.stop()  # else the key acts on the screen below, too
             self.dismiss(event.character)
 
     @on(OptionList.OptionSelected)
@@ -208,13 +209,14 @@ def form(name: str, draft: Draft, facts: DatasetFacts | None, run: Run | None) -
     return PlanScreen(draft)
 
 
-def quit_question(*, can_go_on: bool) -> ChoiceScreen:
-    """The dialog at quit while a run is going on: ``l`` leaves it running, where it can go on alone, ``s`` stops it."""
+def quit_question(job: str, *, can_go_on: bool) -> ChoiceScreen:
+    """The dialog at quit while a job is going on: ``l`` leaves it running, where it can go on alone, ``s`` stops it."""
     leave = {"l": "leave it running in the background; the start screen lists it"} if can_go_on else {}
-    return ChoiceScreen("A run is going on", {**leave, "s": "stop it; what was measured stays in the history"})
+    stays = "what was measured stays in the history" if job == "run" else "it can be resumed"
+    return ChoiceScreen(f"A {job} is going on", {**leave, "s": f"stop it; {stays}"})
 
 
-def beside_question() -> ChoiceScreen:
-    """The dialog before a second run: ``w`` watches the one that is going on, ``s`` starts the new one as well."""
-    choices = {"w": "watch it; x stops it there", "s": "start anyway; each run slows the other down"}
-    return ChoiceScreen("A run is going on", choices)
+def beside_question(job: str) -> ChoiceScreen:
+    """The dialog before a second job: ``w`` watches the one that is going on, ``s`` starts the new one as well."""
+    choices = {"w": "watch it; x stops it there", "s": "start anyway; each slows the other down"}
+    return ChoiceScreen(f"A {job} is going on", choices)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.runs.conversion import Conversion
     from backends.runs.history import RunFacts
     from backends.runs.run import Run
 
@@ -55,6 +56,7 @@ class Workbench(Screen[None]):
     draft: reactive[Draft] = reactive(first_draft)
     series: reactive[Known] = reactive(Known)  # of every configuration in the table
     run: reactive[Run | None] = reactive(None)
+    conversion: reactive[Conversion | None] = reactive(None)  # the latest
     aspect: reactive[Aspect] = reactive(Aspect.STORE, bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
@@ -74,7 +76,7 @@ class Workbench(Screen[None]):
         measured = here.run, here.series, here.aspect
         yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.place, here.run)
         yield BackendTable(classes="panel").data_bind(*measured, here.draft)
-        yield RunPanel(classes="panel").data_bind(*measured, here.remark, here.view)
+        yield RunPanel(classes="panel").data_bind(*measured, here.remark, here.view, here.conversion)
         with Horizontal(id="lower"):
             charts = ChartPanel(classes="panel").data_bind(*measured, here.view, here.log_scale, here.configuration)
             yield charts.data_bind(here.words, here.jobs, here.folder)
@@ -160,6 +162,12 @@ class Workbench(Screen[None]):
                 self.say("No figure was measured.")
                 self.show_error(run.message)
 
+    def watch_conversion(self, before: Conversion | None, state: Conversion | None) -> None:
+        if before is not None and before.alive and state is not None and not state.alive:
+            self.say(state.message or f"{state.spec.destination}: {state.phase}", urgent=state.phase == "failed")
+        if (before and before.alive) != (state and state.alive):
+            self.refresh_bindings()
+
     def watch_draft(self, draft: Draft) -> None:
         self.series = identify(draft.known)
 
@@ -197,6 +205,14 @@ class Workbench(Screen[None]):
     def busy(self) -> bool:
         """Whether the run on show goes on."""
         return self.run is not None and self.run.alive
+
+    @property
+    def to_convert(self) -> Configuration:
+        """What to convert to: what the verdict says, else what ranks first so far, else what the cursor stands on."""
+        verdict = self.run.verdict if self.run else None
+        ranks = verdict.headline.ranks if verdict and verdict.headline else ()
+        best = (verdict.recommended if verdict else None) or next((rank.configuration for rank in ranks), None)
+        return best or self.table.configuration
 
     @property
     def aspects(self) -> tuple[Aspect, ...]:
@@ -238,12 +254,15 @@ class Workbench(Screen[None]):
 
     def action_run(self) -> None:
         if plan := self._plan():
-            self.post_message(messages.StartRun(plan))
+            self.post_message(messages.StartJob(plan))
         else:
             self.say(NOTHING_TICKED, urgent=True)
 
     async def action_stop(self) -> None:
         await self.run_action("app.stop_run")
+
+    async def action_convert(self) -> None:
+        await self.run_action("app.convert")
 
     def action_edit(self, change: str) -> None:
         """Change the draft by one of its methods, at the row under the cursor where that takes one."""

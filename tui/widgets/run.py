@@ -17,6 +17,7 @@ from tui.text import fit, safe_text
 from tui.widgets.footer import label_top
 
 if TYPE_CHECKING:
+    from backends.runs.conversion import Conversion
     from backends.runs.run import Run
 
 
@@ -36,12 +37,18 @@ class RunPanel(Widget, can_focus=True):
     remark: reactive[Remark] = reactive(Remark)
     view: reactive[View] = reactive(View.START)
     aspect: reactive[Aspect] = reactive(Aspect.STORE)
+    conversion: reactive[Conversion | None] = reactive(None)
 
     def label(self) -> None:
         """Write the top edge."""
-        label_top(self, "3 Run", edge_words(self.run) if self.run else "")
+        state = self.conversion
+        beside = f" ─ converting {100 * state.share:.0f} %, C shows it" if state is not None and state.alive else ""
+        label_top(self, f"3 Run{beside}", edge_words(self.run) if self.run else "")
 
     def watch_run(self) -> None:
+        self.label()
+
+    def watch_conversion(self) -> None:
         self.label()
 
     def on_resize(self) -> None:

@@ -82,9 +82,12 @@ def job_words(job: RunFacts, now: float) -> tuple[str, str, str, str]:
 
 
 def job_line(job: RunFacts, now: float) -> Content:
-    """One run in a list: its state, what it measured, and when."""
+    """One job in a list: its state, what it measured or converts, and when it began."""
     alive = job.state == "running"
     dataset, *others = job_words(job, now)
+    if job.job == "convert":
+        done = f": {job.headline.partition('%')[0]}%" if alive else ""
+        dataset = f"{'Converting ' if alive else ''}{dataset} → {others.pop(0)}{done}"
     return Content.assemble(
         ("▸ " if alive else "  ", "bold"),
         (f"{job.state:<10}", "bold" if alive else "$error" if job.state in ("failed", "died") else ""),
