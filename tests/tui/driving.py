@@ -17,9 +17,10 @@ from backends.bench.plan import Plan
 from backends.datasets.base import DatasetFacts
 from backends.runs import events
 from backends.runs.job import Job
-from tests.tui.recorded import RecordedJob, facts, plan_of, run_events, through_the_file
+from tests.tui.recorded import PHOTOS, RecordedJob, facts, plan_of, run_events, through_the_file
 from tui.app import ImgstoreApp
 from tui.draft import draft_of
+from tui.screens.convert import ConvertScreen
 from tui.widgets.chart import ChartPanel
 
 SMALL, LARGE = (80, 24), (120, 36)
@@ -104,6 +105,21 @@ async def show(pilot: Pilot[int], job: RecordedJob, plan: Plan | None = None) ->
     await settle(pilot)
 
 
+async def show_conversion(pilot: Pilot[int], *told: events.Event) -> RecordedJob:
+    """Follow a recorded conversion up to its last event."""
+    app, job = app_of(pilot), RecordedJob(list(through_the_file(iter(told))), id="convert", plan=PHOTOS)
+    app.follow(cast("Job", job))
+    await until(pilot, lambda: app.workbench.conversion and app.workbench.conversion.now == job.told[-1].time)
+    return job
+
+
+async def prepared(pilot: Pilot[int]) -> ConvertScreen:
+    """The Convert screen once it knows what the conversion takes, or why it cannot be done."""
+    app = app_of(pilot)
+    await until(pilot, lambda: app.screen is app.convert_screen and app.convert_screen.found is not None)
+    return cast("ConvertScreen", app.screen)
+
+
 @asynccontextmanager
 async def planned(app: ImgstoreApp, size: tuple[int, int] = SMALL, **changes: Any) -> AsyncIterator[Pilot[int]]:
     """The app with a dataset open and its plan estimated."""
@@ -160,11 +176,11 @@ def record_starts(monkeypatch: Any, job_of: Callable[[Plan], RecordedJob] | None
     """Replace the start of runs by ``job_of``; returns the list of plans that were started."""
     plans: list[Plan] = []
 
-    def start_run(plan: Plan, jobs: object) -> RecordedJob:
+    def start_job(plan: Plan, jobs: object) -> RecordedJob:
         plans.append(plan)
         return job_of(plan) if job_of else recording(plan)
 
-    monkeypatch.setattr("backends.runs.job.start_run", start_run)
+    monkeypatch.setattr("backends.runs.job.start_job", start_job)
     return plans
 
 

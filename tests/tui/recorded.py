@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.bench.configuration import configurations_of
+from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import Mount
 from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Measurement, Operation, Trial
@@ -16,6 +16,9 @@ from backends.bench.plan import Plan
 from backends.bench.schedule import trials
 from backends.datasets.base import DatasetFacts
 from backends.runs import events
+from backends.runs.conversion import ConversionSpec
+from backends.stores.plan import Request
+from backends.stores.progress import Progress, ShardState
 
 START = 1_790_000_000.0
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -178,7 +181,7 @@ class RecordedJob:
 
     told: list[events.Event]
     id: str = "20261122-061500-k3f9"
-    plan: Plan = field(default_factory=plan_of)
+    plan: Any = field(default_factory=plan_of)  # of a run; or what a conversion is to do
     folder: Path = Path("/nowhere")
     here: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -199,6 +202,41 @@ class RecordedJob:
                 emit(events.RunFinished(end, "cancelled", end - START))
                 return
 
+    @property
+    def spec(self) -> Any:
+        """What it does, as ``Job.spec``."""
+        return self.plan
+
     def cancel(self) -> None:
         """Somebody else asks it to stop."""
         self.cancelled.set()
+
+
+PHOTOS = ConversionSpec(
+    Request(dataset="/data/photos", configuration=Configuration("tar+source")), "/data/photos-tar", workers=4
+)
+
+
+def conversion_events(ended: bool = True) -> Iterator[events.Event]:
+    """A conversion of photographs, in the middle or to its end."""
+    total, mean = 1_281_167, 109_000
+    yield events.ConversionStarted(START, "folder of pictures", "login3", total, 140, total * mean, 320.0)
+    yield events.ConversionProgress(START + 1, Progress(total, 0, 0, 140, 0, 0, 0, 0))
+    for second in range(5, 338, 3):
+        sealed, written = second * 58 // 335, 2412 * second
+        states = [
+            ShardState(f"train-{sealed - back:06}.tar", 12_700 + back, 12_700 + back, 12_700 + back, 10**9 - back)
+            for back in (2, 1)
+        ]
+        states += [
+            ShardState(f"train-{sealed:06}.tar", 12_702, 12_702, 5_200),
+            ShardState(f"train-{sealed + 1:06}.tar", 12_700, 9_120, 0),
+        ]
+        progress = Progress(
+            total, written, sealed * 12_762, 140, sealed, 3, sealed * 10**9, 0, tuple(states), paused=False
+        )
+        yield events.ConversionProgress(START + second, progress)
+    if ended:
+        skipped = tuple(f"n0{number}/broken.jpg: it is cut short" for number in range(3))
+        yield events.StoreMade(START + 560, total - 3, 140, total * mean, 143, 3, skipped, 41, 2)
+        yield events.RunFinished(START + 560, "finished", 560.0)

@@ -12,23 +12,29 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.runs import events
+from backends.stores.plan import Shard, StorePlan
+from backends.stores.preflight import Estimate
 from tests.tui.conftest import compare_golden
 from tests.tui.driving import (
     LARGE,
     SMALL,
     app_of,
     at_progress,
+    fill,
     frame,
     open_cifar,
+    prepared,
     recording,
     settle,
     show,
+    show_conversion,
     start,
     until_text,
     write_run,
 )
-from tests.tui.recorded import START, plan_of, through_the_file
+from tests.tui.recorded import CLASSES, START, conversion_events, plan_of, through_the_file
 from tui.app import ImgstoreApp
+from tui.messages import Prepared
 
 Scene = Callable[[Pilot[int]], Awaitable[None]]
 HUGE = (200, 50)
@@ -172,6 +178,48 @@ async def plan_form(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await pilot.press("p", "end", "comma", "a", "b", "c")
     await until_text(pilot, "'abc'")
+
+
+@scene(SMALL, LARGE)
+async def convert_before(pilot: Pilot[int]) -> None:
+    """What a conversion of CIFAR-10 takes, as if the dataset were there."""
+    await finished_store(pilot)
+    await pilot.press("v", "enter")
+    await prepared(pilot)
+    for key, text in (("t", "/data/cifar-10-hdf5"), ("w", "4")):
+        await pilot.press(key)
+        await fill(pilot, "enter", text=text)
+        screen = await prepared(pilot)
+    shards = tuple(Shard(number, f"shards/0000{number}.h5", "train", 0, 50_000) for number in range(2))
+    plan = StorePlan(
+        screen.spec.request, "CIFAR-10", {}, {"train": 50_000, "test": 10_000}, None, CLASSES, 3072, shards
+    )
+    needs = Estimate(201_000_000, 74, 1.2, 13_000_000_000, 812_000, 186_000_000)
+    screen.post_message(Prepared(screen.spec, plan, needs))
+    await until_text(pilot, "The same from a shell")
+
+
+@scene(SMALL, LARGE)
+async def convert_during(pilot: Pilot[int]) -> None:
+    await open_cifar(pilot)
+    await show_conversion(pilot, *conversion_events(ended=False))
+
+
+@scene(SMALL, LARGE)
+async def convert_after(pilot: Pilot[int]) -> None:
+    await open_cifar(pilot)
+    await show_conversion(pilot, *conversion_events())
+
+
+@scene(SMALL)
+async def convert_failed(pilot: Pilot[int]) -> None:
+    await open_cifar(pilot)
+    full = "the disk of /data/photos-tar is full, with 12 kB left: free some, then go on with --resume"
+    why = events.JobFailed(START + 340, f"{full}; what is durable stays.")
+    await show_conversion(pilot, *conversion_events(ended=False), why)
+
+
+press_after(convert_during, "escape", name="converting_beside")
 
 
 @pytest.mark.parametrize(

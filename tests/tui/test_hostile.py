@@ -9,15 +9,27 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.runs import events
+from backends.runs.conversion import Conversion
 from backends.runs.history import RunFacts
+from backends.stores.progress import Progress, ShardState
 from tests.tui.driving import LARGE, app_of, frame, open_cifar, open_dataset, planned, recording, segments, show, until
-from tests.tui.recorded import START, RecordedJob, facts, plan_of, run_events, through_the_file
+from tests.tui.recorded import (
+    PHOTOS,
+    START,
+    RecordedJob,
+    conversion_events,
+    facts,
+    plan_of,
+    run_events,
+    through_the_file,
+)
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.text import fit, safe_text, short
@@ -89,9 +101,44 @@ async def start_list(pilot: Pilot[int], bad: str) -> None:
     )
 
 
+async def conversion(pilot: Pilot[int], bad: str) -> None:
+    request = structs.replace(PHOTOS.request, dataset=f"/data/{bad}")
+    spec = structs.replace(PHOTOS, request=request, destination=f"/data/{bad}-tar")
+    shard = ShardState(bad, 1, 1, 1, 1)
+    told = [
+        *conversion_events(ended=False),
+        events.ConversionProgress(START, Progress(9, 1, 1, 9, 1, 0, 1, 0, (shard,))),
+    ]
+    state = Conversion(spec).after(*told)
+    made = events.StoreMade(START, 1, 1, 1, 1, 1, (bad,), 0, 0)
+    for shown in (
+        state,
+        state.after(events.JobFailed(START, bad)),
+        state.after(made, events.RunFinished(START, "", 1)),
+    ):
+        app_of(pilot)._open_convert_screen(spec, shown)
+        await pilot.pause()
+        check(pilot)
+    screen = app_of(pilot).convert_screen
+    assert screen is not None
+    screen.change(spec)
+    await until(pilot, lambda: screen.found)
+    check(pilot)
+    screen.dismiss(None)
+
+
+def check(pilot: Pilot[int]) -> None:
+    """Nothing on the screen acts on the terminal."""
+    shown = "".join(segment.text for segment in segments(pilot))
+    assert not [char for char in shown if unicodedata.category(char) in UNSAFE]
+
+
 @pytest.mark.parametrize(
     "put",
-    [class_names, paths_and_kinds, work_folder, error_sentence, folder_of_a_configuration, failing_run, start_list],
+    [
+        *(class_names, paths_and_kinds, work_folder, error_sentence, folder_of_a_configuration, failing_run),
+        *(start_list, conversion),
+    ],
     ids=lambda put: put.__name__,
 )
 async def test_hostile_text_reaches_the_screen_escaped(app: ImgstoreApp, put: object) -> None:
@@ -99,8 +146,7 @@ async def test_hostile_text_reaches_the_screen_escaped(app: ImgstoreApp, put: ob
         for bad in BAD:
             await put(pilot, bad)  # type: ignore[operator]
             await pilot.pause()
-            shown = "".join(segment.text for segment in segments(pilot))
-            assert not [char for char in shown if unicodedata.category(char) in UNSAFE]
+            check(pilot)
             assert app.is_running
         app.leave(0)
 

@@ -95,15 +95,15 @@ async def test_enter_before_estimate_starts_nothing(app: ImgstoreApp, monkeypatc
         assert not plans
 
 
-async def test_enter_after_run_shows_verdict_then_export(app: ImgstoreApp) -> None:
+async def test_enter_after_run_shows_verdict_then_converts(app: ImgstoreApp) -> None:
     async with showing(app) as pilot:
         await pilot.press("right_square_bracket", "d", "enter")
         assert "4 Verdict" in frame(pilot)
-        assert footer(pilot).startswith(" Enter export")
-        await pilot.press("enter")
+        assert footer(pilot).startswith(" Enter convert to hdf5+raw   e export")
+        await pilot.press("e")
         assert "Write a report" in frame(pilot)
         await pilot.press("escape")
-        assert footer(pilot).startswith(" Enter export")
+        assert footer(pilot).startswith(" Enter convert")
 
 
 async def test_enter_during_run_does_nothing(app: ImgstoreApp) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.message import Message
@@ -50,7 +50,7 @@ def endless(work: Path, in_thread: bool) -> Plan:
 async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:
     """Start a run, and wait until a trial has begun."""
     app = await start(pilot)
-    app.post_message(messages.StartRun(asked))
+    app.post_message(messages.StartJob(asked))
     await until(pilot, lambda: app.shown)
     (worker,) = (one for one in app.workers if one.group == app.shown)
     await until(pilot, lambda: state(pilot).trial or not state(pilot).alive)
@@ -59,7 +59,7 @@ async def run(pilot: Pilot[int], asked: Plan) -> Worker[Any]:
 
 def state(pilot: Pilot[int]) -> Run:
     app = app_of(pilot)
-    return app.runs[app.shown].run
+    return cast("Run", app.runs[app.shown].run)
 
 
 @MODES
@@ -132,6 +132,6 @@ async def test_progress_comes_ten_times_a_second_at_most(app: ImgstoreApp, work:
 async def test_a_run_whose_thread_fails_says_why(app: ImgstoreApp, work: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.jobs.mkdir()
-        app.post_message(messages.StartRun(replace(plan(work, in_thread=True), dataset="/not/there")))
+        app.post_message(messages.StartJob(replace(plan(work, in_thread=True), dataset="/not/there")))
         await until(pilot, lambda: app.shown and not state(pilot).alive)
         assert (state(pilot).phase, "/not/there" in state(pilot).message) == ("failed", True)

@@ -1,0 +1,184 @@
+"""The Convert screen by its keys, with the real engine: from the verdict to a store, waiting, stopping, going on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from backends.runs import events
+from backends.runs.history import list_runs
+from backends.runs.run import Run
+from backends.stores.manifest import is_store, read_manifest
+from tests.tui.driving import (
+    SMALL,
+    app_of,
+    fill,
+    footer,
+    frame,
+    prepared,
+    show,
+    show_conversion,
+    start,
+    until,
+    until_text,
+    words,
+)
+from tests.tui.recorded import START, RecordedJob, conversion_events, facts, plan_of, run_events
+from tui import messages
+from tui.app import ImgstoreApp
+
+
+async def change(pilot: Pilot[int], key: str, text: str) -> None:
+    """Change a field of the conversion, and wait for what it takes then."""
+    await pilot.press(key)
+    await fill(pilot, "enter", text=text)
+    await until(pilot, lambda: app_of(pilot).screen is app_of(pilot).convert_screen)
+    await prepared(pilot)
+
+
+@asynccontextmanager
+async def offered(app: ImgstoreApp, tmp_path: Path, shards: str = "") -> AsyncIterator[Pilot[int]]:
+    """The Convert screen for the sample, opened from the verdict of a run that is over."""
+    dataset = facts("sample", count=2000)
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await show(pilot, RecordedJob(list(run_events(plan_of(), dataset))))
+        app.workbench.place = messages.Place(str(tmp_path), "ext4", 1 << 40)
+        await pilot.press("enter")
+        assert footer(pilot).startswith(" Enter convert")
+        await pilot.press("enter")
+        await prepared(pilot)
+        if shards:
+            await change(pilot, "s", shards)
+        yield pilot
+        app.leave(0)
+
+
+def conversion(app: ImgstoreApp) -> Any:
+    return app.workbench.conversion
+
+
+async def until_sealed(pilot: Pilot[int]) -> None:
+    """Wait until some of a conversion is durable, and not all."""
+    await until(pilot, lambda: (state := conversion(app_of(pilot))) and state.progress and state.progress.sealed)
+    assert conversion(app_of(pilot)).alive
+
+
+async def test_enter_leads_from_the_verdict_to_a_store(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path) as pilot:
+        assert footer(pilot).startswith(" Enter start")
+        await pilot.press("enter")
+        await until_text(pilot, "Every image was read back")
+        assert read_manifest(tmp_path / "cifar-10-hdf5").images == 2000
+        await pilot.press("enter")
+        await until_text(pilot, "import numpy as np")
+        await pilot.press("escape", "escape", "escape", "escape")
+        await until_text(pilot, "finished sample → hdf5 2k just now")
+
+
+async def test_conversion_waits_stops_and_is_resumed_by_keys(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path, "20 images") as pilot:
+        await pilot.press("enter")
+        await until_sealed(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: conversion(app).is_paused)
+        assert footer(pilot).startswith(" p go on   x cancel (resumable)")
+        await pilot.press("p", "escape")
+        await until_text(pilot, "3 Run ─ converting")
+        await pilot.press("C", "x")
+        await until_text(pilot, "images are durable")
+        assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
+        assert footer(pilot).startswith(" Enter resume")
+        await pilot.press("enter")
+        await until_text(pilot, "Every image was read back")
+        assert conversion(app).progress.resumed > 0
+
+
+async def test_started_again_the_program_shows_a_running_conversion(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path, "20 images") as pilot:
+        await pilot.press("enter")
+        await until_sealed(pilot)
+    async with ImgstoreApp(app.jobs).run_test(size=SMALL) as pilot:
+        await until_text(pilot, "▸ running Converting sample → hdf5: ")
+        await pilot.press("end", "enter")
+        await until_text(pilot, "Every image was read back")
+        assert is_store(tmp_path / "cifar-10-hdf5")
+
+
+async def test_fields_of_a_conversion_are_changed_by_keys(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path) as pilot:
+        await pilot.press("c")
+        await until_text(pilot, "▲ lmdb+raw LMDB environment")
+        await pilot.press("down", "down", "down", "enter")
+        await until_text(pilot, "/cifar-10-lmdb t change")
+        await prepared(pilot)
+        assert "every pixel" in words(pilot)
+        for key, text in (("z", "16"), ("s", "1k images"), ("w", "2")):
+            await change(pilot, key, text)
+        assert "16 pixels at the shorter side (lossy)" in words(pilot)
+        assert "not every (lossy) pixel" in words(pilot)
+        await pilot.press("w")
+        await fill(pilot, "enter", text="many")
+        await until_text(pilot, "is not a number of workers")
+        await pilot.press("escape", "y")
+        made = f"sample {tmp_path}/cifar-10-lmdb lmdb+raw --shard-images 1000 --resize 16 --workers 2"
+        assert app.clipboard == f"imgstore-tui convert {made}"
+        await pilot.press("b")
+        await until_text(pilot, "starts it on the cluster")
+        assert "#SBATCH --array=1-2" in (tmp_path / "cifar-10-lmdb.sbatch").read_text()
+
+
+async def test_folder_that_cannot_be_used_is_said_before_the_start(app: ImgstoreApp, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    async with offered(app, tmp_path) as pilot:
+        await change(pilot, "t", str(tmp_path))
+        await until_text(pilot, "has other files in it")
+        assert footer(pilot).startswith(" Enter another folder")
+        await pilot.press("enter")
+        await until_text(pilot, "Folder of the store, which")
+        await fill(pilot, "enter", text=str(tmp_path / "new"))
+        await until_text(pilot, "Enter start")
+
+
+async def test_conversion_beside_a_run_is_confirmed(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path) as pilot:
+        app.runs[app.shown].run = Run(plan_of())
+        await pilot.press("enter")
+        await until_text(pilot, "A run is going on")
+        await pilot.press("s")
+        await until_text(pilot, "Every image was read back")
+
+
+async def test_run_that_is_watched_instead_closes_the_convert_screen(app: ImgstoreApp, tmp_path: Path) -> None:
+    async with offered(app, tmp_path) as pilot:
+        app.runs[app.shown].run = Run(plan_of())
+        await pilot.press("enter")
+        await until_text(pilot, "A run is going on")
+        await pilot.press("w")
+        await until_text(pilot, "2 Backends")
+        assert list_runs(app.jobs) == ()
+
+
+@pytest.mark.parametrize(("key", "stops"), [("l", False), ("s", True)])
+async def test_quitting_during_a_conversion_leaves_or_stops_it(app: ImgstoreApp, key: str, stops: bool) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        job = await show_conversion(pilot, *conversion_events(ended=False))
+        await pilot.press("q", key)
+        await until(pilot, lambda: app.return_code is not None)
+        assert job.cancelled.is_set() is stops
+
+
+async def test_failed_conversion_says_why_where_nothing_was_begun(app: ImgstoreApp) -> None:
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await show_conversion(pilot, events.JobFailed(START, "/data/photos does not exist."))
+        assert "! /data/photos does not exist." in frame(pilot)
+        assert footer(pilot).startswith(" Enter change")
+        await pilot.press("enter")
+        await until_text(pilot, "o change")
