@@ -26,6 +26,7 @@ def loader_code(path: Path, *, torch: bool) -> str:
     modules = {"functools", "json", "pathlib"}
     modules |= {"io"} if pillow or backend == "tar" else set()
     modules |= {"os"} if backend in ("lmdb", "sqlite") or (backend == "hdf5" and not arrays) else set()
+    modules |= {"os"} if backend == "files" and arrays else set()
     modules |= {"sqlite3"} if backend == "sqlite" else set()
     modules -= {"functools"} if backend == "files" and codec != "source" else set()
     library = _LIBRARIES.get(backend)
