@@ -275,11 +275,7 @@ class ImgstoreApp(App[int]):
         if self.convert_screen is None:
             self.convert_screen = ConvertScreen(spec, self.workbench.facts, state)
             self.push_screen(self.convert_screen, close)
-        self._put(state)
-
-    def _put(self, state: Conversion | None) -> None:
-        if state is not None and self.convert_screen is not None:
-            self.convert_screen.spec, self.convert_screen.conversion = state.spec, state
+        self.convert_screen.spec, self.convert_screen.conversion = spec, state
         self.workbench.conversion = state or self.workbench.conversion
 
     def action_convert(self) -> None:
@@ -345,7 +341,9 @@ class ImgstoreApp(App[int]):
             if followed is None or not self.screen_stack:
                 continue
             if not isinstance(followed.run, Run):
-                self._put(followed.run)
+                self.workbench.conversion = followed.run
+                if self.convert_screen is not None and self.convert_screen.conversion is not None:
+                    self.convert_screen.conversion = followed.run
             elif self.workbench.run is not None:
                 self.workbench.run = followed.run
 

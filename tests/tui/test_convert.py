@@ -145,23 +145,27 @@ async def test_folder_that_cannot_be_used_is_said_before_the_start(app: Imgstore
         await until_text(pilot, "Enter start")
 
 
-async def test_conversion_beside_a_run_is_confirmed(app: ImgstoreApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "text", "jobs"), [("s", "Every image was read back", 1), ("w", "2 Backends", 0)])
+async def test_conversion_beside_a_run_is_confirmed(
+    app: ImgstoreApp, tmp_path: Path, key: str, text: str, jobs: int
+) -> None:
     async with offered(app, tmp_path) as pilot:
         app.runs[app.shown].run = Run(plan_of())
         await pilot.press("enter")
         await until_text(pilot, "A run is going on")
-        await pilot.press("s")
-        await until_text(pilot, "Every image was read back")
+        await pilot.press(key)
+        await until_text(pilot, text)
+        assert len(list_runs(app.jobs)) == jobs
 
 
-async def test_run_that_is_watched_instead_closes_the_convert_screen(app: ImgstoreApp, tmp_path: Path) -> None:
+async def test_events_of_a_run_leave_a_new_conversion_on_the_screen(app: ImgstoreApp, tmp_path: Path) -> None:
     async with offered(app, tmp_path) as pilot:
-        app.runs[app.shown].run = Run(plan_of())
-        await pilot.press("enter")
-        await until_text(pilot, "A run is going on")
-        await pilot.press("w")
-        await until_text(pilot, "2 Backends")
-        assert list_runs(app.jobs) == ()
+        await show_conversion(pilot, *conversion_events())
+        await pilot.press("escape", "C")
+        screen = await prepared(pilot)
+        app._present()
+        await pilot.pause()
+        assert screen.conversion is None
 
 
 @pytest.mark.parametrize(("key", "stops"), [("l", False), ("s", True)])
