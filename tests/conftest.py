@@ -14,7 +14,7 @@ from backends import registry
 from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
-from backends.runs.job import open_job, start_run
+from backends.runs.job import open_job, start_job
 from tests.backends.datasets.pickles import write_cifar10
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def jobs_with_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         operations=("store", "read"),
         repeats=2,
     )
-    for _ in start_run(replace(plan, work_dir=work), folder).follow():
+    for _ in start_job(replace(plan, work_dir=work), folder).follow():
         pass
     return folder
 

@@ -19,7 +19,7 @@ from backends.registry import backend_entries, require_backend
 from backends.runs import events
 from backends.runs.compare import RunComparison, compare_runs
 from backends.runs.history import delete_run, find_run, read_run, run_facts
-from backends.runs.job import Job, open_job, start_run
+from backends.runs.job import Job, open_job, start_job
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
 from tui.plan_fields import option_name, parse
@@ -62,7 +62,7 @@ def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
     ``files`` says where the result is written, by the format of the report; ``-`` for standard output.
     """
     check_files(files)
-    run, stopped = _follow(start_run(plan, jobs))
+    run, stopped = _follow(start_job(plan, jobs))
     code = deliver(run, files)
     return stopped or (130 if run.start and run.outcome == "cancelled" else code)
 

@@ -127,19 +127,9 @@ class JobFailed(Event, frozen=True):
 
 
 AnyEvent = (
-    RunStarted
-    | WorkFolderMade
-    | Staging
-    | TrialStarted
-    | Progress
-    | TrialFinished
-    | Removing
-    | ConversionStarted
-    | ConversionProgress
-    | StoreMade
-    | RunFinished
-    | JobFailed
-)
+    RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished | JobFailed
+    | ConversionStarted | ConversionProgress | StoreMade
+)  # fmt: skip
 _EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
 """Names of events in the records of earlier versions."""
 

@@ -135,17 +135,12 @@ class Job:
         return "the job's process died" + (f"; its last words: {lines}" if lines else " without a word.")
 
 
-def start_run(plan: Plan, jobs: Path) -> Job:
-    """Start a run below ``jobs``, the folder of all jobs, in a process of its own that outlives this one.
+def start_job(spec: Plan | ConversionSpec, jobs: Path) -> Job:
+    """Start a job below ``jobs``, the folder of all jobs, in a process of its own that outlives this one.
 
     A run whose trials are executed in a thread is started by ``Job.run``.  Raises ImgstoreError where the plan cannot
     be meant, or the job's folder cannot be made.
     """
-    return start_job(plan, jobs)
-
-
-def start_job(spec: Plan | ConversionSpec, jobs: Path) -> Job:
-    """Start a run or a conversion, as ``start_run`` does."""
     spec = check_plan(spec) if isinstance(spec, Plan) else spec
     sweep(jobs)
     folder = files.new_folder(jobs, spec)

@@ -32,7 +32,7 @@ from backends.bench.measurement import ONE_IMAGE, OPERATIONS, Aspect
 from backends.bench.plan import Plan
 from backends.images import Layout, join_records
 from backends.registry import make_backend
-from backends.runs.job import start_run
+from backends.runs.job import start_job
 from backends.runs.run import Run
 
 ARTICLE = {"files+png": "article-png+raw", "lmdb+raw": "article-lmdb+raw", "hdf5+raw": "article-hdf5+raw",
@@ -46,7 +46,7 @@ say = partial(print, flush=True)
 def run_plan(plan: Plan) -> Run:
     """Measure a plan; ends the program with a sentence if anything fails."""
     with tempfile.TemporaryDirectory() as jobs:
-        result = start_run(plan, Path(jobs)).wait()
+        result = start_job(plan, Path(jobs)).wait()
     if result.outcome != "finished" or result.failures:
         raise SystemExit(f"the run failed: {result.message or result.failures[0].message}")
     return result

@@ -19,7 +19,7 @@ from backends.bench.configuration import Configuration
 from backends.bench.plan import article_plan
 from backends.datasets import open_dataset
 from backends.runs import events
-from backends.runs.job import open_job, start_run
+from backends.runs.job import open_job, start_job
 from backends.runs.run import Run
 from tui.chart_data import Bar, Bars, Chart, Curve, TimeChart
 from tui.reports import formats, render
@@ -47,7 +47,7 @@ def article(tmp_path_factory: pytest.TempPathFactory) -> Run:
         plan = article_plan("sample", dataset.survey())
     work = tmp_path_factory.mktemp("work")
     plan = replace(plan, sizes=(10, 40), repeats=1, caches=("warm", "cold"), work_dir=str(work))
-    run = start_run(plan, tmp_path_factory.mktemp("state")).wait()
+    run = start_job(plan, tmp_path_factory.mktemp("state")).wait()
     assert not run.failures
     return run
 

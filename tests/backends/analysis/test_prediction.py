@@ -13,7 +13,7 @@ from backends.bench.configuration import configurations_of
 from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.registry import backend_entries
-from backends.runs.job import start_run
+from backends.runs.job import start_job
 from tests.backends.analysis.measured import measured, noisy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
     names = configurations_of(*backend_entries(), "lmdb+png")
     plan = Plan("sample", names, (100, 1_000, 5_000), operations=("store",), repeats=1, work_dir=str(tmp_path))
-    result = start_run(plan, tmp_path / "jobs").wait()
+    result = start_job(plan, tmp_path / "jobs").wait()
     assert result.failures == ()
     truth = {figure.configuration: figure for figure in result.figures.values() if figure.count == 5_000}
     found = predict([figure for figure in result.figures.values() if figure.count < 5_000], 5_000)

@@ -20,7 +20,7 @@ from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.runs import events
 from backends.runs.folder import hold_lock, lock_holder, new_folder
 from backends.runs.history import list_runs
-from backends.runs.job import Job, open_job, start_run, sweep
+from backends.runs.job import Job, open_job, start_job, sweep
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def run_elsewhere(code: str, jobs: Path, work: Path) -> str:
     """Run code that starts ``plan`` in a process that is killed in the end, and return what it printed."""
     start = (
         "import os, sys; from pathlib import Path; from backends.runs import events\n"
-        "from backends.bench.plan import Configuration, Plan; from backends.runs.job import start_run\n"
+        "from backends.bench.plan import Configuration, Plan; from backends.runs.job import start_job\n"
         "jobs, plan = Path(sys.argv[1]), Plan('sample', (Configuration('hdf5'),), (300,), work_dir=sys.argv[2])\n"
     )
     command = [sys.executable, "-c", start + code, str(jobs), str(work)]
@@ -95,7 +95,7 @@ def run_elsewhere(code: str, jobs: Path, work: Path) -> str:
 
 
 def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) -> None:
-    job = start_run(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs)
+    job = start_job(plan(work, "files", "lmdb", "hdf5", sizes=(10, 200), repeats=2), jobs)
     seen = list(job.follow())
     assert list(open_job(job.folder).follow()) == seen, "a second viewer sees the same"
     assert (type(seen[0]), type(seen[-1])) == (events.RunStarted, events.RunFinished)
@@ -110,7 +110,7 @@ def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) 
 def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    job = start_run(plan(work, "hdf5", f"hdf5@{elsewhere}"), jobs)
+    job = start_job(plan(work, "hdf5", f"hdf5@{elsewhere}"), jobs)
     start = next(event for event in job.follow() if isinstance(event, events.RunStarted))
     assert [Path(folder).parent for folder in start.work] == [work, elsewhere]
     assert job.wait().outcome == "finished"
@@ -118,7 +118,7 @@ def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work
 
 
 def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) -> None:
-    found = start_run(plan(work, "lmdb"), jobs).wait().measurements
+    found = start_job(plan(work, "lmdb"), jobs).wait().measurements
     store, read = [trial for trial in found if trial.shown]
     assert list(store.phases) == ["open", "encode", "write", "close", "sync"]
     assert list(read.phases) == ["open", "read", "decode", "close"]
@@ -128,7 +128,7 @@ def test_phases_add_up_and_durable_time_includes_sync(jobs: Path, work: Path) ->
 
 
 def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work: Path) -> None:
-    result = start_run(plan(work, "hdf5", sizes=(4500,)), jobs).wait()
+    result = start_job(plan(work, "hdf5", sizes=(4500,)), jobs).wait()
     assert {trial.outcome for trial in result.measurements} == {"ok"}
     assert any("larger sizes repeat them" in note for note in result.notes)
 
@@ -137,7 +137,7 @@ def test_more_images_than_the_dataset_has_repeat_it_and_say_so(jobs: Path, work:
 def test_a_cancelled_run_keeps_what_it_finished_and_cleans_up(
     jobs: Path, work: Path, number: signal.Signals | None
 ) -> None:
-    job = start_run(endless(work), jobs)
+    job = start_job(endless(work), jobs)
     follow_until(job, is_trial)
     assert states(jobs) == [(job.id, "running")]
     assert sweep(jobs) == ()
@@ -179,7 +179,7 @@ def test_only_a_process_that_does_not_hear_a_cancel_is_killed(
 
 
 def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: Path, work: Path) -> None:
-    job = start_run(endless(work), jobs)
+    job = start_job(endless(work), jobs)
     follow_until(job, is_trial)
     leader = lock_holder(job.folder) or 0
     assert len(process_group(leader)) >= 2
@@ -190,7 +190,7 @@ def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: 
     assert [state for _, state in states(jobs)] == ["died"]
     assert list(work.iterdir()) != []
     wait_until(lambda: not process_group(leader))
-    start_run(plan(work), jobs).wait()
+    start_job(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
 
 
@@ -201,7 +201,7 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 
 def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:
-    folder = run_elsewhere("print(start_run(plan, jobs).folder, flush=True); os.kill(os.getpid(), 9)", jobs, work)
+    folder = run_elsewhere("print(start_job(plan, jobs).folder, flush=True); os.kill(os.getpid(), 9)", jobs, work)
     assert open_job(Path(folder)).wait().outcome == "finished"
 
 
@@ -218,7 +218,7 @@ def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> N
 def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
     jobs: Path, work: Path, backend: str, sentence: str
 ) -> None:
-    result = start_run(plan(work, backend, "hdf5"), jobs).wait()
+    result = start_job(plan(work, backend, "hdf5"), jobs).wait()
     assert result.outcome == "finished"
     bad = [trial for trial in result.measurements if trial.backend == backend]
     assert {trial.outcome for trial in bad} == {"failed", "skipped"}
@@ -229,7 +229,7 @@ def test_a_trial_that_goes_wrong_is_a_failed_trial_and_the_run_goes_on(
 
 @pytest.mark.usefixtures("plugin")
 def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
-    job = start_run(plan(work, "stuck"), jobs)
+    job = start_job(plan(work, "stuck"), jobs)
     follow_until(job, lambda event: isinstance(event, events.TrialStarted))
     job.cancel()
     assert job.wait().outcome == "cancelled"
@@ -239,7 +239,7 @@ def test_a_trial_that_hangs_can_be_cancelled(jobs: Path, work: Path) -> None:
 def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None:
     asked = replace(plan(work, "files", "lmdb", "hdf5"), operations=("store", "read", "shuffled"), in_thread=True)
     found: list[events.Event] = []
-    job = start_run(asked, jobs)
+    job = start_job(asked, jobs)
     job.run(found.append)
     assert list(open_job(job.folder).follow()) == found
     result = open_job(job.folder).wait()
@@ -250,7 +250,7 @@ def test_a_run_in_a_thread_finds_the_same_things(jobs: Path, work: Path) -> None
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_run_in_a_thread_stops_within_a_trial_or_before_it_starts(jobs: Path, work: Path, begun: bool) -> None:
-    job = start_run(replace(plan(work, "files", sizes=(20_000,)), in_thread=True), jobs)
+    job = start_job(replace(plan(work, "files", sizes=(20_000,)), in_thread=True), jobs)
     found: list[events.Event] = []
     job.run(found.append, lambda: not begun or any(isinstance(event, events.Progress) for event in found))
     assert [event for event in found if isinstance(event, events.Progress)] == (found[-3:-2] if begun else [])
@@ -261,7 +261,7 @@ def test_a_run_in_a_thread_stops_within_a_trial_or_before_it_starts(jobs: Path, 
 
 
 def test_others_see_and_cancel_a_run_in_a_thread(jobs: Path, work: Path) -> None:
-    job, found = start_run(replace(endless(work), in_thread=True), jobs), list[events.Event]()
+    job, found = start_job(replace(endless(work), in_thread=True), jobs), list[events.Event]()
     thread = threading.Thread(target=job.run, args=(found.append,))
     thread.start()
     other = open_job(job.folder)
@@ -277,12 +277,12 @@ def test_a_killed_run_in_a_thread_is_cleaned_at_the_next_start(jobs: Path, work:
     code = (
         "from dataclasses import replace\n"
         "die = lambda event: isinstance(event, events.TrialFinished) and os.kill(os.getpid(), 9)\n"
-        "start_run(replace(plan, in_thread=True), jobs).run(die)"
+        "start_job(replace(plan, in_thread=True), jobs).run(die)"
     )
     run_elsewhere(code, jobs, work)
     assert [state for _, state in states(jobs)] == ["died"]
     assert list(work.iterdir()) != []
-    start_run(plan(work), jobs).wait()
+    start_job(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
 
 
@@ -300,7 +300,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
         monkeypatch.chdir(hostile)
     if path:
         monkeypatch.setenv("PYTHONPATH", str(hostile))
-    result = start_run(plan(work), jobs).wait()
+    result = start_job(plan(work), jobs).wait()
     assert {trial.outcome for trial in result.measurements} == {"ok"}
     monkeypatch.setenv("XDG_STATE_HOME", str(jobs))
     program = str(Path(sys.executable).parent / "imgstore-tui")
@@ -317,7 +317,7 @@ def test_packages_of_our_names_elsewhere_are_not_imported(
 
 def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> None:
     with pytest.raises(UsageError):
-        start_run(plan(work, sizes=(0,)), jobs)
+        start_job(plan(work, sizes=(0,)), jobs)
     assert not jobs.exists()
 
 
@@ -328,7 +328,7 @@ def test_a_plan_that_cannot_be_meant_starts_nothing(jobs: Path, work: Path) -> N
 def test_a_run_that_cannot_start_says_why_and_leaves_nothing(
     jobs: Path, work: Path, change: dict[str, object], sentence: str, code: int
 ) -> None:
-    (failed,) = start_run(replace(plan(work), **change), jobs).follow()  # type: ignore[arg-type]
+    (failed,) = start_job(replace(plan(work), **change), jobs).follow()  # type: ignore[arg-type]
     assert isinstance(failed, events.JobFailed)
     assert sentence in failed.message
     assert failed.exit_code == code

@@ -27,7 +27,7 @@ from backends.runs import folder as folders_module
 from backends.runs import job as jobs_module
 from backends.runs.folder import Journal, lock_holder, new_folder
 from backends.runs.history import list_runs
-from backends.runs.job import start_run, sweep
+from backends.runs.job import start_job, sweep
 
 OTHER = 12345
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a second user")
@@ -92,7 +92,7 @@ def killed_job(scene: Scene) -> Path:
     plan = Plan(
         "sample", configurations_of("hdf5"), (500,), ("store", "read"), repeats=1_000, work_dir=str(scene.shared)
     )
-    job = start_run(plan, scene.jobs)
+    job = start_job(plan, scene.jobs)
     found = job.follow()
     start = next(event for event in found if isinstance(event, events.RunStarted))
     next(event for event in found if isinstance(event, events.TrialFinished))
@@ -160,7 +160,7 @@ def attack(scene: Scene, name: str, start: Callable[[], object]) -> str:
 def test_start_under_attack_does_no_harm(scene: Scene, name: str) -> None:
     def start() -> None:
         plan = Plan("sample", configurations_of("hdf5"), (10,), ("store",), repeats=1, work_dir=str(scene.shared))
-        assert isinstance(list(start_run(plan, scene.jobs).follow())[-1], events.RunFinished)
+        assert isinstance(list(start_job(plan, scene.jobs).follow())[-1], events.RunFinished)
 
     assert attack(scene, name, start) == ""
 

@@ -14,7 +14,7 @@ from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.errors import StoreDamaged, StoreNotFound, UsageError
-from backends.runs.job import start_run
+from backends.runs.job import start_job
 from backends.stores.manifest import INDEX
 from backends.stores.store import Store, open_store
 from backends.testing.readers import in_child
@@ -129,7 +129,7 @@ def test_store_is_a_dataset(tmp_path: Path, store: Path, everything: NDArray[np.
     plan = Plan(
         str(store), configurations_of("npy+raw"), (10,), operations=("store", "read"), repeats=1, work_dir=str(tmp_path)
     )
-    run = start_run(plan, tmp_path / "jobs").wait()
+    run = start_job(plan, tmp_path / "jobs").wait()
     assert run.outcome == "finished"
     assert not run.failures
 
