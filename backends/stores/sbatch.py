@@ -41,6 +41,6 @@ def sbatch_script(plan: StorePlan, destination: Path, workers: int) -> str:
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task={workers}
 #SBATCH --output={shlex.quote(f"{destination.absolute()}-%a.log")}
-#SBATCH --signal=TERM@60
+#SBATCH --signal=B:TERM@60
 exec {shlex.join(words)} --part "$SLURM_ARRAY_TASK_ID/{parts}"
 """
