@@ -1,0 +1,87 @@
+"""Two writers of one store, and locks of writers that are gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backends.errors import StoreBusy
+from backends.stores.journal import SILENT_SECONDS
+from backends.stores.manifest import is_store
+from tests.faults.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.faults.case import Case
+
+pytestmark = pytest.mark.parametrize("case", ["npy"], indirect=True)
+
+
+@pytest.fixture
+def writer(case: Case, tmp_path: Path) -> Iterator[Child]:
+    """A conversion that is at work."""
+    child = Child(case, tmp_path / "store")
+    child.durable_shards(2)
+    yield child
+    child.signal(signal.SIGKILL)
+    child.end()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_second_writer_is_refused_naming_the_first(case: Case, writer: Child, tmp_path: Path, stopped: bool) -> None:
+    if stopped:
+        writer.stop()
+    with pytest.raises(StoreBusy, match=f"process {writer.pid} on {socket.gethostname()}"):
+        case.resume(tmp_path / "store")
+    writer.signal(signal.SIGCONT)
+    writer.go()
+    assert writer.end() == 0
+    case.check_store(tmp_path / "store")
+
+
+def test_without_locks_two_write_one_store(
+    case: Case, writer: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: without the system's locks, the second one finishes the store of the first."""
+    monkeypatch.setattr(fcntl, "lockf", lambda *arguments: None)
+    case.resume(tmp_path / "store")
+    assert is_store(tmp_path / "store")
+    assert writer.process.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "silent", "stale"),
+    [
+        ("here", 2**22 + 1, 0.0, True),  # its process is dead
+        ("here", 1, 0.0, True),  # its host was started again, and its number is another process's
+        ("elsewhere", 1, 2 * SILENT_SECONDS, True),
+        ("elsewhere", 1, 0.0, False),
+    ],
+)
+def test_lock_of_a_writer_that_is_gone_is_stale(
+    case: Case, tmp_path: Path, host: str, pid: int, silent: float, stale: bool
+) -> None:
+    folder = tmp_path / "store"
+    child = Child(case, folder)
+    child.durable_shards(2)
+    child.signal(signal.SIGKILL)
+    child.end()
+    name = socket.gethostname() if host == "here" else host
+    (folder / "lock").write_text(json.dumps({"host": name, "pid": pid, "since": time.time() - 600}))
+    os.utime(folder / "lock", (time.time() - silent,) * 2)
+    if stale:
+        case.resume(folder, child.durable)
+    else:
+        with pytest.raises(StoreBusy, match="process 1 on elsewhere"):
+            case.resume(folder)
+        shutil.rmtree(folder)
