@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from msgspec import structs
 from textual.content import Content
 
 from backends import units
@@ -34,7 +35,7 @@ def title(spec: ConversionSpec) -> str:
 def command_words(spec: ConversionSpec) -> list[str]:
     """The command that does the same from a shell."""
     workers = ("--workers", str(spec.workers)) if spec.workers else ()
-    return command(spec.request, Path(spec.destination), *workers, *(("--resume",) if spec.resume else ()))
+    return command(spec.request, Path(spec.destination), *workers, *["--resume"] * spec.resume)
 
 
 def rows_before(spec: ConversionSpec, found: Prepared | None, width: int) -> Iterator[Content]:
@@ -53,7 +54,7 @@ def rows_before(spec: ConversionSpec, found: Prepared | None, width: int) -> Ite
     for label, text in _costs(spec.request, found.needs, found.begun).items():
         yield Content.assemble((f"{label:<{_LABEL}}", "$dim"), text)
     yield from (Content(""), Content.styled("The same from a shell:", "$dim"))
-    yield from _wrapped(map(shlex.quote, command_words(spec)), width)
+    yield from _wrapped(map(shlex.quote, command_words(structs.replace(spec, resume=found.begun))), width)
     file = short(safe_text(batch_file(spec)), width - 38)
     yield Content.assemble(("On a cluster (Slurm array):", "$dim"), ("  b", "bold"), f" writes {file}")
 

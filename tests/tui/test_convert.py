@@ -94,7 +94,12 @@ async def test_conversion_waits_stops_and_is_resumed_by_keys(app: ImgstoreApp, t
         await until_text(pilot, "images are durable")
         assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
         assert footer(pilot).startswith(" Enter resume")
-        await pilot.press("enter")
+        await pilot.press("escape", "C")
+        await prepared(pilot)
+        await change(pilot, "s", "20 images")
+        assert footer(pilot).startswith(" Enter resume")
+        await pilot.press("y", "enter")
+        assert app.clipboard.endswith(" --shard-images 20 --resume")
         await until_text(pilot, "Every image was read back")
         assert conversion(app).progress.resumed > 0
 
@@ -133,16 +138,21 @@ async def test_fields_of_a_conversion_are_changed_by_keys(app: ImgstoreApp, tmp_
         assert "#SBATCH --array=1-2" in (tmp_path / "cifar-10-lmdb.sbatch").read_text()
 
 
-async def test_folder_that_cannot_be_used_is_said_before_the_start(app: ImgstoreApp, tmp_path: Path) -> None:
+async def test_field_that_cannot_be_used_is_said_before_the_start(app: ImgstoreApp, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("")
     async with offered(app, tmp_path) as pilot:
         await change(pilot, "t", str(tmp_path))
         await until_text(pilot, "has other files in it")
-        assert footer(pilot).startswith(" Enter another folder")
+        assert footer(pilot).startswith(" Enter change folder")
         await pilot.press("enter")
         await until_text(pilot, "Folder of the store, which")
         await fill(pilot, "enter", text=str(tmp_path / "new"))
         await until_text(pilot, "Enter start")
+        await change(pilot, "o", "/nowhere")
+        assert footer(pilot).startswith(" Enter change dataset")
+        await change(pilot, "o", "sample")
+        await change(pilot, "c", "hdf5@/x")
+        assert footer(pilot).startswith(" Enter change backend")
 
 
 @pytest.mark.parametrize(("key", "text", "jobs"), [("s", "Every image was read back", 1), ("w", "2 Backends", 0)])

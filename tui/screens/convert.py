@@ -127,7 +127,7 @@ class ConvertScreen(Screen[None]):
             self.say(await asyncio.to_thread(workers.write_batch, self.found, batch_file(self.spec)))
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(shlex.join(command_words(self.spec)))
+        self.app.copy_to_clipboard(shlex.join(command_words(self._to_start)))
         self.say("The command was copied.")
 
     # During and after
@@ -155,15 +155,24 @@ class ConvertScreen(Screen[None]):
             return begun if state.made is None else ("loader code", "loader")
         if state is not None or found is None:
             return None
-        return ("another folder", "ask('to')") if found.problem else ("resume" if found.begun else "start", "start")
+        if not found.problem:
+            return "resume" if found.begun else "start", "start"
+        if self.spec.destination in found.problem or ": name a" in found.problem:
+            return "change folder", "ask('to')"
+        is_dataset = self.spec.request.dataset in found.problem
+        return ("change dataset", "ask('dataset')") if is_dataset else ("change backend", "ask('keep as')")
 
     async def action_next_step(self) -> None:
         if step := self.next_step:
             await self.run_action(step[1])
 
-    def action_start(self) -> None:
+    @property
+    def _to_start(self) -> ConversionSpec:
         begun = self.conversion is not None or (self.found is not None and self.found.begun)
-        self.post_message(messages.StartJob(structs.replace(self.spec, resume=begun)))
+        return structs.replace(self.spec, resume=begun)
+
+    def action_start(self) -> None:
+        self.post_message(messages.StartJob(self._to_start))
 
     def action_again(self) -> None:
         self.change(self.spec)
