@@ -134,7 +134,7 @@ def _read_sums(folder: Path) -> dict[str, list[str]]:
 
 def _check_sums(folder: Path, manifest: Manifest, sums: dict[str, list[str]]) -> list[Finding]:
     """What is wrong with ``SHA256SUMS`` itself: the index's line, lines of nothing, shards without a line."""
-    wrong = "" in sums or any(shard.path not in sums for shard in manifest.shards)
+    wrong = "" in sums or any(len(sums.get(shard.path, [])) != shard.files for shard in manifest.shards)
     if (folder / INDEX).is_file() and file_digest(folder / INDEX) == manifest.index_digest:
         wrong = wrong or sums.get(INDEX) != sha256_lines(folder / INDEX, INDEX)
     return [Finding(SUMS, "its lines are not those that were written")] if wrong and (folder / SUMS).is_file() else []
@@ -145,16 +145,17 @@ def _check_shard(
 ) -> list[Finding]:
     """What is damaged of a shard: by its sums, where ``lines`` has them, else by a sample of its images."""
     shard = manifest.shards[number]
+    knows_sums = lines is not None and len(lines) == shard.files  # else only its images can tell
     try:
-        if lines is not None and sha256_lines(folder / shard.path, shard.path) == lines:
+        if knows_sums and sha256_lines(folder / shard.path, shard.path) == lines:
             return []
         if not knows_index:
-            return [Finding(shard.path, "its bytes have changed")] if lines is not None else []
+            return [Finding(shard.path, "its bytes have changed")] if knows_sums else []
         rows = _sample(manifest, number) if lines is None else np.arange(shard.images)
         findings = _check_images(folder, manifest, number, rows)
     except (OSError, ImgstoreError) as error:
         return [Finding(shard.path, str(error))]
-    if lines is not None and not findings:
+    if knows_sums and not findings:
         why = f"its bytes are not those of {SUMS}, though every image and label is as it was stored"
         findings.append(Finding(shard.path, why))
     return findings
