@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 import warnings
+from collections import Counter
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -186,11 +187,11 @@ def traced(child: Child, log: Path, *arguments: str) -> Iterator[None]:
             strace.communicate(timeout=PATIENCE)
 
 
-def calls(log: Path) -> list[tuple[str, int]]:
-    """Each system call of a trace, with how many of its name its process had made by then."""
-    counts: dict[tuple[str, str], int] = {}
-    found = []
-    for match in re.finditer(r"^(\d+) +(\w+)\(", log.read_text(errors="replace"), re.MULTILINE):
-        counts[match.groups()] = counts.get(match.groups(), 0) + 1  # type: ignore[index, arg-type]
-        found.append((match[2], counts[match.groups()]))  # type: ignore[index]
+def calls(log: Path) -> set[tuple[str, int]]:
+    """The system calls of a trace, each with how many of its name a process had made by then."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    found = set()
+    for call in re.findall(r"^(\d+) +(\w+)\(", log.read_text(errors="replace"), re.MULTILINE):
+        counts[call] += 1
+        found.add((call[1], counts[call]))
     return found

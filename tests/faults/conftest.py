@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,14 +92,10 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print how many faults of each kind the containers were put to."""
-    points: Counter[tuple[str, str]] = Counter()
-    survived: Counter[tuple[str, str]] = Counter()
-    for report in (report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])):
-        for _, (kind, container, done, well) in (pair for pair in report.user_properties if pair[0] == "fault"):
-            points[kind, container] += done
-            survived[kind, container] += well
-    if points:
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    rows = [row for report in reports for name, row in report.user_properties if name == "fault"]
+    if rows:
         terminalreporter.section("faults")
-    for kind, container in sorted(points, key=lambda row: (row[0], CONTAINERS.index(row[1]))):
-        done, well = points[kind, container], survived[kind, container]
-        terminalreporter.line(f"{kind:<40} {container:<8} points {done:>4}  survived {well:>4}  lost {done - well}")
+    for kind, container, points, survived in sorted(rows):
+        line = f"{kind:<40} {container:<8} points {points:>4}  survived {survived:>4}  lost {points - survived}"
+        terminalreporter.line(line)

@@ -1,4 +1,4 @@
-"""Disks that are full, fail or go away while a store is made, and memory that runs out: it says why, and resumes."""
+"""Disks that are full, fail or go away, and want of memory, while a store is made: it says why, and resumes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,6 +119,14 @@ def removed(child: Child, disk: Path, rng: np.random.Generator) -> Iterator[None
     yield
 
 
+@contextlib.contextmanager
+def stopped(child: Child, disk: Path, rng: np.random.Generator) -> Iterator[None]:
+    child.go()
+    child.stop()
+    child.signal(signal.SIGCONT)
+    yield
+
+
 FAULTS: dict[Fault, str] = {
     full: "is full",
     no_inodes: "no inodes left",
@@ -128,8 +137,9 @@ FAULTS: dict[Fault, str] = {
     no_memory: "out of memory",
     read_only: "Read-only file system|Input/output error",
     removed: "was removed",
+    stopped: "",
 }
-MAY_SUCCEED = (failing_once, no_memory)
+MAY_SUCCEED = (failing_once, no_memory, stopped)
 
 
 @pytest.mark.parametrize(

@@ -66,13 +66,13 @@ def test_kill_of_parent_or_worker_loses_nothing(
 def test_kill_at_each_system_call_loses_nothing(
     case: Case, tally: Tally, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    """Each call of each kind that a process makes to change a disk or to talk: all of them where there are points."""
+    """Some of the calls by which processes change a disk or talk."""
     log, folder = tmp_path / "log", tmp_path / "store"
     child = Child(case, tmp_path / "whole")
     with traced(child, log, "-e", f"trace={CHANGES}"):
         child.go()
         child.end()
-    places = sorted(set(calls(log)))
+    places = sorted(calls(log))
     for place in rng.permutation(len(places))[: max(2, POINTS // 2)]:
         name, number = places[place]
         with tally.point():
@@ -83,19 +83,6 @@ def test_kill_at_each_system_call_loses_nothing(
             case.check_durable(folder, child.durable)
             case.resume(folder, child.durable)
             shutil.rmtree(folder)
-
-
-@some("sqlite", "zarr")
-def test_stop_and_continue_changes_nothing(case: Case, tally: Tally, tmp_path: Path, rng: np.random.Generator) -> None:
-    with tally.point():
-        child = Child(case, tmp_path / "store")
-        child.durable_shards(int(rng.integers(1, 6)))
-        child.go()
-        child.stop()
-        child.signal(signal.SIGCONT)
-        assert child.end() == 0
-        assert child.last == ("done",)
-        case.check_store(tmp_path / "store")
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["process", "group"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import time
@@ -15,11 +14,9 @@ import pytest
 
 from backends.errors import StoreBusy
 from backends.stores.journal import SILENT_SECONDS
-from backends.stores.manifest import is_store
 from tests.faults.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.case import Case
@@ -28,13 +25,11 @@ pytestmark = pytest.mark.parametrize("case", ["npy"], indirect=True)
 
 
 @pytest.fixture
-def writer(case: Case, tmp_path: Path) -> Iterator[Child]:
+def writer(case: Case, tmp_path: Path) -> Child:
     """A conversion that is at work."""
     child = Child(case, tmp_path / "store")
     child.durable_shards(2)
-    yield child
-    child.signal(signal.SIGKILL)
-    child.end()
+    return child
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -55,7 +50,6 @@ def test_without_locks_two_write_one_store(
     """The control: without the system's locks, the second one finishes the store of the first."""
     monkeypatch.setattr(fcntl, "lockf", lambda *arguments: None)
     case.resume(tmp_path / "store")
-    assert is_store(tmp_path / "store")
     assert writer.process.is_alive()
 
 
@@ -69,19 +63,16 @@ def test_without_locks_two_write_one_store(
     ],
 )
 def test_lock_of_a_writer_that_is_gone_is_stale(
-    case: Case, tmp_path: Path, host: str, pid: int, silent: float, stale: bool
+    case: Case, writer: Child, tmp_path: Path, host: str, pid: int, silent: float, stale: bool
 ) -> None:
-    folder = tmp_path / "store"
-    child = Child(case, folder)
-    child.durable_shards(2)
-    child.signal(signal.SIGKILL)
-    child.end()
-    name = socket.gethostname() if host == "here" else host
-    (folder / "lock").write_text(json.dumps({"host": name, "pid": pid, "since": time.time() - 600}))
-    os.utime(folder / "lock", (time.time() - silent,) * 2)
+    writer.signal(signal.SIGKILL)
+    writer.end()
+    lock = tmp_path / "store/lock"
+    holder = {"host": socket.gethostname() if host == "here" else host, "pid": pid, "since": time.time() - 600}
+    lock.write_text(json.dumps(holder))
+    os.utime(lock, (time.time() - silent,) * 2)
     if stale:
-        case.resume(folder, child.durable)
+        case.resume(tmp_path / "store", writer.durable)
     else:
         with pytest.raises(StoreBusy, match="process 1 on elsewhere"):
-            case.resume(folder)
-        shutil.rmtree(folder)
+            case.resume(tmp_path / "store")
