@@ -89,10 +89,16 @@ def first_conversion(facts: DatasetFacts, configuration: Configuration, work: st
 
     configuration = Configuration(configuration.method)
     name = re.sub(r"[^\w.-]+", "-", dataset_name(facts)).strip("-").lower() or "images"
-    beside = Path(facts.path).absolute().parent
-    folder = beside if facts.path != "sample" and os.access(beside, os.W_OK | os.X_OK) else Path(work).absolute()
-    request = Request(dataset=facts.path, configuration=configuration)
+    dataset = absolute_dataset(facts.path)
+    beside = Path(dataset).parent
+    folder = beside if dataset != "sample" and os.access(beside, os.W_OK | os.X_OK) else Path(work).absolute()
+    request = Request(dataset=dataset, configuration=configuration)
     return ConversionSpec(request, str(folder / f"{name}-{configuration.backend}"))
+
+
+def absolute_dataset(path: str) -> str:
+    """The path made absolute, since a job is resumed from anywhere; ``sample`` is none."""
+    return path if path == "sample" else str(Path(path).expanduser().absolute())
 
 
 def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:

@@ -241,7 +241,7 @@ def changed(name: str, spec: ConversionSpec, facts: DatasetFacts | None, text: s
                 raise UsageError("name the folder of the store, such as /data/my-images-hdf5.")
             return structs.replace(spec, destination=str(Path(text).expanduser().absolute()))
         case "dataset":
-            fields["dataset"] = text
+            fields["dataset"] = workers.absolute_dataset(text)
         case "size":
             fields["resize"] = number
         case "shards":
