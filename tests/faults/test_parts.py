@@ -59,7 +59,7 @@ def test_dask_with_a_worker_killed_makes_the_same_store(case: Case, tally: Tally
 
     with (
         tally.point(),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,  # type: ignore[no-untyped-call]
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         pids = client.run(os.getpid)
