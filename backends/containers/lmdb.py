@@ -230,7 +230,7 @@ os.register_at_fork(after_in_child=_close_inherited)
 def _os_error(error: lmdb.Error, path: Path) -> OSError:
     """What LMDB says in its text, as an OSError.  It calls a write that a full disk cut short an input/output error."""
     number = next((code for code in errno.errorcode if os.strerror(code) in str(error)), errno.EIO)
-    disk = os.statvfs(path)
+    disk = os.statvfs(path.parent)  # what was begun may be gone
     if number == errno.EIO and disk.f_bavail * disk.f_frsize < FULL_BYTES:
         number = errno.ENOSPC
     return OSError(number, f"LMDB: {error} ({os.strerror(number)})", str(path))

@@ -366,8 +366,8 @@ def _explained(destination: Path) -> Iterator[None]:
 def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
     resume = "then go on with --resume; what is durable stays."
     number = error.errno if isinstance(error, OSError) else None
-    if number == errno.ENOENT or not destination.is_dir():
-        return ImgstoreError(f"{destination} was removed, or a part of it, while it was made: convert again.")
+    if not destination.is_dir():
+        return ImgstoreError(f"{destination} was removed while it was made: convert again.")
     space = os.statvfs(destination)
     free = space.f_bavail * space.f_frsize
     if number == errno.EDQUOT:
@@ -377,7 +377,7 @@ def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
         return NoSpace(f"the disk of {destination} has no inodes left, though bytes: free some, {resume}")
     if number == errno.ENOSPC or (number is None and free < 1 << 20):
         return NoSpace(f"the disk of {destination} is full, with {units.capacity(free)} left: free some, {resume}")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
     if isinstance(error, BrokenProcessPool):
         return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
