@@ -62,7 +62,7 @@ def test_kill_of_parent_or_worker_loses_nothing(
                 shutil.rmtree(folder)
 
 
-@some("files", "lmdb", "hdf5")
+@some("lmdb")
 def test_kill_at_each_system_call_loses_nothing(
     case: Case, tally: Tally, tmp_path: Path, rng: np.random.Generator
 ) -> None:

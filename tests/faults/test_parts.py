@@ -98,8 +98,8 @@ SlurmdLogFile={folder}/slurmd.log
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A Slurm of one node."""
-    if shutil.which("slurmctld") is None or os.geteuid() != 0:
-        pytest.skip("there is no Slurm here that could be started: .ci/faults installs one")
+    if POINTS <= 5 or shutil.which("slurmctld") is None or os.geteuid() != 0:
+        pytest.skip("a Slurm is started by .ci/faults only, by root")
     folder = tmp_path / "slurm"
     folder.mkdir()
     (folder / "slurm.conf").write_text(SLURM.format(host=socket.gethostname(), cpus=os.cpu_count(), folder=folder))
