@@ -145,8 +145,7 @@ def _convert(
         shared = Shared(len(plan.shards))
         with executor_of(min(_workers(workers), len(plan.shards)), shared, dask) as workforce:
             journal = Journal(destination / part.file("journal", ".jsonl"))
-            if journal.plan is None:
-                journal.begin(plan)
+            journal.begin(plan)
             control.announce(plan, needs)
             conversion = _Conversion(plan, destination, part, journal, lock, control)
             conversion.clean()
@@ -225,7 +224,7 @@ def _check_foreign(destination: Path) -> None:
     if destination.exists() and not destination.is_dir():
         raise UsageError(f"{destination} is a file: name a folder that does not exist yet.")
     names = sorted(path.name for path in destination.iterdir()) if destination.exists() else []
-    if names and not _journals(destination) and not all(name.startswith("lock") for name in names):
+    if names and not _journals(destination) and not all(name.startswith(("lock", ".journal")) for name in names):
         raise UsageError(f"{destination} has other files in it ({names[0]}): name a folder that does not exist yet.")
 
 

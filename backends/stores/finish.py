@@ -119,7 +119,7 @@ def clean(folder: Path) -> None:
     """Remove what only the making of a store needs."""
     for name in (SEALED, WORK):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for path in (*folder.glob("journal*.jsonl"), *folder.glob("lock-*")):
+    for path in (*folder.glob("journal*.jsonl"), *folder.glob(".journal*.partial"), *folder.glob("lock-*")):
         path.unlink(missing_ok=True)
     fsync(folder)
 

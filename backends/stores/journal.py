@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from backends import units
-from backends.bench.disk import fsync
+from backends.bench.disk import write_durably
 from backends.bench.json_files import from_builtins, parse_json, to_builtins
 from backends.errors import NotAllowed, StoreBusy
 from backends.stores.plan import StorePlan
@@ -45,28 +45,22 @@ class Journal:
                     self.sealed[sealed.number] = sealed
 
     def begin(self, plan: StorePlan) -> None:
-        """Record the plan, durably."""
-        self._append({"plan": to_builtins(plan)})
+        """Write the plan, and the lines that are whole, durably: one that could not be synced may be in memory only."""
+        lines = [{"plan": to_builtins(plan)}, *({"sealed": to_builtins(sealed)} for sealed in self.sealed.values())]
+        write_durably(self.path, b"\n".join(map(_with_checksum, lines)) + b"\n")
         self.plan = plan
 
     def append(self, sealed: Sealed) -> None:
         """Record a shard; it is durable once this returns."""
-        self._append({"sealed": to_builtins(sealed)})
-        self.sealed[sealed.number] = sealed
-
-    def _append(self, line: dict[str, Any]) -> None:
-        """Write a line; a newline before it ends one that a crash or a full disk cut."""
-        is_new = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        line = b"\n" + _with_checksum({"sealed": to_builtins(sealed)}) + b"\n"  # behind one that a full disk cut
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
-            data = b"\n" + _with_checksum(line) + b"\n"
-            if os.write(descriptor, data) < len(data):
+            if os.write(descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if is_new:
-            fsync(self.path.parent)
+        self.sealed[sealed.number] = sealed
 
 
 def _with_checksum(line: dict[str, Any]) -> bytes:
