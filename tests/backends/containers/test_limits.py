@@ -7,7 +7,6 @@ import faulthandler
 import mmap
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -193,7 +192,9 @@ def test_a_full_disk_leaves_nothing_and_never_crashes(small_disk: Path, name: st
 
 
 @FORKS
-def test_hdf5_with_its_own_buffers_crashes_on_a_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hdf5_with_its_own_buffers_does_not_survive_a_full_disk(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backends.containers.hdf5.access", lambda: h5py.h5p.create(h5py.h5p.FILE_ACCESS))
-    tries = (in_child("fork", store_with_too_few_pages, "hdf5", "raw", small_disk) for _ in range(5))
-    assert any(code == -signal.SIGSEGV for code, _ in tries), "it frees what it cannot write, which mostly crashes"
+    code, errors = in_child("fork", store_with_too_few_pages, "hdf5", "raw", small_disk)
+    assert (code, errors) != (0, [errno.ENOSPC] * 24), "it crashes, or keeps what it could not write"
