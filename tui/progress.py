@@ -44,52 +44,11 @@ def _bar() -> RichProgress:
     )
 
 
-class Progress:
-    """Shows how far a run is while it is entered as a context."""
+class _Shown:
+    """Bars that are shown while it is entered as a context; without a terminal a line now and then."""
 
     def __init__(self) -> None:
         self._bar = _bar()
-        self._task = self._bar.add_task("starting", total=None)
-        self._begin = self._last = time.monotonic()
-        self._opened = False
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, run: Run) -> None:
-        """Show what the run does now, and how many of its trials are done."""
-        if run.start is not None and not self._opened:
-            self._opened = True
-            folders = ", ".join(map(safe_text, run.work))
-            most = units.capacity(run.start.bytes_at_most)
-            text = f"{run.trials} trials. Temporary files: up to {most} in {folders}, removed at the end."
-            write = say if self._bar.disable else self._bar.console.out
-            write(f"{safe_text(run.dataset.kind)}: {text}")
-        self._bar.update(self._task, total=run.trials or None, completed=run.ended, description=_doing(run))
-        now = time.monotonic()
-        if self._bar.disable and now - self._last >= LINE_SECONDS:
-            self._last = now
-            say(f"{units.clock(now - self._begin)}  {run.ended} of {run.trials} trials done; {_doing(run)}")
-
-
-def _doing(run: Run) -> str:
-    if run.removing:
-        return "removing the temporary files"
-    if run.trial is not None:
-        return f"{safe_text(run.trial.configuration)} {run.trial.operation} {run.trial.count:,}"
-    return f"decoding {run.done:,} of {run.total:,} images" if run.phase == "staging" else "between trials"
-
-
-class ConversionProgress:
-    """Shows how far a conversion or a verification is while it is entered as a context."""
-
-    def __init__(self) -> None:
-        self._bar = _bar()
-        self._tasks: list[Any] = []
         self._begin = self._last = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -103,6 +62,49 @@ class ConversionProgress:
         """Show what is about to be done."""
         write = say if self._bar.disable else self._bar.console.out
         write(text)
+
+    def _say_seldom(self, line: str) -> None:
+        now = time.monotonic()
+        if self._bar.disable and now - self._last >= LINE_SECONDS:
+            self._last = now
+            say(line)
+
+
+class Progress(_Shown):
+    """Shows how far a run is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task = self._bar.add_task("starting", total=None)
+        self._opened = False
+
+    def show(self, run: Run) -> None:
+        """Show what the run does now, and how many of its trials are done."""
+        if run.start is not None and not self._opened:
+            self._opened = True
+            folders = ", ".join(map(safe_text, run.work))
+            most = units.capacity(run.start.bytes_at_most)
+            text = f"{run.trials} trials. Temporary files: up to {most} in {folders}, removed at the end."
+            self.announce(f"{safe_text(run.dataset.kind)}: {text}")
+        self._bar.update(self._task, total=run.trials or None, completed=run.ended, description=_doing(run))
+        passed = units.clock(time.monotonic() - self._begin)
+        self._say_seldom(f"{passed}  {run.ended} of {run.trials} trials done; {_doing(run)}")
+
+
+def _doing(run: Run) -> str:
+    if run.removing:
+        return "removing the temporary files"
+    if run.trial is not None:
+        return f"{safe_text(run.trial.configuration)} {run.trial.operation} {run.trial.count:,}"
+    return f"decoding {run.done:,} of {run.total:,} images" if run.phase == "staging" else "between trials"
+
+
+class ConversionProgress(_Shown):
+    """Shows how far a conversion or a verification is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: list[Any] = []
 
     def show(self, state: Conversion) -> None:
         """Show the images that are written and those that are durable; without a terminal, every ten seconds."""
@@ -129,9 +131,3 @@ class ConversionProgress:
             self._tasks = [self._bar.add_task(name, total=total) for name, _, total in bars]
         for task, (_, done, total) in zip(self._tasks, bars, strict=True):
             self._bar.update(task, completed=done, total=total)
-
-    def _say_seldom(self, line: str) -> None:
-        now = time.monotonic()
-        if self._bar.disable and now - self._last >= LINE_SECONDS:
-            self._last = now
-            say(line)

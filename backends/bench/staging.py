@@ -35,16 +35,16 @@ LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy
 
 def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
     """The xxh3 digest of each image's shape and pixels, ``(n,)`` uint64."""
-    parts: Iterable[memoryview]
-    seeds: Iterable[int]
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, *hashed(pixels)), np.uint64, len(pixels))
+
+
+def hashed(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> tuple[Iterable[memoryview], Iterable[int]]:
+    """What digests of images are made of: the bytes of each, and a seed that is another one for another shape."""
     if isinstance(pixels, np.ndarray) and len(pixels):
         whole, size = np.ascontiguousarray(pixels).reshape(-1).data, pixels[0].size
         parts = (whole[start : start + size] for start in range(0, len(whole), size))
-        seeds = repeat(image_seed(pixels.shape[1:]))
-    else:
-        parts = (image.reshape(-1).data for image in pixels)
-        seeds = (image_seed(image.shape) for image in pixels)
-    return np.fromiter(map(xxhash.xxh3_64_intdigest, parts, seeds), np.uint64, len(pixels))
+        return parts, repeat(_seed(pixels.shape[1:]))
+    return (image.reshape(-1).data for image in pixels), (_seed(image.shape) for image in pixels)
 
 
 def record_digests(records: Records) -> NDArray[np.uint64]:
@@ -53,8 +53,7 @@ def record_digests(records: Records) -> NDArray[np.uint64]:
     return np.fromiter(digests, np.uint64, len(records))
 
 
-def image_seed(shape: tuple[int, ...]) -> int:
-    """The seed of the digest of an image's pixels: the same bytes in another shape are another image."""
+def _seed(shape: tuple[int, ...]) -> int:
     height, width, channels = shape
     return height << 40 | width << 8 | channels
 

@@ -17,7 +17,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from backends.base import Codec
 from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
-from backends.bench.staging import BATCH, image_seed
+from backends.bench.staging import BATCH, hashed
 from backends.datasets import Dataset, open_dataset
 from backends.errors import ContainerDamaged, DatasetDamaged
 from backends.images import Images, Layout, Records, offsets_of
@@ -68,13 +68,8 @@ def digests_of(images: Images, records: Records | None) -> NDArray[np.uint8]:
     if records is not None:
         data, ends = records.data.data, records.offsets.tolist()
         digests = [xxhash.xxh3_128_digest(data[start:stop]) for start, stop in pairwise(ends)]
-    elif isinstance(images.pixels, np.ndarray) and len(images):
-        whole, size = np.ascontiguousarray(images.pixels).reshape(-1).data, images.pixels[0].size
-        parts = (whole[start : start + size] for start in range(0, len(whole), size))
-        digests = list(map(xxhash.xxh3_128_digest, parts, repeat(image_seed(images.pixels.shape[1:]))))
     else:
-        flat = (np.ascontiguousarray(image).reshape(-1).data for image in images.pixels)
-        digests = list(map(xxhash.xxh3_128_digest, flat, (image_seed(image.shape) for image in images.pixels)))
+        digests = list(map(xxhash.xxh3_128_digest, *hashed(images.pixels)))
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
 
 

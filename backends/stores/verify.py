@@ -60,11 +60,11 @@ def verify(
         return findings
     if not any(finding.path == INDEX for finding in findings) and file_digest(folder / INDEX) != manifest.index_digest:
         findings.append(Finding(INDEX, "its bytes have changed"))
-    sums = _read_sums(folder)
+    sums = _read_sums(folder, manifest)
+    knows_index = not any(finding.path == INDEX for finding in findings)
     if level == "full":
-        findings += _check_sums(folder, manifest, sums)
+        findings += _check_sums(folder, manifest, sums, knows_index)
     gone = {finding.path for finding in findings}
-    knows_index = INDEX not in gone
     shards = [number for number, shard in enumerate(manifest.shards) if shard.path not in gone]
     pool = _pool()
     try:
@@ -116,14 +116,14 @@ def strangers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in ours)
 
 
-def _read_sums(folder: Path) -> dict[str, list[str]]:
+def _read_sums(folder: Path, manifest: Manifest) -> dict[str, list[str]]:
     """The lines of ``SHA256SUMS`` by the shard that their file is of; under "" those of no known form."""
     sums: dict[str, list[str]] = {}
     try:
         text = (folder / SUMS).read_text(errors="surrogateescape")
     except OSError:
         return sums
-    shards = {shard.path for shard in read_manifest(folder).shards}
+    shards = {shard.path for shard in manifest.shards}
     for line in text.splitlines(keepends=True):
         name = line[66:].rstrip("\n")
         while name and name not in shards and name != INDEX:
@@ -132,10 +132,10 @@ def _read_sums(folder: Path) -> dict[str, list[str]]:
     return sums
 
 
-def _check_sums(folder: Path, manifest: Manifest, sums: dict[str, list[str]]) -> list[Finding]:
+def _check_sums(folder: Path, manifest: Manifest, sums: dict[str, list[str]], knows_index: bool) -> list[Finding]:
     """What is wrong with ``SHA256SUMS`` itself: the index's line, lines of nothing, shards without a line."""
     wrong = "" in sums or any(len(sums.get(shard.path, [])) != shard.files for shard in manifest.shards)
-    if (folder / INDEX).is_file() and file_digest(folder / INDEX) == manifest.index_digest:
+    if knows_index:
         wrong = wrong or sums.get(INDEX) != sha256_lines(folder / INDEX, INDEX)
     return [Finding(SUMS, "its lines are not those that were written")] if wrong and (folder / SUMS).is_file() else []
 
@@ -237,8 +237,7 @@ def _repair(folder: Path, manifest: Manifest, numbers: list[int]) -> None:
 
 def _write_sums(folder: Path, manifest: Manifest, new_lines: dict[str, list[str]]) -> None:
     """Write ``SHA256SUMS`` anew, with lines for what it lacks."""
-    lines = _read_sums(folder) | new_lines
-    for name in (*(shard.path for shard in manifest.shards), INDEX):
-        lines.setdefault(name, sha256_lines(folder / name, name))
+    known = _read_sums(folder, manifest) | new_lines
     names = (*(shard.path for shard in manifest.shards), INDEX)
-    write_durably(folder / SUMS, "".join(line for name in names for line in lines[name]).encode())
+    lines = [line for name in names for line in known.get(name) or sha256_lines(folder / name, name)]
+    write_durably(folder / SUMS, "".join(lines).encode())
