@@ -82,6 +82,11 @@ class CodecEntry:
     lossless: bool = True
     channels: tuple[int, ...] = (1, 3, 4)  # numbers of channels that it keeps
 
+    @property
+    def description(self) -> str:
+        """``PNG, lossless``."""
+        return f"{self.title}, {'lossless' if self.lossless else 'lossy'}"
+
 
 _BACKENDS = (
     BackendEntry(
@@ -142,9 +147,9 @@ _REFERENCES = (
 )  # fmt: skip
 _CODECS = (
     CodecEntry("raw", "pixels as they are", "backends.codecs.raw:Raw"),
-    CodecEntry("png", "PNG, lossless", "backends.codecs.png:Png", options=PngOptions),
+    CodecEntry("png", "PNG", "backends.codecs.png:Png", options=PngOptions),
     CodecEntry("source", "picture files as they are", "backends.codecs.source:Source"),
-    CodecEntry("jpeg", "JPEG, lossy", "backends.codecs.jpeg:Jpeg", JpegOptions, lossless=False, channels=(1, 3)),
+    CodecEntry("jpeg", "JPEG", "backends.codecs.jpeg:Jpeg", JpegOptions, lossless=False, channels=(1, 3)),
 )
 
 

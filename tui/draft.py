@@ -14,6 +14,7 @@ from backends.registry import backend_entries, codec_entries
 
 if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
+    from backends.registry import BackendEntry, CodecEntry
 
 TICKED = ("files", "lmdb", "hdf5")
 """Backends that a first run compares."""
@@ -109,16 +110,19 @@ class Draft:
         row = self.rows[index]
         return self._with(index, replace(row, ticked=not row.ticked))
 
-    def next_codec(self, index: int) -> Draft:
-        """Give one row the next codec with which it is not yet in the table."""
+    def codecs(self, backend: BackendEntry) -> tuple[CodecEntry, ...]:
+        """The codecs in which a backend can keep the images of the dataset."""
+        known = codec_entries()
+        return tuple(
+            known[name]
+            for name in backend.codecs or known
+            if _possible(Configuration(f"{backend.name}+{name}"), self.facts)
+        )
+
+    def with_codec(self, index: int, codec: str) -> Draft:
+        """Give one row another codec."""
         row = self.rows[index]
-        codecs = [name for name in codec_entries() if name in (row.configuration.entry.codecs or codec_entries())]
-        start = codecs.index(row.configuration.codec)
-        for codec in (*codecs[start + 1 :], *codecs[:start]):
-            changed = row.configuration.with_codec(codec)
-            if changed not in self.configurations and _possible(changed, self.facts):
-                return self._with(index, Row(changed, row.ticked))
-        raise UsageError(f"{row.configuration.backend} is in the table with every codec that fits.")
+        return self._with(index, Row(row.configuration.with_codec(codec), row.ticked))
 
     def add(self, text: str) -> Draft:
         """Add a configuration below those that are ticked.  Raises UsageError where it cannot be meant or is there."""

@@ -41,7 +41,7 @@ WORKBENCH: list[BindingType] = [
     Binding("p", "ask('plan')", "plan", id="plan", tooltip="Sizes, repeats, ..."),
     Binding("r", "run", "run", id="run", tooltip="Run the plan"),
     Binding("space", "edit('toggle')", "pick", id="pick", tooltip="Tick or untick"),
-    Binding("c", "edit('next_codec')", "codec", id="codec", tooltip="Next codec"),
+    Binding("c", "ask('codec')", "codec", id="codec", tooltip="Choose a codec"),
     Binding("plus,equals_sign", "ask('add')", "add", key_display="+", id="add", tooltip="Add a configuration"),
     Binding("minus", "edit('remove')", "remove", key_display="-", id="remove", tooltip="Remove a configuration"),
     Binding("s", "scale", "scale", id="scale", tooltip="Linear or logarithmic"),
@@ -59,7 +59,7 @@ WORKBENCH: list[BindingType] = [
 ]
 """The words of the help are the tooltips."""
 
-TABLE_HINTS = ("edit('toggle')", "edit('next_codec')", "ask('add')", "edit('remove')")
+TABLE_HINTS = ("edit('toggle')", "ask('codec')", "ask('add')", "edit('remove')")
 CHART_HINTS = ("scale", "look('numbers')", "disk", "look('verdict')", "full")
 """Actions whose keys stand in the bottom edge of their panel."""
 
@@ -79,7 +79,7 @@ class View(StrEnum):
 
 RESULTS = (View.CHART, View.NUMBERS, View.DISK, View.TRADE_OFF, View.VERDICT)
 
-_TABLE = frozenset({"toggle", "next_codec", "remove"})
+_TABLE = frozenset({"toggle", "codec", "remove"})
 _EDITS = _TABLE | {"add", "where", "plan", "run", "copy", "article"}
 
 

@@ -201,7 +201,7 @@ def describe_row(configuration: Configuration, aspect: Aspect, run: Run | None) 
         return f"{entry.title}: a reference, to compare with", False
     folder = f", in {configuration.folder}" if configuration.folder else ""
     missing = f"; {entry.missing}" if entry.missing else ""
-    return f"{entry.title}, {configuration.codec_entry.title}{folder}{missing}", bool(missing)
+    return f"{entry.title}, {configuration.codec_entry.description}{folder}{missing}", bool(missing)
 
 
 def sentence_of(error: BaseException | None) -> str:

@@ -70,7 +70,7 @@ def backends_text(entries: Sequence[BackendEntry], codecs: Sequence[CodecEntry])
     ]
     broken = [f"{entry.name}: {safe_text(entry.error, limit=1000)}" for entry in entries if entry.error]
     listed = table(("backend", "keeps images as", "default", "installed"), rows, left=4)
-    known = table(("codec", "encodes each image as"), [(codec.name, codec.title) for codec in codecs], left=2)
+    known = table(("codec", "encodes each image as"), [(codec.name, codec.description) for codec in codecs], left=2)
     some = [f"{entry.name} only with {' and '.join(entry.codecs)}" for entry in entries if entry.codecs]
     rule = f"{', '.join(['Every backend works with every codec', *some])}; source needs a folder of pictures."
     return "\n\n".join([listed, *(["\n".join(broken)] if broken else []), known, rule])

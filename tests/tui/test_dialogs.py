@@ -42,6 +42,27 @@ async def test_wrong_configuration_stays_in_its_dialog(app: ImgstoreApp) -> None
         assert "△" in frame(pilot)
 
 
+async def test_codec_is_chosen_from_a_list(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        before = app.workbench.draft
+        await pilot.press("j", "c")
+        assert "png PNG, lossless" in words(pilot)
+        assert "jpeg JPEG, lossy" in words(pilot)
+        await pilot.press("enter")
+        assert app.workbench.draft is before
+        await pilot.press("c", "G", "enter")
+        assert app.workbench.draft.configurations[1] == "lmdb+jpeg"
+
+
+async def test_codec_in_the_table_is_not_offered(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        app.workbench.change(app.workbench.draft.add("lmdb+png"))
+        await pilot.press("g", "j", "c")
+        assert "PNG, lossless (in the table already)" in words(pilot)
+        await pilot.press("j", "enter")
+        assert app.workbench.draft.configurations[1] == "lmdb+jpeg"
+
+
 async def test_wrong_dataset_path_stays_in_its_dialog(app: ImgstoreApp, cifar10_folder: Path) -> None:
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
 from backends.errors import UsageError
-from backends.registry import codec_entries
+from backends.registry import backend_entry
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
@@ -28,16 +29,17 @@ def test_first_draft_compares_files_lmdb_and_hdf5() -> None:
         draft.toggle(0).toggle(1).toggle(2).plan("sample")
 
 
-def test_next_codec_skips_those_in_the_table() -> None:
-    draft, codecs = Draft((Row(Configuration("lmdb+raw")),)), list(codec_entries())
-    seen: list[Configuration] = []
-    for _ in codecs:
-        seen.append(draft.configurations[0])
-        draft = draft.next_codec(0)
-    assert seen == [f"lmdb+{codec}" for codec in codecs]
-    assert draft == Draft((Row(Configuration("lmdb+raw")),))
-    with pytest.raises(UsageError, match="every codec"):
-        Draft(tuple(Row(name) for name in seen)).next_codec(0)
+@pytest.mark.parametrize(
+    ("backend", "shape", "codecs"),
+    [
+        ("lmdb", (32, 32, 3), ["raw", "png", "jpeg"]),
+        ("lmdb", (32, 32, 4), ["raw", "png"]),
+        ("parquet", (32, 32, 3), ["png"]),
+    ],
+)
+def test_codecs_are_those_that_keep_the_images(backend: str, shape: tuple[int, int, int], codecs: list[str]) -> None:
+    draft = first_draft().for_dataset(replace(facts(), image_shape=shape))
+    assert [entry.name for entry in draft.codecs(backend_entry(backend))] == codecs
 
 
 def test_added_configuration_is_canonical_and_new() -> None:
@@ -67,7 +69,7 @@ def test_changed_draft_is_no_preset() -> None:
     )
     assert draft.plan("sample").preset == "article"
     assert draft.moved("/x").plan("sample").preset == "article"
-    for changed in (draft.toggle(0), draft.next_codec(0), draft.remove(0), draft.changed(repeats=4)):
+    for changed in (draft.toggle(0), draft.with_codec(0, "png"), draft.remove(0), draft.changed(repeats=4)):
         plan = changed.plan("sample")
         assert (plan.preset, plan.first, plan.seed) == ("", False, 3)
 
@@ -147,7 +149,7 @@ def test_plan_sentence_says_what_will_be_written() -> None:
     )
     assert describe_plan(plan) == "3 configurations, 2 sizes, 3 repeats, store and read: 42 trials"
     assert describe_row(Configuration("lmdb+raw"), Aspect.STORE, None) == (
-        "LMDB environment, pixels as they are",
+        "LMDB environment, pixels as they are, lossless",
         False,
     )
 

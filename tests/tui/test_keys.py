@@ -149,7 +149,7 @@ async def test_run_that_cannot_start_says_why(
 
 async def test_table_keys_tick_change_and_remove(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
-        await pilot.press("j", "space", "G", "c")
+        await pilot.press("j", "space", "G", "c", "j", "enter")
         table = [line[2:19].split() for line in frame(pilot).splitlines() if line.startswith("│ [")]
         assert table == [["[x]", "●", "files", "png"], ["[", "]", "▲", "lmdb", "raw"], ["[x]", "■", "hdf5", "png"]]
         await pilot.press("g", "minus")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -19,13 +19,15 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from backends.datasets.base import DatasetFacts
 from backends.errors import ImgstoreError
-from backends.runs.run import Run
-from tui.draft import Draft
 from tui.keys import MOVES
 from tui.text import safe_text
 from tui.workers import completion, disks, export, first_facts, folder_to_write
+
+if TYPE_CHECKING:
+    from backends.bench.configuration import Configuration
+    from tui.draft import Draft
+    from tui.screens.workbench import Workbench
 
 
 class FolderSuggester(Suggester):
@@ -150,39 +152,60 @@ class AskScreen(ModalScreen[Any]):
         self.query_one(".sentence", Static).update(Content(safe_text(sentence, 600)))
 
 
-class ChoiceScreen(ModalScreen[str | None]):
-    """Dismissed with the letter of a choice, or with None to go back, which is added to the choices."""
+class ChoiceScreen(ModalScreen[Any]):
+    """Dismissed with what ``take`` makes of a choice, or with None where it is the ``present`` one.
+
+    ``choices`` are texts by their names; a name of one letter is also a key.  Without a present one, ``back`` is added.
+    """
 
     CSS_PATH = "ask.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,b,n", "dismiss(None)", "back")]
 
-    def __init__(self, title: str, choices: dict[str, str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        choices: Mapping[str, str],
+        *,
+        present: str = "",
+        taken: Collection[str] = (),
+        take: Callable[[str], object] = str,
+    ) -> None:
         super().__init__()
-        self._title = title
-        self._choices = choices
+        self._title, self._present = title, present or "b"
+        self._choices = dict(choices) if present else {**choices, "b": "back"}
+        self._taken, self._take = taken, take
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
             form.border_title = Content(self._title)
             form.border_subtitle = "Enter OK   Esc back"
-            rows = {**self._choices, "b": "back"}.items()
-            yield Choices(
-                *(Option(Content.assemble((key, "bold"), f" {text}"), id=key) for key, text in rows), compact=True
+            width = max(map(len, self._choices))
+            rows = (
+                (key, Content.assemble((f"{key:<{width}}", "bold"), f" {text}")) for key, text in self._choices.items()
             )
+            yield Choices(*(Option(row, id=key, disabled=key in self._taken) for key, row in rows), compact=True)
+
+    def on_mount(self) -> None:
+        if self._present != "b":
+            self.query_one(Choices).highlighted = list(self._choices).index(self._present)
 
     def on_key(self, event: Key) -> None:
-        if event.character in self._choices:
+        if event.character is not None and event.character in self._choices:
             event.stop()  # else the key acts on the screen below, too
-            self.dismiss(event.character)
+            self._choose(event.character)
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         """Take the highlighted choice."""
-        self.dismiss(event.option.id if event.option.id in self._choices else None)
+        self._choose(event.option.id or "")
+
+    def _choose(self, choice: str) -> None:
+        self.dismiss(None if choice == self._present else self._take(choice))
 
 
-def form(name: str, draft: Draft, facts: DatasetFacts | None, run: Run | None) -> ModalScreen[Any]:
+def form(name: str, bench: Workbench) -> ModalScreen[Any]:
     """The dialog that a key opens: ``open`` gives facts, ``export`` a sentence, the others a changed draft."""
+    draft, facts = bench.draft, bench.facts
     match name:
         case "open":
             path = facts.path if facts and facts.path != "sample" else ""
@@ -200,13 +223,29 @@ def form(name: str, draft: Draft, facts: DatasetFacts | None, run: Run | None) -
         case "add":
             hint = "Such as lmdb, hdf5+png, lmdb+png:level=2 or hdf5@/scratch (in that folder)"
             return AskScreen("Add a configuration", hint, draft.add, live=True)
+        case "codec":
+            return codec_question(draft, bench.table.configuration)
         case "export":
             value = f"{(Path(facts.path).name if facts else '') or 'images'}.html"
             hint = "File name, ending in .html, .md, .csv or .json"
-            return AskScreen("Write a report", hint, partial(export, run), value=value)
+            return AskScreen("Write a report", hint, partial(export, bench.run), value=value)
     from tui.screens.plan import PlanScreen
 
     return PlanScreen(draft)
+
+
+def codec_question(draft: Draft, configuration: Configuration) -> ChoiceScreen:
+    """The list of codecs for a row of the table; those with which its backend has another row cannot be chosen."""
+    entries = draft.codecs(configuration.entry)
+    names = {entry.name: configuration.with_codec(entry.name) for entry in entries if entry.name != configuration.codec}
+    taken = [codec for codec, name in names.items() if name in draft.configurations]
+    return ChoiceScreen(
+        f"Codec of {configuration.backend}",
+        {one.name: one.description + (" (in the table already)" if one.name in taken else "") for one in entries},
+        present=configuration.codec,
+        taken=taken,
+        take=partial(draft.with_codec, draft.configurations.index(configuration)),
+    )
 
 
 def quit_question(job: str, *, can_go_on: bool) -> ChoiceScreen:

@@ -329,8 +329,7 @@ class Workbench(Screen[None]):
 
         answers: dict[str, Callable[[Any], None]] = {"open": self._open, "export": self.say}
         take = answers.get(name, self.change)
-        dialog = form(name, self.draft, self.facts, self.run)
-        self.app.push_screen(dialog, lambda value: None if value is None else take(value))
+        self.app.push_screen(form(name, self), lambda value: None if value is None else take(value))
 
     def _open(self, facts: DatasetFacts) -> None:
         self.show_dataset(facts)
