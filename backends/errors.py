@@ -17,6 +17,14 @@ class UsageError(ImgstoreError, ValueError):
     exit_code = 2
 
 
+class UnclearLayout(UsageError):
+    """A dataset can be read in several ways; ``choices`` are the readings (``datasets.base.Reading``) to choose of."""
+
+    def __init__(self, message: str, choices: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.choices = choices
+
+
 class DatasetNotFound(ImgstoreError, FileNotFoundError):
     """There is no dataset at this path."""
 

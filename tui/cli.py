@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from backends.errors import ImgstoreError, NotAllowed
-from tui.options import BYTES, DefaultGroup, output_options, plan_options
+from tui.options import BYTES, DefaultGroup, output_options, plan_options, reading_options
 
 PROGRAM = "imgstore-tui"
 
@@ -74,6 +74,7 @@ def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], 
 @click.argument("dest", required=False, type=click.Path(path_type=Path))
 @click.argument("config", required=False)
 @click.option("--split", help="Which part of the dataset.  [default: all]")
+@reading_options
 @click.option("--shard-bytes", type=BYTES, default="1G", show_default=True, help="The size of a shard, about.")
 @click.option("--shard-images", type=click.IntRange(1), metavar="N", help="The images of a shard, instead.")
 @click.option("--single", is_flag=True, help="One shard for each split; such a conversion starts anew after a stop.")
@@ -156,12 +157,15 @@ def loader(store: Path, *, torch: bool) -> int:
 @cli.command()
 @click.argument("path")
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
+@reading_options
+@click.option("--list-skipped", metavar="FILE", help="Write what is left out, and why, there; - for standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(path: str, split: str | None, as_json: bool) -> int:
+def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, **how: str) -> int:
     """Describe a dataset, a store, or a file that `bench --json` wrote."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
+    from backends.datasets.base import Reading
     from backends.runs.saved import is_saved_run
     from backends.stores.manifest import is_store, read_manifest
     from tui.tables import dataset_text
@@ -178,8 +182,12 @@ def info(path: str, split: str | None, as_json: bool) -> int:
         else:
             print_store(Path(path), read_manifest(Path(path)))
         return 0
-    with open_dataset(path, split) as dataset:
+    with open_dataset(path, split, how=Reading(**how)) as dataset:
         facts = dataset.survey()
+        if list_skipped is not None:
+            from tui.commands import write_skipped
+
+            write_skipped(dataset, list_skipped)
     _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
     return 0
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
-from backends.datasets import open_dataset
+from backends.datasets import Dataset, open_dataset
+from backends.datasets.base import Reading
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
 from backends.runs import events
@@ -36,7 +37,8 @@ def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[st
     texts = configurations or (() if preset else [name for name, entry in backend_entries().items() if entry.installed])
     if texts:
         check_plan(Plan(dataset, **{"configurations": tuple(map(Configuration, texts)), "sizes": (1,), **given}))
-    with open_dataset(dataset, given.get("split")) as opened:
+    how = Reading(*(given.get(name) or "" for name in ("root", "layout", "labels")))
+    with open_dataset(dataset, given.get("split"), how=how) as opened:
         facts = opened.survey()
     base = article_plan(dataset, facts) if preset else Plan(dataset, (), default_sizes(facts.count))
     if texts:
@@ -145,6 +147,16 @@ def _check_writable(option: str, path: Path) -> None:
         raise NotAllowed(f"{option}: there is no folder {target.parent} to write it in.")
     if not os.access(path if special else target.parent, os.W_OK):
         raise NotAllowed(f"{option} must not be written: name another file.")
+
+
+def write_skipped(dataset: Dataset, file: str) -> None:
+    """Write path and reason of each file that is passed over, a line each; ``-`` is standard output."""
+    lines = "".join(f"{safe_text(path, limit=4096)}\t{safe_text(why, limit=500)}\n" for path, why in dataset.skipped())
+    if file == "-":
+        sys.stdout.write(lines)
+    else:
+        _check_writable(f"--list-skipped {file}", Path(file))
+        write_file(Path(file), lines)
 
 
 def result_of(jobs: Path, name: str) -> Run:

@@ -46,6 +46,15 @@ def plan_options(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
+def reading_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say how a dataset is read; the command takes them by name, empty where not given."""
+    for name in ("labels", "layout", "root"):
+        field = PLAN_FIELDS[name]
+        text = f"{field.help}.  [default: {field.unset}]"
+        command = click.option(option_name(name), default="", metavar=metavar(field), help=text)(command)
+    return command
+
+
 class _Bytes(click.ParamType[int]):
     """A number of bytes, such as ``1G``."""
 

@@ -15,6 +15,7 @@ from backends.bench.disk import write_durably
 from backends.bench.json_files import to_builtins
 from backends.codecs.png import Png
 from backends.datasets import open_dataset
+from backends.datasets.base import Reading
 from backends.errors import Cancelled, ImgstoreError, UsageError
 from backends.registry import codec_entry, make_codec
 from backends.stores.convert import Control, convert, finish_store, parse_part, prepare
@@ -34,10 +35,11 @@ SHOWN = 20
 def make_store(dataset: str, destination: Path, text: str, options: dict[str, Any]) -> int:
     """Convert a dataset in the foreground, with its progress on standard error; return the exit code."""
     how = {name: options.pop(name) for name in ("workers", "part", "dask", "resume", "sbatch")}
+    options["how"] = Reading(options.pop("root"), options.pop("layout"), options.pop("labels"))
     if "+" in text:
         configuration = Configuration(text)
     else:  # the codec that suits its images
-        with open_dataset(dataset, options["split"]) as opened:
+        with open_dataset(dataset, options["split"], how=options["how"]) as opened:
             configuration = Configuration.for_dataset(text, opened.survey())
     request = absolute_request(Request(dataset=dataset, configuration=configuration, **options))
     if how["sbatch"] is not None:

@@ -44,15 +44,23 @@ def dataset_text(facts: DatasetFacts) -> str:
     splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
     estimated = " (estimated)" if facts.estimated else ""
     files = f", {units.size(facts.source_bytes)} of files" if facts.source_bytes is not None else ""
+    images = facts.count if facts.estimated else facts.count - facts.undecodable
     lines = [
-        f"{safe_text(facts.kind)}: {facts.count:,} images {units.shape(facts.image_shape)}, "
-        f"{len(facts.classes):,} classes{files}, {units.size(facts.raw_bytes)} of raw pixels{estimated}",
+        f"{images:,} images {units.shape(facts.image_shape)}, {len(facts.classes):,} classes: "
+        f"{safe_text(facts.kind)}{files}, {units.size(facts.raw_bytes)} of raw pixels{estimated}",
         f"path    {safe_text(facts.path)}",
         f"split   {safe_text(facts.split)} (of {splits})",
-        f"classes {names}" + (f" and {more:,} more" if more > 0 else ""),
+        *([f"classes {names}" + (f" and {more:,} more" if more > 0 else "")] if names else []),
     ]
     if facts.source:
         lines.append(f"source  {safe_text(facts.source)}")
+    if facts.sampled is not None:
+        whole = facts.sampled == facts.count
+        read = "all headers" if whole else f"{facts.sampled:,} headers ({100 * facts.sampled / facts.count:.3g} %)"
+        lines.append(
+            f"files   {facts.count + facts.left_out:,} found, {facts.left_out:,} left out; {read} read: "
+            f"{facts.sampled - facts.undecodable:,} pictures, {facts.undecodable:,} that are none or damaged"
+        )
     lines += [safe_text(note, limit=500) for note in facts.notes]
     return "\n".join(lines)
 

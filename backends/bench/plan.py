@@ -9,7 +9,7 @@ from typing import Any
 
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import CACHES, COLD, MOST_WORKERS, OPERATIONS, STORES, WARM, Cache, Operation
-from backends.datasets.base import DatasetFacts
+from backends.datasets.base import LAYOUTS, DatasetFacts, Reading
 from backends.errors import UsageError
 
 MOST_IMAGES = 10**12
@@ -96,10 +96,19 @@ class Plan:
         noun="a preset", known=(ARTICLE,), unset="none", default="")
     split: str | None = _of("text", "Which part of the dataset",
         example="NAME", unset="the first, usually train", default=None)
+    root: str = _of("text", "Folder inside the dataset: only this one is read", example="DIR", unset="all", default="")
+    layout: str = _of("name", "What the dataset's folders are: flat (nothing), classes or splits",
+        noun="a layout", known=LAYOUTS, unset="found out", default="")
+    labels: str = _of("text", "CSV file of file,label", example="FILE", unset="by folder", default="")
     work_dir: str | None = _of("text", "Folder for temporary files",
         example="DIR", unset="beside the dataset", default=None)
     first: bool = False  # the first images of the split, in their order, instead of a random sample
     # fmt: on
+
+    @property
+    def how(self) -> Reading:
+        """How the dataset is read."""
+        return Reading(self.root, self.layout, self.labels)
 
 
 PLAN_FIELDS: dict[str, PlanField] = {one.name: one.metadata["field"] for one in fields(Plan) if one.metadata}

@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 HEAD_BYTES = 32
 """The first bytes of a file, which tell its format."""
 
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".gif"),
+    *(".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Suffixes of pictures, in lower case; the content of a file decides."""
+
 MAX_SIDE = 65_535
 MAX_PIXELS = 89_478_485
 """The limit of Pillow, which takes larger pictures for decompression bombs."""

@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING
 from backends.errors import DatasetDamaged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     import numpy as np
     from numpy.typing import NDArray
 
     from backends.images import Images, Records
+
+
+LAYOUTS = ("flat", "classes", "splits")
+"""What the folders of a dataset may be: nothing of meaning, classes, or splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the user wants a dataset to be read; what is empty is found out."""
+
+    root: str = ""  # a folder inside the dataset: only this one is read
+    layout: str = ""  # one of LAYOUTS
+    labels: str = ""  # the path of a CSV file of file,label
+
+
+AS_FOUND = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,9 @@ class DatasetFacts:
     source_bytes: int | None = None  # of the split's picture files; None for arrays, which have no ``source`` codec
     estimated: bool = False  # whether shape and raw bytes are estimated from the headers of some pictures
     notes: tuple[str, ...] = ()  # sentences on links followed, files skipped and pictures converted
+    sampled: int | None = None  # picture files whose headers were read; None where none needs to be
+    undecodable: int = 0  # of these, files that are no pictures, or damaged
+    left_out: int = 0  # files that are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,10 @@ class Dataset(ABC):
     def name(self, id_: int) -> str:
         """The original file name of an image, empty where there is none; undecodable bytes become surrogates."""
         return ""
+
+    def skipped(self) -> Iterator[tuple[str, str]]:
+        """Path and reason of each file that is passed over."""
+        yield from ()
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -19,6 +18,8 @@ from PIL import Image
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.staging import BATCH, BATCH_BYTES, PICTURES
 from backends.datasets import Dataset, open_dataset
+from backends.datasets.base import AS_FOUND, Reading
+from backends.datasets.discover import absolute_path
 from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images, Records
 from backends.registry import make_codec, require_backend
@@ -36,6 +37,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str  # an absolute path, or ``sample``
     configuration: Configuration
     split: str | None = None  # None for all of them
+    how: Reading = AS_FOUND  # how folders and labels of the dataset are understood
     shard_bytes: int = SHARD_BYTES
     shard_images: int | None = None  # images of a shard; None where its bytes decide
     single: bool = False  # one shard for each split
@@ -102,10 +104,10 @@ class Sample:
 def open_splits(request: Request, cancelled: Callable[[], bool] = lambda: False) -> list[Dataset]:
     """The dataset of each split that is asked for, open.  Raises ImgstoreError as ``open_dataset`` does."""
     with ExitStack() as stack:
-        first = stack.enter_context(open_dataset(request.dataset, request.split, cancelled))
+        first = stack.enter_context(open_dataset(request.dataset, request.split, cancelled, request.how))
         names = [] if request.split is not None else list(first.facts().splits)
         others = [
-            stack.enter_context(open_dataset(request.dataset, name, cancelled))
+            stack.enter_context(open_dataset(request.dataset, name, cancelled, request.how))
             for name in names
             if name != first.facts().split
         ]
@@ -131,7 +133,10 @@ def absolute_request(request: Request) -> Request:
             raise UsageError(f"--{name.replace('_', '-')} {value:,} is too small: give a number from 1 on.")
     if request.dataset == "sample":
         return request
-    return msgspec.structs.replace(request, dataset=str(Path(request.dataset).expanduser().absolute()))
+    labels = request.how.labels and str(absolute_path(request.how.labels))
+    return msgspec.structs.replace(
+        request, dataset=str(absolute_path(request.dataset)), how=replace(request.how, labels=labels)
+    )
 
 
 def make_plan(request: Request, splits: list[Dataset]) -> tuple[StorePlan, Sample]:

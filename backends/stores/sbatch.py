@@ -19,6 +19,8 @@ def command(request: Request, destination: Path, *options: str) -> list[str]:
         value = getattr(request, name)
         if value != _default(name):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    for name in ("root", "layout", "labels"):
+        words += [f"--{name}", value] if (value := getattr(request.how, name)) else []
     return [*words, *(["--single"] if request.single else []), *options]
 
 

@@ -30,6 +30,7 @@ from backends.base import Codec
 from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
 from backends.bench.staging import BATCH, hashed
 from backends.datasets import Dataset, open_dataset
+from backends.datasets.base import Reading
 from backends.errors import ContainerDamaged, DatasetDamaged
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend, make_codec
@@ -158,7 +159,7 @@ def _write(plan: StorePlan, shard: Shard, work: Path, tick: Tick) -> tuple[Colum
     A container is told before how many images it gets.  All are expected to decode and to have the plan's shape; where
     that is not so, the rest is only looked at, and the container is written again without those that do not decode.
     """
-    dataset = _dataset(plan.request.dataset, shard.split, plan.fingerprints[shard.split])
+    dataset = _dataset(plan.request.dataset, shard.split, plan.request.how, plan.fingerprints[shard.split])
     ids, shape = np.arange(shard.start, shard.stop), plan.image_shape
     failures: list[tuple[int, str, str]] = []
     while True:
@@ -315,9 +316,9 @@ def _codec(request: Request) -> Codec:
 
 
 @functools.lru_cache(maxsize=8)
-def _dataset(path: str, split: str, fingerprint: str) -> Dataset:
+def _dataset(path: str, split: str, how: Reading, fingerprint: str) -> Dataset:
     """A split of the dataset, open in this process.  Raises DatasetDamaged where it is not the one of the plan."""
-    dataset = open_dataset(path, split)
+    dataset = open_dataset(path, split, how=how)
     if dataset.facts().fingerprint != fingerprint:
         raise DatasetDamaged(f"{path} has changed since the conversion began: convert it into another folder.")
     return dataset

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backends.datasets import open_dataset
+from backends.datasets.discover import absolute_path
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed, UsageError
 
 
@@ -68,7 +69,6 @@ def fill(*names: str) -> Callable[[Path], object]:
         (fill("x/" + "n" * 200), DatasetNotFound, "(it has x/)"),
         (fill("train", "test"), DatasetDamaged, "train is empty"),
         (fill("data_batch_1"), DatasetDamaged, "data_batch_1 is empty"),
-        (fill("docs/1.png", "train/1.csv"), DatasetNotFound, "holds no pictures: name a folder of JPEG"),
         (write(b""), DatasetNotFound, "is no dataset (it is empty)"),
         (write(b"\x89PNG\r\n\x1a\n..."), DatasetNotFound, "(it is a PNG picture)"),
         (write(b"PK\x03\x04..."), DatasetNotFound, "(it is a zip archive)"),
@@ -102,6 +102,21 @@ def test_anything_else_gets_one_sentence(
 def test_impossible_path_is_refused(path: str) -> None:
     with pytest.raises(UsageError if len(path) < 5 else (DatasetNotFound, DatasetDamaged)):
         open_dataset(path)
+
+
+@pytest.mark.parametrize(
+    "paste", ["'{}'", '"{}"', "{} ", "file://{}", "  '{}' ", "backslash"]
+)  # fmt: skip
+def test_path_dropped_on_a_terminal_is_understood(tmp_path: Path, paste: str) -> None:
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    path = paste.format(str(folder).replace(" ", "%20") if "file" in paste else folder)
+    assert absolute_path(str(folder).replace(" ", "\\ ") if paste == "backslash" else path) == folder
+
+
+def test_path_that_exists_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "'x' ").mkdir()
+    assert absolute_path(f"{tmp_path}/'x' ") == tmp_path / "'x' "
 
 
 def test_single_batch_suggests_its_folder(cifar10_folder: Path) -> None:

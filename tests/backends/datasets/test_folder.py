@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from backends.codecs.pictures import decode_picture
-from backends.datasets import folder as folder_module
-from backends.datasets import open_dataset, scan
-from backends.datasets.folder import Pictures
-from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UsageError
+from backends.datasets import open_dataset, tree
+from backends.datasets import pictures as pictures_module
+from backends.datasets.base import AS_FOUND, Reading
+from backends.datasets.folder import PictureFolder
+from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, UnclearLayout, UsageError
 from backends.images import Images, Layout
 from tests.backends.datasets.test_cifar import replace_by_fifo
 from tests.backends.encoded import encoded
@@ -32,14 +33,14 @@ def plant(root: Path, *names: str, content: bytes = PICTURE) -> Path:
     return root
 
 
-def opened(root: Path, split: str | None = None) -> Pictures:
-    dataset = open_dataset(root, split)
-    assert isinstance(dataset, Pictures)
+def opened(root: Path, split: str | None = None, how: Reading = AS_FOUND) -> PictureFolder:
+    dataset = open_dataset(root, split, how=how)
+    assert isinstance(dataset, PictureFolder)
     return dataset
 
 
-def listed(root: Path, split: str | None = None) -> list[tuple[str, int]]:
-    dataset = opened(root, split)
+def listed(root: Path, split: str | None = None, how: Reading = AS_FOUND) -> list[tuple[str, int]]:
+    dataset = opened(root, split, how)
     return [(dataset.name(id_), int(dataset.labels[id_])) for id_ in range(dataset.count)]
 
 
@@ -73,6 +74,7 @@ def test_classes_and_order_are_those_of_image_folder(tmp_path: Path) -> None:
         (("cat/a.png", "dog/b.png", "cat/deep/c.png"), {"all": 3}),
         (("val/cat/a.png", "train/cat/b.png", "train/cat/c.png", "test/d.png"), {"train": 2, "val": 1, "test": 1}),
         (("validation/a.png", "valid/b.png"), {"valid": 1, "validation": 1}),
+        (("Train/a/1.png", "seg_test/x/y/b.png", "val2017/c.png"), {"Train": 1, "val2017": 1, "seg_test": 1}),
         (("train/labels.csv", "test/a.png"), {"test": 1}),
     ],
 )
@@ -96,17 +98,19 @@ def test_facts_count_classes_bytes_and_skipped_files(tmp_path: Path) -> None:
     flat = opened(tmp_path / "flat")
     assert (flat.classes, flat.facts().class_counts, flat.read(np.arange(2)).labels.tolist()) == ((), (), [-1, -1])
     shutil.rmtree(tmp_path / "flat")
-    plant(tmp_path, "train/cat/a.png", "train/cat/b.png", "train/dog/c.png", "train/beside.png", "docs/d.png")
+    plant(tmp_path, "train/cat/a.png", "train/cat/b.png", "train/dog/c.png", "train/beside.png")
+    plant(tmp_path, "docs/d.txt", "train/docs/d.txt", content=b"words")
     (tmp_path / "train" / "bird").mkdir()
     facts = opened(tmp_path).facts()
     assert (facts.kind, facts.classes, facts.class_counts) == ("picture folder", ("bird", "cat", "dog"), (0, 2, 1))
     assert (facts.source, facts.source_bytes) == (str(tmp_path / "train"), 3 * len(PICTURE))
     assert (facts.image_shape, facts.raw_bytes) == (None, None)
     assert facts.notes == (
-        "Skipped: pictures beside the classes (1).",
         "Classes without pictures: bird.",
-        "Skipped: folders beside the splits (docs).",
+        "Left out: files of other kinds (2, first docs/d.txt), "
+        "pictures beside the classes (--layout flat reads all) (1, first train/beside.png).",
     )
+    assert (facts.left_out, len(list(opened(tmp_path).skipped()))) == (3, 3)
 
 
 NAMES = ("new\nline", "\x1b]52;c;x\x07", "\udcff\udc80", "[@click=app.quit]x[]", "-rf", "e\u0301", "é" * 120)
@@ -114,8 +118,8 @@ NAMES = ("new\nline", "\x1b]52;c;x\x07", "\udcff\udc80", "[@click=app.quit]x[]",
 
 @pytest.mark.parametrize("name", NAMES)
 def test_picture_of_any_name_decodes(tmp_path: Path, name: str) -> None:
-    dataset = opened(plant(tmp_path, f"{name}/{name}.png"))
-    assert (dataset.name(0), dataset.classes) == (f"{name}/{name}.png", (name,))
+    dataset = opened(plant(tmp_path, f"{name}/{name}.png", "\U0010ffff/1.png"))
+    assert (dataset.name(0), dataset.classes) == (f"{name}/{name}.png", (name, "\U0010ffff"))
     layout = Layout(1, "png", None, dataset.classes)
     assert Layout.from_json(layout.to_json().encode()) == layout
     assert len(dataset.read(np.array([0]))) == 1
@@ -138,7 +142,7 @@ def test_circular_links_are_followed_once(tmp_path: Path) -> None:
     assert len(list(islice(os.walk(tmp_path / "a", followlinks=True), 500))) == 500, "without care there is no end"
     files = ["a/1.png", "a/deep/2.png", "b/3.png", "b/other/1.png", "b/other/deep/2.png"]
     assert [name for name, _ in listed(tmp_path)] == files
-    assert "folders that links lead to again (4)" in opened(tmp_path).facts().notes[1]
+    assert "folders that links lead to again (4, first " in opened(tmp_path).facts().notes[1]
 
 
 def test_special_and_hidden_files_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,19 +157,21 @@ def test_special_and_hidden_files_are_skipped(tmp_path: Path, monkeypatch: pytes
     Path("a/6.png").symlink_to("/dev/zero")
     dataset = opened(tmp_path)
     assert dataset.count == 1
-    counted = dataset.facts().notes[0].removeprefix("Skipped: ").removesuffix(".").split(", ")
-    assert sorted(counted) == ["hidden files and folders (2)", "links that lead nowhere (2)", "special files (4)"]
+    reasons = [why for _, why in dataset.skipped()]
+    assert {why: reasons.count(why) for why in reasons} == {
+        "hidden and system files": 2, "links that lead nowhere": 2, "special files": 4
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(("limit", "names"), [(3, ["a/1.png", "a/2", "a/3.txt"]), (2, ["a/1.png"])])
-def test_few_files_without_known_suffix_are_opened(
-    tmp_path: Path, limit: int, names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scan, "SNIFFED", limit)
-    plant(tmp_path, "a/1.png", "a/2", "a/3.txt")
-    plant(tmp_path, "a/words", content=b"words")
-    assert [name for name, _ in listed(tmp_path)] == names
-    assert opened(tmp_path).facts().notes == (f"Skipped: files of other kinds ({4 - len(names)}).",)
+def test_pictures_without_known_suffix_are_all_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "INSPECTED", 3)
+    names = [f"{number}{suffix}" for number in range(9) for suffix in ("", ".odd", ".jfif")]
+    plant(tmp_path, *names)
+    plant(tmp_path, *(f"{number}.txt" for number in range(9)), content=b"words")
+    dataset = opened(tmp_path)
+    assert sorted(dataset.name(id_) for id_ in range(dataset.count)) == sorted(names)
+    assert dataset.facts().notes[0] == "Of 9 files that end in .txt 3 were opened, and none is a picture."
+    assert "files of other kinds (9, first " in dataset.facts().notes[1]
 
 
 def test_picture_with_wrong_suffix_decodes(tmp_path: Path, sample_images: Images) -> None:
@@ -204,7 +210,7 @@ def test_survey_of_all_headers_is_exact(mixed: Path) -> None:
 
 
 def test_survey_of_many_draws_the_same_headers(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "PROBED", 10)
+    monkeypatch.setattr(pictures_module, "PROBED", 10)
     first = opened(mixed).survey()
     assert first == opened(mixed).survey()
     assert "of 10 looked at" in first.notes[0]
@@ -236,7 +242,7 @@ def test_equal_folders_only_share_a_fingerprint(mixed: Path, tmp_path: Path, cha
 def test_decode_gives_pictures_and_bytes_in_order(
     mixed: Path, threaded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_module, "THREADED_BYTES", threaded_bytes)
+    monkeypatch.setattr(pictures_module, "THREADED_BYTES", threaded_bytes)
     dataset = opened(mixed)
     ids = np.array([29, 0, 15, 0, 3])
     decoded = dataset.decode(ids, source=True)
@@ -260,12 +266,12 @@ def test_decode_gives_pictures_and_bytes_in_order(
         (lambda path: path.write_bytes(b""), "it is empty"),
         (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
         (lambda path: os.truncate(path, 300 << 20), "it has more than 256 MiB"),
-        (Path.unlink, "it is gone since the folder was opened"),
-        (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the folder was opened"),
+        (Path.unlink, "it is gone since the dataset was opened"),
+        (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the dataset was opened"),
     ],
 )
 def test_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Callable[[Path], object], why: str) -> None:
-    plant(tmp_path, "a/1.png", "a/2.png", "a/3.png")
+    plant(tmp_path, "a/1.png", "a/2.png", "a/3.png", "b/4.png")
     before = opened(tmp_path)
     harm(tmp_path / "a" / "2.png")
     dataset = before if "since" in why or "FIFO" in why else opened(tmp_path)
@@ -297,12 +303,82 @@ def test_listing_can_be_cancelled(tmp_path: Path) -> None:
     assert next(answers, None) is None
 
 
-@pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/no suffix"])
-@pytest.mark.parametrize("folder", ["", "a/b/c/", ".git/", ".hidden"])
-def test_pictures_are_found_two_levels_down(tmp_path: Path, folder: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/c/d/no suffix"])
+@pytest.mark.parametrize("folder", ["", "__MACOSX/", ".git/", ".hidden"])
+def test_pictures_are_found_in_folders_that_are_no_system_s(tmp_path: Path, folder: str, name: str) -> None:
     plant(tmp_path, folder + name)
     if not folder:
         assert opened(tmp_path).count == 1
         return
-    with pytest.raises(DatasetNotFound, match="name a folder of JPEG, PNG, BMP or WebP pictures"):
+    with pytest.raises(DatasetNotFound, match="holds no known dataset"):
         open_dataset(tmp_path)
+
+
+LAYOUTS: dict[str, tuple[tuple[str, ...], str, dict[str, int], tuple[str, ...]]] = {
+    "class named train": (("bus/1.png", "train/1.png"), "", {"all": 2}, ("bus", "train")),
+    "class named valid": (("invalid/1.png", "valid/1.png"), "", {"all": 2}, ("invalid", "valid")),
+    "wrapped classes": (("archive/Pet/Cat/1.png", "archive/Pet/Dog/1.png"), "", {"all": 2}, ("Cat", "Dog")),
+    "wrapped twice": (("d/train/train/a/1.png", "d/train/train/b/1.png", "d/test/c/1.png"), "",
+        {"train": 2, "test": 1}, ("a", "b")),
+    "lists beside": (("images/a/1.png", "images/b/1.png", "lists/x.txt"), "", {"all": 2}, ("a", "b")),
+    "flat in a wrapper": (("x/1.png", "x/2.png"), "", {"all": 2}, ()),
+    "one class": (("x/1.png", "x/2.png"), "classes", {"all": 2}, ("x",)),
+    "asked flat": (("a/1.png", "b/c/1.png", "2.png"), "flat", {"all": 3}, ()),
+    "asked splits": (("old/a/1.png", "old/b/1.png", "new/a/1.png"), "splits", {"new": 1, "old": 2}, ()),
+    "asked classes": (("train/a/1.png", "test/a/1.png"), "classes", {"all": 2}, ("test", "train")),
+    "few in folders": (("1.png", "2.png", "small/1.png"), "", {"all": 3}, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_folders_are_splits_or_classes_or_wrappers(tmp_path: Path, case: str) -> None:
+    names, layout, splits, classes = LAYOUTS[case]
+    plant(tmp_path, *(name for name in names if name.endswith("png")))
+    plant(tmp_path, *(name for name in names if name.endswith("txt")), content=b"words")
+    facts = opened(tmp_path, how=Reading(layout=layout)).facts()
+    assert (facts.splits, facts.classes) == (splits, classes)
+
+
+def test_masks_beside_photos_are_asked_about(tmp_path: Path) -> None:
+    plant(tmp_path, "d/images/1.png", "d/images/2.png", "d/masks/1.png")
+    with pytest.raises(
+        UnclearLayout, match=r"\(d/images/ 2 pictures, d/masks/ 1 pictures\): choose --root d/i"
+    ) as found:
+        open_dataset(tmp_path)
+    readings = [choice for choice in found.value.choices if isinstance(choice, Reading)]
+    assert [opened(tmp_path, how=choice).count for choice in readings] == [2, 1, 3, 3, 2]
+    with pytest.raises(UsageError, match="has no folder 'd/x' for --root: in d there are images, masks"):
+        open_dataset(tmp_path, how=Reading(root="d/x"))
+    with pytest.raises(UsageError, match="'tree' is no layout"):
+        open_dataset(tmp_path, how=Reading(layout="tree"))
+
+
+LABELS = {
+    "metadata.jsonl": '{"file_name": "1.png", "label": "x"}\n{"file_name": "sub/3.png", "label": "a"}\n',
+    "metadata.csv": "file_name,label\n1.png,x\nsub/3.png,a\n",
+    "mine.csv": "1,x\n3.png,a\n",
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_come_from_a_file(tmp_path: Path, name: str) -> None:
+    plant(tmp_path, "1.png", "2.png", "sub/3.png")
+    (tmp_path / name).write_text(LABELS[name])
+    how = Reading(labels=str(tmp_path / name)) if name == "mine.csv" else AS_FOUND
+    dataset = opened(tmp_path, how=how)
+    assert (dataset.classes, dataset.labels.tolist()) == (("a", "x"), [1, -1, 0])
+    assert f"{name} labels 2 of 3 pictures." in dataset.facts().notes
+
+
+def test_unreadable_folder_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, "a/1.png", "b/2.png", "c/3.png")
+    real = os.scandir
+
+    def scandir(path: str) -> object:  # root may read everything
+        if str(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [name for name, _ in listed(tmp_path)] == ["a/1.png", "c/3.png"]
+    assert "folders that cannot be read: Permission denied (1, first b)" in opened(tmp_path).facts().notes[-1]

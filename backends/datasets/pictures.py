@@ -1,0 +1,201 @@
+"""Picture files as a dataset, wherever their bytes are: what their headers say, and decoding in batches."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
+
+import numpy as np
+
+from backends.codecs.pictures import Probe, decode_picture, probe_picture
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
+from backends.datasets.labels import labels_of_files, numbered, read_labels
+from backends.datasets.regular_file import FILE_BYTES
+from backends.datasets.structure import check_layout, choose_split, find_splits, pack
+from backends.datasets.tree import Folder, Skipped
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged
+from backends.images import Images, join_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+PROBED, PROBED_BYTES = 1000, 256 << 20
+"""Headers that a survey reads, and the most bytes of files it reads where a header cannot be read alone."""
+
+THREADS = 2
+THREADED_BYTES = 16 << 10
+"""Files of this average size are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
+
+_Result = TypeVar("_Result")
+
+
+class Pictures(Dataset):
+    """One split of a tree of picture files of any formats and sizes; the first if ``split`` is None.
+
+    Raises UsageError or DatasetNotFound if there is no such split or no picture, UnclearLayout where folders can be
+    understood in several ways.
+    """
+
+    whole_files: ClassVar[bool] = True
+    """Whether reading a header reads the whole file."""
+    threads: ClassVar[int] = THREADS
+
+    def __init__(
+        self,
+        tree: Folder,
+        skipped: Skipped,
+        notes: list[str],
+        *,
+        kind: str,
+        path: str,
+        source: Path,
+        split: str | None,
+        how: Reading,
+    ) -> None:
+        check_layout(how)
+        if not tree.total:
+            raise DatasetNotFound(f"{source} holds no pictures: name a folder or an archive that does.")
+        splits = find_splits(tree, how, str(source), notes)
+        split = choose_split(list(splits), split, str(source))
+        self._files = pack(splits[split], how.layout, skipped, notes)
+        self._top, self._skipped, self._survey = source, skipped, None
+        classes, labels = self._labels(how, notes)
+        passed = [f"{why} ({count:,}, first {skipped.first[why]})" for why, count in sorted(skipped.counts.items())]
+        facts = DatasetFacts(
+            path=path,
+            kind=kind,
+            split=split,
+            splits={name: folder.total for name, folder in splits.items()} | {split: len(labels)},
+            count=len(labels),
+            image_shape=None,
+            raw_bytes=None,
+            classes=classes,
+            class_counts=tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()) if classes else (),
+            fingerprint=replace(self._files, classes=classes, labels=labels).fingerprint(),
+            source=str(source / splits[split].path),
+            source_bytes=int(self._files.sizes.sum()),
+            notes=(*notes, *([f"Left out: {', '.join(passed)}."] if passed else ())),
+            left_out=skipped.counts.total(),
+        )
+        super().__init__(facts, labels)
+
+    _survey: DatasetFacts | None
+
+    def name(self, id_: int) -> str:
+        """The file of an image, relative to the folder of the classes; undecodable bytes become surrogates."""
+        return self._files.name(id_)
+
+    def skipped(self) -> Iterator[tuple[str, str]]:
+        yield from self._skipped.paths()
+        for failure in self._failures(self._probes()):
+            yield str(Path(self._files.base, failure.name)), failure.why
+
+    def survey(self) -> DatasetFacts:
+        if self._survey is None:
+            self._survey = _surveyed(self._facts, self._probes())
+        return self._survey
+
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+        threaded = self.threads > 1 and self._files.sizes.mean() >= THREADED_BYTES
+        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(self.threads) as pool:
+            map_ids = pool.map if threaded else map
+            results = list(map_ids(partial(self._try, read=self._decode), ids.tolist()))
+        decoded = [result for result in results if not isinstance(result, Failure)]
+        decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
+        labels = self.labels[decoded_ids]
+        images = Images([pixels for _, pixels, _ in decoded], labels)
+        records = join_records([data for _, _, data in decoded], labels) if source else None
+        return Decoded(decoded_ids, images, records, self._failures(results))
+
+    def read(self, ids: NDArray[np.int64]) -> Images:
+        decoded = self.decode(ids)
+        for failure in decoded.failures:
+            path = self._top / self._files.base / failure.name
+            raise DatasetDamaged(f"{path} does not decode ({failure.why}): replace or remove it.")
+        return decoded.images
+
+    @abstractmethod
+    def _open(self, id_: int) -> BinaryIO:
+        """The file of an image, open at its begin.  Raises ImgstoreError with the reason, without the file's name."""
+
+    def _labels(self, how: Reading, notes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """Names of the classes, and labels: from the user's file, from one beside the pictures, or from folders."""
+        files = self._files
+        beside = how.layout in ("", "splits") and files.label_file
+        path = Path(how.labels).expanduser() if how.labels else self._top / files.base / files.label_file
+        table = read_labels(path) if how.labels else self._table(path) if beside else {}
+        if not table:
+            return files.classes, files.labels
+        found = labels_of_files(len(files.sizes), files.name, table)
+        labelled = sum(label is not None for label in found)
+        if not labelled and not how.labels:
+            return files.classes, files.labels
+        notes.append(f"{path.name} labels {labelled:,} of {len(found):,} pictures.")
+        return numbered(found)
+
+    def _table(self, path: Path) -> dict[str, str]:
+        """The labels in a file of the dataset, by file."""
+        return {}
+
+    def _probes(self) -> list[Probe | Failure]:
+        """What the headers of some pictures say, always of the same ones."""
+        chosen = np.random.default_rng(0).permutation(self.count)[:PROBED]
+        if self.whole_files:
+            fitting = int(np.searchsorted(np.cumsum(self._files.sizes[chosen]), PROBED_BYTES, side="right"))
+            chosen = chosen[: max(1, fitting)]
+        with warnings.catch_warnings(action="ignore"):
+            return [self._try(id_, lambda _, file: probe_picture(file)) for id_ in np.sort(chosen).tolist()]
+
+    def _decode(self, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
+        if self._files.sizes[id_] > FILE_BYTES:
+            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+        data = file.read(FILE_BYTES + 1)
+        if len(data) != self._files.sizes[id_]:
+            raise PictureDamaged("it has changed since the dataset was opened")
+        return id_, decode_picture(data), data
+
+    def _try(self, id_: int, read: Callable[[int, BinaryIO], _Result]) -> _Result | Failure:
+        """What ``read`` returns for the open file of an image, or why it could not."""
+        try:
+            with self._open(id_) as file:
+                return read(id_, file)
+        except ImgstoreError as error:
+            return Failure(id_, self.name(id_), str(error))
+
+    @staticmethod
+    def _failures(results: list[_Result | Failure]) -> tuple[Failure, ...]:
+        return tuple(result for result in results if isinstance(result, Failure))
+
+
+def _surveyed(facts: DatasetFacts, results: list[Probe | Failure]) -> DatasetFacts:
+    """The facts with the shapes, raw bytes and conversions that the headers say."""
+    probes = [result for result in results if isinstance(result, Probe)]
+    failures = [result for result in results if isinstance(result, Failure)]
+    shapes = {probe.shape for probe in probes}
+    raw_bytes = sum(prod(probe.shape) for probe in probes)
+    converted = Counter(probe.converted for probe in probes if probe.converted)
+    notes = list(facts.notes)
+    if converted:
+        kinds = ", ".join(f"{number:,} {words}" for words, number in converted.most_common())
+        notes.append(f"{converted.total():,} of {len(results):,} looked at are converted: {kinds}.")
+    if failures:
+        first = f"{failures[0].name}: {failures[0].why}"
+        notes.append(f"{len(failures):,} of {len(results):,} looked at do not decode, first {first}.")
+    return replace(
+        facts,
+        image_shape=shapes.pop() if len(shapes) == 1 else None,
+        raw_bytes=round(raw_bytes * facts.count / len(results)) if probes else None,
+        estimated=len(results) < facts.count,
+        notes=tuple(notes),
+        sampled=len(results),
+        undecodable=len(failures),
+    )
