@@ -16,7 +16,7 @@ from backends.runs.run import Run
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
 from tui.keys import View
 from tui.labels import Known, Series, is_one_image, seconds_title
-from tui.text import safe_text
+from tui.text import middle, safe_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def time_curve(
     if images and predicted is not None and len(points) > 1:
         end = (float(images), predicted.value)
         ranges.append((predicted.low, predicted.high))
-    return Curve(safe_text(series.name, 40), series.mark, series.role, points, end, ranges=tuple(ranges))
+    return Curve(middle(safe_text(series.name), 40), series.mark, series.role, points, end, ranges=tuple(ranges))
 
 
 def _one_image(run: Run, series: Known, aspect: Aspect) -> Bars:
@@ -112,7 +112,7 @@ def _disk(run: Run, series: Known) -> Bars:
 
 def _bar(standing: Standing, text: str, note: str) -> Bar:
     series = standing.series
-    return Bar(safe_text(series.name, 40), series.mark, series.role, standing.value, text, note)
+    return Bar(middle(safe_text(series.name), 40), series.mark, series.role, standing.value, text, note)
 
 
 def _trade_off(run: Run, series: Known) -> TradeOff | Bars:

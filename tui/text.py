@@ -49,6 +49,16 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return gap + text if right else text + gap
 
 
+def middle(text: str, width: int) -> str:
+    """At most ``width`` cells, cut in the middle: names that differ at their start or their end stay different."""
+    if cell_len(text) <= width:
+        return text
+    head = set_cell_size(text, max(1, width // 3)).rstrip()
+    while text and cell_len(text) > width - 1 - cell_len(head):
+        text = text[1:]
+    return f"{head}…{text}"
+
+
 def short(text: str, width: int) -> str:
     """At most ``width`` cells, cut in the middle of what is least telling: a path keeps its end."""
     if cell_len(text) <= width:

@@ -15,7 +15,7 @@ from backends.runs.run import Run
 from tui.keys import View
 from tui.labels import Known, Series, counts, title
 from tui.run_charts import disk_standings, standings
-from tui.text import fit, safe_text
+from tui.text import fit, middle, safe_text
 
 _KEYS = {
     DEMO: "Demo data: too small to decide. Press o to measure your own images.",
@@ -39,7 +39,7 @@ def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool
             known = series[rank.configuration]
             sign = (f" {SIGNS[rank.outcome]} ", "$dim") if rank.outcome else ""
             mark = (f"{known.mark} ", known.role) if marks else ""
-            name = (safe_text(known.name, 24), "" if marks else known.role)
+            name = (middle(safe_text(known.name), 24), "" if marks else known.role)
             ratio = ratio_text(rank) if rank.outcome else ""
             value = f" {amount(ranking.use, rank)}" if values or not rank.outcome else ""
             if value and ratio:
@@ -83,11 +83,12 @@ def _table(run: Run, use: Use, series: Known, width: int) -> list[Content]:
         missing = "waiting" if run.alive else "not measured"
         return [Content.assemble((title(use), "bold"), (f", {missing}", "$dim"))]
     wide = width >= _WIDE
-    names = [safe_text(rank.configuration if wide else series[rank.configuration].name, 40) for rank in ranks]
     ranges = [_range(run, ranking, rank) if wide else "" for rank in ranks]
     images = f", {'1 image' if ranking.count == 1 else f'{ranking.count:,} images'}"
     spread = f", range of {run.plan.repeats}" if any(ranges) else ""
     rows = [Content.assemble((title(use), "bold"), (images + spread, "$dim"))]
+    texts = [safe_text(rank.configuration if wide else series[rank.configuration].name) for rank in ranks]
+    names = [middle(text, width - (44 if spread else 22)) for text in texts]  # the figures behind it stay
     longest = max(map(cell_len, names))
     for rank, name, between in zip(ranks, names, ranges, strict=True):
         known = series[rank.configuration]
@@ -96,7 +97,7 @@ def _table(run: Run, use: Use, series: Known, width: int) -> list[Content]:
             (SIGNS.get(rank.outcome, " "), "bold"),
             (f" {known.mark}", known.role),
             f" {fit(name, longest)}{amount(use, rank):>10}{ratio:>8}",
-            (f"{between:>22}" if wide else "", "$dim"),
+            (f"{between:>22}" if spread else "", "$dim"),
         )
         rows.append(line.truncate(width, ellipsis=True))
     return rows
@@ -140,7 +141,7 @@ def chart_in_words(run: Run, series: Known, view: View, aspect: Aspect, room: in
     long = [values[0], *(f"{value} ({ratio})" for value, ratio in zip(values[1:], ratios[1:], strict=True))]
     brief = [values[0], *ratios[1:]]
     names = [_named(standing.series) for standing in shown]
-    bare = [Content.styled(safe_text(standing.series.name, 24), standing.series.role) for standing in shown]
+    bare = [Content.styled(middle(safe_text(standing.series.name), 24), standing.series.role) for standing in shown]
     return _fitting(head, [_listed(names, long), _listed(names, brief), _listed(bare, brief)], room)
 
 
@@ -169,4 +170,4 @@ def _listed(names: list[Content], words: list[str]) -> Content:
 
 
 def _named(series: Series) -> Content:
-    return Content.assemble((series.mark, series.role), f" {safe_text(series.name, 24)}")
+    return Content.assemble((series.mark, series.role), f" {middle(safe_text(series.name), 24)}")

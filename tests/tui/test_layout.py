@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backends.bench.configuration import configurations_of
-from tests.tui.driving import LARGE, at_progress, frame, planned, recording, settle, show, showing, until
-from tests.tui.recorded import RecordedJob, plan_of
+from backends.runs.run import Run
+from tests.tui.driving import LARGE, at_progress, frame, planned, recording, settle, show, showing, until, words
+from tests.tui.recorded import RecordedJob, facts, plan_of
 from tui.app import ImgstoreApp
-from tui.draft import Draft, Row
+from tui.draft import Draft, Row, first_draft
+from tui.labels import identify
 from tui.screens.workbench import PANELS
+from tui.verdict import verdict_rows
 from tui.widgets.chart import ChartPanel
 
 LONG = plan_of(
@@ -73,6 +78,36 @@ async def test_ticked_rows_come_first_during_a_run(app: ImgstoreApp) -> None:
         await show(pilot, recording(plan, end=at_progress(10_000)), plan)
         assert [line[8:12] for line in frame(pilot).splitlines() if line.startswith("│ [")] == ["hdf5", "npy "]
         assert "4 more below" in frame(pilot)
+
+
+async def test_ticked_rows_stay_on_top_with_the_cursor(app: ImgstoreApp) -> None:
+    def rows() -> list[str]:
+        return [line[2:12].strip() for line in frame(pilot).splitlines() if line.startswith("│ [")]
+
+    async with planned(app) as pilot:
+        await pilot.press("space")
+        assert rows() == ["[x] ▲ lmdb", "[x] ■ hdf5", "[ ] ● file"]
+        await pilot.press("space")
+        assert rows() == ["[x] ● file", "[x] ▲ lmdb", "[x] ■ hdf5"]
+
+
+async def test_new_row_is_visible_below_ticked_ones(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        app.workbench.draft = first_draft().for_dataset(facts())
+        for text in ("lmdb+png", "tar+png", "sqlite+jpeg"):
+            app.workbench.change(app.workbench.draft.add(text))
+            await pilot.pause()
+            assert " ".join(text.split("+")) in words(pilot).replace("  ", " ")
+            assert app.workbench.table.configuration == text
+
+
+@pytest.mark.parametrize("width", [34, 60])
+def test_names_in_the_verdict_stay_different(width: int) -> None:
+    folders = [f"lmdb@/scratch/a/very/long/name/of/a/folder/{letter}" for letter in "ab"]
+    plan = plan_of("hdf5+png:level=2", "hdf5+png:level=3", *folders)
+    rows = verdict_rows(Run(plan).after(*recording(plan).told), identify(plan.configurations), width)
+    text = "\n".join(map(str, rows)).partition("Store, 50,000 images")[2].partition("Read,")[0]
+    assert len(set(re.findall(r"^. . (\S+) +\d+ ms", text, re.MULTILINE))) == 4
 
 
 @pytest.mark.parametrize(("size", "key"), [((60, 18), "v"), (LARGE, "v"), (LARGE, "5")])

@@ -14,7 +14,7 @@ from backends.bench.measurement import Aspect
 from backends.bench.schedule import cells_of
 from tui.draft import Draft, Row, first_draft
 from tui.labels import Known, Series, cache_words, counts, title
-from tui.text import fit, safe_text
+from tui.text import fit, middle, safe_text
 from tui.theme import style_of
 from tui.widgets.footer import label_top
 from tui.widgets.table import Table
@@ -40,6 +40,7 @@ class BackendTable(Table):
     def __init__(self, classes: str) -> None:
         super().__init__(cell_padding=0, classes=classes)
         self._sizes_fit = True
+        self._filled: tuple[Configuration, ...] = ()  # the draft's configurations when the rows were last shown
 
     def on_mount(self) -> None:
         for name in ("draft", "series", "aspect", "most_rows"):
@@ -90,14 +91,18 @@ class BackendTable(Table):
         wanted += len(rows) - len(self.draft.rows)
         self.styles.height = 1 + max(1, min(len(rows), wanted, self.most_rows)) + self.gutter.height
         self.show(self._columns(), {row.configuration: self._cells(row) for row in rows})
+        before, self._filled = self._filled, self.draft.configurations
+        new = [number for number, row in enumerate(rows) if row.configuration in {*self._filled} - {*before}]
+        if len(new) == 1:  # it was added, or has another codec
+            with self.prevent(Table.RowHighlighted):
+                self.move_cursor(row=new[0])
         self.label()
 
     def _ordered(self) -> list[Row]:
-        """The rows from the top down: what the run on show measures first, references last."""
-        measured = self.run.plan.configurations if self.run else self.draft.configurations
+        """The rows from the top down: what is ticked first, references last."""
 
         def order(row: Row) -> tuple[bool, bool]:
-            return row.configuration.is_reference, row.configuration not in measured
+            return row.configuration.is_reference, not row.ticked
 
         added = [Row(name) for name in self.series if name not in self.draft.configurations]
         return [*sorted(self.draft.rows, key=order), *added]
@@ -142,7 +147,7 @@ class BackendTable(Table):
             ("    " if added else "[x] " if row.ticked else "[ ] ", "" if row.ticked else "$dim"),
             (series.mark + " ", "$dim" if grey else series.role),
             (fit(safe_text(row.configuration.backend, 40), names) + "  ", "$dim" if grey else "bold"),
-            (fit(_codec(series), codecs), "$dim"),
+            (fit(middle(_codec(series), codecs), codecs), "$dim"),
         )
         figures = [self._figure(row, size) for size in self._sizes] + self._others(row)
         plain = "$dim" if row.configuration.is_reference else ""
@@ -186,4 +191,4 @@ class BackendTable(Table):
 
 def _codec(series: Series) -> str:
     folder = series.configuration.folder
-    return safe_text(series.codec + (f" @{folder}" if folder else ""), 60)
+    return safe_text(series.codec + (f" @{folder}" if folder else ""))

@@ -34,10 +34,11 @@ class Table(DataTable[Text], inherit_bindings=False, inherit_css=False):
     def show(self, columns: Mapping[str, int | None], rows: Mapping[str, Sequence[Text]], left: int = 1) -> None:
         """Show ``rows`` under headings with their widths, the first ``left`` of these aligned left.
 
-        The cursor stays where it is, and no message tells of it.  Where only some cells differ from what is shown,
-        these alone change.
+        The cursor stays on its row, and no message tells of it.  Where only some cells differ from what is shown, these
+        alone change.
         """
-        if self._head == columns and [key.value for key in self.rows] == list(rows):
+        before, keys = [str(key.value) for key in self.rows], list(rows)
+        if self._head == columns and before == keys:
             for key, cells in rows.items():
                 for name, cell in zip(columns, cells, strict=True):
                     if self.get_cell(key, name) != cell:
@@ -45,13 +46,14 @@ class Table(DataTable[Text], inherit_bindings=False, inherit_css=False):
             return
         with self.prevent(DataTable.RowHighlighted):
             cursor, self._head = self.cursor_row, dict(columns)
+            under = before[cursor] if cursor < len(before) else ""
             self.clear(columns=True)
             for number, (name, width) in enumerate(columns.items()):
                 heading = Text(name, justify="left" if number < left else "right")
                 self.add_column(heading, width=width, key=name)
             for key, cells in rows.items():
                 self.add_row(*cells, key=key)
-            self.move_cursor(row=min(cursor, max(0, len(rows) - 1)))
+            self.move_cursor(row=keys.index(under) if under in keys else min(cursor, max(0, len(rows) - 1)))
 
     def action_cursor_left(self) -> None:
         self.scroll_relative(x=-_STEP, animate=False)
