@@ -55,6 +55,15 @@ class StoreBusy(ImgstoreError):
     """Another process writes the store."""
 
 
+class MachineBusy(ImgstoreError):
+    """Another job is going on on this machine: its id, empty where that is not known, and words for it."""
+
+    def __init__(self, job: str, words: str) -> None:
+        stop = f", or stop it: imgstore-tui history stop {job}" if job else "."
+        super().__init__(f"{words} is going on: wait for its end{stop}")
+        self.job, self.words = job, words
+
+
 class NotAllowed(ImgstoreError, PermissionError):
     """The operating system refuses to read or write here."""
 

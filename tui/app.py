@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -43,6 +43,7 @@ from tui.workers import Followed, Threads, end_process
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
+    from backends.errors import MachineBusy
     from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
     from backends.runs.job import Job
@@ -193,45 +194,46 @@ class ImgstoreApp(App[int]):
     @on(messages.StartJob)
     def start_job(self, message: messages.StartJob) -> None:
         """Start a job, unless one is being started; ask first where one is going on: each would slow the other."""
-        if any(worker.group == "start" and not worker.is_finished for worker in self.workers):
-            return
-        if self.alive and not message.beside:
-            self._ask_beside(message.spec, self.alive[0].kind, partial(self._show_job, self.alive[0]))
-        else:
-            self._start(message.spec, message.beside)
+        if not any(worker.group == "start" and not worker.is_finished for worker in self.workers):
+            self._start(message.spec, message.wait)
 
     @work(group="start", exit_on_error=False)
-    async def _start(self, spec: Plan | ConversionSpec, beside: bool) -> None:
+    async def _start(self, spec: Plan | ConversionSpec, wait: bool) -> None:
+        from backends.errors import MachineBusy
         from backends.runs.job import start_job
 
-        other = None if beside else await asyncio.to_thread(workers.job_on_this_machine, self.jobs)
-        if other is not None:
-            kind = "conversion" if other.job == "convert" else "run"
-            self._ask_beside(spec, kind, partial(self.follow_job, messages.FollowJob(other)))
-        else:
-            self.follow(await asyncio.to_thread(start_job, spec, self.jobs))
+        try:
+            self.follow(await asyncio.to_thread(start_job, spec, self.jobs, wait=wait))
+        except MachineBusy as busy:
+            self._ask_what_first(spec, busy)
 
-    def _ask_beside(self, spec: Plan | ConversionSpec, kind: str, watch: Callable[[], object]) -> None:
-        from tui.screens.dialogs import beside_question
+    def _ask_what_first(self, spec: Plan | ConversionSpec, busy: MachineBusy) -> None:
+        from tui.screens.dialogs import busy_question
 
         def take(choice: str | None) -> None:
             if choice == "w":
-                watch()
-            elif choice == "s":
-                self.post_message(messages.StartJob(spec, beside=True))
+                self.watch_job(busy.job)
+            elif choice is not None:
+                if choice == "s":
+                    self.run_worker(partial(workers.stop_job, self.jobs / busy.job), thread=True, exit_on_error=False)
+                self.post_message(messages.StartJob(spec, wait=True))
 
-        self.push_screen(beside_question(kind), take)
+        self.push_screen(busy_question(busy.words), take)
 
     @on(messages.FollowJob)
+    def follow_job(self, message: messages.FollowJob) -> None:
+        self.watch_job(message.job.id)
+
     @work(group="start", exit_on_error=False)
-    async def follow_job(self, message: messages.FollowJob) -> None:
+    async def watch_job(self, job: str) -> None:
+        """Show the job of this id, and follow it."""
         from backends.runs.job import open_job
 
-        followed = self.runs.get(message.job.id)
+        followed = self.runs.get(job)
         if followed is not None:
             self._show_job(followed)
         else:
-            self.follow(await asyncio.to_thread(open_job, self.jobs / message.job.id))
+            self.follow(await asyncio.to_thread(open_job, self.jobs / job))
 
     def action_stop_run(self) -> None:
         """Cancel the run on show; what has finished stays."""

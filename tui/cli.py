@@ -51,8 +51,11 @@ def open_screen(dataset: str | None) -> int:
 @click.argument("dataset")
 @click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
 @plan_options
+@click.option("--no-wait", is_flag=True, help="Fail where another run is going on, instead of waiting for its end.")
 @output_options
-def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], **options: object) -> int:
+def bench(
+    dataset: str, configurations: tuple[str, ...], files: dict[str, str], no_wait: bool, **options: object
+) -> int:
     """Time storing and reading a dataset.
 
     Stores the images of DATASET in each CONFIG, reads them back, and prints how long it took.
@@ -66,7 +69,7 @@ def bench(dataset: str, configurations: tuple[str, ...], files: dict[str, str], 
     from tui.commands import bench as run_bench
     from tui.commands import make_plan
 
-    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files)
+    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files, wait=not no_wait)
 
 
 @cli.command()

@@ -28,6 +28,7 @@ from tui.progress import Progress, say
 from tui.reports import render
 from tui.tables import result_text, runs_text
 from tui.text import safe_text
+from tui.workers import stop_job
 
 
 def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any]) -> Plan:
@@ -58,13 +59,14 @@ def _parsed(name: str, value: Any) -> Any:
         raise UsageError(f"{option_name(name)}: {error}") from None
 
 
-def bench(plan: Plan, jobs: Path, files: Mapping[str, str]) -> int:
+def bench(plan: Plan, jobs: Path, files: Mapping[str, str], *, wait: bool) -> int:
     """Run a plan with its progress on standard error, deliver the result, and return the exit code.
 
-    ``files`` says where the result is written, by the format of the report; ``-`` for standard output.
+    Where another job is going on it waits for its end, or else raises MachineBusy.  ``files`` says where the result is
+    written, by the format of the report; ``-`` for standard output.
     """
     check_files(files)
-    run, stopped = _follow(start_job(plan, jobs))
+    run, stopped = _follow(start_job(plan, jobs, wait=wait))
     code = deliver(run, files)
     return stopped or (130 if run.start and run.outcome == "cancelled" else code)
 
@@ -204,7 +206,5 @@ def stop_run(jobs: Path, name: str) -> int:
     if not job.running():
         say(f"{job.id} is not running.")
         return 0
-    job.cancel()
-    for _ in job.follow():
-        pass
+    stop_job(job.folder)
     return 0

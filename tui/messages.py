@@ -58,10 +58,10 @@ class EstimatePlan(Message):
 
 @dataclass
 class StartJob(Message):
-    """Run a plan, or convert; ``beside`` another job, if one is going on."""
+    """Run a plan, or convert; where another job is going on, ``wait`` for its end instead of asking."""
 
     spec: Plan | ConversionSpec
-    beside: bool = False
+    wait: bool = False
 
 
 @dataclass

@@ -76,12 +76,17 @@ class Progress(_Shown):
     def __init__(self) -> None:
         super().__init__()
         self._task = self._bar.add_task("starting", total=None)
-        self._opened = False
+        self._opened = self._waiting = False
 
     def show(self, run: Run) -> None:
         """Show what the run does now, and how many of its trials are done."""
+        if run.waiting:
+            if not self._waiting:
+                self._waiting = True
+                self.announce(f"Waiting for {safe_text(run.waiting, 400)}; --no-wait does not.")
+            return
         if run.start is not None and not self._opened:
-            self._opened = True
+            self._opened, self._begin = True, time.monotonic()
             folders = ", ".join(map(safe_text, run.work))
             most = units.capacity(run.start.bytes_at_most)
             text = f"{run.trials} trials. Temporary files: up to {most} in {folders}, removed at the end."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
     from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
-    from backends.runs.history import RunFacts
     from backends.runs.job import Job
     from backends.runs.run import Run
 
@@ -41,14 +39,6 @@ def facts_of_current_folder() -> DatasetFacts | None:
         return first_facts(str(Path.cwd()))
     except ImgstoreError:
         return None
-
-
-def job_on_this_machine(jobs: Path) -> RunFacts | None:
-    """A run or a conversion that is going on on this machine, if there is one."""
-    from backends.runs.history import list_runs
-
-    here = ("", socket.gethostname())
-    return next((job for job in list_runs(jobs) if job.state == "running" and job.host in here), None)
 
 
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
@@ -139,6 +129,16 @@ def state_of(job: Job) -> Run | Conversion:
     from backends.runs.conversion import Conversion
 
     return Conversion(spec)
+
+
+def stop_job(folder: Path) -> None:
+    """Stop a job that somebody else may follow, and return once it has ended."""
+    from backends.runs.job import open_job
+
+    job = open_job(folder)
+    job.cancel()
+    for _ in job.follow():
+        pass
 
 
 def disks() -> list[tuple[str, str]]:

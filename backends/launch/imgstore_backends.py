@@ -38,4 +38,4 @@ if __name__ == "__main__":
     ):  # a checkout: the server that forks trials is a new interpreter, which must find this file
         _folders = (str(_HERE.parent), os.environ.get("PYTHONPATH"))
         os.environ["PYTHONPATH"] = os.pathsep.join(folder for folder in _folders if folder)
-    sys.exit(work(Path(sys.argv[1])))
+    sys.exit(work(Path(sys.argv[1]), *map(int, sys.argv[2:])))

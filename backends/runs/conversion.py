@@ -40,6 +40,7 @@ class Conversion:
 
     spec: ConversionSpec
     start: events.ConversionStarted | None = None
+    waiting: str = ""  # for which job, in words
     progress: Progress | None = None  # the latest
     recent: tuple[tuple[float, int], ...] = ()  # times and written images, up to now
     made: events.StoreMade | None = None
@@ -54,6 +55,8 @@ class Conversion:
         for event in new:
             changes["now"] = event.time
             match event:
+                case events.Waiting(why=why):
+                    changes["waiting"] = why
                 case events.ConversionStarted():
                     changes["start"] = event
                 case events.ConversionProgress(progress=progress):

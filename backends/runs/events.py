@@ -41,6 +41,12 @@ class RunStarted(Event, frozen=True):
     schema: int = SCHEMA
 
 
+class Waiting(Event, frozen=True):
+    """The job waits for another one, as the sentence ``why`` says; with an empty one it has its turn."""
+
+    why: str
+
+
 class WorkFolderMade(Event, frozen=True):
     """A folder that the run writes in is there; ``made`` is what removes it after a crash, as in ``WorkFolder``."""
 
@@ -127,8 +133,8 @@ class JobFailed(Event, frozen=True):
 
 
 AnyEvent = (
-    RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished | JobFailed
-    | ConversionStarted | ConversionProgress | StoreMade
+    Waiting | RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished
+    | JobFailed | ConversionStarted | ConversionProgress | StoreMade
 )  # fmt: skip
 _EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
 """Names of events in the records of earlier versions."""

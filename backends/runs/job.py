@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from backends.bench.disk import free_bytes, sync
 from backends.bench.plan import Plan, check_plan
 from backends.bench.workdir import clean, is_there
-from backends.errors import Cancelled, ImgstoreError, OlderFormat
+from backends.errors import Cancelled, ImgstoreError, MachineBusy, OlderFormat
 from backends.runs import events
 from backends.runs import folder as files
+from backends.runs.machine_lock import holder, take_lock
 from backends.runs.run import Run
 
 if TYPE_CHECKING:
@@ -39,10 +40,18 @@ class Job:
     With ``here``, ``run`` executes the job in the thread that calls it, instead of following its process.
     """
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes] | None = None, *, here: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        process: subprocess.Popen[bytes] | None = None,
+        *,
+        here: bool = False,
+        machine_lock: int | None = None,
+    ) -> None:
         self.folder = folder
         self.id = folder.name
         self.here = here
+        self._machine_lock = machine_lock
         self._process = process
         self._cancelled_at: float | None = None
 
@@ -74,7 +83,7 @@ class Job:
     ) -> None:
         """Execute or follow the job to its end; ``emit`` takes its events, the others are as in ``follow``."""
         if self.here:
-            do_job(self.folder, emit, cancelled)
+            do_job(self.folder, emit, cancelled, self._machine_lock)
             return
         for event in self.follow(stop, cancelled):
             emit(event)
@@ -135,20 +144,34 @@ class Job:
         return "the job's process died" + (f"; its last words: {lines}" if lines else " without a word.")
 
 
-def start_job(spec: Plan | ConversionSpec, jobs: Path) -> Job:
+def start_job(spec: Plan | ConversionSpec, jobs: Path, *, wait: bool = True) -> Job:
     """Start a job below ``jobs``, the folder of all jobs, in a process of its own that outlives this one.
 
-    A run whose trials are executed in a thread is started by ``Job.run``.  Raises ImgstoreError where the plan cannot
+    A run whose trials are executed in a thread is started by ``Job.run``.  Where another job is going on here, the new
+    one waits for its end; without ``wait``, MachineBusy is raised instead.  Raises ImgstoreError where the plan cannot
     be meant, or the job's folder cannot be made.
     """
     spec = check_plan(spec) if isinstance(spec, Plan) else spec
     sweep(jobs)
     folder = files.new_folder(jobs, spec)
+    try:
+        lock = take_lock(jobs, folder.name)
+        if lock is None and not wait:
+            raise MachineBusy(*holder(jobs))
+    except ImgstoreError:
+        (folder / files.SPEC).unlink()
+        folder.rmdir()
+        raise
     if isinstance(spec, Plan) and spec.in_thread:
-        return Job(folder, here=True)
-    with (folder / files.LOG).open("ab") as log:
+        return Job(folder, here=True, machine_lock=lock)
+    with contextlib.ExitStack() as stack:
+        locks = [] if lock is None else [lock]
+        for descriptor in locks:  # it is the job's from then on
+            stack.callback(os.close, descriptor)
+        log = stack.enter_context((folder / files.LOG).open("ab"))
         process = subprocess.Popen(
-            [sys.executable, "-P", str(next(filter(Path.is_file, _LAUNCHERS))), str(folder)],
+            [sys.executable, "-P", str(next(filter(Path.is_file, _LAUNCHERS))), str(folder), *map(str, locks)],
+            pass_fds=locks,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -212,19 +235,27 @@ def job_state(folder: Path) -> str:
     return "running" if alive else "died"
 
 
-def work(folder: Path) -> int:
+def work(folder: Path, machine_lock: int | None = None) -> int:
     """Do the job of ``folder`` in this process, which SIGINT, SIGTERM and SIGHUP cancel; give the exit code."""
+    if machine_lock is not None:
+        os.set_inheritable(machine_lock, False)  # by trials
     signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: signals.append(number))
-    do_job(folder, lambda event: None, lambda: bool(signals))
+    do_job(folder, lambda event: None, lambda: bool(signals), machine_lock)
     return 0
 
 
-def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callable[[], bool]) -> None:
+def do_job(
+    folder: Path,
+    emit: Callable[[events.Event], None],
+    cancelled: Callable[[], bool],
+    machine_lock: int | None = None,
+) -> None:
     """Do the job of ``folder`` in this thread; its events are recorded and passed to ``emit``.
 
-    It stops where ``cancelled`` says so, or anybody puts the file that asks for it into the folder.
+    It waits for its turn where the lock of the machine was not taken for it.  It stops where ``cancelled`` says so, or
+    anybody puts the file that asks for it into the folder.
     """
     lock = files.hold_lock(folder)
     journal = files.Journal(folder / files.EVENTS)
@@ -242,6 +273,7 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
         return stopping
 
     try:
+        machine_lock = _wait_for_turn(folder, record, is_cancelled) if machine_lock is None else machine_lock
         spec = files.read_spec(folder)[0]  # numpy and the codecs come with both bodies: too late for the first paint
         if isinstance(spec, Plan):
             from backends.runs.runner import run
@@ -267,3 +299,20 @@ def do_job(folder: Path, emit: Callable[[events.Event], None], cancelled: Callab
             with contextlib.suppress(OSError), (folder / files.LOG).open("a") as log:
                 log.write(f"the record of this job may be lost by a power cut: {error}\n")
         os.close(lock)
+        if machine_lock is not None:
+            os.close(machine_lock)
+
+
+def _wait_for_turn(folder: Path, record: Callable[[events.Event], None], is_cancelled: Callable[[], bool]) -> int:
+    """Take the lock of the machine as soon as it is free.  Raises Cancelled."""
+    waiting = False
+    while (lock := take_lock(folder.parent, folder.name)) is None:
+        if is_cancelled():
+            raise Cancelled
+        if not waiting:
+            record(events.Waiting(time.time(), holder(folder.parent)[1]))
+            waiting = True
+        time.sleep(POLL_SECONDS)
+    if waiting:
+        record(events.Waiting(time.time(), ""))
+    return lock

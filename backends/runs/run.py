@@ -35,6 +35,7 @@ class Run:
     trial_started: float = 0.0
     done: int = 0  # images of the trial under way, or of the staging
     total: int = 0
+    waiting: str = ""  # for which job, in words
     removing: bool = False  # all trials have ended, and the run's files are being removed
     end: events.RunFinished | events.JobFailed | None = None
     now: float = 0.0  # time of the latest event
@@ -48,6 +49,8 @@ class Run:
         for event in new:
             changes["now"] = event.time
             match event:
+                case events.Waiting(why=why):
+                    changes["waiting"] = why
                 case events.RunStarted():
                     changes |= {"plan": event.plan, "start": event, "trial_started": event.time}
                 case events.Staging():
@@ -166,7 +169,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """From the first event to the latest."""
-        return max(0.0, self.now - self.started)
+        return max(0.0, self.now - self.started) if self.start else 0.0
 
     @property
     def source(self) -> tuple[int, float] | None:

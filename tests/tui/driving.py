@@ -176,7 +176,7 @@ def record_starts(monkeypatch: Any, job_of: Callable[[Plan], RecordedJob] | None
     """Replace the start of runs by ``job_of``; returns the list of plans that were started."""
     plans: list[Plan] = []
 
-    def start_job(plan: Plan, jobs: object) -> RecordedJob:
+    def start_job(plan: Plan, jobs: object, *, wait: bool) -> RecordedJob:
         plans.append(plan)
         return job_of(plan) if job_of else recording(plan)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -262,6 +263,22 @@ def test_interrupt_stops_the_run_and_exits_130(shell: Shell) -> None:
     assert process.returncode == 130
     assert "The run was stopped" in output
     assert list(shell.work.iterdir()) == []
+
+
+def test_bench_waits_for_another_run_and_says_so_once(shell: Shell) -> None:
+    with shell.long_run() as process:
+        refused = shell.bench("npy", *QUICK, "--no-wait")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert re.fullmatch(r"imgstore-tui: the run of sample, started .* is going on: wait .*\n", refused.stderr)
+        words = (PROGRAM, "bench", "sample", "npy", *QUICK, "--work-dir", str(shell.work))
+        second = subprocess.Popen(words, stdout=-1, stderr=-1, env=shell.environment, text=True)
+        assert second.stderr is not None
+        assert second.stderr.readline().startswith("Waiting for the run of sample, started ")
+        assert len(shell.history()) == 2
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    output, errors = second.communicate()
+    assert (second.returncode, "npy+raw" in output, "Waiting" in errors) == (0, True, False)
 
 
 def test_run_stopped_from_the_history_exits_130(shell: Shell) -> None:

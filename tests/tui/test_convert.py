@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from textual.pilot import Pilot
 
 from backends.runs import events
 from backends.runs.history import list_runs
-from backends.runs.run import Run
+from backends.runs.machine_lock import take_lock
 from backends.stores.manifest import is_store, read_manifest
 from tests.tui.driving import (
     SMALL,
@@ -156,17 +157,17 @@ async def test_field_that_cannot_be_used_is_said_before_the_start(app: ImgstoreA
         assert footer(pilot).startswith(" Enter change backend")
 
 
-@pytest.mark.parametrize(("key", "text", "jobs"), [("s", "Every image was read back", 1), ("w", "2 Backends", 0)])
-async def test_conversion_beside_a_run_is_confirmed(
-    app: ImgstoreApp, tmp_path: Path, key: str, text: str, jobs: int
-) -> None:
+async def test_conversion_is_queued_behind_another_job(app: ImgstoreApp, tmp_path: Path) -> None:
+    app.jobs.mkdir()
+    lock = take_lock(app.jobs, "unknown")
     async with offered(app, tmp_path) as pilot:
-        app.runs[app.shown].run = Run(plan_of())
         await pilot.press("enter")
-        await until_text(pilot, "A run is going on")
-        await pilot.press(key)
-        await until_text(pilot, text)
-        assert len(list_runs(app.jobs)) == jobs
+        await until_text(pilot, "Going on: another job")
+        assert not list_runs(app.jobs)
+        await pilot.press("a")
+        await until_text(pilot, "waiting for another job")
+        os.close(lock or 0)
+        await until_text(pilot, "Every image was read back")
 
 
 async def test_events_of_a_run_leave_a_new_conversion_on_the_screen(app: ImgstoreApp, tmp_path: Path) -> None:

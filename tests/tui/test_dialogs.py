@@ -8,25 +8,20 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from backends.bench.disk import IN_MEMORY, mount_of
-from backends.runs.folder import new_folder
 from tests.tui.driving import (
     SMALL,
     at_progress,
     fill,
     footer,
     frame,
-    open_cifar,
     planned,
-    record_starts,
     recording,
-    show,
     showing,
     start,
     until,
     until_text,
     words,
 )
-from tests.tui.recorded import RecordedJob, plan_of
 from tui.app import ImgstoreApp
 from tui.plan_fields import parse
 
@@ -196,34 +191,6 @@ async def test_report_has_the_format_of_its_name_or_says_why_not(app: ImgstoreAp
             await fill(pilot, "enter", text=name)
             await until_text(pilot, sentence)
             assert not Path(name).exists()
-
-
-@pytest.mark.parametrize(("key", "started"), [("enter", False), ("s", True)])
-async def test_second_run_is_confirmed(
-    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, key: str, started: bool
-) -> None:
-    plans = record_starts(monkeypatch, lambda plan: RecordedJob(recording().told, id="other"))
-    async with app.run_test(size=SMALL) as pilot:
-        await show(pilot, recording(end=at_progress(10_000)))
-        await open_cifar(pilot)
-        await pilot.press("enter")
-        await until_text(pilot, "A run is going on")
-        assert not plans
-        await pilot.press(key)
-        await until_text(pilot, "trials verified" if started else "x stop")
-        assert bool(plans) is started
-        app.leave(0)
-
-
-async def test_run_beside_another_process_is_confirmed(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans = record_starts(monkeypatch)
-    folder = new_folder(app.jobs, plan_of())
-    async with planned(app) as pilot:
-        await pilot.press("r")
-        await until_text(pilot, "A run is going on")
-        await pilot.press("w")
-        await until(pilot, lambda: app.shown == folder.name)
-        assert not plans
 
 
 @pytest.mark.parametrize(("key", "leaves", "stops"), [("l", True, False), ("s", True, True), ("escape", False, False)])

@@ -16,8 +16,9 @@ from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
 from backends.runs import events
 from backends.runs.history import list_runs
+from backends.runs.job import start_job
 from backends.runs.run import Run
-from tests.tui.driving import app_of, frame, start, until
+from tests.tui.driving import app_of, frame, start, until, until_text
 from tui import messages
 from tui.app import ImgstoreApp
 from tui.screens.dialogs import ChoiceScreen
@@ -109,6 +110,28 @@ async def test_keys_act_during_a_run_that_q_stops_or_leaves(app: ImgstoreApp, wo
     assert app.return_code == 0
     assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["w", "s", "a"])
+async def test_second_run_watches_stops_or_waits_for_the_first(app: ImgstoreApp, work: Path, key: str) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        other = start_job(endless(work, in_thread=False), app.jobs)
+        await start(pilot)
+        app.post_message(messages.StartJob(plan(work, in_thread=False)))
+        await until_text(pilot, "Going on: the run of sample, started 20")
+        assert [one.id for one in list_runs(app.jobs)] == [other.id]
+        await pilot.press(key)
+        if key == "w":
+            await until(pilot, lambda: app.shown == other.id and state(pilot).trial)
+        elif key == "a":
+            await until_text(pilot, "waiting for the run of sample")
+            assert other.running()
+        if key != "s":
+            other.cancel()
+        await until(pilot, lambda: app.shown and not state(pilot).alive)
+    outcomes = {one.id: one.state for one in list_runs(app.jobs)}
+    assert outcomes.pop(other.id) == "stopped"
+    assert list(outcomes.values()) == ([] if key == "w" else ["finished"])
 
 
 async def test_progress_comes_ten_times_a_second_at_most(app: ImgstoreApp, work: Path) -> None:

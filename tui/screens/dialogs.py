@@ -255,7 +255,7 @@ def quit_question(job: str, *, can_go_on: bool) -> ChoiceScreen:
     return ChoiceScreen(f"A {job} is going on", {**leave, "s": f"stop it; {stays}"})
 
 
-def beside_question(job: str) -> ChoiceScreen:
-    """The dialog before a second job: ``w`` watches the one that is going on, ``s`` starts the new one as well."""
-    choices = {"w": "watch it; x stops it there", "s": "start anyway; each slows the other down"}
-    return ChoiceScreen(f"A {job} is going on", choices)
+def busy_question(other: str) -> ChoiceScreen:
+    """The dialog before a second job: ``w`` watches the one that is going on, ``s`` stops it, ``a`` waits for it."""
+    choices = {"w": "watch it", "s": "stop it, then start the new one", "a": "start the new one after it"}
+    return ChoiceScreen(f"Going on: {safe_text(other, 100)}", choices)

@@ -104,6 +104,8 @@ def _work(run: Run, series: Known) -> Content:
     """The trial under way, or what is done before, between and after trials."""
     if run.stopping:
         return Content.styled("stopping", "bold")
+    if run.waiting:
+        return Content.styled(f"waiting for {safe_text(run.waiting, 400)}", "bold")
     if run.phase == "staging":
         return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
     if run.phase == "removing":
