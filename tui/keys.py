@@ -51,6 +51,7 @@ WORKBENCH: list[BindingType] = [
     Binding("f", "full", "full", id="full", tooltip="Charts or verdict alone"),
     Binding("a", "edit('article')", "article", id="article", tooltip="The article's experiment"),
     Binding("C", "convert", "convert", id="convert", tooltip="Convert to a store"),
+    Binding("i", "images", "images", id="images", tooltip="Look at images"),
     Binding("e", "ask('export')", "export", id="export", tooltip="Write a report"),
     Binding("y", "copy", "copy", id="copy", tooltip="Copy the command line"),
     Binding("tab", "app.focus_next", "panel", key_display="Tab", tooltip="Next panel"),
@@ -97,6 +98,8 @@ def acts(action: str, state: Workbench) -> bool:
     match action:
         case "convert":
             return can_convert(state) or (state.conversion is not None and state.conversion.alive)
+        case "images":
+            return can_convert(state)
         case "stop":
             return state.busy and run is not None and run.can_stop and view is not View.START
         case "open":
@@ -178,6 +181,6 @@ def footer_actions(state: Workbench) -> tuple[str, ...]:
     if state.view is View.VERDICT:
         return ("next_step", "ask('export')", "back", "aspect(1)", "history", "ask('plan')", "ask('open')")
     if state.view in RESULTS:
-        last = ("history", "ask('plan')", "convert", "ask('open')", "ask('where')")
+        last = ("history", "ask('plan')", "convert", "images", "ask('open')", "ask('where')")
         return ("next_step", "aspect(1)", "ask('export')", *last)
-    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "edit('article')", "history", "copy")
+    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "images", "edit('article')", "history", "copy")

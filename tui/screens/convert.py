@@ -30,6 +30,7 @@ from tui.labels import identify, sentence_of
 from tui.plan_fields import parse, write
 from tui.screens.dialogs import AskScreen
 from tui.screens.help import TextScreen
+from tui.screens.images import ImagesScreen
 from tui.text import fit, safe_text
 from tui.widgets.footer import FooterLine, label_top
 from tui.widgets.verdict import ScrolledText
@@ -43,6 +44,7 @@ class ConvertScreen(Screen[None]):
         Binding("p", "pause", "pause"),
         Binding("x", "cancel", "cancel (resumable)"),
         *(Binding(key, f"ask('{name}')", "change", show=False) for name, key in FIELDS.items()),
+        Binding("i", "images", "images"),
         Binding("b", "batch", "batch script"),
         Binding("y", "copy", "copy command"),
         Binding("escape,C", "dismiss(None)", "back", key_display="Esc"),
@@ -137,6 +139,15 @@ class ConvertScreen(Screen[None]):
 
     async def action_cancel(self) -> None:
         await self.run_action("app.stop_conversion")
+
+    def action_images(self) -> None:
+        """Show the images of the store once it is made, first those that did not decode; before, the dataset's."""
+        state, request = self.conversion, self.spec.request
+        if state is None or state.made is None:
+            self.app.push_screen(ImagesScreen(request.dataset, request.split))
+        else:
+            which = "not decoded" if state.made.failures else "images"
+            self.app.push_screen(ImagesScreen(self.spec.destination, which=which))
 
     @work(exit_on_error=False)
     async def action_loader(self) -> None:

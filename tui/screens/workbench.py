@@ -264,6 +264,13 @@ class Workbench(Screen[None]):
     async def action_convert(self) -> None:
         await self.run_action("app.convert")
 
+    def action_images(self) -> None:
+        """Show the images of the open dataset."""
+        from tui.screens.images import ImagesScreen
+
+        if self.facts is not None:
+            self.app.push_screen(ImagesScreen(self.facts.path, self.facts.split))
+
     def action_edit(self, change: str) -> None:
         """Change the draft by one of its methods, at the row under the cursor where that takes one."""
         row = () if change == "article" else (self.table.row,)
