@@ -16,7 +16,7 @@ from pathlib import Path
 from backends.bench.disk import Mount, mount_of
 from backends.registry import backend_entries
 
-LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "isal", "deflate", "simplejpeg", "xxhash")
+LIBRARIES = ("imgstore-tui", "numpy", "Pillow", "deflate", "simplejpeg", "xxhash")
 
 MEMORY_SHARE = 4  # what is held in memory on purpose takes at most this part (a quarter) of it
 

@@ -337,7 +337,7 @@ def test_info_and_backends_print_text_or_json(shell: Shell) -> None:
     assert [backend["name"] for backend in backends][:3] == ["files", "lmdb", "hdf5"]
 
 
-HEAVY = {"numpy", "h5py", "lmdb", "PIL", "plotext", "isal", "deflate", "xxhash"}
+HEAVY = {"numpy", "h5py", "lmdb", "PIL", "plotext", "deflate", "xxhash"}
 RUN = "import sys; sys.argv[:] = ['imgstore-tui', {}]\nfrom tui.cli import main\ntry: main()\nexcept SystemExit: pass"
 
 
