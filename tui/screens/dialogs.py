@@ -19,13 +19,14 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from backends.errors import ImgstoreError
+from backends.errors import ImgstoreError, UsageError
 from tui.keys import MOVES
 from tui.text import safe_text
 from tui.workers import completion, disks, export, first_facts, folder_to_write
 
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
+    from backends.runs.run import Run
     from tui.draft import Draft
     from tui.screens.workbench import Workbench
 
@@ -226,9 +227,7 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
         case "codec":
             return codec_question(draft, bench.table.configuration)
         case "export":
-            value = f"{(Path(facts.path).name if facts else '') or 'images'}.html"
-            hint = "File name, ending in .html, .md, .csv or .json"
-            return AskScreen("Write a report", hint, partial(export, bench.run), value=value)
+            return export_form(f"{(Path(facts.path).name if facts else '') or 'images'}.html", lambda: bench.run)
     from tui.screens.plan import PlanScreen
 
     return PlanScreen(draft)
@@ -246,6 +245,23 @@ def codec_question(draft: Draft, configuration: Configuration) -> ChoiceScreen:
         taken=taken,
         take=partial(draft.with_codec, draft.configurations.index(configuration)),
     )
+
+
+def export_form(name: str, result: Callable[[], Run | None]) -> AskScreen:
+    """The dialog that asks for a file and writes the report of ``result`` there; it gives a sentence.
+
+    A file that is there is replaced only after its name was confirmed by a second Enter.
+    """
+    confirmed = [""]
+
+    def write(text: str) -> str:
+        path = Path(text.strip()).expanduser()
+        if path.is_file() and confirmed != [text]:
+            confirmed[:] = [text]
+            raise UsageError(f"{path} is there already: Enter once more replaces it.")
+        return export(result(), text)
+
+    return AskScreen("Write a report", "File name, ending in .html, .md, .csv or .json", write, value=name)
 
 
 def quit_question(job: str, *, can_go_on: bool) -> ChoiceScreen:

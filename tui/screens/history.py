@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -19,10 +19,10 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 from textual.worker import Worker, WorkerState
 
-from backends.runs.history import RunFacts, list_runs
+from backends.runs.history import RunFacts, list_runs, read_run
 from tui import messages
 from tui.labels import sentence_of
-from tui.screens.dialogs import ChoiceScreen
+from tui.screens.dialogs import ChoiceScreen, export_form
 from tui.screens.help import TextScreen
 from tui.tables import comparison_rows
 from tui.text import safe_text
@@ -31,6 +31,14 @@ from tui.widgets.start import job_words
 from tui.widgets.table import Table
 
 COLUMNS = dict.fromkeys(("    state", "dataset", "backends", "images", "started", "result"))
+ORDERS: dict[str, Callable[[RunFacts], Any]] = {
+    "started": lambda job: -job.started,
+    "state": lambda job: job.state,
+    "dataset": lambda job: job.dataset.rstrip("/").rpartition("/")[2],
+    "backends": lambda job: job.configurations,
+    "images": lambda job: -max(job.sizes, default=0),
+}
+"""What the list can be sorted by; equal ones stay newest first."""
 
 
 class HistoryScreen(Screen["messages.FollowJob | None"]):
@@ -43,12 +51,15 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         Binding("space", "tick", "tick"),
         Binding("equals_sign,c", "compare", "compare", key_display="="),
         Binding("d,delete", "delete", "delete", key_display="d"),
+        Binding("e", "export", "export"),
+        Binding("s", "sort", "sort"),
         Binding("slash", "filter", "filter", key_display="/"),
     ]
 
     jobs: reactive[tuple[RunFacts, ...] | None] = reactive(None)
     words: reactive[str] = reactive("")  # what each run that is listed has in it
     ticked: reactive[tuple[str, ...]] = reactive(())  # ids
+    order: reactive[str] = reactive("started")
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -57,14 +68,14 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "History"
-            yield Table(cell_padding=0)
+            yield Table(cell_padding=1)
             yield Input(id="filter", placeholder="filter: words in the dataset, configurations, host or state")
         yield Static(id="said", markup=False)
         yield FooterLine()
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
-        for name in ("jobs", "words", "ticked"):
+        for name in ("jobs", "words", "ticked", "order"):
             self.watch(self, name, self._list, init=False)
         self._list()
         self.query_one(Table).focus()
@@ -76,8 +87,9 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
 
     @property
     def listed(self) -> dict[str, RunFacts]:
-        """By id: the runs that have every word in them."""
-        return {job.id: job for job in self.jobs or () if job.matches(self.words)}
+        """By id: the runs that have every word in them, sorted."""
+        matching = [job for job in self.jobs or () if job.matches(self.words)]
+        return {job.id: job for job in sorted(matching, key=ORDERS[self.order])}
 
     @property
     def _here(self) -> RunFacts | None:
@@ -93,12 +105,12 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         self.query_one(Table).show(COLUMNS, rows, left=len(COLUMNS))
         self.query_one("#filter").display = bool(self.words) or self.query_one(Input).has_focus
         of_all = f"{len(shown)} of " if self.words else ""
-        self.query_one(".box").border_subtitle = f"{of_all}{count} run{'s' * (count != 1)}"
+        self.query_one(".box").border_subtitle = f"{of_all}{count} run{'s' * (count != 1)}, by {self.order}"
         self.refresh_bindings()
 
     def _cells(self, job: RunFacts, now: float) -> list[Text]:
         state = ("[x] " if job.id in self.ticked else "[ ] ") + job.state
-        return [Text(f"{text}  ") for text in (state, *job_words(job, now), safe_text(job.headline, 120))]
+        return [Text(text) for text in (state, *job_words(job, now), safe_text(job.headline, 120))]
 
     def say(self, sentence: str) -> None:
         """Show what was done, or why not."""
@@ -110,7 +122,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
             self.say(sentence_of(event.worker.error))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("open", "tick", "delete"):
+        if action in ("open", "tick", "delete", "export", "sort"):
             return bool(self.listed)
         return len(self.ticked) == 2 if action == "compare" else True
 
@@ -164,6 +176,22 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
             self.say(await asyncio.to_thread(delete_runs, self._folder, names))
         finally:  # some of them may have been deleted
             self._read()
+
+    def action_export(self) -> None:
+        """Ask for a file, and write the report of the run under the cursor into it."""
+        job = self._here
+        if job is not None and job.job == "bench":
+            name = (Path(job.dataset).name or "images") + f"-{job.id}.html"
+            self.app.push_screen(
+                export_form(name, lambda: read_run(self._folder / job.id)), lambda said: self.say(said or "")
+            )
+        elif job is not None:
+            self.say("A conversion has no report: Enter shows it.")
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        names = list(ORDERS)
+        self.order = names[(names.index(self.order) + 1) % len(names)]
 
     def action_filter(self) -> None:
         field = self.query_one(Input)
