@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
@@ -41,6 +42,8 @@ from tui.widgets.footer import active_hints, key_name
 from tui.workers import Followed, Threads, end_process
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
     from backends.errors import MachineBusy
@@ -60,10 +63,17 @@ SECOND_PRESS = 5.0
 """Seconds within which a second ctrl+c leaves."""
 
 
+def _commands() -> type[Provider]:
+    from tui.screens.help import Commands  # not before the first paint
+
+    return Commands
+
+
 class ImgstoreApp(App[int]):
     """Measure how to keep lots of images."""
 
     TITLE = "imgstore"
+    COMMANDS: ClassVar = {_commands}
     CSS_PATH: ClassVar = ["app.tcss", "screens/workbench.tcss"]  # read once, before the first paint
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("H", "history", "history", id="history", tooltip="History"),
@@ -295,6 +305,20 @@ class ImgstoreApp(App[int]):
         spec = await asyncio.to_thread(workers.first_conversion, facts, bench.to_convert, work)
         self._open_convert_screen(spec, None)
 
+    @work(group="failures", exclusive=True, exit_on_error=False)
+    async def action_failures(self) -> None:
+        """Show what failed in the run on show, where, why, and the end of its log."""
+        from backends.runs.folder import last_log_lines
+        from tui.labels import failure_rows
+        from tui.screens.help import TextScreen
+
+        run, job = self.workbench.run, self.runs[self.shown].job
+        if run is not None:
+            log = await asyncio.to_thread(last_log_lines, job.folder) if job is not None else ""
+            text = Content("\n").join(failure_rows(run, log))
+            self.workbench.explained = (run,)
+            self.push_screen(TextScreen("Why it failed", lambda _: text))
+
     def action_stop_conversion(self) -> None:
         """Cancel the conversion on show; what is durable stays."""
         self.workers.cancel_group(self, self.converting)
@@ -366,10 +390,13 @@ class ImgstoreApp(App[int]):
         """Show every key."""
         from tui.screens.help import TextScreen, help_text
 
-        self.push_screen(TextScreen("Keys", partial(help_text, [*Workbench.BINDINGS, *self.BINDINGS])))
+        self.push_screen(TextScreen("Help", partial(help_text, [*self.screen.BINDINGS, *self.BINDINGS])))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        for hint in active_hints(screen):
+        first = list(getattr(screen, "footer_actions", ()))
+        for hint in sorted(
+            active_hints(screen), key=lambda hint: [*first, hint.binding.action].index(hint.binding.action)
+        ):
             if hint.binding.id:
                 run = partial(self.run_action, hint.binding.action, hint.node)
                 yield SystemCommand(f"{key_name(hint.binding)}  {hint.word}", hint.binding.tooltip, run)

@@ -18,6 +18,8 @@ MOVES: list[BindingType] = [
     Binding("down,j", "cursor_down", "Down", show=False),
     Binding("home,g", "first", "Top", show=False),
     Binding("end,G", "last", "Bottom", show=False),
+    Binding("pageup", "page_up", "Page up", show=False, key_display="PgUp"),
+    Binding("pagedown", "page_down", "Page down", show=False, key_display="PgDn"),
 ]
 SCROLLS: list[BindingType] = [
     Binding("k", "scroll_up", "Up", show=False),
@@ -123,6 +125,8 @@ def acts(action: str, state: Workbench) -> bool:
 
 def next_step(state: Workbench) -> tuple[str, str] | None:
     """What Enter does: the footer's word for it and the action; None while there is nothing to do but watch."""
+    if state.failure_to_explain and state.view not in (View.START, View.PLAN):
+        return "why it failed", "app.failures"
     match state.view:
         case View.START:
             # What is typed while the dataset of the command line is read must not open another one.
@@ -183,4 +187,4 @@ def footer_actions(state: Workbench) -> tuple[str, ...]:
     if state.view in RESULTS:
         last = ("history", "ask('plan')", "convert", "images", "ask('open')", "ask('where')")
         return ("next_step", "aspect(1)", "ask('export')", *last)
-    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "images", "edit('article')", "history", "copy")
+    return ("next_step", "ask('where')", "ask('plan')", "ask('open')", "edit('article')", "history", "images", "copy")

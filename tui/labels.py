@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from textual.content import Content
+
 from backends import units
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError
+from tui.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from backends.analysis.prediction import Use
     from backends.bench.budget import Estimate
@@ -30,6 +33,8 @@ _TIMES = {
     "store-one": "Time to store one image",
     "read-one": "Time to read one image",
 }
+SHOWN_FAILURES = 6
+"""Trials that are named for one reason."""
 _VERBS = {"shuffled": "read shuffled", "store-one": "store one image", "read-one": "read one image"}
 
 
@@ -202,6 +207,31 @@ def describe_row(configuration: Configuration, aspect: Aspect, run: Run | None) 
     folder = f", in {configuration.folder}" if configuration.folder else ""
     missing = f"; {entry.missing}" if entry.missing else ""
     return f"{entry.title}, {configuration.codec_entry.description}{folder}{missing}", bool(missing)
+
+
+def failure_rows(run: Run, log: str) -> Iterator[Content]:
+    """What failed in a run, where, why and what can be done: equal reasons once, with how often, then the log's end."""
+    if run.message:
+        yield Content.styled(f"The run failed: {safe_text(run.message, 1000)}", "$error")
+        yield Content("")
+    trials: dict[tuple[Configuration, str, str], list[str]] = {}
+    for one in run.failures:
+        what = (
+            f"{title(one.aspect).lower()} of {one.count:,}, {'warm-up' if not one.repeat else f'repeat {one.repeat}'}"
+        )
+        trials.setdefault((one.configuration, one.outcome, one.message), []).append(what)
+    for (configuration, outcome, message), where in trials.items():
+        times = f"  {len(where)} times" if len(where) > 1 else ""
+        yield Content.assemble((safe_text(configuration), "bold"), f"  {outcome}{times}")
+        yield Content.styled(safe_text(message, 1000), "$error")
+        yield Content.styled("; ".join(where[:SHOWN_FAILURES]) + ("; …" if len(where) > SHOWN_FAILURES else ""), "$dim")
+        yield Content("")
+    yield Content.assemble(("It wrote in  ", "$dim"), safe_text(", ".join(run.work) or "no folder yet"))
+    yield Content.assemble(("Its log says ", "$dim"), safe_text(log, 2000) or "nothing")
+    yield Content("")
+    yield Content.assemble(
+        "Mend the cause, then ", ("r", "bold"), " runs the plan again; ", ("space", "bold"), " leaves a row out."
+    )
 
 
 def sentence_of(error: BaseException | None) -> str:

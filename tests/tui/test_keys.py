@@ -214,6 +214,19 @@ async def test_failed_trial_says_why_under_the_cursor(app: ImgstoreApp) -> None:
         assert "the disk is full" not in frame(pilot)
 
 
+async def test_enter_on_failed_row_explains_once_then_goes_on(app: ImgstoreApp) -> None:
+    async with showing(app, recording(fails="lmdb+raw store 1000")) as pilot:
+        assert footer(pilot).startswith(" Enter verdict")
+        await pilot.press("j")
+        assert footer(pilot).startswith(" Enter why it failed")
+        await pilot.press("enter")
+        await until_text(pilot, "lmdb+raw failed")
+        await until_text(pilot, "store of 1,000, repeat 1")
+        await until_text(pilot, "Its log says nothing")
+        await pilot.press("enter", "enter")
+        assert "4 Verdict" in frame(pilot)
+
+
 async def test_stop_key_keeps_what_has_finished(app: ImgstoreApp) -> None:
     job = recording(end=at_progress(10_000, nth=2))
     async with showing(app, job) as pilot:

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.command import DiscoveryHit, Hits
 from textual.content import Content
 from textual.screen import Screen
+from textual.system_commands import SystemCommandsProvider
 
 from tui.keys import MOVES, SIDEWAYS
 from tui.text import fit
@@ -16,6 +18,19 @@ from tui.widgets.footer import FooterLine, key_name
 from tui.widgets.verdict import ScrolledText
 
 _COLUMN = 38
+MEASURED = (
+    "Measured is how long each backend takes to store your images on this disk and to read them back, and the room "
+    "that they take. Figures are medians of repeats in random order; every image read is compared with the original. "
+    "At the end the verdict says what to keep the images in, and C makes that store."
+)
+
+
+class Commands(SystemCommandsProvider):
+    """The commands of the palette in the order of the app, which gives the most useful ones first."""
+
+    async def discover(self) -> Hits:
+        for name, help_text, callback, _ in self.app.get_system_commands(self.screen):
+            yield DiscoveryHit(name, callback, help=help_text)
 
 
 class TextScreen(Screen[None]):
@@ -40,10 +55,10 @@ class TextScreen(Screen[None]):
 
 
 def help_text(bindings: Iterable[BindingType], width: int) -> Content:
-    """The keys of the program and what each does, in as many columns as fit."""
+    """What is measured, then the keys of a screen and what each does, in as many columns as fit."""
     rows = key_rows([*bindings, *MOVES, *SIDEWAYS])
     height = -(-len(rows) // max(1, width // _COLUMN))
-    lines = []
+    lines = [Content(MEASURED), Content()]
     for line in range(height):
         parts = ((fit(keys, 10, right=True), f"  {fit(text, _COLUMN - 13)}") for keys, text in rows[line::height])
         lines.append(Content(" ").join(Content.assemble((keys, "bold"), (text, "$dim")) for keys, text in parts))

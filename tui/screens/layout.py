@@ -60,8 +60,9 @@ def label_bottom_edges(screen: Screen[Any], view: View, run: Run | None) -> None
     else:
         table.border_subtitle = hints_line(hints, TABLE_HINTS)
     keys = hints_line(hints, CHART_HINTS, "  ")
-    scrolls = Content.assemble(("j k", "bold"), " scroll  ") if view is View.VERDICT else ""
-    screen.query_one(ChartPanel).border_subtitle = Content.assemble(scrolls, keys)
+    charts = screen.query_one(ChartPanel)
+    scrolls = Content.assemble(f"{charts.words_more} ", ("j k", "bold"), " scroll  ") if charts.words_more else ""
+    charts.border_subtitle = Content.assemble(scrolls, keys)
 
 
 def show_alone(screen: Screen[Any], panel: Widget | None) -> None:

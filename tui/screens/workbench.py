@@ -60,7 +60,10 @@ class Workbench(Screen[None]):
     aspect: reactive[Aspect] = reactive(Aspect.STORE, bindings=True)
     view: reactive[View] = reactive(View.START, bindings=True)
     log_scale: reactive[bool] = reactive(True, bindings=True)
-    configuration: reactive[Configuration | None] = reactive(None)  # under the cursor: its curve is drawn last
+    explained: reactive[tuple[Run, ...]] = reactive((), bindings=True)  # the run, once its failures were looked at
+    configuration: reactive[Configuration | None] = reactive(
+        None, bindings=True
+    )  # under the cursor: its curve is drawn last
     place: reactive[Place | None] = reactive(None)
     remark: reactive[Remark] = reactive(Remark)
     words: reactive[Content] = reactive(Content, bindings=True)  # what the plan will do, or what went wrong
@@ -223,6 +226,14 @@ class Workbench(Screen[None]):
     def table_has_focus(self) -> bool:
         """Whether keys that change the row under the cursor can act: it is marked, and nothing hides it."""
         return self.focused is self.table and self.table.display and self.table.row is not None
+
+    @property
+    def failure_to_explain(self) -> bool:
+        """Whether the run failed, or the cursor stands on a row of which a trial did, and why was not looked at yet."""
+        if self.run is None or self.run in self.explained:
+            return False
+        failed = {cell[0] for cell in self.run.failed_cells}
+        return self.run.phase == "failed" or (self.focused is self.table and self.configuration in failed)
 
     @property
     def has_scale(self) -> bool:

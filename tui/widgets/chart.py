@@ -118,6 +118,12 @@ class ChartPanel(Vertical, can_focus=True):
             content = self.query_one(ScrolledText)
         content.focus()
 
+    @property
+    def words_more(self) -> str:
+        """The directions in which there is more of the text on show."""
+        words = self.query_one(ScrolledText)
+        return words.more if words.display else ""
+
     def _text(self) -> Content:
         if self.view is View.VERDICT:
             from tui.verdict import verdict_rows

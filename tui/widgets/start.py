@@ -27,7 +27,11 @@ RECENT = 5
 
 
 class StartList(OptionList, inherit_bindings=False, inherit_css=False):
-    """What can be opened.  The first row is selected; rows that arrive later never move the selection."""
+    """What can be opened, first what is running.
+
+    The first row is selected; rows that arrive later do not move the selection, unless nothing was chosen yet and a job
+    is running.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = MOVES
     COMPONENT_CLASSES: ClassVar[set[str]] = OptionList.COMPONENT_CLASSES
@@ -37,19 +41,24 @@ class StartList(OptionList, inherit_bindings=False, inherit_css=False):
 
     def __init__(self) -> None:
         super().__init__(markup=False, compact=True)
+        self._listed: list[str | None] = []
 
     def watch_folder(self) -> None:
-        selected = self.highlighted_option.id if self.highlighted_option else "sample"
-        options = [_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s")]
+        before = self.highlighted_option.id if self.highlighted_option else None
+        running = [job for job in self.jobs if job.state == "running"]
+        options = [Option(job_line(job, time.time()), id=f"job {job.id}") for job in running]
+        options.append(_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s"))
         if self.folder is not None:
             name, count = safe_text(PurePath(self.folder.path).name or self.folder.path, 40), self.folder.count
             text = f"This folder: {name}, {count:,} image{'' if count == 1 else 's'}"
             options.append(_option("folder", text, safe_text(self.folder.kind, 40)))
         options.append(_option("open", "Open a folder…", ""))
-        options += [Option(job_line(job, time.time()), id=f"job {job.id}") for job in self.jobs[:RECENT]]
+        ended = [job for job in self.jobs if job not in running][:RECENT]
+        options += [Option(job_line(job, time.time()), id=f"job {job.id}") for job in ended]
         self.clear_options().add_options(options)
-        ids = [option.id for option in options]
-        self.highlighted = ids.index(selected) if selected in ids else 0
+        moved = self._listed and before != self._listed[0]
+        self._listed = [option.id for option in options]
+        self.highlighted = self._listed.index(before) if moved and before in self._listed else 0
 
     @on(OptionList.OptionSelected)
     async def choose(self, event: OptionList.OptionSelected) -> None:

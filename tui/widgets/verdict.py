@@ -20,9 +20,31 @@ if TYPE_CHECKING:
 
 
 class ScrolledText(VerticalScroll, can_focus=True):
-    """Takes the arrows, j, k, g, G and the page keys while it has the focus."""
+    """Takes the arrows, j, k, g, G and the page keys while it has the focus.
+
+    Its bottom edge says ``▲`` and ``▼`` where there is more, then ``below``; where it has none, its screen does.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = SCROLLS
+
+    below: reactive[str] = reactive("")
+    more: reactive[str] = reactive("")
+    """The directions in which there is more text."""
+
+    def on_mount(self) -> None:
+        for name in ("scroll_y", "virtual_size", "show_vertical_scrollbar"):
+            self.watch(self, name, lambda: self.call_after_refresh(self._look_for_more))
+        for name in ("below", "more"):
+            self.watch(self, name, self._mark)
+
+    def _look_for_more(self) -> None:
+        self.more = "▲" * (self.scroll_y > 0) + "▼" * (self.scroll_y < self.max_scroll_y)
+
+    def _mark(self) -> None:
+        if self.styles.border_bottom[0]:
+            self.border_subtitle = " ".join(filter(None, (self.more, self.below)))
+        else:
+            self.screen.refresh_bindings()
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
@@ -60,4 +82,4 @@ class VerdictPanel(ScrolledText):
         from tui.verdict import verdict_rows
 
         self.update(Content("\n").join(verdict_rows(self.run, self.series, self.size.width - 1)))
-        self.border_subtitle = f"after {self.run.repeats_done()} of {self.run.plan.repeats} repeats"
+        self.below = f"after {self.run.repeats_done()} of {self.run.plan.repeats} repeats"
