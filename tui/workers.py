@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
 import re
 import sys
@@ -16,10 +18,10 @@ from backends import units
 from backends.errors import ImgstoreError, UsageError
 from tui.labels import dataset_name, sentence_of
 from tui.messages import Place, Prepared
-from tui.text import safe_text
+from tui.text import count_of, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from textual.worker import Worker
 
@@ -180,21 +182,48 @@ def export(result: Run | None, text: str) -> str:
     return f"The report is in {path.resolve()}."
 
 
-def completion(text: str) -> str | None:
-    """``text`` completed with the first folder that begins like it; None where there is none."""
+def completions(text: str) -> list[str]:
+    """``text`` completed with each folder that begins like it."""
     path = Path(text).expanduser()
     parent, begin = (path, "") if text.endswith("/") else (path.parent, path.name)
     if not text or text == "~":
-        return None
+        return []
     try:
         with os.scandir(parent) as entries:
             names = sorted(entry.name for entry in entries if entry.name.startswith(begin) and entry.is_dir())
     except OSError:
-        return None
-    shown = [name for name in names if begin or not name.startswith(".")]
-    return text + shown[0][len(begin) :] + "/" if shown else None
+        return []
+    return [f"{text}{name[len(begin) :]}/" for name in names if begin or not name.startswith(".")]
 
 
+def subfolders(folder: str) -> tuple[list[str], str]:
+    """The folders in a folder, ``MOST_FOLDERS`` of them at most, and a sentence about what is not among them."""
+    folders, files = [], 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    files += 1
+                elif not entry.name.startswith("."):
+                    folders.append(entry.name)
+    except OSError as error:
+        return [], safe_text(sentence_of(error))
+    more = len(folders) - MOST_FOLDERS
+    notes = [f"{more:,} more folders: type how the name begins"] if more > 0 else []
+    notes += [count_of(files, "file")] if files else []
+    return heapq.nsmallest(MOST_FOLDERS, folders), ", ".join(notes)
+
+
+def recent_datasets(jobs: Iterable[RunFacts]) -> list[tuple[str, str]]:
+    """The datasets of the latest runs that still are there, and how a list shows each."""
+    paths = dict.fromkeys(job.dataset for job in jobs if Path(job.dataset).exists())
+    return [(path, safe_text(path)) for path in itertools.islice(paths, RECENT)]
+
+
+MOST_FOLDERS = 1000
+"""Shown of one folder."""
+RECENT = 5
+"""Datasets of earlier runs that are offered."""
 MOST_THREADS = 64
 """One for each run that is followed, and for each disk that is being read."""
 

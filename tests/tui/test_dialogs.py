@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 
 from backends.bench.disk import IN_MEMORY, mount_of
 from tests.tui.driving import (
@@ -21,9 +23,12 @@ from tests.tui.driving import (
     until,
     until_text,
     words,
+    write_run,
 )
 from tui.app import ImgstoreApp
 from tui.plan_fields import parse
+from tui.widgets.folders import FolderTree
+from tui.workers import MOST_FOLDERS
 
 
 async def test_wrong_configuration_stays_in_its_dialog(app: ImgstoreApp) -> None:
@@ -77,7 +82,61 @@ async def test_tab_completes_a_path(app: ImgstoreApp) -> None:
         await until_text(pilot, "my pictures/")
         await pilot.press("tab")
         field = app.screen.query_one(Input)
-        assert (field.value, field.has_focus) == ("./my pictures/", True)
+        await until(pilot, lambda: field.value == "./my pictures/")
+        assert field.has_focus
+
+
+async def test_tab_lists_what_it_cannot_decide(app: ImgstoreApp) -> None:
+    for name in ("my photos", "my pictures", "other"):
+        Path(name).mkdir()
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await pilot.press("o", *"./m", "tab")
+        await until_text(pilot, "my photos/ my pictures/")
+        assert app.screen.query_one(Input).value == "./my p"
+
+
+async def test_folder_is_chosen_in_the_tree(app: ImgstoreApp, cifar10_folder: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(cifar10_folder.parent.parent)
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await pilot.press("o", "down")
+        tree = app.screen.query_one(FolderTree)
+        for path in (cifar10_folder.parent, cifar10_folder):
+            await pilot.press("right")
+            await until(pilot, lambda path=path: path.name in frame(pilot))  # type: ignore[misc]
+            while tree.cursor_node and tree.cursor_node.data != str(path):
+                await pilot.press("down")
+        await pilot.press("left", "down", "enter")
+        await until_text(pilot, "Times storing and reading 10 to 200 images")
+
+
+async def test_tree_says_what_it_leaves_out(app: ImgstoreApp) -> None:
+    for number in range(MOST_FOLDERS + 3):
+        Path(f"{number:04}").mkdir()
+    Path("note.txt").touch()
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await pilot.press("o", "down")
+        await until_text(pilot, "0002")
+        await pilot.press("end", "up")
+        await until_text(pilot, "3 more folders: type how the name begins, 1 file")
+        await pilot.press("enter")
+        assert app.screen.query_one(FolderTree).has_focus
+
+
+async def test_datasets_of_earlier_runs_are_offered(app: ImgstoreApp, cifar10_folder: Path) -> None:
+    for number, path in enumerate((cifar10_folder, Path("/nowhere"), cifar10_folder)):
+        write_run(app.jobs, number, replace(plan_of("lmdb", sizes=(10,)), dataset=str(path)), 1.8e9 + number)
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        await until(pilot, lambda: len(app.workbench.jobs) == 3)
+        await pilot.press("o", "down")
+        nodes = app.screen.query_one(FolderTree).root.children
+        await until(pilot, lambda: nodes)
+        assert [node.data for node in nodes] == [str(cifar10_folder), str(Path.cwd()), "/"]
+        await pilot.press("enter")
+        await until_text(pilot, "Times storing and reading 10 to 200 images")
 
 
 async def test_work_folder_is_checked_before_it_is_taken(app: ImgstoreApp, tmp_path: Path) -> None:
@@ -96,12 +155,11 @@ async def test_work_folder_is_picked_from_listed_disks(app: ImgstoreApp) -> None
         pytest.skip("the folder of the tests is in memory: no disk to list")
     async with planned(app) as pilot:
         await pilot.press("w")
-        disks = app.screen.query_one(OptionList)
-        await until(pilot, lambda: disks.option_count)
+        disks = app.screen.query_one(FolderTree)
+        await until(pilot, lambda: disks.root.children)
         assert " free" in frame(pilot)
         await pilot.press("down")
-        assert disks.has_focus
-        while disks.highlighted != disks.get_option_index(str(Path.cwd())):
+        while disks.cursor_node and disks.cursor_node.data != str(Path.cwd()):
             await pilot.press("down")
         await pilot.press("enter")
         await until(pilot, lambda: app.workbench.draft.base.work_dir == str(Path.cwd()))

@@ -15,14 +15,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key
 from textual.screen import ModalScreen
-from textual.suggester import Suggester
-from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets import Input, Label, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 
 from backends.errors import ImgstoreError, UsageError
 from tui.keys import MOVES
 from tui.text import safe_text
-from tui.workers import completion, disks, export, first_facts, folder_to_write
+from tui.widgets.folders import FolderInput, FolderTree
+from tui.workers import disks, export, first_facts, folder_to_write, recent_datasets
 
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
@@ -31,27 +31,8 @@ if TYPE_CHECKING:
     from tui.screens.workbench import Workbench
 
 
-class FolderSuggester(Suggester):
-    """Offers the first folder that begins like what was typed; Tab and the right arrow take it."""
-
-    def __init__(self) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return await asyncio.to_thread(completion, value)
-
-
-class FolderInput(Input):
-    """A field for a path: Tab takes the completion that is shown, as in a shell."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
-
-    def __init__(self, value: str) -> None:
-        super().__init__(value, suggester=FolderSuggester())
-
-    def action_complete(self) -> None:
-        self.action_end()
-        self.action_cursor_right()
+MATCHES_SHOWN = 20
+"""Names of folders that begin as what was typed."""
 
 
 class Choices(OptionList):
@@ -64,7 +45,8 @@ class AskScreen(ModalScreen[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
     ``parse`` is called in a thread, and if ``live`` while typing too; it raises ImgstoreError with what to show.
-    ``choices``, also called in a thread, gives texts to pick from and what is shown for each.
+    ``choices``, also called in a thread, gives texts to pick from and what is shown for each.  With ``folders`` it is a
+    path that is asked for, and these are the first rows of a tree.
     """
 
     CSS_PATH = "ask.tcss"
@@ -94,29 +76,53 @@ class AskScreen(ModalScreen[Any]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
             form.border_title = self._title
-            form.border_subtitle = ("Tab complete   " if self._folders else "") + "Enter OK   Esc back"
+            keys = "Tab complete   Down → folders   " if self._folders else ""
+            form.border_subtitle = f"{keys}Enter OK   Esc back"
             yield Label(self._hint, markup=False)
             yield FolderInput(self._value) if self._folders else Input(self._value)
             yield Static(classes="sentence", markup=False)
-            if self._choices is not None:
+            if self._folders:
+                yield FolderTree()
+            elif self._choices is not None:
                 yield Choices(compact=True, markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
-        if self._choices is not None:
-            self._list(self._choices)
+        if self._folders or self._choices is not None:
+            self._list(self._choices or list)
 
     @work(exit_on_error=False)
     async def _list(self, choices: Callable[[], Sequence[tuple[str, str]]]) -> None:
-        options = [Option(shown, id=text) for text, shown in await asyncio.to_thread(choices)]
-        self.query_one(Choices).add_options(options)
+        rows = await asyncio.to_thread(choices)
+        if self._folders:
+            start = Path(self._value).expanduser().absolute().parent if self._value else Path.cwd()
+            self.query_one(FolderTree).offer(rows, str(start))
+        else:
+            self.query_one(Choices).add_options(Option(shown, id=text) for text, shown in rows)
 
     @on(OptionList.OptionSelected)
     def pick(self, event: OptionList.OptionSelected) -> None:
         """Take a choice as if it had been typed."""
+        self._pick(event.option.id or "")
+
+    @on(Tree.NodeSelected)
+    def pick_folder(self, event: Tree.NodeSelected[str]) -> None:
+        """Take a folder as if it had been typed."""
+        if event.node.data is not None:
+            self._pick(event.node.data)
+
+    def _pick(self, text: str) -> None:
         field = self.query_one(Input)
-        field.value = event.option.id or ""
-        self.post_message(Input.Submitted(field, field.value))
+        field.value = text
+        self.post_message(Input.Submitted(field, text))
+
+    @on(FolderInput.Completed)
+    def list_matches(self, event: FolderInput.Completed) -> None:
+        """Show between which folders Tab could not decide."""
+        names = "  ".join(f"{safe_text(name, 40)}/" for name in event.names[:MATCHES_SHOWN])
+        more = len(event.names) - MATCHES_SHOWN
+        sentence = names + (f"  and {more:,} more" if more > 0 else "") if event.names else "no folder begins so"
+        self.query_one(".sentence", Static).update(Content.styled("" if len(event.names) == 1 else sentence, "$dim"))
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
@@ -211,11 +217,12 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
         case "open":
             path = facts.path if facts and facts.path != "sample" else ""
             hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
-            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True)
+            choices = partial(recent_datasets, bench.jobs)
+            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True, choices=choices)
         case "where":
             return AskScreen(
                 "Folder for temporary files",
-                "A folder on the disk to measure; empty: beside the dataset. Down: the disks",
+                "A folder on the disk to measure; empty: beside the dataset",
                 lambda text: draft.moved(folder_to_write(text) or None),
                 value=draft.base.work_dir or "",
                 folders=True,

@@ -1,0 +1,118 @@
+"""A field for a path, which Tab completes as a shell does, and a tree of folders to choose from."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Tree
+from textual.widgets.tree import TreeNode
+
+from tui.keys import MOVES
+from tui.text import safe_text
+from tui.workers import completions, subfolders
+
+
+class FolderSuggester(Suggester):
+    """Offers the first folder that begins like what was typed; the right arrow takes it."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return next(iter(await asyncio.to_thread(completions, value)), None)
+
+
+class FolderInput(Input):
+    """A field for a path: Tab completes it as far as all folders that begin so agree, and tells which these are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+
+    @dataclass
+    class Completed(Message):
+        """Tab found these folders."""
+
+        names: list[str]
+
+    def __init__(self, value: str = "", placeholder: str = "", *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(value, placeholder, suggester=FolderSuggester(), id=id)
+
+    @work(group="complete", exclusive=True, exit_on_error=False)
+    async def action_complete(self) -> None:
+        text = self.value
+        found = await asyncio.to_thread(completions, text)
+        if self.value == text:  # nothing was typed meanwhile
+            self.value = os.path.commonprefix(found) or text  # noqa: RUF071  of characters
+            self.action_end()
+            self.post_message(self.Completed([path.rstrip("/").rpartition("/")[2] for path in found]))
+
+
+class FolderTree(Tree[str]):
+    """Folders: Right opens one, which is then read in a thread, Left closes it, Enter takes it.
+
+    Textual's own tree of folders makes a node of every file, and stands still in a folder of many.
+    """
+
+    ICON_NODE, ICON_NODE_EXPANDED = "▸ ", "▾ "
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *MOVES,
+        Binding("right,l", "open", "open", show=False),
+        Binding("left,h", "close", "close", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.show_root = self.show_guides = self.auto_expand = False
+        self.guide_depth = 2
+
+    def offer(self, rows: Sequence[tuple[str, str]], start: str) -> None:
+        """List paths, each with what is shown for it, then the folder ``start``, which is opened, and the root."""
+        folders = [*rows, *((path, safe_text(path)) for path in dict.fromkeys((start, "/")) if path not in dict(rows))]
+        for path, shown in folders:
+            node = self.root.add(Text(shown), path)
+            if path == start:
+                node.expand()
+        self.root.expand()
+
+    def on_focus(self) -> None:
+        self.cursor_line = max(0, self.cursor_line)
+
+    @on(Tree.NodeExpanded)
+    @work(exit_on_error=False)
+    async def read(self, event: Tree.NodeExpanded[str]) -> None:
+        """Show what is in the folder now."""
+        node = event.node
+        if node.data is None:
+            return
+        names, note = await asyncio.to_thread(subfolders, node.data)
+        node.remove_children()
+        for name in names:
+            node.add(Text(safe_text(name)), str(Path(node.data) / name))
+        if note:
+            node.add_leaf(Text(note, style="dim"))
+
+    def action_open(self) -> None:
+        if self.cursor_node is not None and self.cursor_node.allow_expand:
+            self.cursor_node.expand()
+
+    def action_close(self) -> None:
+        node: TreeNode[str] | None = self.cursor_node
+        if node is not None and node.is_expanded:
+            node.collapse()
+        elif node is not None and node.parent is not self.root:
+            self.move_cursor(node.parent)
+
+    def action_first(self) -> None:
+        self.cursor_line = 0
+
+    def action_last(self) -> None:
+        self.cursor_line = self.last_line
