@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backends.bench.disk import ELSEWHERE
 from backends.bench.meters import Stopwatch
+from backends.codecs.pictures import MEMORY
 from backends.datasets.base import Dataset, Failure
 from backends.errors import DatasetDamaged, NoSpace
 from backends.images import Images, Records, even_offsets, offsets_of
@@ -174,6 +175,7 @@ class Wanted:
     pixels: bool = True
     records: bool = False  # the files' own bytes
     first: bool = False  # the first images instead of a random sample
+    memory: int = MEMORY  # for the pixels of one picture
 
     def draw(self, dataset: Dataset, spare: int = 0) -> NDArray[np.int64]:
         """The ids of the images and of as many ``spare`` ones as there are."""
@@ -240,9 +242,9 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
     with (folder / PIXELS).open("xb") as pixels, (folder / RECORDS).open("xb") as records:
         while done < wanted.count and position < len(ids):
             batch = ids[position : position + min(PICTURES, wanted.count - done)]
-            position += len(batch)
             with watch.phase("read"):
-                decoded = dataset.decode(batch, source=wanted.records)
+                decoded = dataset.decode(batch, source=wanted.records, memory=wanted.memory)
+            position += len(decoded.ids) + len(decoded.failures)
             failures += decoded.failures
             images, sizes = decoded.images.pixels, np.empty(0, np.int64)
             if wanted.pixels:

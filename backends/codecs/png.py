@@ -20,7 +20,7 @@ import deflate
 import numpy as np
 
 from backends.base import Codec, PngOptions
-from backends.codecs.pictures import MAX_PIXELS, open_picture, pillow_errors
+from backends.codecs.pictures import decode_picture, open_picture, pillow_errors
 from backends.codecs.source import allocate, check_shape
 from backends.errors import ContainerDamaged, PictureDamaged
 from backends.images import Images, Records, offsets_of
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from backends.images import Layout
 
     Shape = tuple[int, ...]
+
+MAX_PIXELS = 178_956_970
+"""The largest pictures that Pillow opens without being asked to."""
 
 PIECE_BYTES = 1 << 20
 """Pixels that are filtered at once: they fit a processor's cache, and need little memory."""
@@ -202,16 +205,13 @@ def _sum_rows(differences: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None
 
 
 def _decode_any(file: memoryview, index: int) -> NDArray[np.uint8]:
-    """Decode any PNG of at most 8 bits a channel: a palette becomes RGB, transparency a channel."""
+    """Decode any PNG, by the rule for all pictures; unlike that it must be whole, to the CRC of each chunk."""
     try:
         with pillow_errors():
-            open_picture(io.BytesIO(file))[0].verify()  # all CRCs but the last; decoding alone checks fewer
-            image, mode, conversions = open_picture(io.BytesIO(file))
-            if image.format != "PNG" or END not in bytes(file) or "16-bit" in conversions:
-                raise PictureDamaged("it is cut, of another format, or has more than 8 bits a channel")
-            mode = "RGBA" if "transparency" in image.info else mode
-            image.load()
-            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+            image, *_ = open_picture(io.BytesIO(file))
+            if image.format != "PNG" or END not in bytes(file):
+                raise PictureDamaged("it is cut, or of another format")
+            image.verify()  # all CRCs but the last; decoding alone checks fewer
+        return decode_picture(bytes(file))
     except PictureDamaged as error:
         raise ContainerDamaged(f"record {index} is not a PNG that can be read: {error}.") from error
-    return pixels.reshape(*pixels.shape[:2], -1)

@@ -1,4 +1,4 @@
-"""Picture files as they are: JPEG, PNG, BMP and WebP are decoded, and nothing is encoded."""
+"""Picture files as they are: they are decoded, and nothing is encoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.base import Codec
-from backends.codecs.pictures import HEAD_BYTES, decode_picture, format_of, jpeg_bytes
+from backends.codecs.pictures import FORMATS, HEAD_BYTES, decode_picture, format_of, jpeg_bytes
 from backends.errors import ContainerDamaged, PictureDamaged, UsageError
 from backends.images import Images, offsets_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BUFFER_BYTES = 1 << 30
 """Headers of a batch that promise more pixels than this are not trusted with a buffer."""
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WebP": ".webp"}
+_SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif"}  # of others, the name of the format
 
 
 class Source(Codec):
@@ -34,8 +34,8 @@ class Source(Codec):
         """Ending of a file for this record.  Raises ValueError if it is not a picture."""
         format_ = format_of(record[:HEAD_BYTES].tobytes())
         if format_ is None:
-            raise ValueError("source keeps JPEG, PNG, BMP and WebP files, and this record is none of them.")
-        return _SUFFIXES[format_]
+            raise ValueError(f"source keeps {FORMATS} files, and this record is none of them.")
+        return _SUFFIXES.get(format_, f".{format_.lower()}")
 
     def encode(self, images: Images) -> Records:
         raise UsageError("source passes files through; there is nothing to encode: choose png, or raw.")

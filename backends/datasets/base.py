@@ -103,10 +103,12 @@ class Dataset(ABC):
         """Path and reason of each file that is passed over."""
         yield from ()
 
-    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.
 
         With ``source``, return the bytes of their files too; datasets without ``source_bytes`` raise DatasetDamaged.
+        With ``memory``, a picture of more bytes by its header is a failure, and only the first of ``ids`` may be done:
+        as many as images and failures are returned.
         """
         if source:
             raise DatasetDamaged("this dataset keeps arrays, not picture files: there are no bytes to pass through.")

@@ -8,13 +8,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 import numpy as np
 
-from backends.codecs.pictures import Probe, decode_picture, probe_picture
+from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
 from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
 from backends.datasets.labels import labels_of_files, numbered, read_labels
 from backends.datasets.regular_file import FILE_BYTES
@@ -31,11 +33,39 @@ if TYPE_CHECKING:
 PROBED, PROBED_BYTES = 1000, 256 << 20
 """Headers that a survey reads, and the most bytes of files it reads where a header cannot be read alone."""
 
+BATCH_BYTES = 128 << 20
+"""Memory for the pixels of a batch that is bounded, about."""
+
 THREADS = 2
 THREADED_BYTES = 16 << 10
 """Files of this average size are decoded by threads: 1.7 times as fast for photos, half as fast for thumbnails."""
 
 _Result = TypeVar("_Result")
+
+
+class _Room:
+    """The memory for the pixels of a batch, as the headers of its pictures announce them; the first always fits."""
+
+    def __init__(self, memory: int | None, ids: NDArray[np.int64]) -> None:
+        self.picture = MEMORY if memory is None else memory
+        self._left = None if memory is None else min(memory, BATCH_BYTES)
+        self._first = int(ids[0]) if len(ids) else -1
+        self._full, self._lock = False, Lock()
+
+    def is_full(self, id_: int) -> bool:
+        return self._full and id_ != self._first
+
+    def take(self, id_: int, data: bytes) -> bool:
+        """Take room for a picture; once there was none, there is none for any other."""
+        if self._left is None:
+            return True
+        size = announced_bytes(data)
+        size = size if size <= self.picture else 0  # larger ones are not decoded
+        with self._lock:
+            self._full = self._full or size > self._left
+            if not self.is_full(id_):
+                self._left -= size
+            return not self.is_full(id_)
 
 
 class Pictures(Dataset):
@@ -104,12 +134,14 @@ class Pictures(Dataset):
             self._survey = _surveyed(self._facts, self._probes())
         return self._survey
 
-    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
         threaded = self.threads > 1 and self._files.sizes.mean() >= THREADED_BYTES
+        room = _Room(memory, ids)
         with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(self.threads) as pool:
             map_ids = pool.map if threaded else map
-            results = list(map_ids(partial(self._try, read=self._decode), ids.tolist()))
-        decoded = [result for result in results if not isinstance(result, Failure)]
+            tried = list(map_ids(partial(self._try, read=partial(self._decode, room)), ids.tolist()))
+        results = list(takewhile(lambda result: result is not None, tried))
+        decoded = [result for result in results if result is not None and not isinstance(result, Failure)]
         decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
         labels = self.labels[decoded_ids]
         images = Images([pixels for _, pixels, _ in decoded], labels)
@@ -155,13 +187,18 @@ class Pictures(Dataset):
         with warnings.catch_warnings(action="ignore"):
             return [self._try(id_, lambda _, file: probe_picture(file)) for id_ in np.sort(chosen).tolist()]
 
-    def _decode(self, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes]:
+    def _decode(self, room: _Room, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes] | None:
+        """Id, pixels and bytes of a picture; None where there is no room for it in this batch."""
+        if room.is_full(id_):
+            return None
         if self._files.sizes[id_] > FILE_BYTES:
             raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
         data = file.read(FILE_BYTES + 1)
         if len(data) != self._files.sizes[id_]:
             raise PictureDamaged("it has changed since the dataset was opened")
-        return id_, decode_picture(data), data
+        if not room.take(id_, data):
+            return None
+        return id_, decode_picture(data, memory=room.picture), data
 
     def _try(self, id_: int, read: Callable[[int, BinaryIO], _Result]) -> _Result | Failure:
         """What ``read`` returns for the open file of an image, or why it could not."""

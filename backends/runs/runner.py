@@ -19,6 +19,7 @@ from backends.bench.schedule import configurations, trials
 from backends.bench.staging import Source, Wanted, stage
 from backends.bench.trial import blank
 from backends.bench.workdir import WorkFolder
+from backends.codecs.pictures import MEMORY
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import DatasetFacts
 from backends.errors import Cancelled
@@ -107,7 +108,8 @@ class _Run:
 
         tick(0, count)
         codecs, plan = {configuration.codec for configuration in self.plan.configurations}, self.plan
-        wanted = Wanted(count, plan.seed, pixels=codecs != {SOURCE}, records=SOURCE in codecs, first=plan.first)
+        pixels, records, memory = codecs != {SOURCE}, SOURCE in codecs, plan.memory or MEMORY
+        wanted = Wanted(count, plan.seed, pixels=pixels, records=records, first=plan.first, memory=memory)
         staged = stage(dataset, wanted, self.made[self.folders.main].claim("source"), tick)
         examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
         self.emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))

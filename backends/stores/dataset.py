@@ -58,7 +58,7 @@ class StoreDataset(Dataset):
     def name(self, id_: int) -> str:
         return self._store.names[self._range[id_]]
 
-    def decode(self, ids: NDArray[np.int64], *, source: bool = False) -> Decoded:
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
         if not source:
             return Decoded(ids, self.read(ids))
         if self._facts.source_bytes is None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.staging import BATCH, BATCH_BYTES, PICTURES
+from backends.codecs.pictures import MEMORY
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import AS_FOUND, Reading
 from backends.datasets.discover import absolute_path
@@ -214,6 +215,20 @@ class Batch:
         return self.records or make_codec(configuration.codec, configuration.codec_options).encode(self.images)
 
 
+def read_batches(
+    request: Request,
+    dataset: Dataset,
+    ids: NDArray[np.int64],
+    image_shape: tuple[int, int, int] | None,
+    classes: tuple[str, ...],
+) -> Iterator[Batch]:
+    """Decode the images of ``ids`` as ``read_batch`` does, in pieces of a bounded memory."""
+    while len(ids):
+        batch = read_batch(request, dataset, ids, image_shape, classes)
+        yield batch
+        ids = ids[len(batch.ids) + len(batch.failures) :]
+
+
 def read_batch(
     request: Request,
     dataset: Dataset,
@@ -221,11 +236,11 @@ def read_batch(
     image_shape: tuple[int, int, int] | None,
     classes: tuple[str, ...],
 ) -> Batch:
-    """Decode the images of ``ids``; pixels are one array where all have the ``image_shape`` expected.
+    """Decode the first images of ``ids``; pixels are one array where all have the ``image_shape`` expected.
 
     Labels are numbers of ``classes``: a split may lack some of them and number the others on its own.
     """
-    decoded = dataset.decode(ids, source=request.configuration.codec == SOURCE)
+    decoded = dataset.decode(ids, source=request.configuration.codec == SOURCE, memory=MEMORY)
     images, records = decoded.images, decoded.source
     if dataset.classes != classes:
         numbers = np.array([*map(classes.index, dataset.classes), -1], np.int64)  # -1 stays what it is

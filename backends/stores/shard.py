@@ -34,7 +34,7 @@ from backends.datasets.base import Reading
 from backends.errors import ContainerDamaged, DatasetDamaged
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend, make_codec
-from backends.stores.plan import Batch, Request, Shard, StorePlan, batches, read_batch
+from backends.stores.plan import Batch, Request, Shard, StorePlan, batches, read_batches
 
 CHECK_BYTES = 1 << 24
 """Bytes of pixels that are read back at a time, about: they stay in a processor's cache between steps."""
@@ -184,14 +184,14 @@ def _write_images(
     written = 0
     with make_backend(request.configuration.backend, request.configuration.backend_options).create(work, layout) as to:
         for low, high in batches(plan, 0, len(ids)):
-            batch = read_batch(request, dataset, ids[low:high], layout.image_shape, plan.classes)
-            if batch.failures or (layout.image_shape is not None and batch.image_shape != layout.image_shape):
-                raise _Differs
-            records = batch.records or codec.encode(batch.images)
-            columns.add(dataset, batch, digests_of(batch.images, None if pixels else records))
-            to.append(records)
-            written += len(records)
-            tick(written, 0)
+            for batch in read_batches(request, dataset, ids[low:high], layout.image_shape, plan.classes):
+                if batch.failures or (layout.image_shape is not None and batch.image_shape != layout.image_shape):
+                    raise _Differs
+                records = batch.records or codec.encode(batch.images)
+                columns.add(dataset, batch, digests_of(batch.images, None if pixels else records))
+                to.append(records)
+                written += len(records)
+                tick(written, 0)
 
 
 def _look(
@@ -201,12 +201,12 @@ def _look(
     failures: list[tuple[int, str, str]] = []
     shapes: set[tuple[int, int, int] | None] = set()
     for low, high in batches(plan, 0, len(ids)):
-        batch = read_batch(plan.request, dataset, ids[low:high], None, plan.classes)
-        failures += batch.failures
-        if plan.request.on_error == "stop" and failures:
-            raise DatasetDamaged(f"{failures[0][1]} does not decode ({failures[0][2]}): replace or remove it.")
-        if len(batch.ids):
-            shapes.add(batch.image_shape)
+        for batch in read_batches(plan.request, dataset, ids[low:high], None, plan.classes):
+            failures += batch.failures
+            if plan.request.on_error == "stop" and failures:
+                raise DatasetDamaged(f"{failures[0][1]} does not decode ({failures[0][2]}): replace or remove it.")
+            if len(batch.ids):
+                shapes.add(batch.image_shape)
     return failures, shapes
 
 

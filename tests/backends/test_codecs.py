@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.base import JpegOptions, PngOptions
-from backends.codecs.pictures import MAX_PIXELS, decode_picture
-from backends.codecs.png import head_of
+from backends.codecs.pictures import decode_picture
+from backends.codecs.png import MAX_PIXELS, head_of
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Images, Layout, Records, join_records, offsets_of
 from backends.registry import codec_entries, make_codec
@@ -91,7 +91,8 @@ OTHER_KINDS = {
     "palette": (encoded(Image.fromarray(GREY).convert("P")), np.dstack([GREY] * 3)),
     "alpha": (encoded(Image.fromarray(GREY).convert("LA")), np.dstack([GREY] * 3 + [np.full_like(GREY, 255)])),
     "one bit": (encoded(Image.fromarray(GREY > 100)), np.where(GREY > 100, 255, 0)[:, :, None]),
-    "transparent": (encoded(GREY, transparency=0), np.dstack([GREY] * 3 + [np.where(GREY == 0, 0, 255)])),
+    "one transparent grey": (encoded(GREY, transparency=0), GREY[:, :, None]),
+    "16 bits": (encoded(Image.fromarray(GREY.astype(np.uint16) << 8)), GREY[:, :, None]),
 }
 
 
@@ -120,7 +121,6 @@ BROKEN = {
     "unknown filter": png_of(head_of(9, 9, 3), zlib.compress(b"\x07" * (9 * 28))),
     "no deflate": png_of(head_of(9, 9, 3), b"no deflate stream"),
     "no data": png_of(head_of(9, 9, 3)),
-    "16 bits": encoded(Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6))),
 }
 
 

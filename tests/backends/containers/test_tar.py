@@ -96,7 +96,7 @@ def test_webdataset_reads_every_sample_of_every_format(tmp_path: Path, sample_im
 
 def test_a_record_that_is_no_picture_has_no_name_and_is_refused(tmp_path: Path) -> None:
     records = Records(np.frombuffer(b"<html>", np.uint8), offsets_of([6]), np.zeros(1, int))
-    with pytest.raises(ValueError, match="JPEG, PNG, BMP and WebP"):
+    with pytest.raises(ValueError, match="source keeps JPEG, PNG, BMP, WebP, "):
         write(tmp_path / "container", records, Layout(1, "source", None))
     assert list(tmp_path.iterdir()) == []
 

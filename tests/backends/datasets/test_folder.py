@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.codecs.pictures import decode_picture
+from backends.codecs.pictures import FORMATS, decode_picture
 from backends.datasets import open_dataset, tree
 from backends.datasets import pictures as pictures_module
 from backends.datasets.base import AS_FOUND, Reading
@@ -200,7 +200,7 @@ def test_survey_of_all_headers_is_exact(mixed: Path) -> None:
     assert (facts.image_shape, facts.raw_bytes, facts.estimated) == (None, 15 * 3 * 32 * (32 + 20), False)
     assert facts.notes == (
         "9 of 31 looked at are converted: 6 palette, 3 EXIF orientation.",
-        "1 of 31 looked at do not decode, first b/words.jpg: it is no JPEG, PNG, BMP or WebP picture.",
+        f"1 of 31 looked at do not decode, first b/words.jpg: it is no {FORMATS} picture.",
     )
     assert dataset.survey() is facts
     pixels = dataset.decode(np.arange(31)).images.pixels
@@ -264,7 +264,7 @@ def test_decode_gives_pictures_and_bytes_in_order(
         (replace_by_fifo, "2.png is a FIFO, not a file"),
         (lambda path: path.write_bytes(PICTURE[:-50]), "it is damaged ("),
         (lambda path: path.write_bytes(b""), "it is empty"),
-        (lambda path: path.write_bytes(b"<html>404</html>"), "it is no JPEG, PNG, BMP or WebP picture"),
+        (lambda path: path.write_bytes(b"<html>404</html>"), f"it is no {FORMATS} picture"),
         (lambda path: os.truncate(path, 300 << 20), "it has more than 256 MiB"),
         (Path.unlink, "it is gone since the dataset was opened"),
         (lambda path: path.write_bytes(PICTURE + b"more"), "it has changed since the dataset was opened"),
@@ -283,6 +283,21 @@ def test_picture_that_does_not_decode_is_a_failure(tmp_path: Path, harm: Callabl
     assert why in decoded.failures[0].why
     with pytest.raises(DatasetDamaged, match=r"/a/2\.png does not decode \(.*\): replace or remove it\.$"):
         dataset.read(np.arange(3))
+
+
+def test_batch_ends_where_its_pixels_exceed_the_memory(tmp_path: Path) -> None:
+    large = encoded(np.zeros((4000, 4000), np.uint8))
+    plant(tmp_path, *(f"{number}.png" for number in range(4)), content=large)
+    plant(tmp_path, "4.png")
+    dataset, ids, found = opened(tmp_path), np.arange(5), []
+    while len(ids):
+        decoded = dataset.decode(ids, memory=4 * 4000 * 4000)
+        found.append(decoded.ids.tolist())
+        ids = ids[len(decoded.ids) :]
+    assert found == [[0], [1], [2], [3], [4]]
+    too_large = dataset.decode(np.arange(5), memory=4 * 4000 * 4000 - 1)
+    assert (too_large.ids.tolist(), len(too_large.failures)) == ([4], 4)
+    assert "it has 4,000 x 4,000 pixels by its header" in too_large.failures[0].why
 
 
 def test_warnings_of_pillow_are_not_shown(tmp_path: Path) -> None:
