@@ -33,9 +33,12 @@ class ScrolledText(VerticalScroll, can_focus=True):
 
     def on_mount(self) -> None:
         for name in ("scroll_y", "virtual_size", "show_vertical_scrollbar"):
-            self.watch(self, name, lambda: self.call_after_refresh(self._look_for_more))
+            self.watch(self, name, self._laid_out)
         for name in ("below", "more"):
             self.watch(self, name, self._mark)
+
+    def _laid_out(self) -> None:
+        self.call_after_refresh(self._look_for_more)
 
     def _look_for_more(self) -> None:
         self.more = "▲" * (self.scroll_y > 0) + "▼" * (self.scroll_y < self.max_scroll_y)
