@@ -90,6 +90,11 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(list(request.node.nodeid.encode()))
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave the tests of this folder to ``-m slow``."""
+    item.add_marker(pytest.mark.slow)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print how many faults of each kind the containers were put to."""
     reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]

@@ -8,9 +8,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from backends.stores.manifest import is_store, read_manifest
 from tests.terminal.terminal import Terminal
 from tests.terminal.test_first_run import ENTER, environment, only_job, terminal
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["environment", "terminal"]  # fixtures
 

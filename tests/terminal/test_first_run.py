@@ -19,6 +19,8 @@ import pytest
 from backends.runs.job import sweep
 from tests.terminal.terminal import Terminal, program, run_trials_in
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden"
 ENTER, ESCAPE = "\r", "\x1b"
 

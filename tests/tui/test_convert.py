@@ -33,6 +33,8 @@ from tests.tui.recorded import START, RecordedJob, conversion_events, facts, pla
 from tui import messages
 from tui.app import ImgstoreApp
 
+pytestmark = pytest.mark.slow
+
 
 async def change(pilot: Pilot[int], key: str, text: str) -> None:
     """Change a field of the conversion, and wait for what it takes then."""

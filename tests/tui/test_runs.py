@@ -23,6 +23,8 @@ from tui import messages
 from tui.app import ImgstoreApp
 from tui.screens.dialogs import ChoiceScreen
 
+pytestmark = pytest.mark.slow
+
 MODES = pytest.mark.parametrize("in_thread", [True, False], ids=["worker thread", "separate processes"])
 
 

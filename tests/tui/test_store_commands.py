@@ -14,6 +14,8 @@ from PIL import Image
 
 from tui.cli import main
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(sys.executable).parent / "imgstore-tui"
 
 

@@ -44,6 +44,7 @@ def linear(sizes: tuple[int, ...], noise: float = 0.0, seed: int = 0, repeats: i
     ]
 
 
+@pytest.mark.slow
 def test_bytes_and_files_of_real_containers(tmp_path: Path) -> None:
     """Five times the largest size that is used: within 10 % in bytes, exact in files, and not called unsure."""
     names = configurations_of(*backend_entries(), "lmdb+png")

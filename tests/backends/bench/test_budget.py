@@ -90,6 +90,7 @@ def endless_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backends.bench.trial.LEAST_SECONDS", math.inf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_run_writes_no_more_than_announced(tmp_path: Path, workers: int) -> None:
     peak = measured_peak(tmp_path, *backend_entries(), "hdf5+jpeg", workers=workers, sizes=(100,))
@@ -104,6 +105,7 @@ def test_all_copies_take_at_most_ten_largest_containers(tmp_path: Path) -> None:
     assert peak.bytes <= peak.announced
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("endless_copies")
 def test_copies_without_a_limit_exceed_the_announcement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backends.runs.runner.Task", lambda *given: replace(Task(*given), copy_bytes=1 << 23))

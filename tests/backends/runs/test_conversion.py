@@ -26,6 +26,8 @@ from backends.stores.plan import Request
 from backends.stores.progress import Progress
 from backends.stores.verify import verify
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Path:

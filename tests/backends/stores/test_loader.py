@@ -26,6 +26,8 @@ from backends.stores.manifest import read_manifest, write_manifest
 from tests.backends.stores.conftest import store_at
 from tui.cli import cli
 
+pytestmark = pytest.mark.slow
+
 CHECK = """
 import hashlib, importlib, json, multiprocessing, sys
 sys.path.insert(0, sys.argv[1])  # of the printed files, and of what stands for torch
