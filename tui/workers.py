@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
     from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
+    from backends.runs.history import RunFacts
     from backends.runs.job import Job
     from backends.runs.run import Run
 

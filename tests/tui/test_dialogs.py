@@ -25,6 +25,7 @@ from tests.tui.driving import (
     words,
     write_run,
 )
+from tests.tui.recorded import plan_of
 from tui.app import ImgstoreApp
 from tui.plan_fields import parse
 from tui.widgets.folders import FolderTree
