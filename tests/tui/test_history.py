@@ -15,9 +15,10 @@ from textual.pilot import Pilot
 from backends.runs.folder import new_folder
 from backends.runs.run import Run
 from backends.runs.saved import to_json
-from tests.tui.driving import LARGE, SMALL, footer, frame, settle, until, until_text, write_run
+from tests.tui.driving import LARGE, SMALL, fill, footer, frame, settle, until, until_text, write_run
 from tests.tui.recorded import START, plan_of, run_events
 from tui.app import ImgstoreApp
+from tui.widgets.start import StartList
 
 
 def make_runs(jobs: Path) -> list[str]:
@@ -58,6 +59,41 @@ async def test_filter_words_narrow_the_list(app: ImgstoreApp) -> None:
         await until_text(pilot, "trials verified")
         assert app.workbench.run is not None
         assert app.workbench.run.plan.dataset == "/data/set-1"
+
+
+async def test_list_is_sorted_by_the_next_column(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    async with history(app, "by started") as pilot:
+        assert re.findall(r"set-\d", frame(pilot)) == ["set-2", "set-1", "set-0"]
+        await pilot.press("s", "s")
+        await until_text(pilot, "by dataset")
+        assert re.findall(r"set-\d", frame(pilot)) == ["set-0", "set-1", "set-2"]
+
+
+async def test_report_of_a_run_is_written_and_replaced_once_confirmed(app: ImgstoreApp, tmp_path: Path) -> None:
+    make_runs(app.jobs)
+    async with history(app, "set-0") as pilot:
+        await pilot.press("e")
+        await fill(pilot, "enter", text=str(tmp_path / "run.md"))
+        await until_text(pilot, "The report is in")
+        written = (tmp_path / "run.md").read_text()
+        assert "/data/set-2" in written
+        (tmp_path / "run.md").write_text("mine")
+        await pilot.press("e")
+        await fill(pilot, "enter", text=str(tmp_path / "run.md"))
+        await until_text(pilot, "Enter once more replaces it")
+        assert (tmp_path / "run.md").read_text() == "mine"
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "run.md").read_text() == written)
+
+
+async def test_running_job_is_first_and_selected(app: ImgstoreApp) -> None:
+    make_runs(app.jobs)
+    running = new_folder(app.jobs, plan_of())
+    async with app.run_test(size=SMALL) as pilot:
+        await until_text(pilot, "▸ running")
+        option = app.workbench.query_one(StartList).highlighted_option
+        assert (option and option.id) == f"job {running.name}"
 
 
 async def test_escape_clears_the_filter_then_closes(app: ImgstoreApp) -> None:

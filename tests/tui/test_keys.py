@@ -227,6 +227,14 @@ async def test_enter_on_failed_row_explains_once_then_goes_on(app: ImgstoreApp) 
         assert "4 Verdict" in frame(pilot)
 
 
+async def test_palette_begins_with_the_keys_of_the_footer(app: ImgstoreApp) -> None:
+    async with showing(app) as pilot:
+        await pilot.press("colon")
+        await until_text(pilot, "Enter verdict")
+        shown = frame(pilot)
+        assert shown.index("Enter  verdict") < shown.index("[ ]  operation") < shown.index("e  export")
+
+
 async def test_stop_key_keeps_what_has_finished(app: ImgstoreApp) -> None:
     job = recording(end=at_progress(10_000, nth=2))
     async with showing(app, job) as pilot:

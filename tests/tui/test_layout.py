@@ -7,6 +7,7 @@ import re
 import pytest
 
 from backends.bench.configuration import configurations_of
+from backends.runs import events
 from backends.runs.run import Run
 from tests.tui.driving import LARGE, at_progress, frame, planned, recording, settle, show, showing, until, words
 from tests.tui.recorded import RecordedJob, facts, plan_of
@@ -123,6 +124,32 @@ async def test_verdict_scrolls_by_keys(app: ImgstoreApp, size: tuple[int, int], 
             await until(pilot, lambda bottom=bottom: text.scroll_y >= bottom)  # type: ignore[misc]
             await pilot.press(up)
             await until(pilot, lambda: text.scroll_y == 0)
+
+
+async def test_edge_says_where_there_is_more(app: ImgstoreApp) -> None:
+    async with showing(app, plan=LONG) as pilot:
+        marks = []
+        for key in ("v", "pagedown", "G", "g"):
+            await pilot.press(key)
+            await settle(pilot)
+            marks.append(frame(pilot).splitlines()[-2].partition("j k")[0].strip("╰─ "))
+        assert marks == ["▼", "▲▼", "▲", "▼"]
+
+
+async def test_frames_of_a_run_keep_their_edges_and_figures(app: ImgstoreApp) -> None:
+    told = recording(plan_of(repeats=1, operations=("store",))).told
+    async with showing(app, recording(end=lambda event: isinstance(event, events.TrialStarted))) as pilot:
+        bench, edges, known = app.workbench, set(), set[str]()
+        bench.run = run = Run(plan_of(repeats=1, operations=("store",)))
+        for event in told:
+            bench.run = run = run.after(event)
+            await pilot.pause()
+            lines = frame(pilot).splitlines()
+            edges.add(tuple((number, line[:7]) for number, line in enumerate(lines) if line[:1] in "╭╰─"))
+            shown = {figure for line in lines[4:7] for figure in re.findall(r"[\d.]+ [µm]?s", line)}
+            assert known <= shown
+            known = shown
+        assert (len(edges), len(known)) == (1, 15)
 
 
 @pytest.mark.parametrize("keys", [("v", "f"), ("f", "v"), ("5", "f")], ids="-".join)
