@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -198,6 +198,16 @@ class ImgstoreApp(App[int]):
         from backends.runs.history import list_runs
 
         self.workbench.jobs = await asyncio.to_thread(list_runs, self.jobs)
+
+    @on(messages.Copy)
+    def copy(self, message: messages.Copy) -> None:
+        """Copy a text by the terminal, and into a file for terminals that do not copy; say so."""
+        self.copy_to_clipboard(message.text)
+        path, where = self.jobs.parent / "copied.txt", ""
+        with suppress(OSError):
+            path.write_text(message.text + "\n")
+            where = f", also to {path}"
+        getattr(self.screen, "say", self.workbench.say)(f"Copied{where}: {message.text}")
 
     # Runs and conversions
 

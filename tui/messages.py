@@ -80,3 +80,10 @@ class FollowJob(Message):
     """Show an earlier run or conversion, or follow it where it goes on."""
 
     job: RunFacts
+
+
+@dataclass
+class Copy(Message):
+    """Copy a command line, and say so."""
+
+    text: str

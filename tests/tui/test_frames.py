@@ -37,7 +37,7 @@ from tui.app import ImgstoreApp
 from tui.messages import Prepared
 
 Scene = Callable[[Pilot[int]], Awaitable[None]]
-HUGE = (200, 50)
+HUGE, LEAST = (200, 50), (60, 18)
 EVERYTHING = plan_of(
     *("files", "lmdb", "hdf5", "npy"),
     operations=("store", "read", "shuffled", "store-one", "read-one"),
@@ -74,13 +74,13 @@ async def staging(pilot: Pilot[int]) -> None:
     await show(pilot, recording(end=lambda event: isinstance(event, events.Staging) and event.done > 20_000))
 
 
-@scene(SMALL)
+@scene(SMALL, LEAST)
 async def running(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await show(pilot, recording(end=at_progress(50_000, nth=2)))
 
 
-@scene(SMALL, LARGE)
+@scene(SMALL, LARGE, LEAST)
 async def finished_store(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await show(pilot, recording())
@@ -107,7 +107,7 @@ async def everything(pilot: Pilot[int]) -> None:
 press_after(finished_store, "s", name="linear")
 press_after(finished_store, "t", name="numbers")
 press_after(finished_store, "d", name="disk")
-press_after(finished_store, "v", name="verdict")
+press_after(finished_store, "v", name="verdict", sizes=(SMALL, LEAST))
 press_after(dataset_ready, "question_mark", name="help_screen")
 press_after(running, "q", name="quitting")
 
@@ -130,6 +130,9 @@ async def failed_trial(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
     await show(pilot, recording(fails="lmdb+raw store 1000"))
     await pilot.press("down")
+
+
+press_after(failed_trial, "enter", name="why_it_failed")
 
 
 @scene(SMALL)

@@ -173,7 +173,9 @@ async def test_article_key_plans_its_experiment(app: ImgstoreApp) -> None:
 async def test_copy_key_copies_the_command_line(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         await pilot.press("y")
+        await until_text(pilot, "Copied, also to")
         assert app.clipboard.startswith("imgstore-tui bench /data/cifar-10-batches-py files+png lmdb+raw hdf5+raw")
+        assert (app.jobs.parent / "copied.txt").read_text() == app.clipboard + "\n"
 
 
 async def test_view_keys_toggle_and_escape_leads_back(app: ImgstoreApp) -> None:

@@ -129,8 +129,7 @@ class ConvertScreen(Screen[None]):
             self.say(await asyncio.to_thread(workers.write_batch, self.found, batch_file(self.spec)))
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(shlex.join(command_words(self._to_start)))
-        self.say("The command was copied.")
+        self.post_message(messages.Copy(shlex.join(command_words(self._to_start))))
 
     # During and after
 

@@ -62,6 +62,7 @@ def label_bottom_edges(screen: Screen[Any], view: View, run: Run | None) -> None
     keys = hints_line(hints, CHART_HINTS, "  ")
     charts = screen.query_one(ChartPanel)
     scrolls = Content.assemble(f"{charts.words_more} ", ("j k", "bold"), " scroll  ") if charts.words_more else ""
+    charts.label()
     charts.border_subtitle = Content.assemble(scrolls, keys)
 
 

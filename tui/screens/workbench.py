@@ -328,8 +328,7 @@ class Workbench(Screen[None]):
         from tui.plan_fields import command_line
 
         if plan := self._plan():
-            self.app.copy_to_clipboard(command_line(plan))
-            self.say("The command line of this plan was copied: " + command_line(plan))
+            self.post_message(messages.Copy(command_line(plan)))
 
     def action_panel(self, number: int) -> None:
         show_alone(self, None)

@@ -80,7 +80,7 @@ class ChartPanel(Vertical, can_focus=True):
 
     def _show(self) -> None:
         view = self.view
-        label_top(self, self._title())
+        self.label()
         self.can_focus = view in PICTURES  # else what is in it takes the focus
         self.query_one(StartList).display = view is View.START
         self.query_one("#words").display = view in (View.PLAN, View.ERROR, View.VERDICT)
@@ -117,6 +117,10 @@ class ChartPanel(Vertical, can_focus=True):
         elif self.view not in PICTURES:
             content = self.query_one(ScrolledText)
         content.focus()
+
+    def label(self) -> None:
+        """Write the top edge, and into it where there is more text if there is no bottom edge."""
+        label_top(self, self._title(), "" if self.styles.border_bottom[0] else self.words_more)
 
     @property
     def words_more(self) -> str:
