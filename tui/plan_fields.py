@@ -14,7 +14,7 @@ _UNITS = {
     "number": {"": 1},
     "images": {"": 1, "k": 10**3, "m": 10**6, "g": 10**9},
     "bytes": {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40},
-    "seconds": {"": 1, "s": 1, "m": 60, "h": 3600},
+    "seconds": {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600},
 }
 _METAVARS = {"number": "N", "images": "N", "bytes": "BYTES", "seconds": "TIME", "name": "NAME"}
 
@@ -49,7 +49,7 @@ def _parsed(field: PlanField, text: str) -> Any:
     units, short = _UNITS[field.kind], text
     if field.kind == "bytes":
         short = re.sub(r"\s*([kmgt]?)i?b?$", r"\1", text)
-    match = re.fullmatch(r"(\d{1,20}(?:\.\d{1,9})?)([a-z]?)", short, re.ASCII)
+    match = re.fullmatch(r"(\d{1,20}(?:\.\d{1,9})?) ?([a-z]*)", short, re.ASCII)
     if match is None or match[2] not in units:
         raise UsageError(f"{text!r} is not {field.noun}: write one such as {field.example}.")
     value = float(match[1]) * units[match[2]] if "." in match[1] else int(match[1]) * units[match[2]]
@@ -64,14 +64,24 @@ def write(name: str, value: Any) -> str:
     if value is None:
         return ""
     if field.many:
-        return ",".join(map(str, value))
+        return ",".join(_count(one) if field.kind == "images" else one for one in value)
     if field.kind == "switch":
         return field.known[bool(value)]
     if field.kind == "bytes":
         for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
             if value >= 1 << 10 * power:
                 return f"{value * 100 // (1 << 10 * power) / 100:g} {unit}"
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if field.kind == "seconds":
+        size, unit = next(
+            (size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if not value % size or size == 1
+        )
+        return f"{value / size:.12g} {unit}"
+    return _count(value) if field.kind == "images" else str(value)
+
+
+def _count(images: int) -> str:
+    """``10``, ``2k``: exact."""
+    return f"{images // 1000}k" if images % 1000 == 0 else str(images)
 
 
 def option_name(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import re
 import select
 import signal
 import struct
@@ -132,13 +131,15 @@ def program() -> str:
 def run_trials_in(terminal: Terminal, mode: str) -> None:
     """Change the plan on the screen: trials run in a ``worker thread`` or in ``separate processes``."""
     terminal.press("p")
-    terminal.wait_for_text("Run trials in", "How many images")
-    terminal.press("\x1b[A")
+    terminal.wait_for_text("How many images")
+    terminal.press("\x1b[A")  # to the last field, or to the button that shows it
+    if "More:" in terminal.wait_for(lambda frame: "How many images" not in frame):
+        terminal.press("\r")
+        terminal.wait_for_text("Images per batch")
+        terminal.press(*["\x1b[A"] * 4)
     terminal.wait_for_text("a crash is one failed trial")
-    terminal.press("\x15")  # a field that gets the focus selects its text a moment later: wait until it is empty
-    terminal.wait_for(lambda frame: re.search(r"Run trials in +│", frame) is not None)
-    terminal.press(*mode)
-    terminal.wait_for(lambda frame: re.search(rf"Run trials in +{mode} +│", frame) is not None)
+    terminal.press(mode[0])
+    terminal.wait_for_text(f"(x) {mode}")
     terminal.press("\r")
     where = "in the worker thread" if mode == "worker thread" else "in a process of its own"
     terminal.wait_for(lambda frame: "Run trials in" not in frame and where in " ".join(frame.replace("│", " ").split()))

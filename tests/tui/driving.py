@@ -22,6 +22,7 @@ from tui.app import ImgstoreApp
 from tui.draft import draft_of
 from tui.screens.convert import ConvertScreen
 from tui.widgets.chart import ChartPanel
+from tui.widgets.form import ChoiceField
 
 SMALL, LARGE = (80, 24), (120, 36)
 TIMEOUT_SECONDS = 60.0
@@ -139,10 +140,20 @@ async def showing(
         yield pilot
 
 
+def field_of(pilot: Pilot[int], selector: str) -> Input | ChoiceField:
+    """A field of the dialog."""
+    return cast("Input | ChoiceField", app_of(pilot).screen.query_one(selector))
+
+
+def value_of(pilot: Pilot[int], name: str) -> str:
+    """The text of the dialog's field with the id ``name``."""
+    return field_of(pilot, f"#{name}").value
+
+
 async def fill(pilot: Pilot[int], *keys: str, **fields: str) -> None:
     """Put texts into fields of the dialog by their ids, or into its only one as ``text``, then press ``keys``."""
     for name, value in fields.items():
-        app_of(pilot).screen.query_one("Input" if name == "text" else f"#{name}", Input).value = value
+        field_of(pilot, "Input" if name == "text" else f"#{name}").value = value
     await pilot.press(*keys)
 
 

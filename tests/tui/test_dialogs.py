@@ -22,6 +22,7 @@ from tests.tui.driving import (
     start,
     until,
     until_text,
+    value_of,
     words,
     write_run,
 )
@@ -169,22 +170,20 @@ async def test_work_folder_is_picked_from_listed_disks(app: ImgstoreApp) -> None
 async def test_wrong_plan_fields_stay_in_the_form(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         before = app.workbench.draft
-        await pilot.press("p")
+        await pilot.press("p", "up", "enter")
         for field, wrong, sentence in (
             ("sizes", "0", "choose 1 to"),
             ("sizes", "abc", "is not a number of images"),
             ("repeats", "0", "choose 1 to 100,000"),
-            ("operations", "fly", "is not an operation"),
-            ("caches", "hot", "is not a cache state"),
+            ("operations", "", "no operations: name at least one"),
+            ("caches", "", "no cache: name at least one"),
             ("budget", "soon", "is not a time"),
             ("predict", "all", "is not a number of images"),
-            ("limits", "maybe", "is not an answer: write no or yes"),
-            ("in_thread", "elsewhere", "is not a place to run trials in"),
         ):
-            right = app.screen.query_one(f"#{field}", Input).value
+            right = value_of(pilot, field)
             await fill(pilot, "enter", **{field: wrong})
             assert sentence in words(pilot), field
-            assert app.screen.query_one(f"#{field}", Input).value == wrong
+            assert value_of(pilot, field) == wrong
             await fill(pilot, **{field: right})
         await pilot.press("escape")
         assert app.workbench.draft == before
@@ -199,11 +198,33 @@ async def test_plan_form_changes_the_plan(app: ImgstoreApp) -> None:
         assert "2 Backends ─ Read" in frame(pilot)
 
 
+async def test_plan_form_by_keys_alone(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("p")
+        assert "batch size     256" not in frame(pilot)
+        await pilot.press("tab", "right", "right", "space", "tab", "tab", "enter")
+        assert "batch size     256" in frame(pilot)
+        await pilot.press("down", "right", "space", "down", "y", "down", *"5 min", "enter")
+        plan = app.workbench.draft.base
+        assert (plan.operations, plan.caches) == (("store", "read", "shuffled"), ("warm", "cold"))
+        assert (plan.limits, plan.budget) == (True, 300)
+        await pilot.press("p")
+        assert "time limit     5 min" in frame(pilot)
+
+
+async def test_click_ticks_a_choice(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("p")
+        row, line = next((row, line) for row, line in enumerate(frame(pilot).splitlines()) if "shuffled" in line)
+        await pilot.click(offset=(line.index("shuffled"), row))
+        assert value_of(pilot, "operations") == "store,read,shuffled"
+
+
 async def test_plan_form_refuses_workers_in_a_thread(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         await pilot.press("p")
-        await fill(pilot, "enter", in_thread="worker", workers="2")
-        assert "run trials in separate processes" in words(pilot)
+        await fill(pilot, "enter", in_thread="worker thread", workers="2")
+        assert "choose 1 worker" in words(pilot)
         await fill(pilot, "enter", workers="1")
         assert app.workbench.draft.base.in_thread
 
@@ -212,7 +233,7 @@ async def test_memory_limit_in_gib_is_kept_exactly(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         app.workbench.change(app.workbench.draft.changed(memory=6_319_127_552))
         await pilot.press("p")
-        assert app.screen.query_one("#memory", Input).value == "5.88 GiB"
+        assert value_of(pilot, "memory") == "5.88 GiB"
         await fill(pilot, "enter", repeats="7")
         plan = app.workbench.draft.base
         assert (plan.repeats, plan.memory) == (7, 6_319_127_552)
@@ -225,6 +246,9 @@ async def test_memory_limit_in_gib_is_kept_exactly(app: ImgstoreApp) -> None:
         ("memory", "512M", 512 << 20),
         ("memory", "1.5 gb", 3 << 29),
         ("memory", "700", 700),
+        ("budget", "5 min", 300),
+        ("budget", "90s", 90),
+        ("budget", "1.5 h", 5400),
         ("memory", "", None),
         ("sizes", "10, 100,1k", (10, 100, 1000)),
         ("sizes", "2M 5;5", (5, 2_000_000)),

@@ -183,6 +183,9 @@ async def plan_form(pilot: Pilot[int]) -> None:
     await until_text(pilot, "'abc'")
 
 
+press_after(dataset_ready, "p", "up", "enter", name="whole_plan_form", sizes=((60, 18), SMALL))
+
+
 @scene(SMALL, LARGE)
 async def convert_before(pilot: Pilot[int]) -> None:
     """What a conversion of CIFAR-10 takes, as if the dataset were there."""

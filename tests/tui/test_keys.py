@@ -303,4 +303,4 @@ async def test_footer_fits_and_names_keys_that_act(app: ImgstoreApp) -> None:
 async def test_click_on_footer_acts_as_its_key(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
         await pilot.click(offset=(footer(pilot).index("p plan"), SMALL[1] - 1))
-        await until_text(pilot, "Run trials in")
+        await until_text(pilot, "More: batch size")

@@ -8,19 +8,19 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.events import DescendantFocus
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, Static
+from textual.widgets import Button, Input, Static
 
 from backends.bench.plan import PLAN_FIELDS, check_plan
 from backends.errors import UsageError
 from tui.draft import Draft
-from tui.plan_fields import hint, parse, write
-from tui.text import safe_text
+from tui.plan_fields import default_of, hint, parse, write
+from tui.widgets.form import ChoiceField, Field, Form
 
-SHOWN = {name: field for name, field in PLAN_FIELDS.items() if field.label}
+FIRST = ("sizes", "operations", "repeats")
+"""Fields that a new user needs."""
+OTHERS = tuple(name for name, field in PLAN_FIELDS.items() if field.label and name not in FIRST)
 
 
 class PlanScreen(ModalScreen[Draft | None]):
@@ -29,68 +29,76 @@ class PlanScreen(ModalScreen[Draft | None]):
     CSS_PATH = "ask.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back"),
-        Binding("down", "app.focus_next", "next field", show=False),
-        Binding("up", "app.focus_previous", "previous field", show=False),
+        Binding("enter", "submit", "OK"),
     ]
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self._draft = draft
-        self._before = {name: write(name, getattr(draft.base, name)) for name in SHOWN}
+        self._before = {name: write(name, getattr(draft.base, name)) for name in (*FIRST, *OTHERS)}
+        self._fields = {name: self._field(name) for name in self._before}
+
+    def _field(self, name: str) -> Field:
+        field, text = PLAN_FIELDS[name], self._before[name]
+        many = field.many and bool(field.known)
+        chosen = field.kind == "switch" or many
+        control = ChoiceField(field.known, text, many=many, id=name) if chosen else Input(text, field.unset, id=name)
+        return Field(field.label, control, hint(field) + ("; Space ticks" if many else ""))
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="form") as form:
-            form.border_title = "Plan"
-            form.border_subtitle = "Tab next field   Enter OK   Esc back"
-            for name, field in SHOWN.items():
-                with Horizontal(classes="field"):
-                    yield Label(field.label, markup=False)
-                    yield Input(self._before[name], field.unset, id=name)
-                yield Static(classes="sentence", id=f"{name}-sentence", markup=False)
+        differs = any(getattr(self._draft.base, name) != default_of(name) for name in OTHERS)
+        with Form("Plan"):
+            with VerticalScroll(can_focus=False):
+                yield from map(self._fields.get, FIRST)
+                more = Button(f"More: {', '.join(PLAN_FIELDS[name].label for name in OTHERS[:4])}, …", compact=True)
+                yield more
+                with Vertical(id="others") as others:
+                    yield from map(self._fields.get, OTHERS)
             yield Static(id="hint", markup=False)
+        others.display, more.display = differs, not differs
 
-    def on_mount(self) -> None:
-        for field in self.query(Input):
-            field.cursor_blink = False
-
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Show what the field is for, and what can be written there."""
-        field = SHOWN[event.widget.id or ""]
-        words = f": {' or '.join(field.known)}" if field.kind == "switch" else ""
-        self.query_one("#hint", Static).update(hint(field) + words)
+    @on(Button.Pressed)
+    def show_others(self, event: Button.Pressed) -> None:
+        """Show the other fields in the place of the button."""
+        self.query_one("#others").display = True
+        event.button.display = False
+        self._fields[OTHERS[0]].control.focus()
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
         """Say at once what is wrong with a field."""
-        self._parse(event.input.id or "", event.value)
+        self._parse(event.input.id or "")
+
+    @on(ChoiceField.Changed)
+    def check_choice(self, event: ChoiceField.Changed) -> None:
+        """Say at once what is wrong with a field."""
+        self._parse(event.field.id or "")
 
     @on(Input.Submitted)
-    def submit(self) -> None:
+    def action_submit(self) -> None:
         """Close with the draft if the fields are right, each and together; else go to the first that is not."""
-        texts = {name: self.query_one(f"#{name}", Input).value for name in SHOWN}
-        values = {name: self._parse(name, text) for name, text in texts.items()}
+        values = {name: self._parse(name) for name in self._fields}
         wrong = [name for name, parsed in values.items() if parsed is None]
         if wrong:
-            self.query_one(f"#{wrong[0]}", Input).focus()
+            self._fields[wrong[0]].control.focus()
             return
         # An untouched field keeps its value, which may be more exact than its text.
-        changed = {name: parsed[0] for name, parsed in values.items() if parsed and texts[name] != self._before[name]}
+        touched = {name for name, field in self._fields.items() if field.control.value != self._before[name]}
+        changed = {name: parsed[0] for name, parsed in values.items() if parsed and name in touched}
         draft = self._draft.changed(**changed) if changed else self._draft
         try:
             check_plan(replace(draft.base, configurations=draft.configurations), draft.facts)
         except UsageError as error:
-            self.query_one("#hint", Static).update(Content.styled(safe_text(str(error), 300), "$error"))
+            self.query_one(Form).say(str(error), "$error")
         else:
             self.dismiss(draft)
 
-    def _parse(self, name: str, text: str) -> tuple[Any] | None:
+    def _parse(self, name: str) -> tuple[Any] | None:
         """The value of a field in a tuple; None where its text is wrong, which is said below it."""
-        sentence, parsed = "", None
+        field, sentence, parsed = self._fields[name], "", None
         try:
-            parsed = (parse(name, text),)
+            parsed = (parse(name, field.control.value),)
         except UsageError as error:
             sentence = str(error)
-        line = self.query_one(f"#{name}-sentence", Static)
-        line.update(Content(safe_text(sentence, 300)))
-        line.display = bool(sentence)
+        field.say(sentence)
         return parsed
