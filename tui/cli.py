@@ -144,16 +144,16 @@ def show(store: Path, index: int, save: Path | None) -> int:
 
 
 @cli.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--torch", is_flag=True, help="Make it a PyTorch Dataset.")
-def loader(store: Path, *, torch: bool) -> int:
-    """Print a Python file that reads STORE.
+def loader(path: Path, *, torch: bool) -> int:
+    """Print a Python file that reads PATH, a store or one of its shards.
 
     It needs numpy, Pillow and the library of the backend, and not this program: for training code.
     """
     from backends.stores.loader import loader_code
 
-    click.echo(loader_code(store, torch=torch), nl=False)
+    click.echo(loader_code(path, torch=torch), nl=False)
     return 0
 
 

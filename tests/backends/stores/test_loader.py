@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from backends.datasets import open_dataset
-from backends.errors import UsageError
+from backends.errors import StoreNotFound, UsageError
 from backends.registry import backend_entries
 from backends.stores.loader import loader_code
 from backends.stores.manifest import read_manifest, write_manifest
@@ -121,18 +121,27 @@ def run(folder: Path, codes: list[str], *arguments: str) -> dict[str, list[Any]]
     return result
 
 
+def digest(image: NDArray[np.uint8], label: int) -> str:
+    """The digest of an image, as ``CHECK`` makes it."""
+    return hashlib.sha256(repr((image.shape, label)).encode() + image.tobytes()).hexdigest()
+
+
 def digests_of(dataset: Path) -> list[str]:
-    """The digests of all images of a dataset, as ``CHECK`` makes them."""
-
-    def digest(image: NDArray[np.uint8], label: int) -> str:
-        return hashlib.sha256(repr((image.shape, label)).encode() + image.tobytes()).hexdigest()
-
+    """The digests of all images of a dataset."""
     found: list[str] = []
     for split in ("train", "test"):
         with open_dataset(str(dataset), split) as opened:
             images: Any = opened.decode(np.arange(opened.count)).images
         found += map(digest, images.pixels, images.labels.tolist())
     return found
+
+
+def read_container(path: Path) -> list[str]:
+    """The digests of what the file that is printed for a container reads."""
+    names: dict[str, Any] = {"__name__": "printed"}
+    exec(loader_code(path, torch=False), names)
+    images, labels = names["Images"]().read(slice(None))
+    return list(map(digest, images, labels.tolist()))
 
 
 TEST = {240: 40, 24: 12}
@@ -151,8 +160,9 @@ def test_printed_file_reads_what_the_dataset_holds(
     for name, codec, shard_images in KINDS:
         if not keeps or codec in keeps:
             dataset, store = cifar10_folder if name == "cifar" else odd_pictures / name, tmp_path / f"{name} {codec}'s"
-            store_at(store, dataset, f"{backend}+{codec}", shard_images=shard_images)
+            shard = store_at(store, dataset, f"{backend}+{codec}", shard_images=shard_images).shards[0]
             wanted.append(digests_of(dataset))
+            assert read_container(store / shard.path) == wanted[-1][: shard.images]
             codes.append(loader_code(store, torch=codec == "png"))
             classes.append(list(read_manifest(store).classes))
             assert all(len(loader_code(store, torch=torch).splitlines()) <= 62 for torch in (False, True))
@@ -183,3 +193,10 @@ def test_store_of_a_plug_in_has_no_such_file(tmp_path: Path, store: Path) -> Non
     write_manifest(tmp_path / "store", replace(read_manifest(store), backend="joined"))
     with pytest.raises(UsageError, match="another package"):
         loader_code(tmp_path / "store", torch=False)
+
+
+def test_path_of_neither_store_nor_container_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no images")
+    for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "missing"):
+        with pytest.raises(StoreNotFound, match="neither a store nor a container"):
+            loader_code(path, torch=False)
