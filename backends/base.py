@@ -11,8 +11,8 @@ Backends of other packages may use this module, ``images``, ``errors``, ``regist
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.errors import UsageError
 from backends.guard import Guard
@@ -28,31 +28,39 @@ if TYPE_CHECKING:
     from backends.images import Images, Layout, Records
 
 
+def option(default: int, least: tuple[int, str], most: tuple[int, str]) -> Any:
+    """A field of options: its default and its bounds, each with what it means."""
+    return field(default=default, metadata={"bounds": (least, most)})
+
+
+def bounds_of(one: Field[Any]) -> str:
+    """The bounds of a field of options: ``0 (no compression) to 12 (smallest)``."""
+    return " to ".join(f"{bound} ({meaning})" for bound, meaning in one.metadata.get("bounds", ()))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """No options.  Subclasses add integer fields, each checked in ``__post_init__``."""
+    """No options.  Subclasses add integer fields made by ``option``, or check their fields themselves."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            bounds, value = [bound for bound, _ in one.metadata.get("bounds", ())], getattr(self, one.name)
+            if bounds and not bounds[0] <= value <= bounds[1]:
+                raise UsageError(f"{one.name}={value} is not there: choose {bounds_of(one)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class PngOptions(Options):
-    """Attributes: ``level``, the effort of deflate, 0 (none, the pixels as they are) to 12 (smallest)."""
+    """Attributes: ``level``, the effort of deflate; at 0 the pixels stay as they are."""
 
-    level: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.level <= 12:
-            raise UsageError(f"png:level={self.level} is not there: choose 0 (no compression) to 12 (smallest).")
+    level: int = option(1, (0, "no compression"), (12, "smallest"))
 
 
 @dataclass(frozen=True, slots=True)
 class JpegOptions(Options):
-    """Attributes: ``quality``, 1 (smallest) to 100 (best), as libjpeg counts it."""
+    """Attributes: ``quality``, as libjpeg counts it."""
 
-    quality: int = 90
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 100:
-            raise UsageError(f"jpeg:quality={self.quality} is not there: choose a quality from 1 to 100.")
+    quality: int = option(90, (1, "smallest"), (100, "best"))
 
 
 def parse_options(kind: type[Options], text: str, owner: str) -> Options:
@@ -68,7 +76,10 @@ def parse_options(kind: type[Options], text: str, owner: str) -> Options:
             values[name] = int(value)
         except ValueError:
             raise UsageError(f"{owner}: {part!r} is not NAME=WHOLE NUMBER.") from None
-    return kind(**values)
+    try:
+        return kind(**values)
+    except UsageError as error:
+        raise UsageError(f"{owner}: {error}") from None
 
 
 def format_options(options: Options) -> str:

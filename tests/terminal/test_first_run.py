@@ -165,7 +165,12 @@ def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
     if configuration:
         terminal.press("+")
         terminal.wait_for_text("Esc back")
-        terminal.press(*configuration, ENTER)
+        backend, _, codec = configuration.partition("+")
+        terminal.press(backend)
+        terminal.wait_for_text(f"(x) {backend}")
+        terminal.press("\t", codec)
+        terminal.wait_for_text(f"(x) {codec}")
+        terminal.press(ENTER)
         terminal.wait_for(lambda frame: "Add a configuration" not in frame and "4 configurations" in frame)
     run_trials_in(terminal, "worker thread")
     terminal.press(ENTER)

@@ -13,6 +13,7 @@ from backends.bench.disk import IN_MEMORY, mount_of
 from tests.tui.driving import (
     SMALL,
     at_progress,
+    field_of,
     fill,
     footer,
     frame,
@@ -33,15 +34,46 @@ from tui.widgets.folders import FolderTree
 from tui.workers import MOST_FOLDERS
 
 
-async def test_wrong_configuration_stays_in_its_dialog(app: ImgstoreApp) -> None:
+async def test_configuration_is_added_by_keys_alone(app: ImgstoreApp) -> None:
     async with planned(app) as pilot:
-        await pilot.press("plus", *"lmdb", "plus", *"gif", "enter")
-        assert "there is no codec 'gif'" in frame(pilot)
-        assert app.screen.query_one(Input).value == "lmdb+gif"
-        await fill(pilot, "enter", text="lmdb+png")
+        await pilot.press("j", "plus")
+        assert [value_of(pilot, name) for name in ("backend", "codec", "folder")] == ["lmdb", "raw", ""]
+        await pilot.press("enter")
+        await until_text(pilot, "lmdb+raw is in the table already")
+        await pilot.press("tab", "right", "tab", "2", "enter")
         await until_text(pilot, "4 configurations")
-        assert app.workbench.draft.configurations[-1] == "lmdb+png"
+        assert app.workbench.draft.configurations[-1] == app.workbench.table.configuration == "lmdb+png:level=2"
         assert "△" in frame(pilot)
+
+
+async def test_codecs_and_options_follow_what_is_chosen(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        app.workbench.change(app.workbench.draft.add("lmdb+png:level=9"))
+        await pilot.press("plus")
+        assert value_of(pilot, "codec_level") == "9"
+        await pilot.press("down", "j")
+        assert value_of(pilot, "codec_quality") == "90"
+        await pilot.press("down")
+        assert "jpeg quality: 1 (smallest) to 100 (best); default 90" in frame(pilot)
+        await pilot.press("up", "up", *"pa")
+        await until(pilot, lambda: value_of(pilot, "codec") == "png")
+        assert "jpeg" not in frame(pilot)
+
+
+async def test_wrong_configuration_stays_in_the_form(app: ImgstoreApp) -> None:
+    async with planned(app) as pilot:
+        await pilot.press("plus")
+        for name, wrong, right, sentence in (
+            ("codec_level", "13", "2", "png: level=13 is not there"),
+            ("codec_level", "x", "2", "is not NAME=WHOLE"),
+            ("folder", "/nowhere", "", "there is no folder"),
+        ):
+            await fill(pilot, "enter", **{name: wrong})
+            await until_text(pilot, sentence)
+            assert (value_of(pilot, name), field_of(pilot, f"#{name}").has_focus) == (wrong, True)
+            await fill(pilot, **{name: right})
+        await pilot.press("enter")
+        await until(pilot, lambda: app.workbench.draft.configurations[-1] == "files+png:level=2")
 
 
 async def test_codec_is_chosen_from_a_list(app: ImgstoreApp) -> None:

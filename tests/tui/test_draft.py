@@ -77,8 +77,8 @@ def test_changed_draft_is_no_preset() -> None:
 def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
     """The plan that the bench command would run for these words."""
     plans: list[Plan] = []
-    monkeypatch.setattr("tui.commands.open_dataset", lambda *_: open_dataset("sample", None))
-    monkeypatch.setattr("tui.commands.bench", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr("tui.commands.open_dataset", lambda *_, **__: open_dataset("sample", None))
+    monkeypatch.setattr("tui.commands.bench", lambda plan, *_, **__: plans.append(plan))
     cli.commands["bench"].main(words, standalone_mode=False)
     return plans[0]
 

@@ -184,6 +184,7 @@ async def plan_form(pilot: Pilot[int]) -> None:
 
 
 press_after(dataset_ready, "p", "up", "enter", name="whole_plan_form", sizes=((60, 18), SMALL))
+press_after(dataset_ready, "j", "c", name="codecs")
 
 
 @scene(SMALL, LARGE)

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from tui.screens.workbench import Workbench
 
 
-MATCHES_SHOWN = 20
-"""Names of folders that begin as what was typed."""
-
-
 class Choices(OptionList):
     """A short list with the keys of every list."""
 
@@ -119,10 +115,7 @@ class AskScreen(ModalScreen[Any]):
     @on(FolderInput.Completed)
     def list_matches(self, event: FolderInput.Completed) -> None:
         """Show between which folders Tab could not decide."""
-        names = "  ".join(f"{safe_text(name, 40)}/" for name in event.names[:MATCHES_SHOWN])
-        more = len(event.names) - MATCHES_SHOWN
-        sentence = names + (f"  and {more:,} more" if more > 0 else "") if event.names else "no folder begins so"
-        self.query_one(".sentence", Static).update(Content.styled("" if len(event.names) == 1 else sentence, "$dim"))
+        self.query_one(".sentence", Static).update(Content.styled(event.sentence, "$dim"))
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
@@ -229,8 +222,9 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
                 choices=disks,
             )
         case "add":
-            hint = "Such as lmdb, hdf5+png, lmdb+png:level=2 or hdf5@/scratch (in that folder)"
-            return AskScreen("Add a configuration", hint, draft.add, live=True)
+            from tui.screens.add import AddScreen
+
+            return AddScreen(draft, bench.table.configuration)
         case "codec":
             return codec_question(draft, bench.table.configuration)
         case "export":

@@ -21,6 +21,8 @@ from tui.keys import MOVES
 from tui.text import safe_text
 from tui.workers import completions, subfolders
 
+_MATCHES_SHOWN = 20
+
 
 class FolderSuggester(Suggester):
     """Offers the first folder that begins like what was typed; the right arrow takes it."""
@@ -42,6 +44,14 @@ class FolderInput(Input):
         """Tab found these folders."""
 
         names: list[str]
+
+        @property
+        def sentence(self) -> str:
+            """The names, where there are several, or that there is none."""
+            names = "  ".join(f"{safe_text(name, 40)}/" for name in self.names[:_MATCHES_SHOWN])
+            more = len(self.names) - _MATCHES_SHOWN
+            some = names + (f"  and {more:,} more" if more > 0 else "") if len(self.names) > 1 else ""
+            return some if self.names else "no folder begins so"
 
     def __init__(self, value: str = "", placeholder: str = "", *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(value, placeholder, suggester=FolderSuggester(), id=id)
