@@ -22,9 +22,8 @@ PROGRAM = "imgstore-tui"
 def cli() -> None:
     """PNG files, LMDB or HDF5?  Measure it on your images and your disk.
 
-    `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a folder of pictures (JPEG, PNG, WebP, BMP),
-    CIFAR-10 or CIFAR-100 (the folder or the .tar.gz as downloaded), or `sample`: 2,000 images that come with
-    the program.
+    `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a folder or an archive of pictures, WebDataset
+    shards, Parquet of Hugging Face, npz, IDX, HDF5, CIFAR, or `sample`: 2,000 images that come with the program.
 
     \b
     Examples:
@@ -60,7 +59,7 @@ def bench(
 
     Stores the images of DATASET in each CONFIG, reads them back, and prints how long it took.
 
-    DATASET is a folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or `sample`.
+    DATASET is a folder or an archive of pictures, a dataset of another kind (see `--help` of the program), or `sample`.
 
     CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER]: a way to keep images, how each image is encoded, and where to
     write, such as lmdb, lmdb+png:level=2 or hdf5@/scratch.  Without one, every installed backend is measured;

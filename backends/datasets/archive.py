@@ -1,19 +1,30 @@
-"""Files of a dataset in a tar archive, plain or gzipped, read in place: nothing is extracted to disk."""
+"""Files in a tar archive, plain, gzipped or compressed by bzip2 or xz.
+
+Plain and gzipped ones are read in place; bzip2 and xz have no state to go back to, so that their archives are unpacked
+once, to an unnamed temporary file.
+"""
 
 from __future__ import annotations
 
+import bz2
+import errno
+import lzma
+import os
+import shutil
 import tarfile
+import tempfile
 import zlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
-from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, printable, reading
-from backends.errors import DatasetDamaged, DatasetNotFound
+from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
+from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-GZIP = b"\x1f\x8b"
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 BLOCK = 512
 CHUNK = 1 << 18
 
@@ -21,13 +32,16 @@ MAX_MEMBERS = 1000
 MAX_BYTES = 512 << 20
 """The largest archive that is unpacked; CIFAR-10 and CIFAR-100 together have 371 MB."""
 
+_MOST_HEADER_BYTES = 1 << 20
+"""The longest name or pax header that is read."""
+
 MAX_TRAILER = 16 << 20
 """Padding that may follow the end of an archive."""
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` (512 bytes) may be a tar archive, gzipped or not."""
-    return head.startswith(GZIP) or _header(head) is not None
+    """Whether a file that begins with ``head`` (512 bytes) may be a tar archive, compressed or not."""
+    return head.startswith((GZIP, BZIP2, XZ)) or _header(head) is not None
 
 
 class TarFiles:
@@ -40,23 +54,13 @@ class TarFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream = _Stream(path)
+        self._stream = Stream(path)
         self._rewind = self._stream.bookmark()
         self._bookmarks: dict[str, tuple[Callable[[], None], int]] = {}
 
     def where(self, name: str) -> str:
         """The file of this name, for an error message."""
         return f"{name} in {self.path}"
-
-    def first_of(self, names: Collection[str]) -> str:
-        """The first of these names in the archive, which is read no further.  Raises DatasetNotFound if it has none."""
-        others: list[str] = []
-        for name, _ in self._members():
-            if name in names:
-                return name
-            others.append(printable(name))
-        listed = ", ".join([name for name in others if name][:3]) or "nothing"
-        raise self._not_found(f"holds no known dataset (it has {listed})")
 
     def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Name and content of each of these files that is there, in the archive's order; it is read to its end."""
@@ -111,13 +115,76 @@ class TarFiles:
         return DatasetNotFound(f"{self.path} {reason}: name the .tar.gz of CIFAR's Python version.")
 
 
-class _Stream:
-    """The bytes of a file, or those that a gzip file holds, read forwards, with bookmarks to go back to."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A regular file in an archive."""
+
+    name: str  # with its folders, which are relative and have no ``..``; undecodable bytes become surrogates
+    start: int  # its first byte in the stream
+    size: int
+
+
+def members_of(stream: Stream, inside: str = "", end: int | None = None) -> Iterator[Member]:
+    """The regular files of an archive, the stream at the content of each; those of a ``.tar`` in it are in a folder.
+
+    Long names are those of GNU tar and pax.  Raises DatasetDamaged where the archive is truncated or broken.
+    """
+    long_name, long_size = "", None
+    while end is None or stream.position < end:
+        at = stream.position
+        head = stream.read_exactly(BLOCK)
+        if not any(head):
+            return
+        info = _header(head)
+        if info is None and at == 0:
+            raise stream.no_archive(kind_of(head) or "data of an unknown kind")
+        if info is None or info.size < 0:
+            raise stream.damaged(f"is broken: no tar header at byte {at:,}")
+        regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+        size = long_size if regular and long_size is not None else info.size
+        size = 0 if info.isdir() or info.issym() or info.islnk() or info.isdev() else size
+        start = stream.position
+        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE) and size <= _MOST_HEADER_BYTES:
+            content = stream.read_exactly(size)
+            if info.type == tarfile.GNUTYPE_LONGNAME:
+                long_name = content.rstrip(b"\0").decode("utf-8", "surrogateescape")
+            else:
+                fields = _pax_fields(content)
+                long_name, long_size = fields.get("path", long_name), int(fields["size"]) if "size" in fields else None
+        else:
+            parts = [part for part in (long_name or info.name).split("/") if part not in ("", ".")]
+            name = "/".join(parts)
+            long_name, long_size = "", None
+            if regular and ".." not in parts and name.endswith(".tar") and not inside:
+                yield from members_of(stream, f"{name.removesuffix('.tar')}/", start + size)
+            elif regular and ".." not in parts:
+                yield Member(inside + name, start, size)
+        stream.skip_to(start + -(-size // BLOCK) * BLOCK)
+
+
+def _pax_fields(content: bytes) -> dict[str, str]:
+    """The records of a pax header, each ``length key=value``."""
+    fields = {}
+    while content:
+        length, _, rest = content.partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(content):
+            break
+        key, _, value = rest[: int(length) - len(length) - 2].partition(b"=")
+        fields[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        content = content[int(length) :]
+    return fields if fields.get("size", "0").isdigit() else {}
+
+
+class Stream:
+    """The bytes of a file, or those that a compressed file holds, read forwards, with bookmarks to go back to."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, open_regular(path)
-        self._decoder = zlib.decompressobj(wbits=31) if self._read_file(len(GZIP)) == GZIP else None
+        magic = self._read_file(6)
         self._file.seek(0)
+        self._decoder = zlib.decompressobj(wbits=31) if magic.startswith(GZIP) else None
+        if magic.startswith((BZIP2, XZ)):
+            self._file = self._unpacked(bz2.BZ2File if magic.startswith(BZIP2) else lzma.LZMAFile)
         self._pending = b""
         self.position = 0
 
@@ -133,7 +200,20 @@ class _Stream:
             raise self.damaged("is truncated: it ends in the middle of a file")
         return data
 
+    @property
+    def in_place(self) -> bool:
+        """Whether any byte can be read at once."""
+        return self._decoder is None
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """Bytes of a stream that is ``in_place``, from any thread; the position stays."""
+        with reading(self._path):
+            return os.pread(self._file.fileno(), size, start)
+
     def skip_to(self, end: int) -> None:
+        if self._decoder is None:
+            self._file.seek(end)
+            self.position = end
         while self.position < end and self.read(min(end - self.position, CHUNK)):
             pass
 
@@ -148,11 +228,30 @@ class _Stream:
 
         return go_back
 
+    def no_archive(self, content: str) -> DatasetNotFound:
+        return DatasetNotFound(f"{self._path} is {content}, not an archive: name an archive of pictures, or of CIFAR.")
+
     def damaged(self, reason: str) -> DatasetDamaged:
         return DatasetDamaged(f"{self._path} {reason}: get the archive again.")
 
     def close(self) -> None:
         self._file.close()
+
+    def _unpacked(self, opener: type[bz2.BZ2File | lzma.LZMAFile]) -> BinaryIO:
+        """A temporary file of what a bzip2 or xz file holds."""
+        with self._file, opener(self._file) as packed:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed as the file of the stream
+            try:
+                shutil.copyfileobj(packed, file, CHUNK)
+            except (EOFError, ValueError, lzma.LZMAError):
+                raise self.damaged("is truncated or broken: it does not decompress") from None
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    room = f"unpacking it needs more room than {tempfile.gettempdir()} has"
+                    raise NoSpace(f"{self._path} was not opened: {room}; set TMPDIR, or unpack it yourself.") from None
+                raise self.damaged("is broken: it does not decompress") from None
+        file.seek(0)
+        return file
 
     def _read_file(self, size: int) -> bytes:
         with reading(self._path):

@@ -64,6 +64,7 @@ CIFAR100 = Edition(
     "CIFAR-100", "cifar-100-python", {"train": ("train",), "test": ("test",)}, "meta", 100, "fine_labels"
 )
 EDITIONS = (CIFAR10, CIFAR100)
+FILE_NAMES = frozenset(name for edition in EDITIONS for name in edition.files)
 
 
 class FolderFiles:
@@ -269,17 +270,11 @@ def find_editions(folder: Path, files: Collection[str], folders: Collection[str]
     return [(edition, folder / edition.folder) for edition in EDITIONS if edition.folder in folders]
 
 
-def open_archive(archive: Path, path: str, split: str | None) -> CIFAR:
+def open_archive(archive: Path, first: str, path: str, split: str | None) -> CIFAR:
     """Open a tar archive as CIFAR-10 or CIFAR-100, told by the first of its files.  Raises as ``open_dataset``."""
     with ExitStack() as undo:
         files = undo.enter_context(closing(TarFiles(archive)))
-        first = files.first_of([name for edition in EDITIONS for name in edition.files])
         edition = next(edition for edition in EDITIONS if first in edition.files)
         dataset = CIFAR(files, edition, path, split)
         undo.pop_all()
     return dataset
-
-
-def is_batch_name(name: str) -> bool:
-    """Whether CIFAR has a file of this name."""
-    return any(name in edition.files for edition in EDITIONS)

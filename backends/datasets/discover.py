@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections import deque
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +16,22 @@ from backends.codecs.pictures import SUFFIXES
 from backends.datasets import cifar, folder, sample
 from backends.datasets.archive import is_archive
 from backends.datasets.base import AS_FOUND, Reading
+from backends.datasets.foreign import foreign_kind
+from backends.datasets.picture_archive import HoldsOther, PictureArchive
 from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
+from backends.datasets.structure import split_kind
 from backends.datasets.tree import is_picture, is_system
-from backends.errors import DatasetNotFound, ImgstoreError, UsageError
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from backends.datasets.base import Dataset
 
-KNOWN = "a folder of pictures, a store, or CIFAR-10 or CIFAR-100 (the folder of batches or the .tar.gz)"
+KNOWN = (
+    "a folder or archive of pictures, WebDataset shards, Parquet or Arrow of Hugging Face, npz, npy, IDX, HDF5, "
+    "CIFAR, or a store"
+)
 
 LOOKED_AT, DEEPEST = 2000, 8
 """Folders that are listed, and their levels, to find out what a folder holds."""
@@ -77,7 +84,7 @@ def open_dataset(
     if stat.S_ISDIR(mode):
         return _open_folder(absolute, str(path), split, cancelled, how)
     if stat.S_ISREG(mode):
-        return _open_file(absolute, str(path), split)
+        return _open_file(absolute, str(path), split, cancelled, how)
     raise DatasetNotFound(f"{absolute} is {special(mode)}, not a folder or a file: name {KNOWN}.")
 
 
@@ -94,6 +101,34 @@ def absolute_path(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(plain)))  # noqa: PTH100, PTH111
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of dataset in files, by their names."""
+
+    module: str  # its ``open_files`` takes the files of one dataset
+    pattern: re.Pattern[str]
+
+
+def _kind(module: str, pattern: str) -> _Kind:
+    return _Kind(module, re.compile(pattern, re.IGNORECASE))
+
+
+KINDS = (
+    _kind("cifar_binary", r"(data_batch_\d|test_batch|train|test|(train|test|unlabeled)_X)\.bin"),
+    _kind("idx", r".*images?.*idx\d?.*"),
+    _kind("huggingface", r".+\.(parquet|arrow)"),
+    _kind("numpy_arrays", r".+\.np[yz]"),
+    _kind("hdf5", r".+\.(h5|hdf5|hdf)"),
+)
+_ARCHIVE = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE)
+_PART = re.compile(
+    r"(.*[^a-z])?(train(ing)?|test|val(id(ation)?)?|x|y|images|labels|data|\d+)([^a-z].*)?", re.IGNORECASE
+)
+"""Names of files that are parts of one dataset."""
+
+_CONTAINER_FILES = ("layout.json", "data.mdb", "zarr.json")
+
+
 def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
     with reading(top):
         is_store = (top / "imgstore.json").is_file()
@@ -108,12 +143,73 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     if editions:
         choices = " or ".join(str(batches) for _, batches in editions)
         raise UsageError(f"{top} holds {len(editions)} datasets: name {choices}.")
-    if any(_holds_picture(*one) for one in _below(top)):
-        return folder.PictureFolder(top, path, split, how, cancelled)
-    names = [*(f"{name}/" for name in folders), *files]
-    more = ", ..." if len(names) > 3 else ""
-    content = f"it has {', '.join(name[:40] for name in names[:3])}{more}" if names else "it is empty"
+    if (container := _container(top, files, path, split)) is not None:
+        return container
+    refusals: list[ImgstoreError] = []
+    archives: list[Path] = []
+    foreign = foreign_kind(files)
+    for inside, names in _below(top):
+        for kind in KINDS:
+            found = [inside / name for name in names if kind.pattern.fullmatch(name)]
+            if found and not _holds_picture(inside, names, sniff=False):
+                try:
+                    return _open_files(kind, _with_siblings(kind, inside, found, top), path, split, how)
+                except DatasetNotFound as error:
+                    refusals.append(error)
+                except DatasetDamaged as error:
+                    refusals.insert(0, error)
+        if _holds_picture(inside, names):
+            return folder.PictureFolder(top, path, split, how, cancelled)
+        archives = archives or [inside / name for name in names if _ARCHIVE.fullmatch(name)]
+        foreign = foreign or foreign_kind(names)
+    if archives:
+        return _open_archives(archives, path, split, cancelled, how)
+    if foreign:
+        raise DatasetNotFound(f"{top} {foreign}")
+    if refusals:
+        raise refusals[0]
+    entries = [*(f"{name}/" for name in folders), *files]
+    more = ", ..." if len(entries) > 3 else ""
+    content = f"it has {', '.join(name[:40] for name in entries[:3])}{more}" if entries else "it is empty"
     raise DatasetNotFound(f"{top} holds no known dataset ({content}): name {KNOWN}.")
+
+
+def _container(top: Path, files: list[str], path: str, split: str | None) -> Dataset | None:
+    """A container of one of our backends, which is known by names of files in it."""
+    if not any(name in files for name in _CONTAINER_FILES):
+        return None
+    dataset: Dataset | None = import_module("backends.stores.dataset").open_container(top, path, split)
+    return dataset
+
+
+def _open_files(kind: _Kind, files: list[Path], path: str, split: str | None, how: Reading) -> Dataset:
+    """Open the files of one dataset.  Raises UsageError where they are several."""
+    alone = kind.module == "hdf5" or any(file.suffix == ".npz" for file in files)
+    if alone and len(files) > 1 and not all(_PART.fullmatch(file.stem) for file in files):
+        raise UsageError(f"{files[0].parent} holds {len(files)} datasets: name one, such as {files[0]}.")
+    dataset: Dataset = import_module(f"backends.datasets.{kind.module}").open_files(files, path, split, how)
+    return dataset
+
+
+def _with_siblings(kind: _Kind, inside: Path, found: list[Path], top: Path) -> list[Path]:
+    """The files of a folder that is a split, with those of the splits beside it."""
+    if kind.module != "huggingface" or inside == top or split_kind(inside.name) < 0:
+        return found
+    _, folders = list_folder(inside.parent)
+    splits = [inside.parent / name for name in folders if split_kind(name) >= 0]
+    return [one / name for one in splits for name in list_folder(one)[0] if kind.pattern.fullmatch(name)]
+
+
+def _open_archives(
+    archives: list[Path], path: str, split: str | None, cancelled: Callable[[], bool], how: Reading
+) -> Dataset:
+    """Open the archives of one folder: one of any kind, or the shards of a WebDataset."""
+    if len(archives) == 1:
+        return _open_file(archives[0], path, split, cancelled, how)
+    if any(archive.suffix != ".tar" for archive in archives):
+        choices = ", ".join(str(archive) for archive in archives[:3])
+        raise UsageError(f"{archives[0].parent} holds {len(archives)} archives: name one, such as {choices}.")
+    return PictureArchive(archives, path, split, how, cancelled)
 
 
 def _below(top: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -132,19 +228,39 @@ def _below(top: Path) -> Iterator[tuple[Path, list[str]]]:
             waiting += [(folder / name, depth + 1) for name in folders if not is_system(name)]
 
 
-def _holds_picture(folder: Path, files: list[str]) -> bool:
+def _holds_picture(folder: Path, files: list[str], *, sniff: bool = True) -> bool:
     """Whether one of the files is a picture, by suffixes and the first bytes of a few."""
-    return any(name.lower().endswith(SUFFIXES) for name in files) or any(
-        is_picture(folder / name) for name in files[:_SNIFFED]
+    return any(name.lower().endswith(SUFFIXES) for name in files) or (
+        sniff and any(is_picture(folder / name) for name in files[:_SNIFFED])
     )
 
 
-def _open_file(file_path: Path, path: str, split: str | None) -> Dataset:
+def _open_file(file_path: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
     with open_regular(file_path) as file, reading(file_path):
         head = file.read(512)
-    if is_archive(head):
-        return cifar.open_archive(file_path, path, split)
-    kind = "empty" if not head else kind_of(head) or "of an unknown kind"
-    is_batch = cifar.is_batch_name(file_path.name)
-    hint = f"name the folder {file_path.parent} instead" if is_batch else f"name {KNOWN}"
-    raise DatasetNotFound(f"{file_path} is no dataset (it is {kind}): {hint}.")
+    by_name = next((kind for kind in KINDS if kind.pattern.fullmatch(file_path.name)), None)
+    magics = {b"\x93NUMPY": "numpy_arrays", b"PAR1": "huggingface", b"ARROW1": "huggingface", b"\x89HDF": "hdf5"}
+    magics |= {b"\0\0\x08\x03": "idx", b"\0\0\x08\x04": "idx"}
+    module = next((name for magic, name in magics.items() if head.startswith(magic)), None)
+    if head.startswith((b"\x89HDF", b"SQLite format 3\0")):
+        container: Dataset | None = import_module("backends.stores.dataset").open_container(file_path, path, split)
+        if container is not None:
+            return container
+    if head and (module or by_name):
+        kind = by_name if by_name is not None and module in (None, by_name.module) else _Kind(str(module), _ARCHIVE)
+        return _open_files(kind, [file_path], path, split, how)
+    if head.startswith(b"PK\3\4") or is_archive(head):
+        try:
+            return PictureArchive([file_path], path, split, how, cancelled, cifar.FILE_NAMES)
+        except HoldsOther as other:
+            return cifar.open_archive(file_path, other.name, path, split)
+        except DatasetNotFound:
+            container = import_module("backends.stores.dataset").open_container(file_path, path, split)
+            if container is not None:
+                return container
+            raise
+    if foreign := foreign_kind([file_path.name]):
+        raise DatasetNotFound(f"{file_path} {foreign}")
+    kind_ = "empty" if not head else kind_of(head) or "of an unknown kind"
+    hint = f"name the folder {file_path.parent} instead" if file_path.name in cifar.FILE_NAMES else f"name {KNOWN}"
+    raise DatasetNotFound(f"{file_path} is no dataset (it is {kind_}): {hint}.")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from backends.datasets.labels import read_labels
-from backends.datasets.pictures import Pictures
+from backends.datasets.pictures import PictureTree
 from backends.datasets.regular_file import open_regular, reading
 from backends.datasets.tree import Folder, Walk
 from backends.errors import DatasetNotFound, PictureDamaged
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
 KIND = "picture folder"
 
 
-class PictureFolder(Pictures):
+class PictureFolder(PictureTree):
     """One split of a folder of pictures.  No file stays open.
 
-    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then.  Raises as ``Pictures``,
+    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then.  Raises as ``PictureTree``,
     and Cancelled if ``cancelled`` returned True.
     """
 
@@ -47,6 +46,3 @@ class PictureFolder(Pictures):
                 file.close()
                 raise PictureDamaged("it has changed since the dataset was opened")
         return file
-
-    def _table(self, path: Path) -> dict[str, str]:
-        return read_labels(path)

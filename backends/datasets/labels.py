@@ -63,6 +63,22 @@ def _columns(names: list[str]) -> tuple[str, str] | None:
     return None if file is None or label is None else (file, label)
 
 
+def read_label_array(file: str, count: int) -> NDArray[np.generic]:
+    """The labels of ``count`` images of an array, from a ``.npy`` file or a CSV file of number,label."""
+    path = Path(file).expanduser()
+    if path.suffix != ".npy":
+        table = read_labels(path)
+        return np.array([table.get(str(number), "") for number in range(count)])
+    try:
+        with open_regular(path) as opened:
+            labels: NDArray[np.generic] = np.load(opened, allow_pickle=False).reshape(-1)
+    except ValueError as error:
+        raise DatasetDamaged(f"{path} is no array of labels ({error}): save it by numpy.save.") from None
+    if len(labels) != count:
+        raise UsageError(f"{path} has {len(labels):,} labels for {count:,} images: name the file of this split.")
+    return labels
+
+
 def numbered(labels: Iterable[str | None]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Class names, numbers in their order and else sorted, and the label of each image, -1 for None."""
     listed = list(labels)

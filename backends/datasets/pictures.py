@@ -12,21 +12,21 @@ from itertools import takewhile
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
 from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
 from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
 from backends.datasets.labels import labels_of_files, numbered, read_labels
-from backends.datasets.regular_file import FILE_BYTES
+from backends.datasets.regular_file import FILE_BYTES, printable
 from backends.datasets.structure import check_layout, choose_split, find_splits, pack
 from backends.datasets.tree import Folder, Skipped
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged
 from backends.images import Images, join_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,15 +69,97 @@ class _Room:
 
 
 class Pictures(Dataset):
-    """One split of a tree of picture files of any formats and sizes; the first if ``split`` is None.
+    """One split of picture files of any formats and sizes, whose bytes ``_open`` gives."""
+
+    whole_files = True
+    """Whether reading a header reads the whole file."""
+    threads = THREADS
+
+    def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
+        super().__init__(facts, labels)
+        self._survey: DatasetFacts | None = None
+        self._file_bytes = (facts.source_bytes or 0) / max(1, facts.count)
+
+    def skipped(self) -> Iterator[tuple[str, str]]:
+        for failure in _failures(self._probes()):
+            yield failure.name, failure.why
+
+    def survey(self) -> DatasetFacts:
+        if self._survey is None:
+            self._survey = _surveyed(self._facts, self._probes())
+        return self._survey
+
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
+        threaded = self.threads > 1 and self._file_bytes >= THREADED_BYTES
+        room = _Room(memory, ids)
+        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(self.threads) as pool:
+            map_ids = pool.map if threaded else map
+            tried = list(map_ids(partial(self._try, read=partial(self._decode, room)), ids.tolist()))
+        results = list(takewhile(lambda result: result is not None, tried))
+        decoded = [result for result in results if result is not None and not isinstance(result, Failure)]
+        decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
+        labels = self.labels[decoded_ids]
+        images = Images([pixels for _, pixels, _ in decoded], labels)
+        records = join_records([data for _, _, data in decoded], labels) if source else None
+        return Decoded(decoded_ids, images, records, _failures(results))
+
+    def read(self, ids: NDArray[np.int64]) -> Images:
+        decoded = self.decode(ids)
+        for failure in decoded.failures:
+            where = f"{self._where()}/{failure.name}"
+            raise DatasetDamaged(f"{where} does not decode ({failure.why}): replace or remove it.")
+        return decoded.images
+
+    @abstractmethod
+    def _open(self, id_: int) -> BinaryIO:
+        """The file of an image, open at its begin.  Raises ImgstoreError with the reason, without the file's name."""
+
+    def _size(self, id_: int) -> int | None:
+        """The bytes that the file of an image had when the dataset was opened; None where that is not known."""
+        return None
+
+    def _where(self) -> str:
+        """What the names of images are relative to, for error messages."""
+        return self._facts.source
+
+    def _probes(self) -> list[Probe | Failure]:
+        """What the headers of some pictures say, always of the same ones."""
+        most = PROBED
+        if self.whole_files and self._file_bytes:
+            most = max(1, min(PROBED, int(PROBED_BYTES / self._file_bytes)))
+        chosen = np.random.default_rng(0).choice(self.count, size=min(self.count, most), replace=False)
+        with warnings.catch_warnings(action="ignore"):
+            return [self._try(id_, lambda _, file: probe_picture(file)) for id_ in np.sort(chosen).tolist()]
+
+    def _decode(self, room: _Room, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes] | None:
+        """Id, pixels and bytes of a picture; None where there is no room for it in this batch."""
+        if room.is_full(id_):
+            return None
+        size = self._size(id_)
+        data = file.read(FILE_BYTES + 1)
+        if max(size or 0, len(data)) > FILE_BYTES:
+            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+        if size is not None and len(data) != size:
+            raise PictureDamaged("it has changed since the dataset was opened")
+        if not room.take(id_, data):
+            return None
+        return id_, decode_picture(data, memory=room.picture), data
+
+    def _try(self, id_: int, read: Callable[[int, BinaryIO], _Result]) -> _Result | Failure:
+        """What ``read`` returns for the open file of an image, or why it could not."""
+        try:
+            with self._open(id_) as file:
+                return read(id_, file)
+        except ImgstoreError as error:
+            return Failure(id_, self.name(id_), str(error))
+
+
+class PictureTree(Pictures):
+    """One split of a tree of picture files; the first if ``split`` is None.
 
     Raises UsageError or DatasetNotFound if there is no such split or no picture, UnclearLayout where folders can be
     understood in several ways.
     """
-
-    whole_files: ClassVar[bool] = True
-    """Whether reading a header reads the whole file."""
-    threads: ClassVar[int] = THREADS
 
     def __init__(
         self,
@@ -93,11 +175,14 @@ class Pictures(Dataset):
     ) -> None:
         check_layout(how)
         if not tree.total:
-            raise DatasetNotFound(f"{source} holds no pictures: name a folder or an archive that does.")
+            content = ", ".join(printable(path) for path in sorted(skipped.first.values())[:3]) or "nothing"
+            raise DatasetNotFound(
+                f"{source} holds no pictures (it has {content}): name a folder or an archive that does."
+            )
         splits = find_splits(tree, how, str(source), notes)
         split = choose_split(list(splits), split, str(source))
         self._files = pack(splits[split], how.layout, skipped, notes)
-        self._top, self._skipped, self._survey = source, skipped, None
+        self._top, self._skipped = source, skipped
         classes, labels = self._labels(how, notes)
         passed = [f"{why} ({count:,}, first {skipped.first[why]})" for why, count in sorted(skipped.counts.items())]
         facts = DatasetFacts(
@@ -118,53 +203,27 @@ class Pictures(Dataset):
         )
         super().__init__(facts, labels)
 
-    _survey: DatasetFacts | None
-
     def name(self, id_: int) -> str:
         """The file of an image, relative to the folder of the classes; undecodable bytes become surrogates."""
         return self._files.name(id_)
 
     def skipped(self) -> Iterator[tuple[str, str]]:
         yield from self._skipped.paths()
-        for failure in self._failures(self._probes()):
-            yield str(Path(self._files.base, failure.name)), failure.why
+        for name, why in super().skipped():
+            yield str(Path(self._files.base, name)), why
 
-    def survey(self) -> DatasetFacts:
-        if self._survey is None:
-            self._survey = _surveyed(self._facts, self._probes())
-        return self._survey
+    def _size(self, id_: int) -> int:
+        return int(self._files.sizes[id_])
 
-    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
-        threaded = self.threads > 1 and self._files.sizes.mean() >= THREADED_BYTES
-        room = _Room(memory, ids)
-        with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(self.threads) as pool:
-            map_ids = pool.map if threaded else map
-            tried = list(map_ids(partial(self._try, read=partial(self._decode, room)), ids.tolist()))
-        results = list(takewhile(lambda result: result is not None, tried))
-        decoded = [result for result in results if result is not None and not isinstance(result, Failure)]
-        decoded_ids = np.array([id_ for id_, _, _ in decoded], np.int64)
-        labels = self.labels[decoded_ids]
-        images = Images([pixels for _, pixels, _ in decoded], labels)
-        records = join_records([data for _, _, data in decoded], labels) if source else None
-        return Decoded(decoded_ids, images, records, self._failures(results))
-
-    def read(self, ids: NDArray[np.int64]) -> Images:
-        decoded = self.decode(ids)
-        for failure in decoded.failures:
-            path = self._top / self._files.base / failure.name
-            raise DatasetDamaged(f"{path} does not decode ({failure.why}): replace or remove it.")
-        return decoded.images
-
-    @abstractmethod
-    def _open(self, id_: int) -> BinaryIO:
-        """The file of an image, open at its begin.  Raises ImgstoreError with the reason, without the file's name."""
+    def _where(self) -> str:
+        return str(self._top / self._files.base)
 
     def _labels(self, how: Reading, notes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """Names of the classes, and labels: from the user's file, from one beside the pictures, or from folders."""
         files = self._files
         beside = how.layout in ("", "splits") and files.label_file
         path = Path(how.labels).expanduser() if how.labels else self._top / files.base / files.label_file
-        table = read_labels(path) if how.labels else self._table(path) if beside else {}
+        table = read_labels(path) if how.labels or beside else {}
         if not table:
             return files.classes, files.labels
         found = labels_of_files(len(files.sizes), files.name, table)
@@ -174,43 +233,9 @@ class Pictures(Dataset):
         notes.append(f"{path.name} labels {labelled:,} of {len(found):,} pictures.")
         return numbered(found)
 
-    def _table(self, path: Path) -> dict[str, str]:
-        """The labels in a file of the dataset, by file."""
-        return {}
 
-    def _probes(self) -> list[Probe | Failure]:
-        """What the headers of some pictures say, always of the same ones."""
-        chosen = np.random.default_rng(0).permutation(self.count)[:PROBED]
-        if self.whole_files:
-            fitting = int(np.searchsorted(np.cumsum(self._files.sizes[chosen]), PROBED_BYTES, side="right"))
-            chosen = chosen[: max(1, fitting)]
-        with warnings.catch_warnings(action="ignore"):
-            return [self._try(id_, lambda _, file: probe_picture(file)) for id_ in np.sort(chosen).tolist()]
-
-    def _decode(self, room: _Room, id_: int, file: BinaryIO) -> tuple[int, NDArray[np.uint8], bytes] | None:
-        """Id, pixels and bytes of a picture; None where there is no room for it in this batch."""
-        if room.is_full(id_):
-            return None
-        if self._files.sizes[id_] > FILE_BYTES:
-            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
-        data = file.read(FILE_BYTES + 1)
-        if len(data) != self._files.sizes[id_]:
-            raise PictureDamaged("it has changed since the dataset was opened")
-        if not room.take(id_, data):
-            return None
-        return id_, decode_picture(data, memory=room.picture), data
-
-    def _try(self, id_: int, read: Callable[[int, BinaryIO], _Result]) -> _Result | Failure:
-        """What ``read`` returns for the open file of an image, or why it could not."""
-        try:
-            with self._open(id_) as file:
-                return read(id_, file)
-        except ImgstoreError as error:
-            return Failure(id_, self.name(id_), str(error))
-
-    @staticmethod
-    def _failures(results: list[_Result | Failure]) -> tuple[Failure, ...]:
-        return tuple(result for result in results if isinstance(result, Failure))
+def _failures(results: Sequence[object]) -> tuple[Failure, ...]:
+    return tuple(result for result in results if isinstance(result, Failure))
 
 
 def _surveyed(facts: DatasetFacts, results: list[Probe | Failure]) -> DatasetFacts:

@@ -1,4 +1,4 @@
-"""A store as a dataset: it can be measured, and converted into another one."""
+"""A store, or a single container, as a dataset: it can be measured, and converted into another one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
+from backends.bench.disk import usage_of
 from backends.datasets.base import Dataset, DatasetFacts, Decoded
-from backends.errors import DatasetDamaged, ImgstoreError, UsageError
+from backends.datasets.structure import WHOLE
+from backends.errors import ContainerDamaged, DatasetDamaged, ImgstoreError, NotAllowed, UsageError
 from backends.images import Images, Records, offsets_of
+from backends.registry import backend_entries, make_backend, make_codec
 from backends.stores.store import open_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from backends.base import Reader
 
 AS_FILES = ("source", "png", "jpeg")
 """Codecs whose records are picture files, which ``source`` passes on."""
@@ -77,3 +82,73 @@ class StoreDataset(Dataset):
 
     def close(self) -> None:
         self._store.close()
+
+
+SAMPLE = 64
+"""Images of a container that are decoded to know their sizes."""
+
+
+class ContainerDataset(Dataset):
+    """The images of one container, such as a shard that was copied alone."""
+
+    def __init__(self, reader: Reader, backend: str, path: str, source: Path, split: str | None) -> None:
+        if split not in (None, WHOLE):
+            raise UsageError(f"{source} is a container without splits: leave out --split.")
+        layout, labels = reader.layout, reader.labels
+        self._reader, self._codec = reader, make_codec(layout.codec)
+        bytes_ = usage_of(source).bytes_apparent
+        sample = self._decoded(np.linspace(0, layout.count - 1, min(SAMPLE, layout.count)).astype(np.int64), labels)
+        shapes = {image.shape for image in sample.pixels}
+        mean = sum(image.size for image in sample.pixels) / max(1, len(sample))
+        counted = np.bincount(labels[labels >= 0], minlength=len(layout.classes)).tolist()
+        facts = DatasetFacts(
+            path=path,
+            kind=f"{backend}+{layout.codec} container",
+            split=WHOLE,
+            splits={WHOLE: layout.count},
+            count=layout.count,
+            image_shape=layout.image_shape or (shapes.pop() if len(shapes) == 1 else None),
+            raw_bytes=round(mean * layout.count),
+            classes=layout.classes,
+            class_counts=tuple(counted) if layout.classes else (),
+            fingerprint=xxhash.xxh3_128_hexdigest(f"{layout.to_json()} {bytes_}".encode() + labels.tobytes()),
+            source=str(source),
+            source_bytes=bytes_ if layout.codec in AS_FILES else None,
+            estimated=layout.image_shape is None and layout.count > SAMPLE,
+        )
+        super().__init__(facts, labels)
+
+    def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
+        if source and self._facts.source_bytes is None:
+            return super().decode(ids, source=True)
+        return Decoded(ids, self.read(ids), self._reader.read(ids) if source else None)
+
+    def read(self, ids: NDArray[np.int64]) -> Images:
+        return self._decoded(ids, self.labels)
+
+    def _decoded(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> Images:
+        try:
+            return self._codec.decode(self._reader.read(ids), self._reader.layout)
+        except ContainerDamaged as error:
+            raise DatasetDamaged(f"an image of the container is damaged ({error}): make it again.") from None
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def open_container(path: Path, shown: str, split: str | None) -> Dataset | None:
+    """The container at ``path``, of whichever installed backend it is; None where it is of none.
+
+    Raises DatasetDamaged where it is one whose images cannot be read.
+    """
+    damage: DatasetDamaged | None = None
+    for name in [name for name, entry in backend_entries().items() if entry.installed]:
+        try:
+            return ContainerDataset(make_backend(name).open(path), name, shown, path, split)
+        except DatasetDamaged as error:  # some backends have files in common
+            damage = error
+        except (ContainerDamaged, NotAllowed, OSError):
+            continue
+    if damage is not None:
+        raise damage
+    return None
