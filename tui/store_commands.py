@@ -18,10 +18,11 @@ from backends.datasets import open_dataset
 from backends.datasets.base import Reading
 from backends.errors import Cancelled, ImgstoreError, UsageError
 from backends.registry import codec_entry, make_codec
-from backends.stores.convert import Control, convert, finish_store, parse_part, prepare
+from backends.stores.convert import Control, convert, finish_store, prepare
 from backends.stores.manifest import Manifest
 from backends.stores.plan import Request, StorePlan, absolute_request
 from backends.stores.preflight import Estimate
+from backends.stores.resume import parse_part
 from backends.stores.sbatch import command, sbatch_script
 from backends.stores.store import open_store
 from backends.stores.verify import Level, repair, strangers, verify

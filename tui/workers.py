@@ -96,9 +96,10 @@ def absolute_dataset(path: str) -> str:
 
 def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:
     """What a conversion takes, or why it cannot be done."""
-    from backends.stores.convert import is_begun, prepare
+    from backends.stores.convert import prepare
     from backends.stores.plan import absolute_request
     from backends.stores.preflight import check_room
+    from backends.stores.resume import is_begun
 
     try:
         request, destination = absolute_request(spec.request), Path(spec.destination)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -16,14 +15,23 @@ from pathlib import Path
 
 from backends import units
 from backends.bench.disk import make_folder
-from backends.errors import Cancelled, ImgstoreError, NoSpace, StoreBusy, UsageError
+from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
 from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, Task, executor_of
-from backends.stores.finish import clean, finish
+from backends.stores.finish import finish
 from backends.stores.journal import Journal, Lock
 from backends.stores.manifest import Manifest, is_store, read_manifest
 from backends.stores.plan import Request, StorePlan, absolute_request, make_plan, open_splits
-from backends.stores.preflight import Estimate, check_room, check_target, estimate
+from backends.stores.preflight import Estimate, check_room, estimate
 from backends.stores.progress import Progress, ShardState
+from backends.stores.resume import (
+    Part,
+    complete_store,
+    is_begun,
+    journals_of,
+    missing_shards,
+    plan_to_go_on,
+    tidy,
+)
 from backends.stores.shard import SEALED, WORK, Sealed, file_digest, remove
 
 REPORT_SECONDS = 0.25
@@ -40,29 +48,6 @@ class Control:
     report: Callable[[Progress], None] = lambda progress: None
     cancelled: Callable[[], bool] = lambda: False
     paused: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A share of the shards: every ``of``-th, from ``number``, which begins at 1."""
-
-    number: int = 1
-    of: int = 1
-
-    def has(self, shard: int) -> bool:
-        return shard % self.of == self.number - 1
-
-    def file(self, name: str, suffix: str = "") -> str:
-        """The name of this part's own file in the store."""
-        return f"{name}{suffix}" if self.of == 1 else f"{name}-{self.number}-of-{self.of}{suffix}"
-
-
-def parse_part(text: str) -> Part:
-    """The part that is written ``3/16``.  Raises UsageError."""
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"{text!r} is no part: write 3/16 for the third of sixteen.")
-    return Part(int(match[1]), int(match[2]))
 
 
 def prepare(
@@ -111,8 +96,8 @@ def convert(
     request, control, destination = absolute_request(request), control or Control(), destination.absolute()
     resume, part = resume or part is not None, part or Part()
     if resume and is_store(destination):
-        _tidy(destination)
-        return _complete(request, destination)
+        tidy(destination)
+        return complete_store(request, destination)
     begun = is_begun(request, destination)
     plan, needs = prepare(request, destination, workers, control.cancelled)
     if not begun:
@@ -136,12 +121,12 @@ def _convert(
     request = plan.request
     with Lock(destination / part.file("lock")).acquire() as lock:
         if is_store(destination):
-            return _complete(request, destination)
-        if _journals(destination) and not resume:
+            return complete_store(request, destination)
+        if journals_of(destination) and not resume:
             raise UsageError(
                 f"{destination} holds an unfinished conversion: add --resume to go on, or remove that folder."
             )
-        plan = _begun_plan(plan, destination, part)
+        plan = plan_to_go_on(plan, destination, part)
         shared = Shared(len(plan.shards))
         with executor_of(min(_workers(workers), len(plan.shards)), shared, dask) as workforce:
             journal = Journal(destination / part.file("journal", ".jsonl"))
@@ -158,109 +143,23 @@ def _convert(
         return None if missing_shards(destination)[1] else finish(destination, plan)
 
 
-def is_begun(request: Request, destination: Path) -> bool:
-    """Whether an unfinished conversion lies at ``destination``.
-
-    Raises UsageError or NotAllowed where no store can or must be made there, UsageError where one is.
-    """
-    check_target(request, destination)
-    if is_store(destination):
-        raise UsageError(f"{destination} is a store already: name another folder, or remove it.")
-    _check_foreign(destination)
-    return bool(_journals(destination))
-
-
 def finish_store(destination: Path) -> tuple[Manifest | None, list[str]]:
     """Write the manifest of a store whose shards are all durable; else return the paths of those that are missing.
 
     Raises UsageError where no conversion was begun.
     """
     if is_store(destination):
-        _tidy(destination)
+        tidy(destination)
         return read_manifest(destination), []
-    if not _journals(destination):
+    if not journals_of(destination):
         raise UsageError(f"{destination} holds no conversion to finish: imgstore-tui convert begins one.")
     with _explained(destination), Lock(destination / "lock").acquire():
         plan, missing = missing_shards(destination)
         return (None, missing) if missing else (finish(destination, plan), [])
 
 
-def missing_shards(destination: Path) -> tuple[StorePlan, list[str]]:
-    """The plan that the journals have, and the paths of the shards that no journal calls durable."""
-    journals = list(map(Journal, _journals(destination)))
-    plans = [journal.plan for journal in journals if journal.plan is not None]
-    if not plans:
-        raise UsageError(f"the journals in {destination} hold no plan: remove that folder, and convert again.")
-    sealed = {number for journal in journals for number in journal.sealed}
-    return plans[0], [shard.path for shard in plans[0].shards if shard.number not in sealed]
-
-
 def _workers(workers: int) -> int:
     return workers or len(os.sched_getaffinity(0))
-
-
-def _journals(destination: Path) -> list[Path]:
-    return sorted(destination.glob("journal*.jsonl"))
-
-
-def _tidy(destination: Path) -> None:
-    """Remove what a conversion has left that ended between its manifest and the end of its cleaning."""
-    if _journals(destination) or (destination / "lock").exists():
-        with contextlib.suppress(StoreBusy), Lock(destination / "lock").acquire():
-            clean(destination)
-
-
-def _complete(request: Request, destination: Path) -> Manifest:
-    """The manifest of a store that is there already, if it is the one that is asked for."""
-    manifest = read_manifest(destination)
-    if manifest.request != request:
-        difference = _difference(manifest.request, request)
-        raise UsageError(f"{destination} is a store of other options ({difference}): name another folder.")
-    return manifest
-
-
-def _check_foreign(destination: Path) -> None:
-    """Raise UsageError where the folder has something in it that no conversion has put there."""
-    if destination.exists() and not destination.is_dir():
-        raise UsageError(f"{destination} is a file: name a folder that does not exist yet.")
-    names = sorted(path.name for path in destination.iterdir()) if destination.exists() else []
-    if names and not _journals(destination) and not all(name.startswith(("lock", ".journal")) for name in names):
-        raise UsageError(f"{destination} has other files in it ({names[0]}): name a folder that does not exist yet.")
-
-
-def _begun_plan(plan: StorePlan, destination: Path, part: Part) -> StorePlan:
-    """The plan that a conversion was begun with, or this one where it begins now.
-
-    Raises UsageError where that is of another request, dataset or number of parts.
-    """
-    for path in _journals(destination):
-        if _of(path) != part.of:
-            raise UsageError(f"{destination} was begun in {_of(path)} parts and not in {part.of}: keep their number.")
-        before = Journal(path).plan
-        if before is not None:
-            if before.request != plan.request:
-                difference = _difference(before.request, plan.request)
-                raise UsageError(
-                    f"{destination} was begun with other options ({difference}): use those, or convert anew."
-                )
-            if before.fingerprints != plan.fingerprints:
-                raise UsageError(
-                    f"the dataset has changed since {destination} was begun: convert it into a new folder."
-                )
-            plan = before
-    return plan
-
-
-def _of(journal: Path) -> int:
-    """The number of parts that a journal is one of."""
-    match = re.search(r"-of-(\d+)", journal.name)
-    return int(match[1]) if match else 1
-
-
-def _difference(before: Request, now: Request) -> str:
-    """What differs between two requests, in words."""
-    names = [name for name in Request.__struct_fields__ if getattr(before, name) != getattr(now, name)]
-    return ", ".join(f"{name.replace('_', ' ')} {getattr(before, name)}, now {getattr(now, name)}" for name in names)
 
 
 class _Conversion:

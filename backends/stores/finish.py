@@ -26,44 +26,17 @@ def finish(folder: Path, plan: StorePlan) -> Manifest:
 
     Raises StoreDamaged where a shard, or its columns, are gone.
     """
-    shards: list[StoredShard] = []
-    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in (*COLUMNS, "lengths")}
-    failures: list[tuple[str, int, str, str]] = []
-    sums: list[bytes] = []
-    first = 0
-    for shard in plan.shards:
-        path = folder / SEALED / f"{shard.number:05}.npz"
-        try:
-            arrays = load_arrays(path)
-            usage = usage_of(folder / shard.path)
-        except (OSError, ValueError) as error:
-            path.unlink(missing_ok=True)  # so that the shard is made again
-            raise StoreDamaged(f"{shard.path} in {folder} is not whole ({error}): convert with --resume.") from None
-        for name in COLUMNS:
-            columns[name].append(arrays[name])
-        columns["lengths"].append(np.diff(arrays["name_ends"], prepend=0))
-        failures += [(shard.split, *failure) for failure in json.loads(arrays["failures"].tobytes())]
-        sums.append(arrays["sums"].tobytes())
-        images = len(arrays["ids"])
-        shards.append(
-            StoredShard(
-                shard.path, shard.split, shard.start, shard.stop, first, images, usage.bytes_apparent, usage.files
-            )
-        )
-        first += images
-    index = {name: np.concatenate(parts) for name, parts in columns.items()}
-    index["name_ends"] = offsets_of(index.pop("lengths"))[1:]
+    shards, index, failures, sums = _gather(folder, plan)
     split_of = np.repeat([list(plan.splits).index(shard.split) for shard in shards], [shard.images for shard in shards])
     index["duplicate_of"], in_two_splits = duplicates(index["digests"], split_of)
     index |= {"split_of": split_of.astype(np.uint8), "splits": _texts(plan.splits), "classes": _texts(plan.classes)}
     index["failures"] = np.frombuffer(json.dumps(failures).encode(), np.uint8)
     index_digest = save_arrays(folder / INDEX, index)
-    sums += [line.encode() for line in sha256_lines(folder / INDEX, INDEX)]
-    write_durably(folder / SUMS, b"".join(sums))
+    write_durably(folder / SUMS, sums + "".join(sha256_lines(folder / INDEX, INDEX)).encode())
     manifest = Manifest(
         backend=plan.request.configuration.backend,
         codec=plan.request.configuration.codec,
-        images=first,
+        images=len(index["ids"]),
         splits=_ranges(plan, shards),
         classes=plan.classes,
         image_shape=plan.image_shape,
@@ -84,6 +57,35 @@ def finish(folder: Path, plan: StorePlan) -> Manifest:
     write_manifest(folder, manifest)
     clean(folder)
     return manifest
+
+
+def _gather(
+    folder: Path, plan: StorePlan
+) -> tuple[list[StoredShard], dict[str, NDArray[Any]], list[tuple[str, int, str, str]], bytes]:
+    """The shards, their columns end to end, the pictures that did not decode, and the shards' lines of the sums."""
+    shards: list[StoredShard] = []
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in (*COLUMNS, "lengths")}
+    failures: list[tuple[str, int, str, str]] = []
+    sums, first = b"", 0
+    for shard in plan.shards:
+        path = folder / SEALED / f"{shard.number:05}.npz"
+        try:
+            arrays = load_arrays(path)
+            usage = usage_of(folder / shard.path)
+        except (OSError, ValueError) as error:
+            path.unlink(missing_ok=True)  # so that the shard is made again
+            raise StoreDamaged(f"{shard.path} in {folder} is not whole ({error}): convert with --resume.") from None
+        for name in COLUMNS:
+            columns[name].append(arrays[name])
+        columns["lengths"].append(np.diff(arrays["name_ends"], prepend=0))
+        failures += [(shard.split, *failure) for failure in json.loads(arrays["failures"].tobytes())]
+        sums += arrays["sums"].tobytes()
+        where = shard.path, shard.split, shard.start, shard.stop
+        shards.append(StoredShard(*where, first, len(arrays["ids"]), usage.bytes_apparent, usage.files))
+        first += len(arrays["ids"])
+    index = {name: np.concatenate(parts) for name, parts in columns.items()}
+    index["name_ends"] = offsets_of(index.pop("lengths"))[1:]
+    return shards, index, failures, sums
 
 
 def duplicates(digests: NDArray[np.uint8], split_of: NDArray[Any]) -> tuple[NDArray[np.int64], int]:

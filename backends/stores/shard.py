@@ -10,16 +10,14 @@ import errno
 import functools
 import hashlib
 import json
-import math
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,22 +26,18 @@ from numpy.typing import NDArray
 
 from backends.base import Codec
 from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
-from backends.bench.staging import BATCH, hashed
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import Reading
-from backends.errors import ContainerDamaged, DatasetDamaged
-from backends.images import Images, Layout, Records, offsets_of
+from backends.errors import DatasetDamaged
+from backends.images import Layout, offsets_of
 from backends.registry import make_backend, make_codec
+from backends.stores.compare import Tick, check, digests_of
 from backends.stores.plan import Batch, Request, Shard, StorePlan, batches, read_batches
 
-CHECK_BYTES = 1 << 24
-"""Bytes of pixels that are read back at a time, about: they stay in a processor's cache between steps."""
 WORK, SEALED = "partial", "sealed"
 """Folders of a store that is being made: shards that are written, and what the index needs of those that are sealed."""
 
 Pixels = Iterable[NDArray[np.uint8]]
-Tick = Callable[[int, int], None]
-"""Takes the images of the shard that were written, and that were read back; may raise to end the work."""
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -59,19 +53,6 @@ class Sealed(msgspec.Struct, frozen=True):
 
 def no_tick(written: int, checked: int) -> None:
     """Take progress and do nothing."""
-
-
-def digests_of(images: Images, records: Records | None) -> NDArray[np.uint8]:
-    """The xxh3-128 digest of each image, ``(n, 16)`` uint8: of its record where there are some, else of its pixels.
-
-    A digest of pixels takes the image's shape in.
-    """
-    if records is not None:
-        data, ends = records.data.data, records.offsets.tolist()
-        digests = [xxhash.xxh3_128_digest(data[start:stop]) for start, stop in pairwise(ends)]
-    else:
-        digests = list(map(xxhash.xxh3_128_digest, *hashed(images.pixels)))
-    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
 
 
 @dataclass
@@ -208,60 +189,6 @@ def _look(
             if len(batch.ids):
                 shapes.add(batch.image_shape)
     return failures, shapes
-
-
-def check(
-    request: Request, path: Path, count: int, digests: NDArray[np.uint8], labels: NDArray[np.int64], tick: Tick
-) -> None:
-    """Read a container through a new reader and compare it.  Raises ContainerDamaged for the first image that differs.
-
-    ``digests`` and ``labels`` are those of the dataset's images.
-    """
-    with Comparison(request, path, count) as comparison:
-        for part in comparison.parts(count):
-            wrong = np.flatnonzero(~comparison.equal(part, digests[part], labels[part]))
-            if len(wrong):
-                raise ContainerDamaged(
-                    f"image {part.start + wrong[0]:,} of {path} is not read as it was written: look after this disk."
-                )
-            tick(count, min(count, part.stop))
-
-
-class Comparison:
-    """A new reader of a container, and the comparison of its images with digests and labels.
-
-    Raises ContainerDamaged where the container has not ``count`` images.
-    """
-
-    def __init__(self, request: Request, path: Path, count: int) -> None:
-        configuration = request.configuration
-        self._codec, self._pixels = _codec(request), request.digests_pixels
-        self._reader = make_backend(configuration.backend, configuration.backend_options).open(path)
-        if len(self._reader) != count or len(self._reader.labels) != count:
-            self._reader.close()
-            raise ContainerDamaged(f"{path} holds {len(self._reader):,} images of {count:,}.")
-
-    def parts(self, count: int) -> Iterator[slice]:
-        """The rows in steps of a bounded memory."""
-        pixel_bytes = math.prod(self._reader.layout.image_shape or (1 << 20,))  # a megabyte where they differ in size
-        step = min(BATCH, max(1, CHECK_BYTES // pixel_bytes))
-        return (slice(low, min(count, low + step)) for low in range(0, count, step))
-
-    def equal(
-        self, rows: slice | NDArray[np.int64], digests: NDArray[np.uint8], labels: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Which of the rows have these digests and labels, ``(n,)`` bool."""
-        records = self._reader.read(rows)
-        images = self._codec.decode(records, self._reader.layout) if self._pixels else Images([], records.labels)
-        found = digests_of(images, None if self._pixels else records)
-        equal: NDArray[np.bool_] = (found == digests).all(axis=1) & (records.labels == labels)
-        return equal
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._reader.close()
 
 
 @functools.cache

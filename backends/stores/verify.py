@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from backends.bench.disk import fsync, usage_of, write_durably
 from backends.bench.workers import end_with_parent
 from backends.errors import ImgstoreError, StoreDamaged
+from backends.stores.compare import Comparison
 from backends.stores.finish import load_arrays
 from backends.stores.journal import Lock
 from backends.stores.manifest import INDEX, MANIFEST, SUMS, Manifest, read_manifest, write_manifest
-from backends.stores.shard import SEALED, Comparison, file_digest, make_shard, remove, sha256_lines
+from backends.stores.shard import SEALED, file_digest, make_shard, remove, sha256_lines
 from backends.stores.store import open_store
 
 Level = Literal["quick", "sample", "full"]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.bench.disk import tree
+from backends.stores.compare import Comparison
 from backends.stores.convert import Control, convert
 from backends.stores.finish import load_arrays
 from backends.stores.journal import Journal
 from backends.stores.manifest import INDEX, MANIFEST, SUMS, Manifest, is_store, read_manifest
 from backends.stores.plan import Request
 from backends.stores.progress import Progress
-from backends.stores.shard import SEALED, Comparison, sha256_lines
+from backends.stores.shard import SEALED, sha256_lines
 from backends.stores.verify import strangers
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.stores.convert import Part, finish_store
+from backends.stores.convert import finish_store
 from backends.stores.manifest import is_store
+from backends.stores.resume import Part
 from backends.stores.sbatch import command
 from tests.faults.child import Child
 from tests.faults.conftest import POINTS, some

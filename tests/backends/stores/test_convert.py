@@ -20,8 +20,9 @@ from backends.errors import Cancelled, DatasetDamaged, ImgstoreError, NoSpace, U
 from backends.images import Images
 from backends.registry import backend_entries
 from backends.stores import preflight
-from backends.stores.convert import Control, Part, convert, finish_store, parse_part
+from backends.stores.convert import Control, convert, finish_store
 from backends.stores.manifest import INDEX, MANIFEST, SUMS
+from backends.stores.resume import Part, parse_part
 from backends.stores.store import open_store
 from tests.backends.stores.conftest import request, store_at
 
