@@ -23,8 +23,10 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui import messages, workers
+from tui.draft import first_draft
 from tui.labels import sentence_of
 from tui.screens.workbench import Workbench
+from tui.settings import Settings
 from tui.theme import (
     DARK,
     LIGHT,
@@ -84,11 +86,12 @@ class ImgstoreApp(App[int]):
         Binding("ctrl+c", "interrupt", "Twice: leave at once", show=False, priority=True, system=True),
     ]
 
-    def __init__(self, jobs: Path, dataset: str | None = None) -> None:
+    def __init__(self, jobs: Path, dataset: str | None = None, settings: Settings | None = None) -> None:
         environ = dict(os.environ)
         super().__init__()
         self.animation_level = "none"
         self.jobs = jobs
+        self.settings = settings or Settings()
         self._dataset = dataset
         self.runs: dict[str, Followed] = {}  # by the id of the job, or the path of the saved run
         self.shown = ""  # the id of the run on show
@@ -99,13 +102,15 @@ class ImgstoreApp(App[int]):
         self._leaving = False
         for theme in themes():
             self.register_theme(theme)
-        self.theme = choose_theme(environ)
+        self.theme = {"dark": DARK, "light": LIGHT, "16": SIXTEEN}.get(self.settings.theme) or choose_theme(environ)
         self._last_filters: list[LineFilter] = [NoColours()] if self.no_color else []
-        if not speaks_unicode(environ):
+        if self.settings.markers == "ascii" or (self.settings.markers == "auto" and not speaks_unicode(environ)):
             self._last_filters.append(AsciiGlyphs())
 
     def get_default_screen(self) -> Workbench:
         self.workbench = Workbench()
+        if self.settings.plan:
+            self.workbench.set_reactive(Workbench.draft, first_draft(self.settings.plan))
         return self.workbench
 
     def get_line_filters(self) -> list[LineFilter]:
@@ -123,6 +128,8 @@ class ImgstoreApp(App[int]):
     def _look_around(self) -> None:
         gc.freeze()
         gc.enable()
+        if self.settings.problem:
+            self.workbench.say(self.settings.problem, urgent=True)
         if self._dataset is None:
             self._recognise_folder()
         elif self.workbench.opening:
@@ -365,7 +372,8 @@ class ImgstoreApp(App[int]):
     def _ring(self, run: Run | Conversion) -> None:
         """Call for whoever looks elsewhere: a job that took long has ended, just now."""
         if run.seconds > LONG_SECONDS and time.time() - run.now < LONG_SECONDS:
-            self.bell()
+            if self.settings.bell:
+                self.bell()
             set_title(self, f"imgstore: {run.phase}")
 
     def _present(self) -> None:
@@ -449,10 +457,10 @@ class ImgstoreApp(App[int]):
         self.exit(code, return_code=code)
 
 
-def run(dataset: str | None, jobs: Path) -> int:
+def run(dataset: str | None, jobs: Path, settings: Settings) -> int:
     """Show the terminal UI until the user leaves it, with ``dataset`` open or, for None, with the start list."""
     signal.signal(signal.SIGHUP, lambda *_: os._exit(129))
     with own_terminal():
-        app = ImgstoreApp(jobs, dataset)
+        app = ImgstoreApp(jobs, dataset, settings)
         app.run()
     return end_process(app.return_code or 0)

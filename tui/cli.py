@@ -42,8 +42,9 @@ def open_screen(dataset: str | None) -> int:
 
     gc.disable()  # until the first paint, which it would delay by a tenth
     from tui.app import run
+    from tui.settings import read_settings, settings_file
 
-    return run(dataset, jobs_folder())
+    return run(dataset, jobs_folder(), read_settings(settings_file()))
 
 
 @cli.command()
@@ -67,8 +68,12 @@ def bench(
     """
     from tui.commands import bench as run_bench
     from tui.commands import make_plan
+    from tui.settings import read_settings, settings_file
 
-    return run_bench(make_plan(dataset, configurations, options), jobs_folder(), files, wait=not no_wait)
+    settings = read_settings(settings_file())
+    if settings.problem:
+        _say(settings.problem)
+    return run_bench(make_plan(dataset, configurations, options, settings.plan), jobs_folder(), files, wait=not no_wait)
 
 
 @cli.command()
@@ -288,6 +293,42 @@ def compare(first: str, second: str, as_json: bool) -> int:
         for row in comparison_rows(comparison):
             click.echo("".join(text for text, _ in row))
     return 0
+
+
+@cli.group()
+def config() -> None:
+    """Say where the settings are, and whether they are right.
+
+    They are one TOML file: theme (auto, dark, light or 16), markers (auto, unicode or ascii), bell (true or false),
+    and defaults of `bench` by the names of its options, such as work_dir, sizes, repeats, cache or memory.
+    """
+
+
+@config.command("path")
+def config_path() -> int:
+    """Print the path of the file with the settings."""
+    from tui.settings import settings_file
+
+    click.echo(settings_file())
+    return 0
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def validate(as_json: bool) -> int:
+    """Print what is wrong in the file with the settings.  Exit code 2 if anything is."""
+    from tui.settings import read_settings, settings_file
+    from tui.text import safe_text
+
+    file = settings_file()
+    problems, exists = read_settings(file).problems, file.exists()
+    if as_json:
+        _print_json({"path": str(file), "exists": exists, "problems": problems})
+    else:
+        good = f"{file} {'is right' if exists else 'does not exist: the defaults are used'}."
+        for sentence in problems or (good,):
+            click.echo(safe_text(sentence, limit=1000))
+    return 2 if problems else 0
 
 
 def _print_json(value: object) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
+from backends.bench.plan import Plan, article_plan, check_plan, sizes_for
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import Reading
 from backends.errors import ImgstoreError, NotAllowed, UsageError
@@ -31,8 +31,13 @@ from tui.text import safe_text
 from tui.workers import stop_job
 
 
-def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any]) -> Plan:
-    """The plan that the options ask for; what they leave open (None) is filled in.  Raises ImgstoreError."""
+def make_plan(
+    dataset: str, configurations: tuple[str, ...], options: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Plan:
+    """The plan that the options ask for; what they leave open (None) the user's ``defaults`` fill in, then ours.
+
+    Of a preset, these only say where and with what memory it is done.  Raises ImgstoreError.
+    """
     given = {name: _parsed(name, text) for name, text in options.items() if text is not None}
     preset = given.pop("preset", "")
     texts = configurations or (() if preset else [name for name, entry in backend_entries().items() if entry.installed])
@@ -41,7 +46,10 @@ def make_plan(dataset: str, configurations: tuple[str, ...], options: Mapping[st
     how = Reading(*(given.get(name) or "" for name in ("root", "layout", "labels")))
     with open_dataset(dataset, given.get("split"), how=how) as opened:
         facts = opened.survey()
-    base = article_plan(dataset, facts) if preset else Plan(dataset, (), default_sizes(facts.count))
+    if preset:
+        base = replace(article_plan(dataset, facts), work_dir=defaults.get("work_dir"), memory=defaults.get("memory"))
+    else:
+        base = Plan(dataset, (), **{**defaults, "sizes": sizes_for(facts.count, defaults.get("sizes"))})
     if texts:
         given["configurations"] = tuple(Configuration.for_dataset(text, facts) for text in texts)
     plan = check_plan(replace(base, **given), facts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
-from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
+from backends.bench.plan import Plan, article_plan, check_plan, sizes_for
 from backends.bench.schedule import aspects, configurations
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
@@ -41,6 +42,7 @@ class Draft:
     rows: tuple[Row, ...]
     base: Plan = _BASE
     facts: DatasetFacts | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # of the plan, as the user has set them
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -82,7 +84,8 @@ class Draft:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
         other = self.facts is None or self.facts.path != facts.path
-        draft = self.changed(split=None, sizes=default_sizes(facts.count)) if other else self
+        sizes = sizes_for(facts.count, self.defaults.get("sizes"))
+        draft = self.changed(split=None, sizes=sizes) if other else self
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 
     def _fitting(self, configuration: Configuration, facts: DatasetFacts) -> Configuration:
@@ -95,7 +98,7 @@ class Draft:
     def following(self, plan: Plan) -> Draft:
         """The draft that shows ``plan``: the same rows where they hold all of it, ticked as it is."""
         if not set(plan.configurations) <= set(self.configurations):
-            return replace(draft_of(plan), facts=self.facts)
+            return replace(self, rows=draft_of(plan).rows, base=plan)
         rows = tuple(Row(row.configuration, row.configuration in plan.configurations) for row in self.rows)
         return replace(self, rows=rows, base=plan)
 
@@ -103,7 +106,8 @@ class Draft:
         """The draft of the article's experiment.  Raises UsageError where the dataset is not one for it."""
         if self.facts is None:
             raise UsageError("there is no dataset yet: o opens one.")
-        return replace(draft_of(article_plan(self.facts.path, self.facts)), facts=self.facts)
+        plan = replace(article_plan(self.facts.path, self.facts), work_dir=self.base.work_dir)
+        return replace(self, rows=draft_of(plan).rows, base=plan)
 
     def toggle(self, index: int) -> Draft:
         """Tick or untick one row."""
@@ -150,9 +154,10 @@ def _possible(configuration: Configuration, facts: DatasetFacts | None) -> bool:
     return True
 
 
-def first_draft() -> Draft:
+def first_draft(defaults: Mapping[str, Any] | None = None) -> Draft:
     """Every backend with its own codec; files, LMDB and HDF5 ticked."""
-    return Draft(tuple(Row(Configuration(name), name in TICKED) for name in backend_entries()))
+    rows = tuple(Row(Configuration(name), name in TICKED) for name in backend_entries())
+    return Draft(rows, replace(_BASE, **defaults or {}), defaults=defaults or {})
 
 
 def draft_of(plan: Plan) -> Draft:

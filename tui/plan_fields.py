@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Container
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -24,9 +25,13 @@ def parse(name: str, text: str) -> Any:
 
     Raises UsageError with the sentence to show.
     """
-    field, text = PLAN_FIELDS[name], text.strip()
-    if not text and not field.many and default_of(name) is None:
-        return None
+    field = PLAN_FIELDS[name]
+    return None if not text.strip() and not field.many and default_of(name) is None else parse_field(field, text)
+
+
+def parse_field(field: PlanField, text: str) -> Any:
+    """The value of a field that must have one.  Raises UsageError with the sentence to show."""
+    text = text.strip()
     if field.kind == "text":
         return text
     if not field.many:
@@ -106,12 +111,15 @@ def default_of(name: str) -> Any:
     return None if default is MISSING else default
 
 
-def command_line(plan: Plan) -> str:
-    """The command that runs ``plan`` without the user interface, quoted for a shell, with what is not the default."""
+def command_line(plan: Plan, defaults: Container[str] = ()) -> str:
+    """The command that runs ``plan`` without the user interface, quoted for a shell.
+
+    It has the fields that are not the default, and those for which the user has set other ``defaults``.
+    """
     words = ["imgstore-tui", "bench", plan.dataset, *plan.configurations]
     for name, field in PLAN_FIELDS.items():
         value = getattr(plan, name)
-        if value != default_of(name):
+        if value != default_of(name) or name in defaults:
             text = write(name, value)
             exact = field.kind == "switch" or parse(name, text) == value
             words += [option_name(name), *([] if field.kind == "switch" else [text if exact else str(value)])]

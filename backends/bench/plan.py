@@ -156,6 +156,13 @@ def default_sizes(count: int) -> tuple[int, ...]:
     return (*sizes, count)
 
 
+def sizes_for(count: int, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Those of the ``wanted`` sizes that a dataset of ``count`` images has, or all of it; the default for None."""
+    if wanted is None:
+        return default_sizes(count)
+    return tuple(size for size in wanted if size <= count) or (count,)
+
+
 ARTICLE_SIZES = (10, 100, 1_000, 10_000, 100_000)
 
 

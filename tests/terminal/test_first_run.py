@@ -36,9 +36,10 @@ registry._BACKENDS = registry._BACKENDS[:6]
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(tmp_path / "start")}
+    places = {"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "PYTHONPATH": "start"}
     (tmp_path / "start").mkdir()
     (tmp_path / "start/sitecustomize.py").write_text(SIX_BACKENDS)
+    state = {name: str(tmp_path / folder) for name, folder in places.items()}
     return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
 
 
@@ -193,7 +194,7 @@ UNPROTECTED = """
 import contextlib, tui.app, tui.cli
 tui.app.own_terminal = contextlib.nullcontext
 tui.app.output_to = lambda log: contextlib.nullcontext()
-tui.app.run(None, tui.cli.jobs_folder())
+tui.app.run(None, tui.cli.jobs_folder(), tui.settings.Settings())
 """
 
 

@@ -41,7 +41,14 @@ class Shell:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "state"), "LC_ALL": "C.UTF-8"}
+        places = {f"XDG_{kind.upper()}_HOME": str(self.folder / kind) for kind in ("state", "config")}
+        return {**os.environ, **places, "LC_ALL": "C.UTF-8"}
+
+    def configure(self, settings: str) -> None:
+        """Write the user's settings."""
+        file = self.folder / "config/imgstore-tui/config.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(settings)
 
     def call(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

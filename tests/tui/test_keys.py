@@ -37,6 +37,7 @@ from tests.tui.driving import (
 )
 from tests.tui.recorded import RecordedJob, facts, plan_of, run_events
 from tui.app import ImgstoreApp
+from tui.settings import Settings
 
 
 async def test_enter_twice_runs_sample(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,11 +275,15 @@ async def test_quit_keys_end_the_app_with_code_0(app: ImgstoreApp, keys: list[st
     assert app.return_code == 0
 
 
-@pytest.mark.parametrize(("seconds", "ago", "rings"), [(11.0, 0.0, True), (9.0, 0.0, False), (11.0, 60.0, False)])
+@pytest.mark.parametrize(
+    ("seconds", "ago", "bell", "rings"),
+    [(11.0, 0.0, True, True), (9.0, 0.0, True, False), (11.0, 60.0, True, False), (11.0, 0.0, False, False)],
+)
 async def test_bell_rings_when_a_long_run_ends_now(
-    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, seconds: float, ago: float, rings: bool
+    app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch, seconds: float, ago: float, bell: bool, rings: bool
 ) -> None:
     rung: list[int] = []
+    app.settings = Settings(bell=bell)
     monkeypatch.setattr(app, "bell", lambda: rung.append(1))
     end = time.time() - ago
     first = structs.replace(next(iter(run_events(plan_of()))), time=end - seconds)

@@ -328,7 +328,7 @@ class Workbench(Screen[None]):
         from tui.plan_fields import command_line
 
         if plan := self._plan():
-            self.post_message(messages.Copy(command_line(plan)))
+            self.post_message(messages.Copy(command_line(plan, self.draft.defaults)))
 
     def action_panel(self, number: int) -> None:
         show_alone(self, None)
