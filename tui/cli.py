@@ -12,9 +12,13 @@ from typing import Any
 import click
 
 from backends.errors import ImgstoreError, NotAllowed
+from tui.completion import configurations, datasets, runs
 from tui.options import BYTES, DefaultGroup, output_options, plan_options, reading_options
+from tui.settings import jobs_folder, read_settings, settings_file
 
 PROGRAM = "imgstore-tui"
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +37,7 @@ def cli() -> None:
 
 
 @cli.command("open", hidden=True)
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, shell_complete=datasets)
 def open_screen(dataset: str | None) -> int:
     """Open the terminal UI."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -42,14 +46,13 @@ def open_screen(dataset: str | None) -> int:
 
     gc.disable()  # until the first paint, which it would delay by a tenth
     from tui.app import run
-    from tui.settings import read_settings, settings_file
 
     return run(dataset, jobs_folder(), read_settings(settings_file()))
 
 
 @cli.command()
-@click.argument("dataset")
-@click.argument("configurations", metavar="[CONFIG]...", nargs=-1)
+@click.argument("dataset", shell_complete=datasets)
+@click.argument("configurations", metavar="[CONFIG]...", nargs=-1, shell_complete=configurations)
 @plan_options
 @click.option("--no-wait", is_flag=True, help="Fail where another run is going on, instead of waiting for its end.")
 @output_options
@@ -65,10 +68,15 @@ def bench(
     CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER]: a way to keep images, how each image is encoded, and where to
     write, such as lmdb, lmdb+png:level=2 or hdf5@/scratch.  Without one, every installed backend is measured;
     `imgstore-tui backends` lists them.
+
+    \b
+    Examples:
+      imgstore-tui bench sample                     every backend, in a minute
+      imgstore-tui bench ~/pictures lmdb+png hdf5@/scratch --html report.html
+      imgstore-tui bench cifar-10-python.tar.gz --preset article --no-wait
     """
     from tui.commands import bench as run_bench
     from tui.commands import make_plan
-    from tui.settings import read_settings, settings_file
 
     settings = read_settings(settings_file())
     if settings.problem:
@@ -77,9 +85,9 @@ def bench(
 
 
 @cli.command()
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, shell_complete=datasets)
 @click.argument("dest", required=False, type=click.Path(path_type=Path))
-@click.argument("config", required=False)
+@click.argument("config", required=False, shell_complete=configurations)
 @click.option("--split", help="Which part of the dataset.  [default: all]")
 @reading_options
 @click.option("--shard-bytes", type=BYTES, default="1G", show_default=True, help="The size of a shard, about.")
@@ -104,6 +112,12 @@ def convert(dataset: str | None, dest: Path | None, config: str | None, finish: 
 
     Keeps the images of DATASET in the folder DEST as CONFIG says (see `bench --help`), in shards that are read back,
     compared with the dataset and synced to disk before they count.  After a stop, whatever it was, --resume goes on.
+
+    \b
+    Examples:
+      imgstore-tui convert ~/pictures /data/pictures-tar tar --resume
+      imgstore-tui convert sample store hdf5+png --shard-images 500
+      imgstore-tui convert ~/pictures store lmdb+jpeg:quality=90 --sbatch job.sh
     """
     from tui import store_commands
 
@@ -126,25 +140,39 @@ def convert(dataset: str | None, dest: Path | None, config: str | None, finish: 
     help="quick: names, sizes and counts; sample: some images of each shard, too; full: every byte.",
 )
 @click.option("--repair", "mend", is_flag=True, help="Make damaged shards again from the dataset.")
-def verify(store: Path, level: str, *, mend: bool) -> int:
+@as_json_option
+def verify(store: Path, level: str, *, mend: bool, as_json: bool) -> int:
     """Check that STORE is as it was made.
 
     Names what is damaged, to the image.  Exit code 3 if anything is.
+
+    \b
+    Examples:
+      imgstore-tui verify /data/store
+      imgstore-tui verify /data/store --level quick --json
+      imgstore-tui verify /data/store --repair
     """
     from tui.store_commands import check_store
 
-    return check_store(store, level, mend=mend)  # type: ignore[arg-type]  # click has checked it
+    return check_store(store, level, mend=mend, as_json=as_json)  # type: ignore[arg-type]  # click has checked it
 
 
 @cli.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.argument("index", type=int)
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write the image there.")
-def show(store: Path, index: int, save: Path | None) -> int:
-    """Say where an image of STORE lies, and what is known of it."""
+@as_json_option
+def show(store: Path, index: int, save: Path | None, *, as_json: bool) -> int:
+    """Say where an image of STORE lies, and what is known of it.
+
+    \b
+    Examples:
+      imgstore-tui show /data/store 1234
+      imgstore-tui show /data/store 1234 --save image.png
+    """
     from tui.store_commands import show_image
 
-    return show_image(store, index, save)
+    return show_image(store, index, save, as_json=as_json)
 
 
 @cli.command()
@@ -154,6 +182,11 @@ def loader(path: Path, *, torch: bool) -> int:
     """Print a Python file that reads PATH, a store or one of its shards.
 
     It needs numpy, Pillow and the library of the backend, and not this program: for training code.
+
+    \b
+    Examples:
+      imgstore-tui loader /data/store > loader.py
+      imgstore-tui loader /data/store --torch > dataset.py
     """
     from backends.stores.loader import loader_code
 
@@ -162,13 +195,20 @@ def loader(path: Path, *, torch: bool) -> int:
 
 
 @cli.command()
-@click.argument("path")
+@click.argument("path", shell_complete=datasets)
 @click.option("--split", help="Which part of the dataset.  [default: the first, usually train]")
 @reading_options
 @click.option("--list-skipped", metavar="FILE", help="Write what is left out, and why, there; - for standard output.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, **how: str) -> int:
-    """Describe a dataset, a store, or a file that `bench --json` wrote."""
+    """Describe a dataset, a store, or a file that `bench --json` wrote.
+
+    \b
+    Examples:
+      imgstore-tui info ~/pictures --list-skipped -
+      imgstore-tui info /data/store --json
+      imgstore-tui info result.json
+    """
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
@@ -200,16 +240,25 @@ def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, 
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def backends(as_json: bool) -> int:
-    """List what images can be kept in, and how encoded."""
+    """List what images can be kept in, and how encoded.
+
+    \b
+    Examples:
+      imgstore-tui backends
+      imgstore-tui backends --json
+    """
     from backends.registry import backend_entries, codec_entries
     from tui.tables import backends_text
 
     entries = list(backend_entries().values())
     if as_json:
         shown = ("name", "title", "codec", "installed", "error")
-        _print_json([{name: getattr(one, name) for name in shown} for one in entries])
+        codecs = list(codec_entries())
+        _print_json(
+            [{**{name: getattr(one, name) for name in shown}, "codecs": one.codecs or codecs} for one in entries]
+        )
     else:
         click.echo(backends_text(entries, list(codec_entries().values())))
     return 0
@@ -222,65 +271,101 @@ def history() -> None:
     `history WORD...` lists those that contain every WORD.
 
     A RUN is an id, the unique beginning or end of one, `last`, or a file that `bench --json` wrote.
+
+    \b
+    Examples:
+      imgstore-tui history pictures lmdb             those with both words
+      imgstore-tui history show last
+      imgstore-tui history compare last result.json
     """
 
 
 @history.command("list", hidden=True)
 @click.argument("words", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def list_history(words: tuple[str, ...], as_json: bool) -> int:
-    """List the runs whose dataset, configurations, host or state contain each of WORDS."""
+    """List the runs whose dataset, configurations, host or state contain each of WORDS.
+
+    \b
+    Examples:
+      imgstore-tui history
+      imgstore-tui history pictures failed --json
+    """
     from dataclasses import asdict
 
     from backends.runs.history import list_runs
     from tui.tables import runs_text
 
     jobs = jobs_folder()
-    runs = list_runs(jobs, text=" ".join(words))
+    found = list_runs(jobs, text=" ".join(words))
     if as_json:
-        _print_json([{**asdict(run), "folder": str(jobs / run.id)} for run in runs])
-    elif runs:
-        click.echo(runs_text(runs))
+        _print_json([{**asdict(run), "folder": str(jobs / run.id)} for run in found])
+    elif found:
+        click.echo(runs_text(found))
     else:
         click.echo("No run matches." if words else f"No runs yet: `{PROGRAM} bench sample` starts one.", err=True)
     return 0
 
 
 @history.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @output_options
 def show_history(run: str, files: dict[str, str]) -> int:
-    """Print the result of RUN; a run that is going on is followed to its end."""
+    """Print the result of RUN; a run that is going on is followed to its end.
+
+    \b
+    Examples:
+      imgstore-tui history show last
+      imgstore-tui history show k3f9 --html report.html
+    """
     from tui.commands import show_run
 
     return show_run(jobs_folder(), run, files)
 
 
 @history.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 def stop(run: str) -> int:
-    """Stop RUN; what was measured stays."""
+    """Stop RUN; what was measured stays.
+
+    \b
+    Examples:
+      imgstore-tui history stop last
+      imgstore-tui history stop k3f9
+    """
     from tui.commands import stop_run
 
     return stop_run(jobs_folder(), run)
 
 
 @history.command()
-@click.argument("runs", nargs=-1, required=True)
-def delete(runs: tuple[str, ...]) -> int:
-    """Delete RUNS; files that somebody else put into their folders stay."""
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=runs)
+def delete(names: tuple[str, ...]) -> int:
+    """Delete RUNS; files that somebody else put into their folders stay.
+
+    \b
+    Examples:
+      imgstore-tui history delete k3f9
+      imgstore-tui history delete last 20261122-061500
+    """
     from tui.commands import delete_runs
 
-    click.echo(delete_runs(jobs_folder(), runs), err=True)
+    click.echo(delete_runs(jobs_folder(), names), err=True)
     return 0
 
 
 @history.command()
-@click.argument("first")
-@click.argument("second")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("first", shell_complete=runs)
+@click.argument("second", shell_complete=runs)
+@as_json_option
 def compare(first: str, second: str, as_json: bool) -> int:
-    """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them."""
+    """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them.
+
+    \b
+    Examples:
+      imgstore-tui history compare k3f9 last
+      imgstore-tui history compare before.json after.json --json
+    """
     from dataclasses import asdict
 
     from tui.commands import compare as compare_runs
@@ -301,23 +386,37 @@ def config() -> None:
 
     They are one TOML file: theme (auto, dark, light or 16), markers (auto, unicode or ascii), bell (true or false),
     and defaults of `bench` by the names of its options, such as work_dir, sizes, repeats, cache or memory.
+
+    \b
+    Examples:
+      imgstore-tui config path
+      imgstore-tui config validate
     """
 
 
 @config.command("path")
 def config_path() -> int:
-    """Print the path of the file with the settings."""
-    from tui.settings import settings_file
+    """Print the path of the file with the settings.
 
+    \b
+    Examples:
+      imgstore-tui config path
+      "$EDITOR" "$(imgstore-tui config path)"
+    """
     click.echo(settings_file())
     return 0
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def validate(as_json: bool) -> int:
-    """Print what is wrong in the file with the settings.  Exit code 2 if anything is."""
-    from tui.settings import read_settings, settings_file
+    """Print what is wrong in the file with the settings.  Exit code 2 if anything is.
+
+    \b
+    Examples:
+      imgstore-tui config validate
+      imgstore-tui config validate --json
+    """
     from tui.text import safe_text
 
     file = settings_file()
@@ -331,10 +430,28 @@ def validate(as_json: bool) -> int:
     return 2 if problems else 0
 
 
-def _print_json(value: object) -> None:
-    import json
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print what SHELL needs to complete commands, options, backends, codecs and runs.
 
-    click.echo(json.dumps(value, indent=1))
+    \b
+    Examples:
+      eval "$(imgstore-tui completion bash)"        in ~/.bashrc; of zsh in ~/.zshrc
+      imgstore-tui completion fish | source         in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None, "click knows these shells"
+    click.echo(found(cli, {}, PROGRAM, "_IMGSTORE_TUI_COMPLETE").source())
+    return 0
+
+
+def _print_json(value: object) -> None:
+    from tui.text import json_text
+
+    click.echo(json_text(value), nl=False)
 
 
 def main() -> None:
@@ -400,10 +517,3 @@ def _write_details() -> str:
     with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".txt", delete=False) as file:
         traceback.print_exc(file=file)
     return file.name
-
-
-def jobs_folder() -> Path:
-    """The folder of all jobs, in the user's state folder (``XDG_STATE_HOME``)."""
-    from platformdirs import user_state_path
-
-    return user_state_path("imgstore-tui", appauthor=False) / "jobs"

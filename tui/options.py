@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from backends.bench.plan import PLAN_FIELDS
+from backends.bench.plan import PLAN_FIELDS, PlanField
 from backends.errors import UsageError
+from tui.completion import files, values
 from tui.plan_fields import default_of, hint, metavar, option_name, parse, write
 
 _OUTPUTS = {
@@ -32,7 +34,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
     for kind, content in reversed(_OUTPUTS.items()):
         text = f"Write {content} there; - for standard output."
-        with_files = click.option(f"--{kind}", metavar="FILE", help=text)(with_files)
+        with_files = click.option(f"--{kind}", metavar="FILE", help=text, shell_complete=files)(with_files)
     return with_files
 
 
@@ -42,8 +44,13 @@ def plan_options(command: Callable[..., int]) -> Callable[..., int]:
         text = f"{hint(field)}.  [default: {field.unset or write(name, default_of(name))}]"
         switch = field.kind == "switch"
         kind: dict[str, Any] = {"is_flag": True, "default": None} if switch else {"metavar": metavar(field)}
-        command = click.option(option_name(name), name, help=text, **kind)(command)
+        command = click.option(option_name(name), name, help=text, **kind, **_completed(field))(command)
     return command
+
+
+def _completed(field: PlanField) -> dict[str, Any]:
+    """What a shell completes behind the option of a field."""
+    return {"shell_complete": values(field) if field.kind == "name" else files if field.kind == "text" else None}
 
 
 def reading_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -51,7 +58,9 @@ def reading_options(command: Callable[..., int]) -> Callable[..., int]:
     for name in ("labels", "layout", "root"):
         field = PLAN_FIELDS[name]
         text = f"{field.help}.  [default: {field.unset}]"
-        command = click.option(option_name(name), default="", metavar=metavar(field), help=text)(command)
+        command = click.option(option_name(name), default="", metavar=metavar(field), help=text, **_completed(field))(
+            command
+        )
     return command
 
 
@@ -81,10 +90,18 @@ class DefaultGroup(click.Group):
         self._default = default
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if context.resilient_parsing and not args:  # a shell completes the first word
+            return super().parse_args(context, args)
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            self._refuse_typo(args)
+            if not context.resilient_parsing:
+                self._refuse_typo(args)
             args = [self._default, *args]
         return super().parse_args(context, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The subcommands that begin so, else what the first argument of the default command may be."""
+        argument = next(iter(self.commands[self._default].params))
+        return super().shell_complete(ctx, incomplete) or argument.shell_complete(ctx, incomplete)
 
     def _refuse_typo(self, args: list[str]) -> None:
         known = [name for name, command in self.commands.items() if not command.hidden]

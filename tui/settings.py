@@ -43,6 +43,13 @@ class Settings:
         return self.problems[0] + more if self.problems else ""
 
 
+def jobs_folder() -> Path:
+    """The folder of all jobs, in the user's state folder (``XDG_STATE_HOME``)."""
+    from platformdirs import user_state_path
+
+    return user_state_path("imgstore-tui", appauthor=False) / "jobs"
+
+
 def settings_file() -> Path:
     """Where the settings are, in the user's configuration folder (``XDG_CONFIG_HOME``)."""
     from platformdirs import user_config_path

@@ -25,9 +25,9 @@ from backends.stores.preflight import Estimate
 from backends.stores.resume import parse_part
 from backends.stores.sbatch import command, sbatch_script
 from backends.stores.store import open_store
-from backends.stores.verify import Level, repair, strangers, verify
+from backends.stores.verify import Finding, Level, repair, strangers, verify
 from tui.progress import ConversionProgress, say
-from tui.text import count_of, safe_text
+from tui.text import count_of, json_text, safe_text
 
 SHOWN = 20
 """Pictures, duplicates and findings that are named; the rest are counted."""
@@ -162,20 +162,20 @@ def store_facts(folder: Path) -> dict[str, Any]:
         return facts | {"not_decoded": failures, "duplicate_images": twins}
 
 
-def check_store(folder: Path, level: Level, *, mend: bool) -> int:
+def check_store(folder: Path, level: Level, *, mend: bool, as_json: bool) -> int:
     """Verify a store, print each finding, mend it if asked to, and return the exit code."""
     folder = folder.absolute()
     with ConversionProgress() as progress:
         findings = verify(folder, level, tick=progress.shards)
-    for finding in findings[:SHOWN]:
-        image = f" image {finding.index:,} ({safe_text(finding.name)})" if finding.index is not None else ""
-        sys.stdout.write(f"{safe_text(finding.path)}{image}: {safe_text(finding.why, 500)}\n")
-    if len(findings) > SHOWN:
-        sys.stdout.write(f"and {len(findings) - SHOWN:,} more\n")
-    if others := strangers(folder):
+    others = strangers(folder)
+    if as_json:
+        facts = {"store": str(folder), "level": level, "findings": to_builtins(findings), "not_of_the_store": others}
+        sys.stdout.write(json_text(facts))
+    else:
+        _print_findings(folder, level, findings)
+    if others:
         say(f"Not part of the store, and left alone: {', '.join(map(safe_text, others[:SHOWN]))}")
     if not findings:
-        sys.stdout.write(f"{safe_text(str(folder))}: nothing is damaged ({level})\n")
         return 0
     if not mend:
         say(f"imgstore-tui verify --repair {shlex.quote(str(folder))} makes damaged shards again from the dataset.")
@@ -186,7 +186,17 @@ def check_store(folder: Path, level: Level, *, mend: bool) -> int:
     return 3 if left else 0
 
 
-def show_image(folder: Path, index: int, save: Path | None) -> int:
+def _print_findings(folder: Path, level: Level, findings: list[Finding]) -> None:
+    for finding in findings[:SHOWN]:
+        image = f" image {finding.index:,} ({safe_text(finding.name)})" if finding.index is not None else ""
+        sys.stdout.write(f"{safe_text(finding.path)}{image}: {safe_text(finding.why, 500)}\n")
+    if len(findings) > SHOWN:
+        sys.stdout.write(f"and {len(findings) - SHOWN:,} more\n")
+    if not findings:
+        sys.stdout.write(f"{safe_text(str(folder))}: nothing is damaged ({level})\n")
+
+
+def show_image(folder: Path, index: int, save: Path | None, *, as_json: bool) -> int:
     """Print where an image of a store lies and what is known of it; write it to ``save``."""
     with open_store(folder) as store:
         try:
@@ -195,21 +205,26 @@ def show_image(folder: Path, index: int, save: Path | None) -> int:
             raise UsageError(f"{folder} has {len(store):,} images: name one from 0 to {len(store) - 1:,}.") from None
         index %= len(store)
         shard, label = store.manifest.shards[number], int(store.labels[index])
-        height, width, channels = store.shapes[index].tolist()
         ((records, layout),) = store.records([index])
         facts = {
             "image": index,
             "shard": shard.path,
-            "offset": f"{row} of {shard.images} in the shard",
+            "row": row,
             "split": shard.split,
-            "id": f"{int(store.column('ids')[index])} in its split",
-            "name": safe_text(store.name(index)),
-            "label": f"{label} ({safe_text(store.classes[label])})" if 0 <= label < len(store.classes) else label,
-            "shape": f"{height}×{width}×{channels}",
+            "id": int(store.column("ids")[index]),
+            "name": store.name(index),
+            "label": label,
+            "class": store.classes[label] if 0 <= label < len(store.classes) else None,
+            "shape": store.shapes[index].tolist(),
             "bytes": len(records.data),
             "digest": store.digests[index].tobytes().hex(),
         }
-        sys.stdout.write("".join(f"{name:<7} {value}\n" for name, value in facts.items()))
+        if as_json:
+            sys.stdout.write(json_text(facts))
+        else:
+            facts["row"] = f"{row} of {shard.images} in the shard"
+            facts["shape"] = units.shape(facts["shape"])
+            sys.stdout.write("".join(f"{name:<7} {safe_text(str(value))}\n" for name, value in facts.items()))
         if save is not None:
             codec = make_codec(store.manifest.codec)
             if store.manifest.codec == "raw":

@@ -5,6 +5,7 @@ What comes out is plain text for ``Content`` and ``Text``; it must never pass th
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from functools import lru_cache
 
@@ -32,6 +33,11 @@ def safe_text(value: str, limit: int = LIMIT) -> str:
 def _escaped(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def json_text(value: object) -> str:
+    """``value`` as JSON, in which whatever a terminal would obey is escaped."""
+    return json.dumps(value, indent=1) + "\n"
 
 
 def count_of(number: int, noun: str) -> str:

@@ -191,10 +191,10 @@ def test_dropped_line_kills_a_run_in_a_thread_cleanly(terminal: Terminal, enviro
 
 
 UNPROTECTED = """
-import contextlib, tui.app, tui.cli
+import contextlib, tui.app, tui.settings
 tui.app.own_terminal = contextlib.nullcontext
 tui.app.output_to = lambda log: contextlib.nullcontext()
-tui.app.run(None, tui.cli.jobs_folder(), tui.settings.Settings())
+tui.app.run(None, tui.settings.jobs_folder(), tui.settings.Settings())
 """
 
 

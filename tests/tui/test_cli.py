@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
-from tui.cli import main
+from tui.cli import cli, main
 
 PROGRAM = Path(sys.executable).parent / "imgstore-tui"
 QUICK = ("--sizes", "10", "--repeats", "1")
@@ -64,7 +66,7 @@ class Shell:
 
     def script(self, script: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash, in which ``imgstore-tui`` is the program."""
-        line = f"imgstore-tui() {{ '{PROGRAM}' \"$@\"; }}; cd '{self.folder}'; {script}"
+        line = f"PATH='{PROGRAM.parent}':$PATH; cd '{self.folder}'; {script}"
         return subprocess.run(["bash", "-c", line], env=self.environment, capture_output=True, text=True)
 
     @contextmanager
@@ -336,12 +338,68 @@ def test_broken_surroundings_are_at_most_a_sentence(shell: Shell, script: str, c
     assert (done.returncode, done.stderr) == (code, errors)
 
 
+def all_commands(group: click.Group, *words: str) -> Iterator[tuple[str, click.Command]]:
+    """The commands that help lists, by what calls them."""
+    yield " ".join(words), group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, *words, name)
+        elif not command.hidden:
+            yield " ".join((*words, name)), command
+
+
+@pytest.mark.parametrize("words", [words for words, _ in all_commands(cli)])
+def test_help_of_every_command_has_examples_that_parse(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _, command in all_commands(cli):
+        monkeypatch.setattr(command, "callback", lambda **_: 0)
+    for default in (cli, cli.commands["history"]):
+        monkeypatch.setattr(default.commands[default._default], "callback", lambda **_: 0)  # type: ignore[attr-defined]
+    text = dict(all_commands(cli))[words].help or ""
+    found = re.findall(r"imgstore-tui ([^`)|>\n]+?)(?= {2}|\)| [|>]|\n)", text.partition("Examples:")[2])
+    assert len(found) >= 2
+    for example in found:
+        assert cli.main(shlex.split(example), standalone_mode=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("", "bench convert verify show loader info backends history config completion"),
+        ("hi", "history"),
+        ("history s", "show stop"),
+        ("history show l", "last"),
+        ("history delete 20", "RUN"),
+        ("bench sa", "sample"),
+        ("bench sample h", "hdf5"),
+        ("bench sample hdf5 lmdb", "lmdb lmdb+raw lmdb+png lmdb+source lmdb+jpeg"),
+        ("bench sample parquet+", "parquet+source parquet+png"),
+        ("bench sample --operations store,re", "store,read store,read-one"),
+        ("bench sample --ma", "--markdown"),
+        ("completion z", "zsh"),
+    ],
+)
+def test_shell_completes_words(measured: Measured, line: str, offered: str) -> None:
+    shell, _ = measured
+    (run,) = shell.history()
+    done = shell.script(
+        f"""eval "$(imgstore-tui completion bash)"; COMP_WORDS=(imgstore-tui {line or '""'})
+        COMP_CWORD=$(({len(line.split()) or 1})); _imgstore_tui_completion imgstore-tui; echo "${{COMPREPLY[@]}}" """
+    )
+    assert (done.stderr, set(done.stdout.split())) == ("", set(offered.replace("RUN", run["id"]).split()))
+
+
+@pytest.mark.parametrize("shell_name", ["zsh", "fish"])
+def test_other_shells_get_their_own_completion(shell: Shell, shell_name: str) -> None:
+    assert f"_IMGSTORE_TUI_COMPLETE={shell_name}_complete" in shell.call("completion", shell_name).stdout
+
+
 def test_info_and_backends_print_text_or_json(shell: Shell) -> None:
     assert "2,000 images 32×32×3, 10 classes" in shell.call("info", "sample").stdout
     assert json.loads(shell.call("info", "sample", "--json").stdout)["count"] == 2000
     assert "hdf5+raw" in shell.call("backends").stdout
     backends = json.loads(shell.call("backends", "--json").stdout)
     assert [backend["name"] for backend in backends][:3] == ["files", "lmdb", "hdf5"]
+    assert backends[0]["codecs"] == ["raw", "png", "source", "jpeg"]
 
 
 HEAVY = {"numpy", "h5py", "lmdb", "PIL", "plotext", "deflate", "xxhash"}

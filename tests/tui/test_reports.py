@@ -21,9 +21,11 @@ from backends.datasets import open_dataset
 from backends.runs import events
 from backends.runs.job import open_job, start_job
 from backends.runs.run import Run
+from tests.tui.recorded import plan_of
 from tui.chart_data import Bar, Bars, Chart, Curve, TimeChart
 from tui.reports import formats, render
 from tui.reports.article import CLAIMS, METHODS, Figures
+from tui.reports.contents import remarks
 from tui.reports.model import Report, Section
 
 if TYPE_CHECKING:
@@ -135,6 +137,20 @@ def test_report_of_each_outcome_says_how_it_ended(recorded: list[events.Event], 
         assert ("it broke" in text) == (state == "no trial ok")
         assert ("about 2 min" in text) == (state == "all skipped")
         assert shlex.quote(run.plan.dataset) in text
+
+
+def test_reasons_that_differ_in_numbers_are_counted_together(recorded: list[events.Event]) -> None:
+    failed = [
+        structs.replace(
+            event, measurement=replace(event.measurement, outcome="failed", message=f"no room for {number}")
+        )
+        for number, event in enumerate(recorded)
+        if isinstance(event, events.TrialFinished)
+    ]
+    run = Run(plan_of()).after(recorded[0], *failed)
+    (line,) = (line for line in remarks(run) if "no room" in line)
+    shown = [trial for trial in run.measurements if trial.shown]
+    assert line.startswith(f"{len(shown)} trials failed (")
 
 
 def test_csv_has_a_row_for_each_shown_measurement(finished: Run) -> None:

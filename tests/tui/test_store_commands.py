@@ -51,8 +51,10 @@ def test_store_is_shown_and_checked(store: Path, tmp_path: Path) -> None:
     facts = json.loads(call("info", store, "--json")[0])
     assert (facts["images"], facts["backend"], facts["not_decoded"]) == (2000, "lmdb", [])
     shown = call("show", store, 1234, "--save", tmp_path / "image.png")[0]
-    for part in ("shards/00002.lmdb", "234 of 500 in the shard", "train", "8 (ship)", "32×32×3"):
+    for part in ("shards/00002.lmdb", "234 of 500 in the shard", "train", "class   ship", "32×32×3"):
         assert part in shown
+    image = json.loads(call("show", store, 1234, "--json")[0])
+    assert (image["shard"], image["row"], image["label"], image["shape"]) == ("shards/00002.lmdb", 234, 8, [32, 32, 3])
     with Image.open(tmp_path / "image.png") as picture:
         assert picture.size == (32, 32)
     assert "name one from 0 to 1,999" in call("show", store, 2000, code=2)[1]
@@ -68,6 +70,8 @@ def test_damage_is_exit_code_3_and_is_mended(store: Path, tmp_path: Path) -> Non
     ):
         file.seek(200_000)
         file.write(b"\xff" * 64)
+    found = json.loads(call("verify", tmp_path / "copy", "--json", code=3)[0])["findings"]
+    assert {finding["path"] for finding in found} == {"shards/00001.lmdb"}
     output, remedy = call("verify", tmp_path / "copy", code=3)
     assert output.startswith("shards/00001.lmdb")
     assert "verify --repair" in remedy

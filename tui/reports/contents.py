@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends import units
@@ -149,27 +151,27 @@ def _prediction(predicted: Predicted | None, write: Callable[[float], str]) -> s
 
 def remarks(run: Run) -> tuple[str, ...]:
     """Return warnings, notes, and each reason why trials failed or were skipped."""
-    reasons: dict[str, list[Measurement]] = {}
+    reasons: dict[str, list[Measurement]] = {}  # by their text without numbers, such as those of a trial's files
     for trial in run.failures:
         if trial.shown:
             no_time = trial.predicted_seconds is not None
             reason = "they did not fit into the time limit." if no_time else trial.message.removeprefix(STORE_FAILED)
-            reasons.setdefault(reason, []).append(trial)
+            reasons.setdefault(re.sub(r"\d+", "", reason), []).append(replace(trial, message=reason))
     return (
         *run.warnings,
         *run.dataset.notes,
         *run.notes,
-        *(_missing(reason, trials) for reason, trials in reasons.items()),
+        *map(_missing, reasons.values()),
     )
 
 
-def _missing(reason: str, trials: Sequence[Measurement]) -> str:
+def _missing(trials: Sequence[Measurement]) -> str:
     """``8 trials failed or skipped (lmdb+raw store, lmdb+raw read and 1 more): the disk is full ...``"""
     outcomes = " or ".join(sorted({trial.outcome for trial in trials}))
     names = list(dict.fromkeys(f"{trial.configuration} {trial.aspect}" for trial in trials))
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     number = f"{len(trials)} trial{'s' * (len(trials) > 1)}"
-    return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {reason}"
+    return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {trials[0].message}"
 
 
 def _facts(run: Run) -> Table:
