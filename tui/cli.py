@@ -42,6 +42,8 @@ def open_screen(dataset: str | None) -> int:
     """Open the terminal UI."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the terminal UI needs a terminal: `imgstore-tui bench DATASET` works without one.")
+    if os.environ.get("TERM") == "dumb":
+        raise click.UsageError("TERM=dumb cannot show the terminal UI: set TERM, or use `imgstore-tui bench DATASET`.")
     import gc
 
     gc.disable()  # until the first paint, which it would delay by a tenth

@@ -61,6 +61,12 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip() + "\n"
 
     @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed and gives it line by line, as a shell wants it."""
+        flags = int(termios.tcgetattr(self._master)[3])
+        return bool(flags & termios.ECHO and flags & termios.ICANON)
+
+    @property
     def grounds(self) -> tuple[tuple[str, bool], ...]:
         """The background of each cell, and whether it is reversed: what a cursor changes."""
         cells = (

@@ -226,9 +226,11 @@ def test_output_of_a_library_in_a_thread_goes_to_the_log(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_ends_the_program_with_its_code(terminal: Terminal, number: signal.Signals, code: int) -> None:
     terminal.wait_for_text("Open a folder")
+    assert not terminal.echoes
     os.kill(terminal.pid, number)
     assert terminal.wait_for_end() == code
     assert b"\x1b[?1049l" in terminal.raw
+    assert terminal.echoes
 
 
 def test_hostile_path_is_shown_escaped(environment: dict[str, str], tmp_path: Path) -> None:
