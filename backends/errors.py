@@ -92,6 +92,16 @@ class Cancelled(ImgstoreError):
     """The work was stopped on request."""
 
 
+def exceeded_limit(error: BaseException) -> ImgstoreError | None:
+    """The error to raise for one of the operating system that says that a limit of this process is reached."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        return TooManyFiles("too many files are open: close some, or allow more with ulimit -n.")
+    if number == errno.EFBIG:
+        return NoSpace("a file would be larger than is allowed: allow more with ulimit -f.")
+    return None
+
+
 def refusal(error: OSError, path: object) -> ImgstoreError | None:
     """The error to raise if ``path`` could not be opened but may be intact; None for all other errors."""
     if isinstance(error, PermissionError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from backends.errors import ImgstoreError, NotAllowed
+from backends.errors import ImgstoreError, NotAllowed, exceeded_limit
 from tui.completion import configurations, datasets, runs
 from tui.options import BYTES, DefaultGroup, output_options, plan_options, reading_options
 from tui.settings import jobs_folder, read_settings, settings_file
@@ -477,7 +477,12 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
             _say("standard output is on a full disk.")
             sys.exit(_abandon_output())
-        _say(f"internal error ({type(error).__name__}: {error}); the details are in {_write_details()}")
+        limit = exceeded_limit(error)
+        _say(
+            str(limit)
+            if limit
+            else f"internal error ({type(error).__name__}: {error}); the details are in {_write_details()}"
+        )
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backends.bench.plan import PLAN_FIELDS, PlanField
-from backends.errors import UsageError
+from backends.errors import NotAllowed, UsageError
 from tui.plan_fields import option_name, parse_field
 
 _LOOKS = {
@@ -47,14 +48,23 @@ def jobs_folder() -> Path:
     """The folder of all jobs, in the user's state folder (``XDG_STATE_HOME``)."""
     from platformdirs import user_state_path
 
-    return user_state_path("imgstore-tui", appauthor=False) / "jobs"
+    return _folder(user_state_path) / "jobs"
 
 
 def settings_file() -> Path:
     """Where the settings are, in the user's configuration folder (``XDG_CONFIG_HOME``)."""
     from platformdirs import user_config_path
 
-    return user_config_path("imgstore-tui", appauthor=False) / "config.toml"
+    return _folder(user_config_path) / "config.toml"
+
+
+def _folder(of_user: Callable[..., Path]) -> Path:
+    try:
+        return of_user("imgstore-tui", appauthor=False)
+    except RuntimeError:  # an unknown user
+        raise NotAllowed(
+            "you have no home folder: set HOME, or XDG_STATE_HOME and XDG_CONFIG_HOME to folders."
+        ) from None
 
 
 def read_settings(path: Path) -> Settings:

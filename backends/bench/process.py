@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,7 +24,7 @@ from backends.bench.disk import ELSEWHERE
 from backends.bench.measurement import MOST_WORKERS, Measurement
 from backends.bench.operations import Task
 from backends.bench.trial import blank, execute
-from backends.bench.workers import end_with_parent
+from backends.bench.workers import end_with_parent, forkserver
 from backends.errors import Cancelled, ImgstoreError
 
 POLL_SECONDS = 0.1
@@ -38,7 +37,7 @@ class Trials:
     """Executes tasks, each in a fresh process; the modules of ``configurations`` are imported before the first."""
 
     def __init__(self, configurations: tuple[Configuration, ...]) -> None:
-        self._context = multiprocessing.get_context("forkserver")
+        self._context = forkserver()
         # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
         modules = ["imgstore_backends", __name__, "backends.images", *_modules(configurations)]
         self._context.set_forkserver_preload(modules)

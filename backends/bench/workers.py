@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import threading
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from threading import Barrier
 
 from backends.bench.meters import MemoryWatch, Stopwatch
 from backends.bench.operations import Execution, Procedure
+
+SOCKET_BYTES = 70
+"""The longest path of a temporary folder whose sockets have addresses that are allowed."""
+
+
+def forkserver() -> ForkServerContext:
+    """The context of processes that a server forks.  Its socket needs a temporary folder with a short path."""
+    if len(os.fsencode(tempfile.gettempdir())) > SOCKET_BYTES:
+        tempfile.tempdir = next((path for path in ("/tmp", "/var/tmp") if os.access(path, os.W_OK)), None)
+    return multiprocessing.get_context("forkserver")
 
 
 def end_with_parent() -> None:

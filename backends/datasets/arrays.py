@@ -173,6 +173,8 @@ def common_source(files: list[Path]) -> Path:
 class Arrays(Dataset):
     """One split of images in arrays; the first if ``split`` is None.  Raises UsageError if there is no such split."""
 
+    takes_reading = True
+
     def __init__(
         self,
         parts: dict[str, Part],

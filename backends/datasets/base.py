@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from backends.errors import DatasetDamaged
 
@@ -78,6 +78,8 @@ class Decoded:
 
 class Dataset(ABC):
     """One split of a set of images with labels.  An image's id is its position, from 0."""
+
+    takes_reading: ClassVar[bool] = False  # whether a ``Reading`` says anything about it
 
     def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
         self._facts = facts

@@ -73,6 +73,14 @@ def open_dataset(
     Cancelled
         ``cancelled`` returned True.
     """
+    dataset = _open(path, split, cancelled, how)
+    if how != AS_FOUND and not dataset.takes_reading:
+        dataset.close()
+        raise UsageError(f"{path} has labels and splits of its own: leave out --root, --layout and --labels.")
+    return dataset
+
+
+def _open(path: str | Path, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
     if path == sample.NAME:
         return sample.Sample(split)
     text = os.fspath(path)

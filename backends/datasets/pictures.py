@@ -74,6 +74,7 @@ class Pictures(Dataset):
     whole_files = True
     """Whether reading a header reads the whole file."""
     threads = THREADS
+    takes_reading = True
 
     def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
         super().__init__(facts, labels)

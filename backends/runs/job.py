@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from backends.bench.disk import free_bytes, sync
 from backends.bench.plan import Plan, check_plan
 from backends.bench.workdir import clean, is_there
-from backends.errors import Cancelled, ImgstoreError, MachineBusy, OlderFormat
+from backends.errors import Cancelled, ImgstoreError, MachineBusy, OlderFormat, exceeded_limit
 from backends.runs import events
 from backends.runs import folder as files
 from backends.runs.machine_lock import holder, take_lock
@@ -288,9 +288,10 @@ def do_job(
     except ImgstoreError as error:
         record(events.JobFailed(time.time(), str(error), error.exit_code))
     except Exception as error:  # the last place where anybody can be told
+        limit = exceeded_limit(error)
         with (folder / files.LOG).open("a") as log:
             traceback.print_exc(file=log)
-        record(events.JobFailed(time.time(), f"the job failed: {type(error).__name__}: {error}"))
+        record(events.JobFailed(time.time(), str(limit or f"the job failed: {type(error).__name__}: {error}")))
     finally:
         journal.close()
         try:

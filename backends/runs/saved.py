@@ -64,8 +64,10 @@ def to_json(run: Run) -> str:
 def is_saved_run(path: Path) -> bool:
     """Whether ``path`` is a file that starts as JSON does, which no dataset's file does."""
     try:
+        if not path.is_file():  # a FIFO would block
+            return False
         with path.open("rb") as file:
-            return path.is_file() and file.read(64).lstrip()[:1] == b"{"
+            return file.read(64).lstrip()[:1] == b"{"
     except OSError:
         return False
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backends import units
 from backends.bench.disk import make_folder
-from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError
+from backends.errors import Cancelled, ImgstoreError, NoSpace, UsageError, exceeded_limit
 from backends.stores.executors import POLL_SECONDS, STOP_SECONDS, Shared, Task, executor_of
 from backends.stores.finish import finish
 from backends.stores.journal import Journal, Lock
@@ -279,4 +279,4 @@ def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
         return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
     if isinstance(error, BrokenProcessPool):
         return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
-    return ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")
+    return exceeded_limit(error) or ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from backends.bench.workers import end_with_parent
+from backends.bench.workers import end_with_parent, forkserver
 from backends.errors import Cancelled, UsageError
 from backends.stores.plan import StorePlan
 from backends.stores.shard import Sealed, make_shard
@@ -28,7 +28,7 @@ class Shared:
     """Memory that workers share with the process that started them: their progress, and whether to wait or stop."""
 
     def __init__(self, shards: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = forkserver()
         self.written, self.checked = context.RawArray("q", shards + 1), context.RawArray("q", shards + 1)
         self._flags = context.RawArray("b", 2)
 
@@ -86,7 +86,7 @@ def executor_of(workers: int, shared: Shared, dask: str | None) -> Iterator[tupl
     if dask is not None:
         yield from _dask_executor(dask)
         return
-    context = multiprocessing.get_context("forkserver")
+    context = forkserver()
     context.set_forkserver_preload(["imgstore_backends", __name__])
     others = set(multiprocessing.active_children())  # of the program that uses this library
     executor = ProcessPoolExecutor(workers, context, _begin_worker, (shared,))

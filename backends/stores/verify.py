@@ -5,7 +5,6 @@ A library that reads a damaged file may end its process: that is then a finding,
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.bench.disk import fsync, usage_of, write_durably
-from backends.bench.workers import end_with_parent
+from backends.bench.workers import end_with_parent, forkserver
 from backends.errors import ImgstoreError, StoreDamaged
 from backends.stores.compare import Comparison
 from backends.stores.finish import load_arrays
@@ -84,7 +83,7 @@ def verify(
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"), end_with_parent)
+    return ProcessPoolExecutor(1, forkserver(), end_with_parent)
 
 
 def _quick(folder: Path, manifest: Manifest) -> list[Finding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backends.datasets import open_dataset
+from backends.datasets.base import Reading
 from backends.datasets.discover import absolute_path
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed, UsageError
 
@@ -150,3 +151,11 @@ def test_unreadable_file_is_not_allowed(cifar10_folder: Path, closed: str) -> No
             open_dataset(folder)
         folder.chmod(0o755)
     assert str(folder / closed) in str(refused.value)
+
+
+def test_reading_of_a_dataset_that_needs_none_is_refused(cifar10_folder: Path) -> None:
+    for path in ("sample", cifar10_folder):
+        with pytest.raises(
+            UsageError, match="has labels and splits of its own: leave out --root, --layout and --labels"
+        ):
+            open_dataset(path, how=Reading(layout="flat"))
