@@ -114,15 +114,6 @@ class Draft:
         row = self.rows[index]
         return self._with(index, replace(row, ticked=not row.ticked))
 
-    def codecs(self, backend: BackendEntry) -> tuple[CodecEntry, ...]:
-        """The codecs in which a backend can keep the images of the dataset."""
-        known = codec_entries()
-        return tuple(
-            known[name]
-            for name in backend.codecs or known
-            if _possible(Configuration(f"{backend.name}+{name}"), self.facts)
-        )
-
     def with_codec(self, index: int, codec: str) -> Draft:
         """Give one row another codec."""
         row = self.rows[index]
@@ -144,6 +135,13 @@ class Draft:
 
     def _with(self, index: int, row: Row) -> Draft:
         return replace(self.changed(), rows=(*self.rows[:index], row, *self.rows[index + 1 :]))
+
+
+def codecs_for(backend: BackendEntry, facts: DatasetFacts | None) -> tuple[CodecEntry, ...]:
+    """The codecs in which a backend can keep the images of a dataset."""
+    known = codec_entries()
+    names = (name for name in backend.codecs or known if _possible(Configuration(f"{backend.name}+{name}"), facts))
+    return tuple(known[name] for name in names)
 
 
 def _possible(configuration: Configuration, facts: DatasetFacts | None) -> bool:

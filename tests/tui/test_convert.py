@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from textual.pilot import Pilot
 
+from backends.bench.configuration import Configuration
 from backends.runs import events
 from backends.runs.history import list_runs
 from backends.runs.machine_lock import take_lock
@@ -121,8 +123,8 @@ async def test_started_again_the_program_shows_a_running_conversion(app: Imgstor
 async def test_fields_of_a_conversion_are_changed_by_keys(app: ImgstoreApp, tmp_path: Path) -> None:
     async with offered(app, tmp_path) as pilot:
         await pilot.press("c")
-        await until_text(pilot, "▲ lmdb+raw LMDB environment")
-        await pilot.press("down", "down", "down", "enter")
+        await until_text(pilot, "(x) hdf5")
+        await pilot.press("l", "enter")
         await until_text(pilot, "/cifar-10-lmdb t change")
         await prepared(pilot)
         assert "every pixel" in words(pilot)
@@ -155,7 +157,10 @@ async def test_field_that_cannot_be_used_is_said_before_the_start(app: ImgstoreA
         assert footer(pilot).startswith(" Enter change dataset")
         assert (await prepared(pilot)).spec.request.dataset == str(Path("nowhere").absolute())
         await change(pilot, "o", "sample")
-        await change(pilot, "c", "hdf5@/x")
+        screen = await prepared(pilot)
+        request = structs.replace(screen.spec.request, configuration=Configuration("hdf5@/x"))
+        screen.change(structs.replace(screen.spec, request=request))
+        await prepared(pilot)
         assert footer(pilot).startswith(" Enter change backend")
 
 

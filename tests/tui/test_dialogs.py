@@ -112,9 +112,7 @@ async def test_tab_completes_a_path(app: ImgstoreApp) -> None:
     Path("my pictures").mkdir()
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)
-        await pilot.press("o", *"./my")
-        await until_text(pilot, "my pictures/")
-        await pilot.press("tab")
+        await pilot.press("o", *"./my", "tab")
         field = app.screen.query_one(Input)
         await until(pilot, lambda: field.value == "./my pictures/")
         assert field.has_focus

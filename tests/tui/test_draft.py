@@ -16,7 +16,7 @@ from backends.registry import backend_entry
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
-from tui.draft import Draft, Row, draft_of, first_draft
+from tui.draft import Draft, Row, codecs_for, draft_of, first_draft
 from tui.labels import describe_plan, describe_row, identify, plan_sentence
 from tui.plan_fields import command_line, parse
 
@@ -39,7 +39,7 @@ def test_first_draft_compares_files_lmdb_and_hdf5() -> None:
 )
 def test_codecs_are_those_that_keep_the_images(backend: str, shape: tuple[int, int, int], codecs: list[str]) -> None:
     draft = first_draft().for_dataset(replace(facts(), image_shape=shape))
-    assert [entry.name for entry in draft.codecs(backend_entry(backend))] == codecs
+    assert [entry.name for entry in codecs_for(backend_entry(backend), draft.facts)] == codecs
 
 
 def test_added_configuration_is_canonical_and_new() -> None:

@@ -14,24 +14,24 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from backends.bench.configuration import Configuration
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
-from backends.registry import backend_entries
 from backends.runs.conversion import Conversion, ConversionSpec
 from backends.stores.plan import SHARD_BYTES
 from tui import messages, workers
 from tui.conversion import FIELDS, batch_file, command_words, rows_after, rows_before, rows_during, title
-from tui.labels import identify, sentence_of
+from tui.labels import sentence_of
 from tui.plan_fields import parse, write
+from tui.screens.configuration import ConfigurationScreen
 from tui.screens.dialogs import AskScreen
 from tui.screens.help import TextScreen
 from tui.screens.images import ImagesScreen
-from tui.text import fit, safe_text
+from tui.text import safe_text
 from tui.widgets.footer import FooterLine, label_top
 from tui.widgets.verdict import ScrolledText
 
@@ -210,33 +210,27 @@ class ConvertScreen(Screen[None]):
 _HINTS = {
     "dataset": "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), a store, or: sample",
     "to": "Folder of the store, which does not exist yet",
-    "keep as": "Such as lmdb, hdf5+png or files+jpeg:quality=90. Down: the list",
     "shards": "Size of a shard: 1G, 10k images, or single for one of each split",
     "size": "Pixels of the shorter side; larger images are shrunk, which is lossy. Empty: as they are",
     "workers": "Processes; empty: one for each processor",
 }
 
 
-def form(name: str, spec: ConversionSpec, facts: DatasetFacts | None) -> AskScreen:
+def form(name: str, spec: ConversionSpec, facts: DatasetFacts | None) -> ModalScreen[Any]:
     """The dialog that asks for a field, and gives the changed spec."""
-    request = spec.request
+    request, take = spec.request, partial(changed, name, spec, facts)
+    if name == "keep as":
+        return ConfigurationScreen("Keep as", request.configuration, facts, take, folder=False)
     shards = f"{request.shard_images:,} images" if request.shard_images else write("memory", request.shard_bytes)
     values = {
         "dataset": request.dataset,
         "to": spec.destination,
-        "keep as": request.configuration,
         "shards": "single" if request.single else shards.replace(",", ""),
         "size": str(request.resize or ""),
         "workers": str(spec.workers or ""),
     }
-    return AskScreen(
-        name.capitalize(),
-        _HINTS[name],
-        partial(changed, name, spec, facts),
-        value=values[name],
-        folders=name in ("dataset", "to"),
-        choices=partial(configurations, facts) if name == "keep as" else None,
-    )
+    folders = list if name in ("dataset", "to") else None
+    return AskScreen(name.capitalize(), _HINTS[name], take, value=values[name], folders=folders)
 
 
 def changed(name: str, spec: ConversionSpec, facts: DatasetFacts | None, text: str) -> ConversionSpec:
@@ -264,13 +258,3 @@ def changed(name: str, spec: ConversionSpec, facts: DatasetFacts | None, text: s
             if folder.endswith(end):
                 spec = structs.replace(spec, destination=f"{folder.removesuffix(end)}-{configuration.backend}")
     return structs.replace(spec, request=structs.replace(spec.request, **fields))
-
-
-def configurations(facts: DatasetFacts | None) -> list[tuple[str, str]]:
-    """Every backend that is installed, with its codec for the dataset, and how a list shows it."""
-    known = identify(
-        Configuration.for_dataset(name, facts) for name, entry in backend_entries().items() if entry.installed
-    )
-    return [
-        (name, f"{one.mark} {fit(safe_text(name, 40), 16)}{safe_text(name.entry.title)}") for name, one in known.items()
-    ]

@@ -19,6 +19,7 @@ from textual.widgets import Input, Label, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 
 from backends.errors import ImgstoreError, UsageError
+from tui.draft import Draft, codecs_for
 from tui.keys import MOVES
 from tui.text import safe_text
 from tui.widgets.folders import FolderInput, FolderTree
@@ -27,7 +28,6 @@ from tui.workers import disks, export, first_facts, folder_to_write, recent_data
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
     from backends.runs.run import Run
-    from tui.draft import Draft
     from tui.screens.workbench import Workbench
 
 
@@ -41,8 +41,7 @@ class AskScreen(ModalScreen[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
     ``parse`` is called in a thread, and if ``live`` while typing too; it raises ImgstoreError with what to show.
-    ``choices``, also called in a thread, gives texts to pick from and what is shown for each.  With ``folders`` it is a
-    path that is asked for, and these are the first rows of a tree.
+    With ``folders`` it asks for a path.  These, also read in a thread, and what is shown for each come first in a tree.
     """
 
     CSS_PATH = "ask.tcss"
@@ -59,15 +58,13 @@ class AskScreen(ModalScreen[Any]):
         *,
         value: str = "",
         live: bool = False,
-        folders: bool = False,
-        choices: Callable[[], Sequence[tuple[str, str]]] | None = None,
+        folders: Callable[[], Sequence[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._value = title, hint, value
         self._parse = parse
         self._live = live
         self._folders = folders
-        self._choices = choices
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
@@ -79,38 +76,25 @@ class AskScreen(ModalScreen[Any]):
             yield Static(classes="sentence", markup=False)
             if self._folders:
                 yield FolderTree()
-            elif self._choices is not None:
-                yield Choices(compact=True, markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
-        if self._folders or self._choices is not None:
-            self._list(self._choices or list)
+        if self._folders:
+            self._list(self._folders)
 
     @work(exit_on_error=False)
-    async def _list(self, choices: Callable[[], Sequence[tuple[str, str]]]) -> None:
-        rows = await asyncio.to_thread(choices)
-        if self._folders:
-            start = Path(self._value).expanduser().absolute().parent if self._value else Path.cwd()
-            self.query_one(FolderTree).offer(rows, str(start))
-        else:
-            self.query_one(Choices).add_options(Option(shown, id=text) for text, shown in rows)
-
-    @on(OptionList.OptionSelected)
-    def pick(self, event: OptionList.OptionSelected) -> None:
-        """Take a choice as if it had been typed."""
-        self._pick(event.option.id or "")
+    async def _list(self, folders: Callable[[], Sequence[tuple[str, str]]]) -> None:
+        rows = await asyncio.to_thread(folders)
+        start = Path(self._value).expanduser().absolute().parent if self._value else Path.cwd()
+        self.query_one(FolderTree).offer(rows, str(start))
 
     @on(Tree.NodeSelected)
-    def pick_folder(self, event: Tree.NodeSelected[str]) -> None:
+    def pick(self, event: Tree.NodeSelected[str]) -> None:
         """Take a folder as if it had been typed."""
         if event.node.data is not None:
-            self._pick(event.node.data)
-
-    def _pick(self, text: str) -> None:
-        field = self.query_one(Input)
-        field.value = text
-        self.post_message(Input.Submitted(field, text))
+            field = self.query_one(Input)
+            field.value = event.node.data
+            self.post_message(Input.Submitted(field, field.value))
 
     @on(FolderInput.Completed)
     def list_matches(self, event: FolderInput.Completed) -> None:
@@ -210,21 +194,20 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
         case "open":
             path = facts.path if facts and facts.path != "sample" else ""
             hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
-            choices = partial(recent_datasets, bench.jobs)
-            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=True, choices=choices)
+            recent = partial(recent_datasets, bench.jobs)
+            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=recent)
         case "where":
             return AskScreen(
                 "Folder for temporary files",
                 "A folder on the disk to measure; empty: beside the dataset",
                 lambda text: draft.moved(folder_to_write(text) or None),
                 value=draft.base.work_dir or "",
-                folders=True,
-                choices=disks,
+                folders=disks,
             )
         case "add":
-            from tui.screens.add import AddScreen
+            from tui.screens.configuration import ConfigurationScreen
 
-            return AddScreen(draft, bench.table.configuration)
+            return ConfigurationScreen("Add a configuration", bench.table.configuration, facts, draft.add, folder=True)
         case "codec":
             return codec_question(draft, bench.table.configuration)
         case "export":
@@ -236,7 +219,7 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
 
 def codec_question(draft: Draft, configuration: Configuration) -> ChoiceScreen:
     """The list of codecs for a row of the table; those with which its backend has another row cannot be chosen."""
-    entries = draft.codecs(configuration.entry)
+    entries = codecs_for(configuration.entry, draft.facts)
     names = {entry.name: configuration.with_codec(entry.name) for entry in entries if entry.name != configuration.codec}
     taken = [codec for codec, name in names.items() if name in draft.configurations]
     return ChoiceScreen(

@@ -65,40 +65,34 @@ class PlanScreen(ModalScreen[Draft | None]):
         self._fields[OTHERS[0]].control.focus()
 
     @on(Input.Changed)
-    def check(self, event: Input.Changed) -> None:
-        """Say at once what is wrong with a field."""
-        self._parse(event.input.id or "")
-
     @on(ChoiceField.Changed)
-    def check_choice(self, event: ChoiceField.Changed) -> None:
-        """Say at once what is wrong with a field."""
-        self._parse(event.field.id or "")
+    def check(self) -> dict[str, Any]:
+        """Give the values of the fields that are right; say at once what is wrong with the others."""
+        values = {}
+        for name, field in self._fields.items():
+            field.say("")
+            try:
+                values[name] = parse(name, field.control.value)
+            except UsageError as error:
+                field.say(str(error))
+        return values
 
     @on(Input.Submitted)
     def action_submit(self) -> None:
         """Close with the draft if the fields are right, each and together; else go to the first that is not."""
-        values = {name: self._parse(name) for name in self._fields}
-        wrong = [name for name, parsed in values.items() if parsed is None]
+        values = self.check()
+        wrong = [field for name, field in self._fields.items() if name not in values]
         if wrong:
-            self._fields[wrong[0]].control.focus()
+            wrong[0].control.focus()
             return
         # An untouched field keeps its value, which may be more exact than its text.
-        touched = {name for name, field in self._fields.items() if field.control.value != self._before[name]}
-        changed = {name: parsed[0] for name, parsed in values.items() if parsed and name in touched}
-        draft = self._draft.changed(**changed) if changed else self._draft
+        touched = {
+            name: values[name] for name, field in self._fields.items() if field.control.value != self._before[name]
+        }
+        draft = self._draft.changed(**touched) if touched else self._draft
         try:
             check_plan(replace(draft.base, configurations=draft.configurations), draft.facts)
         except UsageError as error:
             self.query_one(Form).say(str(error), "$error")
         else:
             self.dismiss(draft)
-
-    def _parse(self, name: str) -> tuple[Any] | None:
-        """The value of a field in a tuple; None where its text is wrong, which is said below it."""
-        field, sentence, parsed = self._fields[name], "", None
-        try:
-            parsed = (parse(name, field.control.value),)
-        except UsageError as error:
-            sentence = str(error)
-        field.say(sentence)
-        return parsed

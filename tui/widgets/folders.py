@@ -13,25 +13,13 @@ from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.suggester import Suggester
 from textual.widgets import Input, Tree
 from textual.widgets.tree import TreeNode
 
-from tui.keys import MOVES
 from tui.text import safe_text
 from tui.workers import completions, subfolders
 
 _MATCHES_SHOWN = 20
-
-
-class FolderSuggester(Suggester):
-    """Offers the first folder that begins like what was typed; the right arrow takes it."""
-
-    def __init__(self) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return next(iter(await asyncio.to_thread(completions, value)), None)
 
 
 class FolderInput(Input):
@@ -53,9 +41,6 @@ class FolderInput(Input):
             some = names + (f"  and {more:,} more" if more > 0 else "") if len(self.names) > 1 else ""
             return some if self.names else "no folder begins so"
 
-    def __init__(self, value: str = "", placeholder: str = "", *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(value, placeholder, suggester=FolderSuggester(), id=id)
-
     @work(group="complete", exclusive=True, exit_on_error=False)
     async def action_complete(self) -> None:
         text = self.value
@@ -74,7 +59,10 @@ class FolderTree(Tree[str]):
 
     ICON_NODE, ICON_NODE_EXPANDED = "▸ ", "▾ "
     BINDINGS: ClassVar[list[BindingType]] = [
-        *MOVES,
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("g", "scroll_home", "Top", show=False),
+        Binding("G", "scroll_end", "Bottom", show=False),
         Binding("right,l", "open", "open", show=False),
         Binding("left,h", "close", "close", show=False),
     ]
@@ -120,9 +108,3 @@ class FolderTree(Tree[str]):
             node.collapse()
         elif node is not None and node.parent is not self.root:
             self.move_cursor(node.parent)
-
-    def action_first(self) -> None:
-        self.cursor_line = 0
-
-    def action_last(self) -> None:
-        self.cursor_line = self.last_line

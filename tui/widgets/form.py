@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -40,15 +40,8 @@ class ChoiceField(Widget, can_focus=True):
     cursor: reactive[int] = reactive(0, init=False)
     auto_links = False
 
-    @dataclass
     class Changed(Message):
-        """Something else is chosen."""
-
-        field: ChoiceField
-
-        @property
-        def control(self) -> ChoiceField:
-            return self.field
+        """Something else is chosen in a field."""
 
     def __init__(self, names: tuple[str, ...], value: str, *, many: bool = False, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -68,7 +61,7 @@ class ChoiceField(Widget, can_focus=True):
     def watch_value(self) -> None:
         if not self._many:
             self.cursor = self._first
-        self.post_message(self.Changed(self))
+        self.post_message(self.Changed())
 
     def action_move(self, step: int) -> None:
         self.cursor = (self.cursor + step) % len(self.names)
@@ -118,7 +111,7 @@ class ChoiceField(Widget, can_focus=True):
 class Field(Vertical):
     """A line of a form, with the sentence below it that says what is wrong; ``hint`` is what it is for."""
 
-    def __init__(self, label: str, control: Input | ChoiceField, hint: str) -> None:
+    def __init__(self, label: str, control: Input | ChoiceField, hint: str = "") -> None:
         super().__init__(classes="field")
         self._label, self.control, self.hint = label, control, hint
 
@@ -152,10 +145,12 @@ class Form(Vertical):
         super().__init__(classes="form")
         self.border_title, self.border_subtitle = title, "Tab field   ← → choose   Enter OK   Esc back"
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Show the hint of the field."""
-        field = next((node for node in event.widget.ancestors if isinstance(node, Field)), None)
-        self.say(field.hint if field else "")
+    @on(DescendantFocus)
+    def show_hint(self) -> None:
+        """Show the hint of the field with the focus."""
+        focused = self.screen.focused
+        fields = (node for node in focused.ancestors if isinstance(node, Field)) if focused else iter(())
+        self.say(next((field.hint for field in fields), ""))
 
     def say(self, sentence: str, style: str = "") -> None:
         """Show a sentence at the end."""
