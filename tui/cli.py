@@ -13,7 +13,7 @@ import click
 
 from backends.errors import ImgstoreError, NotAllowed, exceeded_limit
 from tui.completion import configurations, datasets, runs
-from tui.options import BYTES, DefaultGroup, output_options, plan_options, reading_options
+from tui.options import BYTES, DefaultGroup, examples, output_options, plan_options, reading_options
 from tui.settings import jobs_folder, read_settings, settings_file
 
 PROGRAM = "imgstore-tui"
@@ -23,16 +23,15 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.group(cls=DefaultGroup, default="open", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+@examples(
+    "~/pictures                    open the terminal UI",
+    "bench sample lmdb hdf5        measure without it, and print the result",
+)
 def cli() -> None:
     """PNG files, LMDB or HDF5?  Measure it on your images and your disk.
 
     `imgstore-tui [DATASET]` opens the terminal UI.  DATASET is a folder or an archive of pictures, WebDataset
     shards, Parquet of Hugging Face, npz, IDX, HDF5, CIFAR, or `sample`: 2,000 images that come with the program.
-
-    \b
-    Examples:
-      imgstore-tui ~/pictures                 open the terminal UI on a folder of pictures
-      imgstore-tui bench sample lmdb hdf5     measure without it, and print the result
     """
 
 
@@ -58,6 +57,11 @@ def open_screen(dataset: str | None) -> int:
 @plan_options
 @click.option("--no-wait", is_flag=True, help="Fail where another run is going on, instead of waiting for its end.")
 @output_options
+@examples(
+    "bench sample                  every backend, in a minute",
+    "bench ~/pictures lmdb+png hdf5@/scratch --html report.html",
+    "bench cifar-10-python.tar.gz --preset article --no-wait",
+)
 def bench(
     dataset: str, configurations: tuple[str, ...], files: dict[str, str], no_wait: bool, **options: object
 ) -> int:
@@ -70,12 +74,6 @@ def bench(
     CONFIG is BACKEND[+CODEC[:OPTION=N]][@FOLDER]: a way to keep images, how each image is encoded, and where to
     write, such as lmdb, lmdb+png:level=2 or hdf5@/scratch.  Without one, every installed backend is measured;
     `imgstore-tui backends` lists them.
-
-    \b
-    Examples:
-      imgstore-tui bench sample                     every backend, in a minute
-      imgstore-tui bench ~/pictures lmdb+png hdf5@/scratch --html report.html
-      imgstore-tui bench cifar-10-python.tar.gz --preset article --no-wait
     """
     from tui.commands import bench as run_bench
     from tui.commands import make_plan
@@ -109,17 +107,16 @@ def bench(
 @click.option("--sbatch", metavar="FILE", help="Write a Slurm array script there (- for standard output), and stop.")
 @click.option("--resume", is_flag=True, help="Go on where a conversion was stopped.")
 @click.option("--finish", type=click.Path(path_type=Path), metavar="DEST", help="Finish a store made in parts.")
+@examples(
+    "convert ~/pictures /data/store tar --resume",
+    "convert sample store hdf5+png --shard-images 500",
+    "convert ~/pictures store lmdb+jpeg:quality=90 --sbatch job.sh",
+)
 def convert(dataset: str | None, dest: Path | None, config: str | None, finish: Path | None, **options: Any) -> int:
     """Make a store of a dataset.
 
     Keeps the images of DATASET in the folder DEST as CONFIG says (see `bench --help`), in shards that are read back,
     compared with the dataset and synced to disk before they count.  After a stop, whatever it was, --resume goes on.
-
-    \b
-    Examples:
-      imgstore-tui convert ~/pictures /data/pictures-tar tar --resume
-      imgstore-tui convert sample store hdf5+png --shard-images 500
-      imgstore-tui convert ~/pictures store lmdb+jpeg:quality=90 --sbatch job.sh
     """
     from tui import store_commands
 
@@ -143,16 +140,11 @@ def convert(dataset: str | None, dest: Path | None, config: str | None, finish: 
 )
 @click.option("--repair", "mend", is_flag=True, help="Make damaged shards again from the dataset.")
 @as_json_option
+@examples("verify /data/store", "verify /data/store --level quick --json", "verify /data/store --repair")
 def verify(store: Path, level: str, *, mend: bool, as_json: bool) -> int:
     """Check that STORE is as it was made.
 
     Names what is damaged, to the image.  Exit code 3 if anything is.
-
-    \b
-    Examples:
-      imgstore-tui verify /data/store
-      imgstore-tui verify /data/store --level quick --json
-      imgstore-tui verify /data/store --repair
     """
     from tui.store_commands import check_store
 
@@ -164,14 +156,9 @@ def verify(store: Path, level: str, *, mend: bool, as_json: bool) -> int:
 @click.argument("index", type=int)
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE", help="Write the image there.")
 @as_json_option
+@examples("show /data/store 1234", "show /data/store 1234 --save image.png")
 def show(store: Path, index: int, save: Path | None, *, as_json: bool) -> int:
-    """Say where an image of STORE lies, and what is known of it.
-
-    \b
-    Examples:
-      imgstore-tui show /data/store 1234
-      imgstore-tui show /data/store 1234 --save image.png
-    """
+    """Say where an image of STORE lies, and what is known of it."""
     from tui.store_commands import show_image
 
     return show_image(store, index, save, as_json=as_json)
@@ -180,15 +167,11 @@ def show(store: Path, index: int, save: Path | None, *, as_json: bool) -> int:
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--torch", is_flag=True, help="Make it a PyTorch Dataset.")
+@examples("loader /data/store > loader.py", "loader /data/store --torch > dataset.py")
 def loader(path: Path, *, torch: bool) -> int:
     """Print a Python file that reads PATH, a store or one of its shards.
 
     It needs numpy, Pillow and the library of the backend, and not this program: for training code.
-
-    \b
-    Examples:
-      imgstore-tui loader /data/store > loader.py
-      imgstore-tui loader /data/store --torch > dataset.py
     """
     from backends.stores.loader import loader_code
 
@@ -202,15 +185,9 @@ def loader(path: Path, *, torch: bool) -> int:
 @reading_options
 @click.option("--list-skipped", metavar="FILE", help="Write what is left out, and why, there; - for standard output.")
 @as_json_option
+@examples("info ~/pictures --list-skipped -", "info /data/store --json", "info result.json")
 def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, **how: str) -> int:
-    """Describe a dataset, a store, or a file that `bench --json` wrote.
-
-    \b
-    Examples:
-      imgstore-tui info ~/pictures --list-skipped -
-      imgstore-tui info /data/store --json
-      imgstore-tui info result.json
-    """
+    """Describe a dataset, a store, or a file that `bench --json` wrote."""
     from dataclasses import asdict
 
     from backends.datasets import open_dataset
@@ -243,14 +220,9 @@ def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, 
 
 @cli.command()
 @as_json_option
+@examples("backends", "backends --json")
 def backends(as_json: bool) -> int:
-    """List what images can be kept in, and how encoded.
-
-    \b
-    Examples:
-      imgstore-tui backends
-      imgstore-tui backends --json
-    """
+    """List what images can be kept in, and how encoded."""
     from backends.registry import backend_entries, codec_entries
     from tui.tables import backends_text
 
@@ -267,18 +239,15 @@ def backends(as_json: bool) -> int:
 
 
 @cli.group(cls=DefaultGroup, default="list")
+@examples(
+    "history pictures lmdb         those with both words", "history show last", "history compare last result.json"
+)
 def history() -> None:
     """List earlier runs, newest first.
 
     `history WORD...` lists those that contain every WORD.
 
     A RUN is an id, the unique beginning or end of one, `last`, or a file that `bench --json` wrote.
-
-    \b
-    Examples:
-      imgstore-tui history pictures lmdb             those with both words
-      imgstore-tui history show last
-      imgstore-tui history compare last result.json
     """
 
 
@@ -286,13 +255,7 @@ def history() -> None:
 @click.argument("words", nargs=-1)
 @as_json_option
 def list_history(words: tuple[str, ...], as_json: bool) -> int:
-    """List the runs whose dataset, configurations, host or state contain each of WORDS.
-
-    \b
-    Examples:
-      imgstore-tui history
-      imgstore-tui history pictures failed --json
-    """
+    """List the runs whose dataset, configurations, host or state contain each of WORDS."""
     from dataclasses import asdict
 
     from backends.runs.history import list_runs
@@ -312,14 +275,9 @@ def list_history(words: tuple[str, ...], as_json: bool) -> int:
 @history.command("show")
 @click.argument("run", shell_complete=runs)
 @output_options
+@examples("history show last", "history show k3f9 --html report.html")
 def show_history(run: str, files: dict[str, str]) -> int:
-    """Print the result of RUN; a run that is going on is followed to its end.
-
-    \b
-    Examples:
-      imgstore-tui history show last
-      imgstore-tui history show k3f9 --html report.html
-    """
+    """Print the result of RUN; a run that is going on is followed to its end."""
     from tui.commands import show_run
 
     return show_run(jobs_folder(), run, files)
@@ -327,14 +285,9 @@ def show_history(run: str, files: dict[str, str]) -> int:
 
 @history.command()
 @click.argument("run", shell_complete=runs)
+@examples("history stop last", "history stop k3f9")
 def stop(run: str) -> int:
-    """Stop RUN; what was measured stays.
-
-    \b
-    Examples:
-      imgstore-tui history stop last
-      imgstore-tui history stop k3f9
-    """
+    """Stop RUN; what was measured stays."""
     from tui.commands import stop_run
 
     return stop_run(jobs_folder(), run)
@@ -342,14 +295,9 @@ def stop(run: str) -> int:
 
 @history.command()
 @click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=runs)
+@examples("history delete k3f9", "history delete last 20261122-061500")
 def delete(names: tuple[str, ...]) -> int:
-    """Delete RUNS; files that somebody else put into their folders stay.
-
-    \b
-    Examples:
-      imgstore-tui history delete k3f9
-      imgstore-tui history delete last 20261122-061500
-    """
+    """Delete RUNS; files that somebody else put into their folders stay."""
     from tui.commands import delete_runs
 
     click.echo(delete_runs(jobs_folder(), names), err=True)
@@ -360,14 +308,9 @@ def delete(names: tuple[str, ...]) -> int:
 @click.argument("first", shell_complete=runs)
 @click.argument("second", shell_complete=runs)
 @as_json_option
+@examples("history compare k3f9 last", "history compare before.json after.json --json")
 def compare(first: str, second: str, as_json: bool) -> int:
-    """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them.
-
-    \b
-    Examples:
-      imgstore-tui history compare k3f9 last
-      imgstore-tui history compare before.json after.json --json
-    """
+    """Compare two runs: each time of SECOND as a multiple of the time of FIRST, and what differs between them."""
     from dataclasses import asdict
 
     from tui.commands import compare as compare_runs
@@ -383,42 +326,28 @@ def compare(first: str, second: str, as_json: bool) -> int:
 
 
 @cli.group()
+@examples("config path", "config validate")
 def config() -> None:
     """Say where the settings are, and whether they are right.
 
     They are one TOML file: theme (auto, dark, light or 16), markers (auto, unicode or ascii), bell (true or false),
     and defaults of `bench` by the names of its options, such as work_dir, sizes, repeats, cache or memory.
-
-    \b
-    Examples:
-      imgstore-tui config path
-      imgstore-tui config validate
     """
 
 
 @config.command("path")
+@examples("config path", "config path | xargs nano")
 def config_path() -> int:
-    """Print the path of the file with the settings.
-
-    \b
-    Examples:
-      imgstore-tui config path
-      "$EDITOR" "$(imgstore-tui config path)"
-    """
+    """Print the path of the file with the settings."""
     click.echo(settings_file())
     return 0
 
 
 @config.command()
 @as_json_option
+@examples("config validate", "config validate --json")
 def validate(as_json: bool) -> int:
-    """Print what is wrong in the file with the settings.  Exit code 2 if anything is.
-
-    \b
-    Examples:
-      imgstore-tui config validate
-      imgstore-tui config validate --json
-    """
+    """Print what is wrong in the file with the settings.  Exit code 2 if anything is."""
     from tui.text import safe_text
 
     file = settings_file()
@@ -434,14 +363,13 @@ def validate(as_json: bool) -> int:
 
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@examples(
+    "completion bash >> ~/.bashrc",
+    "completion zsh >> ~/.zshrc",
+    "completion fish > ~/.config/fish/completions/imgstore-tui.fish",
+)
 def completion(shell: str) -> int:
-    """Print what SHELL needs to complete commands, options, backends, codecs and runs.
-
-    \b
-    Examples:
-      eval "$(imgstore-tui completion bash)"        in ~/.bashrc; of zsh in ~/.zshrc
-      imgstore-tui completion fish | source         in ~/.config/fish/config.fish
-    """
+    """Print what SHELL needs to complete commands, options, backends, codecs and runs."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from backends.bench.configuration import Configuration
-from backends.bench.plan import Plan, article_plan, check_plan, sizes_for
+from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import Reading
 from backends.errors import ImgstoreError, NotAllowed, UsageError
@@ -49,7 +49,7 @@ def make_plan(
     if preset:
         base = replace(article_plan(dataset, facts), work_dir=defaults.get("work_dir"), memory=defaults.get("memory"))
     else:
-        base = Plan(dataset, (), **{**defaults, "sizes": sizes_for(facts.count, defaults.get("sizes"))})
+        base = Plan(dataset, (), **{**defaults, "sizes": default_sizes(facts.count, defaults.get("sizes"))})
     if texts:
         given["configurations"] = tuple(Configuration.for_dataset(text, facts) for text in texts)
     plan = check_plan(replace(base, **given), facts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends.bench.configuration import Configuration
 from backends.bench.measurement import Aspect
-from backends.bench.plan import Plan, article_plan, check_plan, sizes_for
+from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.bench.schedule import aspects, configurations
 from backends.errors import UsageError
 from backends.registry import backend_entries, codec_entries
@@ -84,7 +84,7 @@ class Draft:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
         other = self.facts is None or self.facts.path != facts.path
-        sizes = sizes_for(facts.count, self.defaults.get("sizes"))
+        sizes = default_sizes(facts.count, self.defaults.get("sizes"))
         draft = self.changed(split=None, sizes=sizes) if other else self
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +17,7 @@ from backends.errors import UsageError
 from tui.completion import files, values
 from tui.plan_fields import default_of, hint, metavar, option_name, parse, write
 
+T = TypeVar("T")
 _OUTPUTS = {
     "json": "the result as JSON",
     "csv": "every trial as CSV",
@@ -36,6 +38,17 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         text = f"Write {content} there; - for standard output."
         with_files = click.option(f"--{kind}", metavar="FILE", help=text, shell_complete=files)(with_files)
     return with_files
+
+
+def examples(*words: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Add to the help of a command what follows the program's name in some uses of it."""
+
+    def add(command: Callable[..., T]) -> Callable[..., T]:
+        lines = "\n".join(f"  imgstore-tui {example}" for example in words)
+        command.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n\b\nExamples:\n{lines}"
+        return command
+
+    return add
 
 
 def plan_options(command: Callable[..., int]) -> Callable[..., int]:

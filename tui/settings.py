@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +70,8 @@ def read_settings(path: Path) -> Settings:
     """The settings in ``path``; the defaults where there are none, or they are wrong."""
     try:
         text = path.read_text(encoding="utf-8")
+        import tomllib  # of no use where there are none
+
         values = tomllib.loads(text)
     except FileNotFoundError:
         return Settings()

@@ -167,22 +167,20 @@ def check_store(folder: Path, level: Level, *, mend: bool, as_json: bool) -> int
     folder = folder.absolute()
     with ConversionProgress() as progress:
         findings = verify(folder, level, tick=progress.shards)
-    others = strangers(folder)
-    if as_json:
-        facts = {"store": str(folder), "level": level, "findings": to_builtins(findings), "not_of_the_store": others}
-        sys.stdout.write(json_text(facts))
-    else:
+    if not as_json:
         _print_findings(folder, level, findings)
-    if others:
+    if others := strangers(folder):
         say(f"Not part of the store, and left alone: {', '.join(map(safe_text, others[:SHOWN]))}")
-    if not findings:
-        return 0
-    if not mend:
+    mended, left = [], findings
+    if findings and mend:
+        mended = repair(folder, findings)
+        left = verify(folder, "full")
+        say(f"Made again: {', '.join(map(safe_text, mended)) or 'no shard'}; {len(left):,} findings are left.")
+    elif findings:
         say(f"imgstore-tui verify --repair {shlex.quote(str(folder))} makes damaged shards again from the dataset.")
-        return 3
-    mended = repair(folder, findings)
-    left = verify(folder, "full")
-    say(f"Made again: {', '.join(map(safe_text, mended)) or 'no shard'}; {len(left):,} findings are left.")
+    if as_json:
+        facts = {"store": str(folder), "level": level, "findings": findings, "made_again": mended, "left": left}
+        sys.stdout.write(json_text(to_builtins(facts | {"not_of_the_store": others})))
     return 3 if left else 0
 
 

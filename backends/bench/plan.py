@@ -147,20 +147,15 @@ def _check_together(plan: Plan) -> None:
         raise UsageError("workers are processes: choose 1 worker, or run trials in separate processes.")
 
 
-def default_sizes(count: int) -> tuple[int, ...]:
-    """10, 100, 1,000, ... below ``count``, and ``count`` itself."""
+def default_sizes(count: int, wanted: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """10, 100, 1,000, ... below ``count``, and ``count`` itself; or those ``wanted`` that are not above it."""
+    if wanted is not None:
+        return tuple(size for size in wanted if size <= count) or (count,)
     sizes, size = [], 10
     while size < count:
         sizes.append(size)
         size *= 10
     return (*sizes, count)
-
-
-def sizes_for(count: int, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Those of the ``wanted`` sizes that a dataset of ``count`` images has, or all of it; the default for None."""
-    if wanted is None:
-        return default_sizes(count)
-    return tuple(size for size in wanted if size <= count) or (count,)
 
 
 ARTICLE_SIZES = (10, 100, 1_000, 10_000, 100_000)
