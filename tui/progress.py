@@ -83,7 +83,7 @@ class Progress(_Shown):
         if run.waiting:
             if not self._waiting:
                 self._waiting = True
-                self.announce(f"Waiting for {safe_text(run.waiting, 400)}; --no-wait does not.")
+                self.announce(f"Waiting for the end of {safe_text(run.waiting, 400)}.")
             return
         if run.start is not None and not self._opened:
             self._opened, self._begin = True, time.monotonic()

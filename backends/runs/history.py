@@ -38,7 +38,7 @@ class RunFacts:
     """A run in a list: where it never started, kind and host are empty, and without figures the headline."""
 
     id: str
-    state: str  # running, finished, stopped, failed, died, or "older format" where only another version can read it
+    state: str  # of ``job_state``, or "older format" where only another version can read it
     started: float
     dataset: str  # as the user wrote it
     kind: str = ""
@@ -128,7 +128,7 @@ def run_facts(folder: Path) -> RunFacts:
         if (summary.version, summary.events, summary.facts.id) == (SUMMARY_VERSION, stamp, folder.name):
             return summary.facts
     facts = _facts(folder)
-    if facts.state != "running" and owner_of(folder) == os.geteuid():
+    if facts.state not in ("running", "waiting") and owner_of(folder) == os.geteuid():
         summary = to_builtins(_Summary(SUMMARY_VERSION, stamp, facts))
         with contextlib.suppress(OSError):
             write_durably(folder / SUMMARY, json.dumps(summary).encode())

@@ -225,13 +225,15 @@ def _is_worked_on(folder: Path) -> bool:
 
 
 def job_state(folder: Path) -> str:
-    """``running``, ``finished``, ``stopped``, ``failed`` or ``died``."""
+    """``waiting``, ``running``, ``finished``, ``stopped``, ``failed`` or ``died``."""
     alive = _is_worked_on(folder)  # looked at before the last event: it may end meanwhile
     match files.last_event(folder / files.EVENTS):
         case events.RunFinished(outcome=outcome):
             return "stopped" if outcome == "cancelled" else outcome
         case events.JobFailed():
             return "failed"
+        case events.Waiting(why=why) if why and alive:
+            return "waiting"
     return "running" if alive else "died"
 
 

@@ -282,7 +282,7 @@ def test_bench_waits_for_another_run_and_says_so_once(shell: Shell) -> None:
         words = (PROGRAM, "bench", "sample", "npy", *QUICK, "--work-dir", str(shell.work))
         second = subprocess.Popen(words, stdout=-1, stderr=-1, env=shell.environment, text=True)
         assert second.stderr is not None
-        assert second.stderr.readline().startswith("Waiting for the run of sample, started ")
+        assert second.stderr.readline().startswith("Waiting for the end of the run of sample, started ")
         assert len(shell.history()) == 2
         process.send_signal(signal.SIGINT)
         process.communicate()

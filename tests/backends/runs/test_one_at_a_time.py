@@ -79,6 +79,7 @@ def test_job_does_not_wait_without_the_lock(
 def test_waiting_job_can_be_cancelled(going: Job, quick: Plan, jobs: Path) -> None:
     second = start_job(quick, jobs)
     first(second, events.Waiting)
+    assert [facts.state for facts in list_runs(jobs)] == ["waiting", "running"]
     second.cancel()
     assert (second.wait().outcome, going.running()) == ("cancelled", True)
 
