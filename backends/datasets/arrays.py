@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,7 +17,7 @@ from backends.datasets.base import Dataset, DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.regular_file import reading
 from backends.datasets.structure import WHOLE, choose_split, split_kind
-from backends.errors import DatasetDamaged, DatasetNotFound, UsageError
+from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
 from backends.images import Images
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class FileRows(Rows):
             with reading(self._where):
                 self._file.seek(self._start + start * self._stride)
                 data = self._file.read(size)
-        except EOFError:
+        except ImgstoreError:
+            raise
+        except (EOFError, ValueError, zlib.error, zipfile.BadZipFile):  # of what is packed; ValueError of huge numbers
             data = b""
         if len(data) != size:
             raise DatasetDamaged(f"{self._where} is truncated: get it again.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from backends.datasets.arrays import Arrays, FileRows, Rows, common_source, find_parts
 from backends.datasets.regular_file import open_regular, reading
-from backends.errors import DatasetDamaged
+from backends.errors import DatasetDamaged, ImgstoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,9 @@ def _rows(path: Path) -> FileRows:
             head = file.read(4)
             dimensions = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
             shape = tuple(np.frombuffer(file.read(4 * dimensions), ">u4").tolist())
-    except EOFError:
+    except ImgstoreError:
+        raise
+    except (EOFError, ValueError, zlib.error):
         shape, dimensions = (), 0
     if not 0 < len(shape) == dimensions:
         raise DatasetDamaged(f"{path} is no IDX file of bytes: get it again.")

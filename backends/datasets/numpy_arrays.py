@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from backends.datasets.arrays import Arrays, FileRows, Rows, common_source, find_parts
 from backends.datasets.regular_file import open_regular, reading
-from backends.errors import DatasetDamaged
+from backends.errors import DatasetDamaged, ImgstoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,9 @@ def open_files(files: list[Path], path: str, split: str | None, how: Reading) ->
                     member = cast("BinaryIO", archive.open(info))
                     rows = _rows(member, f"{info.filename} in {file}", info.file_size)
                     arrays[prefix + info.filename.removesuffix(".npy")] = rows
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except ImgstoreError:
+            raise
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError) as error:
             raise DatasetDamaged(f"{file} is a broken npz archive ({error}): get it again.") from None
     parts = find_parts(arrays, path)
     return Arrays(parts, kind="numpy arrays", path=path, source=common_source(files), split=split, how=how)
@@ -48,7 +51,9 @@ def _rows(file: BinaryIO, where: str, room: int) -> FileRows:
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = read(file)
             start = file.tell()
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except ImgstoreError:
+        raise
+    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DatasetDamaged(f"{where} is no numpy array ({error}): save it by numpy.save.") from None
     if (fortran and len(shape) > 1) or dtype.hasobject:
         shape, dtype = (), np.dtype(np.uint8)  # neither can be read row by row, so that it is none of images

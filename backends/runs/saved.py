@@ -22,6 +22,8 @@ from backends.runs import events
 from backends.runs.run import Run
 
 MOST_BYTES = 1 << 30
+MOST_SECONDS = 253_402_300_800.0
+"""Since 1970 until the year 10,000, which dates cannot show."""
 
 
 class SavedFields(msgspec.Struct):
@@ -101,8 +103,8 @@ def load_run(path: Path) -> Run:
 def _run(saved: SavedFields) -> Run:
     plan = check_plan(events.read_plan(saved.plan))
     times = (saved.started, saved.seconds, saved.staging_seconds)
-    if not all(map(math.isfinite, times)):
-        raise ValueError(f"one of its times is infinite: {times}")
+    if not all(0 <= number < MOST_SECONDS for number in times):
+        raise ValueError(f"one of its times is none: {times}")
     notes = [note for note in saved.notes if note not in saved.dataset.notes]
     measurements, others = [], []
     for fields in saved.trials:
