@@ -101,7 +101,7 @@ def acts(action: str, state: Workbench) -> bool:
         case "convert":
             return can_convert(state) or (state.conversion is not None and state.conversion.alive)
         case "images":
-            return can_convert(state)
+            return can_convert(state) and not state.busy  # to read them would disturb what is measured
         case "stop":
             return state.busy and run is not None and run.can_stop and view is not View.START
         case "open":
