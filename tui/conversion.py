@@ -19,7 +19,7 @@ from backends.stores.sbatch import command
 from tui.labels import Series, identify
 from tui.messages import Prepared
 from tui.plan_fields import write
-from tui.text import count_of, fit, safe_text, short
+from tui.text import count_of, fit, middle, safe_text
 
 FIELDS = {"dataset": "o", "to": "t", "keep as": "c", "shards": "s", "size": "z", "workers": "w"}
 """The keys that change what a conversion is to do."""
@@ -43,7 +43,7 @@ def rows_before(spec: ConversionSpec, found: Prepared | None, width: int) -> Ite
     for name, text in _fields(spec, found).items():
         room = width - _LABEL - 10
         change = ((f"  {FIELDS[name]}", "bold"), (" change", "$dim"))
-        yield Content.assemble((f"{name.capitalize():<{_LABEL}}", "$dim"), fit(short(text, room), room), *change)
+        yield Content.assemble((f"{name.capitalize():<{_LABEL}}", "$dim"), fit(middle(text, room), room), *change)
     yield Content("")
     if found is None:
         yield Content.styled("looking at the dataset and the disk…", "$dim")
@@ -55,7 +55,7 @@ def rows_before(spec: ConversionSpec, found: Prepared | None, width: int) -> Ite
         yield Content.assemble((f"{label:<{_LABEL}}", "$dim"), text)
     yield from (Content(""), Content.styled("The same from a shell:", "$dim"))
     yield from _wrapped(map(shlex.quote, command_words(structs.replace(spec, resume=found.begun))), width)
-    file = short(safe_text(batch_file(spec)), width - 38)
+    file = middle(safe_text(batch_file(spec)), width - 38)
     yield Content.assemble(("On a cluster (Slurm array):", "$dim"), ("  b", "bold"), f" writes {file}")
 
 
@@ -138,7 +138,7 @@ def rows_during(state: Conversion, width: int) -> Iterator[Content]:
     yield _dim(f"not decoded {progress.failures:,}   duplicates are counted at the end")
     yield from (Content(""), _dim(f"{'shard':<30}{'images':>12}{'size':>10}{'read back':>12}{'synced':>9}"))
     for shard in progress.shown:
-        name = fit(short(safe_text(shard.path), 30), 30)
+        name = fit(middle(safe_text(shard.path), 30), 30)
         yield Content(f"{name}{shard.images:>12,}{_size_and_checks(shard)}")
     yield from (Content(""), _dim("It goes on when you leave the program; imgstore-tui shows it again."))
 

@@ -59,19 +59,7 @@ def middle(text: str, width: int) -> str:
     """At most ``width`` cells, cut in the middle: names that differ at their start or their end stay different."""
     if cell_len(text) <= width:
         return text
-    head = set_cell_size(text, max(1, width // 3)).rstrip()
+    head = set_cell_size(text, width // 3).rstrip()
     while text and cell_len(text) > width - 1 - cell_len(head):
         text = text[1:]
-    return f"{head}…{text}"
-
-
-def short(text: str, width: int) -> str:
-    """At most ``width`` cells, cut in the middle of what is least telling: a path keeps its end."""
-    if cell_len(text) <= width:
-        return text
-    if "/" not in text:
-        return fit(text, width).rstrip()
-    tail = text
-    while tail and cell_len(tail) > max(0, width - 1):
-        tail = tail[1:]
-    return "…" + tail if width > 0 else ""
+    return f"{head}…{text}" if width > 0 else ""

@@ -32,7 +32,7 @@ from tests.tui.recorded import (
 )
 from tui import messages
 from tui.app import ImgstoreApp
-from tui.text import fit, safe_text, short
+from tui.text import fit, middle, safe_text
 
 MARKUP = ("[/]", "[/", "[b", "[a=']", "x\\", "[$x]", ":smile:", "[@click=app.quit]x[/]", "[unused]", "$foreground")
 SEQUENCES = (
@@ -191,8 +191,8 @@ def test_safe_text_spells_out_control_sequences(value: str) -> None:
 @given(st.text(max_size=60).map(safe_text), st.integers(1, 80), st.booleans())
 def test_fitted_text_has_the_width_asked_for(value: str, width: int, right: bool) -> None:
     assert cell_len(fit(value, width, right=right)) == width
-    assert cell_len(short(value, width)) <= width
+    assert cell_len(middle(value, width)) <= width
 
 
 def test_shortened_path_keeps_its_end() -> None:
-    assert short("/a/very/long/path/to/images", 12) == "…h/to/images"
+    assert middle("/a/very/long/path/to/images", 12) == "/a/v…/images"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from backends.base import Options, bounds_of, parse_options
 from backends.bench.configuration import Configuration
@@ -34,10 +34,7 @@ class ConfigurationScreen(ModalScreen[Any]):
     """
 
     CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "back"),
-        Binding("enter", "submit", "OK"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
 
     def __init__(
         self,
@@ -50,23 +47,19 @@ class ConfigurationScreen(ModalScreen[Any]):
     ) -> None:
         super().__init__()
         self._title, self._facts, self._take = title, facts, take
-        self._like = like if not like.is_reference else Configuration("files")
-        controls: dict[str, Input | ChoiceField] = {
+        self._like = Configuration("files") if like.is_reference else like
+        self._choices = {
             "backend": ChoiceField(tuple(backend_entries()), self._like.backend, id="backend"),
             "codec": ChoiceField((), self._like.codec, id="codec"),
-            "folder": FolderInput(self._like.folder or "", "that of the plan", id="folder"),
         }
-        self._fields = {name: Field(name, control) for name, control in controls.items()}
-        self._fields["folder"].hint = "Where it writes, such as another disk; Tab completes"
-        self._fields["folder"].display = folder
-        self._options: list[tuple[str, type[Options], dict[str, Field]]] = []  # of the backend, then of the codec
+        where = FolderInput(self._like.folder or "", "that of the plan", id="folder")
+        self._folder = Field("folder", where, hint="Where it writes, such as another disk; Tab completes")
+        self._folder.display = folder
+        self._options: dict[str, list[Field]] = {}  # of the backend, then of the codec
 
     def compose(self) -> ComposeResult:
-        backend, codec, folder = self._fields.values()
-        with Form(self._title):
-            with VerticalScroll(can_focus=False):
-                yield from (backend, codec, Vertical(id="options"), folder)
-            yield Static(id="hint", markup=False)
+        choices = (Field(name, choice) for name, choice in self._choices.items())
+        yield Form(self._title, *choices, Vertical(id="options"), self._folder)
 
     async def on_mount(self) -> None:
         await self.follow()
@@ -74,71 +67,53 @@ class ConfigurationScreen(ModalScreen[Any]):
     @on(ChoiceField.Changed)
     async def follow(self) -> None:
         """Offer the codecs of the backend, and ask for the options of both."""
-        entry, codec = backend_entries()[self._fields["backend"].control.value], self._fields["codec"].control
-        assert isinstance(codec, ChoiceField)
+        entry, codec = backend_entries()[self._choices["backend"].value], self._choices["codec"]
         codec.names = tuple(one.name for one in codecs_for(entry, self._facts))
         if codec.value not in codec.names:
             codec.value = Configuration.for_dataset(entry.name, self._facts).codec
         of_codec = codec_entries()[codec.value]
-        self._fields["backend"].hint = entry.title + (f"; {entry.missing}" if entry.missing else "")
-        self._fields["codec"].hint = of_codec.description
+        about, about_codec, *_ = self.query(Field)
+        about.hint, about_codec.hint = f"{entry.title}{entry.missing and '; '}{entry.missing}", of_codec.description
         self.query_one(Form).show_hint()
-        if [owner for owner, _, _ in self._options] == [entry.name, codec.value]:
-            return
-        self._options = [
-            (one.name, one.options, self._option_fields(role, one.name, one.options))
-            for role, one in (("backend", entry), ("codec", of_codec))
-        ]
-        box = self.query_one("#options")
-        await box.remove_children()
-        await box.mount_all(field for _, _, owned in self._options for field in owned.values())
-
-    def _option_fields(self, role: str, owner: str, kind: type[Options]) -> dict[str, Field]:
-        like = {self._like.backend: self._like.backend_options, self._like.codec: self._like.codec_options}
-        values, made = like.get(owner, kind()), {}
-        for one in fields(kind):
-            made[one.name] = Field(one.name, Input(str(getattr(values, one.name)), id=f"{role}_{one.name}"))
-            made[one.name].hint = f"{owner} {one.name}: {bounds_of(one)}; default {one.default}"
-        return made
-
-    @on(Input.Changed)
-    def check(self) -> Field | None:
-        """Say at once which options are wrong; give the last one of them."""
-        self._fields["folder"].say("")
-        wrong = None
-        for owner, kind, owned in self._options:
-            for name, field in owned.items():
-                field.say("")
-                try:
-                    parse_options(kind, f"{name}={field.control.value}", owner)
-                except ImgstoreError as error:
-                    field.say(str(error))
-                    wrong = field
-        return wrong
+        if [*self._options] != [entry.name, of_codec.name]:
+            like = {self._like.backend: self._like.backend_options, self._like.codec: self._like.codec_options}
+            parts = (("backend", entry.name, entry.options), ("codec", of_codec.name, of_codec.options))
+            self._options = {name: _fields(role, name, like.get(name, kind())) for role, name, kind in parts}
+            box = self.query_one("#options")
+            await box.remove_children()
+            await box.mount_all(field for owned in self._options.values() for field in owned)
 
     @on(FolderInput.Completed)
     def list_matches(self, event: FolderInput.Completed) -> None:
         """Show between which folders Tab could not decide."""
         self.query_one(Form).say(event.sentence)
 
-    @on(Input.Submitted)
     @work(exclusive=True, exit_on_error=False)
     async def action_submit(self) -> None:
-        """Close, or say which field is wrong."""
-        wrong, folder = self.check(), self._fields["folder"]
+        """Close, or say what is wrong."""
         try:
-            where = await asyncio.to_thread(folder_to_write, folder.control.value)
+            folder = await asyncio.to_thread(folder_to_write, self._folder.control.value)
         except ImgstoreError as error:
-            folder.say(str(error))
-            wrong = wrong or folder
-        if wrong:
-            wrong.control.focus()
+            self._folder.say(str(error))
+            self._folder.control.focus()
             return
-        parts = (
-            f"{owner}:{','.join(f'{name}={field.control.value}' for name, field in owned.items())}"
-            for owner, _, owned in self._options
-        )
+        parts = []
+        for owner, owned in self._options.items():
+            parts.append(f"{owner}:{','.join(f'{one.label}={one.control.value}' for one in owned)}")
         try:
-            self.dismiss(self._take("+".join(parts) + (f"@{where}" if where else "")))
+            self.dismiss(self._take("+".join(parts) + (f"@{folder}" if folder else "")))
         except ImgstoreError as error:
             self.query_one(Form).say(str(error), "$error")
+
+
+def _fields(role: str, owner: str, options: Options) -> list[Field]:
+    """A field for each option, filled in, with its bounds and its default as the hint."""
+    return [
+        Field(
+            one.name,
+            Input(str(getattr(options, one.name)), id=f"{role}_{one.name}"),
+            lambda text, name=one.name: parse_options(type(options), f"{name}={text}", owner),  # type: ignore[misc]
+            f"{owner} {one.name}: {bounds_of(one)}; default {one.default}",
+        )
+        for one in fields(options)
+    ]

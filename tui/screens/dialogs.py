@@ -40,7 +40,7 @@ class Choices(OptionList):
 class AskScreen(ModalScreen[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
-    ``parse`` is called in a thread, and if ``live`` while typing too; it raises ImgstoreError with what to show.
+    ``parse`` is called in a thread; it raises ImgstoreError with what to show.
     With ``folders`` it asks for a path.  These, also read in a thread, and what is shown for each come first in a tree.
     """
 
@@ -57,13 +57,11 @@ class AskScreen(ModalScreen[Any]):
         parse: Callable[[str], object],
         *,
         value: str = "",
-        live: bool = False,
         folders: Callable[[], Sequence[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._value = title, hint, value
         self._parse = parse
-        self._live = live
         self._folders = folders
 
     def compose(self) -> ComposeResult:
@@ -102,15 +100,9 @@ class AskScreen(ModalScreen[Any]):
         self.query_one(".sentence", Static).update(Content.styled(event.sentence, "$dim"))
 
     @on(Input.Changed)
-    def check(self, event: Input.Changed) -> None:
-        """Say what is wrong with the text so far."""
-        sentence = ""
-        if self._live and event.value.strip():
-            try:
-                self._parse(event.value)
-            except ImgstoreError as error:
-                sentence = str(error)
-        self._say(sentence)
+    def edit(self) -> None:
+        """Take back what was said of another text."""
+        self._say("")
 
     @on(Input.Submitted)
     def submit(self, event: Input.Submitted) -> None:

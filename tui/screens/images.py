@@ -184,5 +184,5 @@ class ImagesScreen(Screen[None]):
                 raise UsageError(f"give a number from {first} to {last:,}.")
             return int(number) - first
 
-        dialog = AskScreen("Go to", f"Number, {first} to {last:,}", parse, live=True)
+        dialog = AskScreen("Go to", f"Number, {first} to {last:,}", parse)
         self.app.push_screen(dialog, lambda position: None if position is None else self.action_go(position))

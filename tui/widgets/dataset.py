@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from backends import units
 from tui.labels import dataset_name
-from tui.text import fit, safe_text, short
+from tui.text import fit, middle, safe_text
 from tui.widgets.footer import label_top
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class DatasetPanel(Widget, can_focus=True):
             return self._who
         free = f", {units.capacity(place.free)} free" if place.free is not None else ""
         disk = safe_text(f" ({place.filesystem}{free})")
-        folder = short(safe_text(place.folder), max(12, room - len(disk) - len("writes to ")))
+        folder = middle(safe_text(place.folder), max(12, room - len(disk) - len("writes to ")))
         writes = f"writes to {folder}{disk}"
         with_user = f"{writes} ─ {self._who}"
         return next((text for text in (with_user, writes) if cell_len(text) <= room), f"writes to {folder}")
@@ -76,7 +76,7 @@ class DatasetPanel(Widget, can_focus=True):
 
     def render(self) -> Content:
         if self.opening:
-            path = short(safe_text(self.opening), self.size.width - 8)
+            path = middle(safe_text(self.opening), self.size.width - 8)
             return Content.assemble(("reading ", "$dim"), path)
         if self.facts is None:
             return Content.styled("no dataset yet", "$dim")
@@ -112,7 +112,7 @@ class DatasetPanel(Widget, can_focus=True):
         width = self.size.width
         kind = Content.styled(safe_text(dataset_name(facts), 24), "bold")
         figures = Content.join(Content("   "), self._figures(facts))
-        path = short(safe_text(facts.path), max(10, width - kind.cell_length - figures.cell_length - 6))
+        path = middle(safe_text(facts.path), max(10, width - kind.cell_length - figures.cell_length - 6))
         first = Content.assemble(kind, "   ", (path, "$dim"), "   ", figures)
         return [first, self._class_names(facts, width), self._splits(facts)]
 

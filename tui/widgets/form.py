@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus, Key
 from textual.geometry import Size
@@ -18,6 +18,7 @@ from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
+from backends.errors import ImgstoreError
 from tui.text import safe_text
 
 _GAP = 2
@@ -48,20 +49,16 @@ class ChoiceField(Widget, can_focus=True):
         self._many = many
         self.set_reactive(ChoiceField.names, names)
         self.set_reactive(ChoiceField.value, value)
-        self.set_reactive(ChoiceField.cursor, self._first)
 
     @property
     def _chosen(self) -> list[str]:
         return self.value.split(",")
 
-    @property
-    def _first(self) -> int:
-        return next((number for number, name in enumerate(self.names) if name in self._chosen), 0)
-
     def watch_value(self) -> None:
-        if not self._many:
-            self.cursor = self._first
         self.post_message(self.Changed())
+
+    def on_focus(self) -> None:
+        self.cursor = next((number for number, name in enumerate(self.names) if name in self._chosen), 0)
 
     def action_move(self, step: int) -> None:
         self.cursor = (self.cursor + step) % len(self.names)
@@ -77,14 +74,11 @@ class ChoiceField(Widget, can_focus=True):
             event.stop()
             self.action_move(step)
 
-    def action_take(self) -> None:
+    def action_take(self, number: int | None = None) -> None:
+        self.cursor = self.cursor if number is None else number
         name = self.names[self.cursor]
         chosen = {*self._chosen} ^ {name} if self._many else {name}
         self.value = ",".join(one for one in self.names if one in chosen)
-
-    def action_click(self, number: int) -> None:
-        self.cursor = number
-        self.action_take()
 
     def _lines(self, width: int) -> Iterator[list[Content]]:
         """The names with their marks, as many a line as fit."""
@@ -98,7 +92,7 @@ class ChoiceField(Widget, can_focus=True):
             if line and sum(one.cell_length + _GAP for one in line) + part.cell_length > width:
                 yield line
                 line = []
-            line.append(part.stylize(Style.from_meta({"@click": f"click({number})"})))
+            line.append(part.stylize(Style.from_meta({"@click": f"take({number})"})))
         yield line
 
     def render(self) -> Content:
@@ -109,15 +103,18 @@ class ChoiceField(Widget, can_focus=True):
 
 
 class Field(Vertical):
-    """A line of a form, with the sentence below it that says what is wrong; ``hint`` is what it is for."""
+    """A line of a form: its label, what ``parse`` reads, and below it why it cannot; ``hint`` is what it is for."""
 
-    def __init__(self, label: str, control: Input | ChoiceField, hint: str = "") -> None:
+    def __init__(
+        self, label: str, control: Input | ChoiceField, parse: Callable[[str], object] = str, hint: str = ""
+    ) -> None:
         super().__init__(classes="field")
-        self._label, self.control, self.hint = label, control, hint
+        self.label, self.control, self._parse, self.hint = label, control, parse, hint
+        self.value: object = None
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield Label(self._label, markup=False)
+            yield Label(self.label, markup=False)
             yield self.control
         yield Static(classes="sentence", markup=False)
 
@@ -125,6 +122,18 @@ class Field(Vertical):
         if isinstance(self.control, Input):
             self.control.cursor_blink = False
         self.say("")
+
+    @on(Input.Changed)
+    @on(ChoiceField.Changed)
+    def check(self) -> bool:
+        """Whether it is right; its ``value`` then is what was read."""
+        sentence = ""
+        try:
+            self.value = self._parse(self.control.value)
+        except ImgstoreError as error:
+            sentence = str(error)
+        self.say(sentence)
+        return not sentence
 
     def say(self, sentence: str) -> None:
         """Show what is wrong; nothing for an empty sentence."""
@@ -134,15 +143,16 @@ class Field(Vertical):
 
 
 class Form(Vertical):
-    """Shows, in the widget ``#hint`` that it has at its end, what the field with the focus is for."""
+    """Fields, and below them what the one with the focus is for; Enter does the screen's action ``submit``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "app.focus_next", "next field", show=False),
         Binding("up", "app.focus_previous", "previous field", show=False),
+        Binding("enter", "submit", "OK", show=False),
     ]
 
-    def __init__(self, title: str) -> None:
-        super().__init__(classes="form")
+    def __init__(self, title: str, *content: Widget) -> None:
+        super().__init__(VerticalScroll(*content, can_focus=False), Static(id="hint", markup=False), classes="form")
         self.border_title, self.border_subtitle = title, "Tab field   ← → choose   Enter OK   Esc back"
 
     @on(DescendantFocus)
@@ -155,3 +165,12 @@ class Form(Vertical):
     def say(self, sentence: str, style: str = "") -> None:
         """Show a sentence at the end."""
         self.query_one("#hint", Static).update(Content.styled(safe_text(sentence, 300), style))
+
+    @on(Input.Submitted)
+    async def action_submit(self) -> None:
+        """Let the screen take the fields if each is right, else go to the first that is not."""
+        wrong = [field for field in self.query(Field) if not field.check()]
+        if wrong:
+            wrong[0].control.focus()
+        else:
+            await self.run_action("screen.submit")
