@@ -49,7 +49,7 @@ def make_plan(
     if preset:
         base = replace(article_plan(dataset, facts), work_dir=defaults.get("work_dir"), memory=defaults.get("memory"))
     else:
-        base = Plan(dataset, (), **{**defaults, "sizes": default_sizes(facts.count, defaults.get("sizes"))})
+        base = Plan(dataset, (), **{**defaults, "sizes": default_sizes(facts.images, defaults.get("sizes"))})
     if texts:
         given["configurations"] = tuple(Configuration.for_dataset(text, facts) for text in texts)
     plan = check_plan(replace(base, **given), facts)

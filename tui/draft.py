@@ -84,7 +84,7 @@ class Draft:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
         other = self.facts is None or self.facts.path != facts.path
-        sizes = default_sizes(facts.count, self.defaults.get("sizes"))
+        sizes = default_sizes(facts.images, self.defaults.get("sizes"))
         draft = self.changed(split=None, sizes=sizes) if other else self
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 

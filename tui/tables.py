@@ -44,9 +44,8 @@ def dataset_text(facts: DatasetFacts) -> str:
     splits = ", ".join(f"{safe_text(name)} {number:,}" for name, number in facts.splits.items())
     estimated = " (estimated)" if facts.estimated else ""
     files = f", {units.size(facts.source_bytes)} of files" if facts.source_bytes is not None else ""
-    images = facts.count if facts.estimated else facts.count - facts.undecodable
     lines = [
-        f"{images:,} images {units.shape(facts.image_shape)}, {len(facts.classes):,} classes: "
+        f"{facts.images:,} images {units.shape(facts.image_shape)}, {len(facts.classes):,} classes: "
         f"{safe_text(facts.kind)}{files}, {units.size(facts.raw_bytes)} of raw pixels{estimated}",
         f"path    {safe_text(facts.path)}",
         f"split   {safe_text(facts.split)} (of {splits})",

@@ -64,8 +64,8 @@ MAX_SIDE = 1_000_000
 MEMORY = 2 << 30
 """Bytes that decoding one picture may take where a caller does not say how many."""
 
-PIXEL_BYTES = 4
-"""Bytes that Pillow takes for a pixel."""
+PIXEL_BYTES = 10
+"""Bytes that decoding takes for a pixel: 4 in Pillow, and two copies of 3."""
 
 _JPEG, _EXIF = b"\xff\xd8\xff", b"Exif\0\0"
 _READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
@@ -260,6 +260,8 @@ def pillow_errors() -> Iterator[None]:
     except _Bomb:
         raise PictureDamaged("it has more pixels than Pillow reads of this format") from None
     except (OSError, SyntaxError, ValueError, LookupError, EOFError, RuntimeError, struct.error, zlib.error) as error:
+        if str(error).startswith("Unsupported"):
+            raise PictureDamaged(f"it is of a kind that Pillow does not read ({error})") from error
         raise PictureDamaged(f"it is damaged ({error})") from error
 
 

@@ -56,6 +56,11 @@ class DatasetFacts:
     undecodable: int = 0  # of these, files that are no pictures, or damaged
     left_out: int = 0  # files that are passed over
 
+    @property
+    def images(self) -> int:
+        """Images of this split without the files that are known not to decode."""
+        return self.count if self.estimated else self.count - self.undecodable
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

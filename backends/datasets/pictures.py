@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PROBED, PROBED_BYTES = 1000, 256 << 20
 """Headers that a survey reads, and the most bytes of files it reads where a header cannot be read alone."""
 
-BATCH_BYTES = 128 << 20
+BATCH_BYTES = 512 << 20
 """Memory for the pixels of a batch that is bounded, about."""
 
 THREADS = 2

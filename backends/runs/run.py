@@ -132,6 +132,10 @@ class Run:
         if self.staging and self.staging.failures:
             examples = "; ".join(self.staging.examples)
             notes.append(f"{self.staging.failures:,} pictures do not decode and were left out: {examples}.")
+            if self.start and max(self.start.plan.sizes) > self.staging.total:
+                notes.append(
+                    f"{self.staging.total:,} different pictures were left: larger counts are of repeated ones."
+                )
         if isinstance(self.end, events.RunFinished) and self.end.left:
             notes.append(f"Not all in them was the run's, or could be removed: {', '.join(self.end.left[:20])}.")
         return tuple(notes)

@@ -64,8 +64,8 @@ def _notes(requested: Plan, plan: Plan, facts: DatasetFacts, folders: RunFolders
             f"The images of the largest size do not fit into the memory for staging ({plan.memory or 0:,} bytes): "
             f"the sizes are {', '.join(f'{size:,}' for size in plan.sizes)}."
         )
-    if max(plan.sizes) > facts.count:
-        notes.append(f"The dataset has {facts.count:,} images: larger sizes repeat them.")
+    if max(plan.sizes) > facts.images:
+        notes.append(f"The dataset has {facts.images:,} images: larger sizes repeat them.")
     if any(mount_of(path).journal is False for path in folders.all):
         notes.append(
             "This ext4 has no journal: files made within minutes of deleting others are up to 20 times slower."
@@ -112,8 +112,10 @@ class _Run:
         wanted = Wanted(count, plan.seed, pixels=pixels, records=records, first=plan.first, memory=memory)
         staged = stage(dataset, wanted, self.made[self.folders.main].claim("source"), tick)
         examples = tuple(f"{failure.name}: {failure.why}"[:200] for failure in staged.failures[:EXAMPLES])
-        self.emit(events.Staging(time.time(), count, count, staged.seconds, len(staged.failures), examples))
-        return staged.source
+        source = staged.source
+        done = events.Staging(time.time(), source.staged, source.staged, staged.seconds, len(staged.failures), examples)
+        self.emit(done)
+        return source
 
     def execute(self, source: Source) -> None:
         """Execute all trials, block by block."""

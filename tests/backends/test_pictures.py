@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from backends.codecs import pictures
-from backends.codecs.pictures import Probe, announced_bytes, decode_picture, probe_picture
+from backends.codecs.pictures import PIXEL_BYTES, Probe, announced_bytes, decode_picture, probe_picture
 from backends.errors import PictureDamaged
 from backends.images import Images
 from tests.backends.encoded import ORIENTATION, encoded, png_chunk, png_of_16_bits
@@ -191,10 +191,10 @@ def assert_too_large(data: bytes, sentence: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_limit_of_memory_holds_for_every_format(photo: Image.Image, form: str) -> None:
     data = encoded(photo, form)
-    assert announced_bytes(data) == 4 * 32 * 21
-    decode_picture(data, memory=4 * 32 * 21)
+    assert announced_bytes(data) == PIXEL_BYTES * 32 * 21
+    decode_picture(data, memory=PIXEL_BYTES * 32 * 21)
     with pytest.raises(PictureDamaged, match="has 32 x 21 pixels by its header, and 0 MiB of memory"):
-        decode_picture(data, memory=4 * 32 * 21 - 1)
+        decode_picture(data, memory=PIXEL_BYTES * 32 * 21 - 1)
 
 
 def test_picture_beyond_pillow_s_limit_is_read() -> None:

@@ -94,7 +94,7 @@ class DatasetPanel(Widget, can_focus=True):
 
     def _figures(self, facts: DatasetFacts) -> list[Content]:
         return [
-            Content.assemble((f"{facts.count:,}", "bold"), (" images", "$dim")),
+            Content.assemble((f"{facts.images:,}", "bold"), (" images", "$dim")),
             Content.assemble(("…" if facts.raw_bytes is None else units.shape(facts.image_shape), "bold")),
             Content.assemble((f"{len(facts.classes):,}", "bold"), (" classes", "$dim")),
             self._raw(facts),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends.codecs.pictures import FORMATS, decode_picture
+from backends.codecs.pictures import FORMATS, PIXEL_BYTES, decode_picture
 from backends.datasets import open_dataset, tree
 from backends.datasets import pictures as pictures_module
 from backends.datasets.base import AS_FOUND, Reading
@@ -203,6 +203,7 @@ def test_survey_of_all_headers_is_exact(mixed: Path) -> None:
         f"1 of 31 looked at do not decode, first b/words.jpg: it is no {FORMATS} picture.",
     )
     assert dataset.survey() is facts
+    assert (facts.count, facts.images, facts.sampled, facts.undecodable) == (31, 30, 31, 1)
     pixels = dataset.decode(np.arange(31)).images.pixels
     assert sum(image.nbytes for image in pixels) == facts.raw_bytes
     shutil.rmtree(mixed / "b")
@@ -291,11 +292,11 @@ def test_batch_ends_where_its_pixels_exceed_the_memory(tmp_path: Path) -> None:
     plant(tmp_path, "4.png")
     dataset, ids, found = opened(tmp_path), np.arange(5), []
     while len(ids):
-        decoded = dataset.decode(ids, memory=4 * 4000 * 4000)
+        decoded = dataset.decode(ids, memory=PIXEL_BYTES * 4000 * 4000)
         found.append(decoded.ids.tolist())
         ids = ids[len(decoded.ids) :]
     assert found == [[0], [1], [2], [3], [4]]
-    too_large = dataset.decode(np.arange(5), memory=4 * 4000 * 4000 - 1)
+    too_large = dataset.decode(np.arange(5), memory=PIXEL_BYTES * 4000 * 4000 - 1)
     assert (too_large.ids.tolist(), len(too_large.failures)) == ([4], 4)
     assert "it has 4,000 x 4,000 pixels by its header" in too_large.failures[0].why
 
