@@ -325,40 +325,27 @@ def compare(first: str, second: str, as_json: bool) -> int:
     return 0
 
 
-@cli.group()
-@examples("config path", "config validate")
-def config() -> None:
-    """Say where the settings are, and whether they are right.
+@cli.command()
+@click.argument("action", type=click.Choice(["path", "validate"]))
+@as_json_option
+@examples("config path", "config validate", "config validate --json")
+def config(action: str, as_json: bool) -> int:
+    """Say where the settings are, or what is wrong in them: exit code 2 if anything is.
 
     They are one TOML file: theme (auto, dark, light or 16), markers (auto, unicode or ascii), bell (true or false),
     and defaults of `bench` by the names of its options, such as work_dir, sizes, repeats, cache or memory.
     """
-
-
-@config.command("path")
-@examples("config path", "config path | xargs nano")
-def config_path() -> int:
-    """Print the path of the file with the settings."""
-    click.echo(settings_file())
-    return 0
-
-
-@config.command()
-@as_json_option
-@examples("config validate", "config validate --json")
-def validate(as_json: bool) -> int:
-    """Print what is wrong in the file with the settings.  Exit code 2 if anything is."""
     from tui.text import safe_text
 
     file = settings_file()
     problems, exists = read_settings(file).problems, file.exists()
+    good = f"{file} {'is right' if exists else 'does not exist: the defaults are used'}."
     if as_json:
         _print_json({"path": str(file), "exists": exists, "problems": problems})
     else:
-        good = f"{file} {'is right' if exists else 'does not exist: the defaults are used'}."
-        for sentence in problems or (good,):
-            click.echo(safe_text(sentence, limit=1000))
-    return 2 if problems else 0
+        for line in [file] if action == "path" else problems or [good]:
+            click.echo(safe_text(str(line), limit=1000))
+    return 2 if problems and action == "validate" else 0
 
 
 @cli.command()

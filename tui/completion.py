@@ -51,7 +51,9 @@ def runs(context: click.Context, parameter: click.Parameter, begun: str) -> list
 
 
 def values(field: PlanField) -> Completer:
-    """The names that a field knows, behind a comma too where it takes many."""
+    """The paths of a field, or the names that it knows, behind a comma too where it takes many."""
+    if field.kind == "text":
+        return files
 
     def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
         before = begun[: begun.rfind(",") + 1] if field.many else ""

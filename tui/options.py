@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from backends.bench.plan import PLAN_FIELDS, PlanField
+from backends.bench.plan import PLAN_FIELDS
 from backends.errors import UsageError
 from tui.completion import files, values
 from tui.plan_fields import default_of, hint, metavar, option_name, parse, write
@@ -57,13 +57,8 @@ def plan_options(command: Callable[..., int]) -> Callable[..., int]:
         text = f"{hint(field)}.  [default: {field.unset or write(name, default_of(name))}]"
         switch = field.kind == "switch"
         kind: dict[str, Any] = {"is_flag": True, "default": None} if switch else {"metavar": metavar(field)}
-        command = click.option(option_name(name), name, help=text, **kind, **_completed(field))(command)
+        command = click.option(option_name(name), name, help=text, shell_complete=values(field), **kind)(command)
     return command
-
-
-def _completed(field: PlanField) -> dict[str, Any]:
-    """What a shell completes behind the option of a field."""
-    return {"shell_complete": values(field) if field.kind == "name" else files if field.kind == "text" else None}
 
 
 def reading_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -71,9 +66,8 @@ def reading_options(command: Callable[..., int]) -> Callable[..., int]:
     for name in ("labels", "layout", "root"):
         field = PLAN_FIELDS[name]
         text = f"{field.help}.  [default: {field.unset}]"
-        command = click.option(option_name(name), default="", metavar=metavar(field), help=text, **_completed(field))(
-            command
-        )
+        how: dict[str, Any] = {"default": "", "metavar": metavar(field), "help": text}
+        command = click.option(option_name(name), shell_complete=values(field), **how)(command)
     return command
 
 
