@@ -44,8 +44,8 @@ def holder(jobs: Path) -> tuple[str, str]:
     except (OSError, ValueError, ImgstoreError):
         return "", "another job"
     kind, dataset = ("run", spec.dataset) if isinstance(spec, Plan) else ("conversion", spec.request.dataset)
-    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(created))
-    return job, f"the {kind} of {dataset}, started {began} ({job})"
+    began, today = (time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) for at in (created, time.time()))
+    return job, f"the {kind} of {dataset}, started {began.removeprefix(f'{today[:10]} ')} ({job})"
 
 
 def _path(jobs: Path) -> Path:

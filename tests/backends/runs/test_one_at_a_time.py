@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import platform
 import signal
@@ -15,7 +17,7 @@ import pytest
 
 from backends.bench.configuration import configurations_of
 from backends.bench.plan import Plan
-from backends.errors import MachineBusy
+from backends.errors import MachineBusy, NotAllowed
 from backends.runs import events, job
 from backends.runs.folder import lock_holder
 from backends.runs.history import list_runs
@@ -61,7 +63,7 @@ def test_job_waits_until_the_other_has_ended(
 
     second.run(end_first)
     assert isinstance(seen[0], events.Waiting)
-    assert seen[0].why.startswith("the run of sample, started 20")
+    assert seen[0].why.startswith("the run of sample, started ")
     assert going.id in seen[0].why
     assert (seen[1], type(seen[2])) == (events.Waiting(seen[1].time, ""), events.RunStarted)
     assert isinstance(seen[-1], events.RunFinished)
@@ -108,3 +110,13 @@ def test_machine_of_another_name_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(platform, "node", lambda: "another")
     assert start_job(quick, jobs, wait=False).wait().outcome == "finished"
+
+
+def test_filesystem_without_locks_is_said(quick: Plan, jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_lock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_lock)
+    with pytest.raises(NotAllowed, match=r"cannot be locked \(No locks available\): set XDG_STATE_HOME"):
+        start_job(quick, jobs)
+    assert list_runs(jobs) == ()
