@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -184,36 +185,48 @@ def export(result: Run | None, text: str) -> str:
     return f"The report is in {path.resolve()}."
 
 
-def completions(text: str) -> list[str]:
-    """``text`` completed with each folder that begins like it."""
+def completions(text: str, files: bool) -> list[str]:
+    """``text`` completed with each folder that begins like it, with ``files`` also with files that may be datasets."""
     path = Path(text).expanduser()
     parent, begin = (path, "") if text.endswith("/") else (path.parent, path.name)
     if not text or text == "~":
         return []
     try:
-        with os.scandir(parent) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.startswith(begin) and entry.is_dir())
+        names, _ = _list_folder(parent, begin, files)
     except OSError:
         return []
-    return [f"{text}{name[len(begin) :]}/" for name in names if begin or not name.startswith(".")]
+    return [text + name[len(begin) :] for name in sorted(names)]
 
 
-def subfolders(folder: str) -> tuple[list[str], str]:
-    """The folders in a folder, ``MOST_FOLDERS`` of them at most, and a sentence about what is not among them."""
-    folders, files = [], 0
+def content_of(folder: str, files: bool) -> tuple[list[str], str]:
+    """The first of the names that ``completions`` offers in a folder, and a sentence about what is not among them."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.is_dir():
-                    files += 1
-                elif not entry.name.startswith("."):
-                    folders.append(entry.name)
+        names, others = _list_folder(Path(folder), "", files)
     except OSError as error:
         return [], safe_text(sentence_of(error))
-    more = len(folders) - MOST_FOLDERS
-    notes = [f"{more:,} more folders: type how the name begins"] if more > 0 else []
-    notes += [count_of(files, "file")] if files else []
-    return heapq.nsmallest(MOST_FOLDERS, folders), ", ".join(notes)
+    more = len(names) - MOST_NAMES
+    notes = [f"{more:,} more: type how the name begins"] if more > 0 else []
+    notes += [count_of(others, "other file" if files else "file")] if others else []
+    return heapq.nsmallest(MOST_NAMES, names), ", ".join(notes)
+
+
+def _list_folder(folder: Path, begin: str, files: bool) -> tuple[list[str], int]:
+    """Names in a folder, those of folders with a slash, and how many other files there are; none of hidden ones."""
+    from backends.datasets.discover import may_be_dataset
+
+    names, others = [], 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(begin) or (not begin and entry.name.startswith(".")):
+                continue
+            is_folder = False
+            with contextlib.suppress(OSError):  # a link to itself
+                is_folder = entry.is_dir()
+            if is_folder or (files and may_be_dataset(entry.name)):
+                names.append(entry.name + ("/" if is_folder else ""))
+            else:
+                others += 1
+    return names, others
 
 
 def recent_datasets(jobs: Iterable[RunFacts]) -> list[tuple[str, str]]:
@@ -222,7 +235,7 @@ def recent_datasets(jobs: Iterable[RunFacts]) -> list[tuple[str, str]]:
     return [(path, safe_text(path)) for path in itertools.islice(paths, RECENT)]
 
 
-MOST_FOLDERS = 1000
+MOST_NAMES = 1000
 """Shown of one folder."""
 RECENT = 5
 """Datasets of earlier runs that are offered."""

@@ -129,6 +129,13 @@ KINDS = (
     _kind("hdf5", r".+\.(h5|hdf5|hdf)"),
 )
 _ARCHIVE = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE)
+
+
+def may_be_dataset(name: str) -> bool:
+    """Whether a file is named like a dataset."""
+    return any(pattern.fullmatch(name) for pattern in (_ARCHIVE, *(kind.pattern for kind in KINDS)))
+
+
 _PART = re.compile(
     r"(.*[^a-z])?(train(ing)?|test|val(id(ation)?)?|x|y|images|labels|data|\d+)([^a-z].*)?", re.IGNORECASE
 )

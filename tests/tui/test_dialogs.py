@@ -31,7 +31,7 @@ from tests.tui.recorded import plan_of
 from tui.app import ImgstoreApp
 from tui.plan_fields import parse
 from tui.widgets.folders import FolderTree
-from tui.workers import MOST_FOLDERS
+from tui.workers import MOST_NAMES
 
 
 async def test_configuration_is_added_by_keys_alone(app: ImgstoreApp) -> None:
@@ -121,11 +121,15 @@ async def test_tab_completes_a_path(app: ImgstoreApp) -> None:
 async def test_tab_lists_what_it_cannot_decide(app: ImgstoreApp) -> None:
     for name in ("my photos", "my pictures", "other"):
         Path(name).mkdir()
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
-        await pilot.press("o", *"./m", "tab")
-        await until_text(pilot, "my photos/ my pictures/")
-        assert app.screen.query_one(Input).value == "./my p"
+    for name in ("my p.npz", "my p.txt"):
+        Path(name).touch()
+    async with planned(app) as pilot:
+        for key, names in (("o", "my p.npz my photos/ my pictures/"), ("w", "my photos/ my pictures/")):
+            await pilot.press(key)
+            await fill(pilot, "tab", text="./m")
+            await until_text(pilot, names)
+            assert app.screen.query_one(Input).value == "./my p"
+            await pilot.press("escape")
 
 
 async def test_folder_is_chosen_in_the_tree(app: ImgstoreApp, cifar10_folder: Path, monkeypatch: Any) -> None:
@@ -144,7 +148,7 @@ async def test_folder_is_chosen_in_the_tree(app: ImgstoreApp, cifar10_folder: Pa
 
 
 async def test_tree_says_what_it_leaves_out(app: ImgstoreApp) -> None:
-    for number in range(MOST_FOLDERS + 3):
+    for number in range(MOST_NAMES + 3):
         Path(f"{number:04}").mkdir()
     Path("note.txt").touch()
     async with app.run_test(size=SMALL) as pilot:
@@ -152,7 +156,7 @@ async def test_tree_says_what_it_leaves_out(app: ImgstoreApp) -> None:
         await pilot.press("o", "down")
         await until_text(pilot, "0002")
         await pilot.press("end", "up")
-        await until_text(pilot, "3 more folders: type how the name begins, 1 file")
+        await until_text(pilot, "3 more: type how the name begins, 1 other file")
         await pilot.press("enter")
         assert app.screen.query_one(FolderTree).has_focus
 

@@ -208,7 +208,7 @@ class ConvertScreen(Screen[None]):
 
 
 _HINTS = {
-    "dataset": "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), a store, or: sample",
+    "dataset": "A folder or file of images (pictures, WebDataset, Parquet, npz, IDX, HDF5, CIFAR, a store), or: sample",
     "to": "Folder of the store, which does not exist yet",
     "shards": "Size of a shard: 1G, 10k images, or single for one of each split",
     "size": "Pixels of the shorter side; larger images are shrunk, which is lossy. Empty: as they are",
@@ -230,7 +230,8 @@ def form(name: str, spec: ConversionSpec, facts: DatasetFacts | None) -> ModalSc
         "workers": str(spec.workers or ""),
     }
     folders = list if name in ("dataset", "to") else None
-    return AskScreen(name.capitalize(), _HINTS[name], take, value=values[name], folders=folders)
+    files = name == "dataset"
+    return AskScreen(name.capitalize(), _HINTS[name], take, value=values[name], folders=folders, files=files)
 
 
 def changed(name: str, spec: ConversionSpec, facts: DatasetFacts | None, text: str) -> ConversionSpec:

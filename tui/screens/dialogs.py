@@ -41,7 +41,8 @@ class AskScreen(ModalScreen[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
     ``parse`` is called in a thread; it raises ImgstoreError with what to show.
-    With ``folders`` it asks for a path.  These, also read in a thread, and what is shown for each come first in a tree.
+    With ``folders`` it asks for one, with ``files`` also for a file that may be a dataset.  These folders, also read in
+    a thread, and what is shown for each come first in a tree.
     """
 
     CSS_PATH = "ask.tcss"
@@ -58,11 +59,12 @@ class AskScreen(ModalScreen[Any]):
         *,
         value: str = "",
         folders: Callable[[], Sequence[tuple[str, str]]] | None = None,
+        files: bool = False,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._value = title, hint, value
         self._parse = parse
-        self._folders = folders
+        self._folders, self._files = folders, files
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="form") as form:
@@ -78,6 +80,7 @@ class AskScreen(ModalScreen[Any]):
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
         if self._folders:
+            self.query_one(FolderInput).files = self.query_one(FolderTree).files = self._files
             self._list(self._folders)
 
     @work(exit_on_error=False)
@@ -185,9 +188,9 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
     match name:
         case "open":
             path = facts.path if facts and facts.path != "sample" else ""
-            hint = "A folder of pictures, CIFAR-10 or CIFAR-100 (folder or .tar.gz), or: sample"
+            hint = "A folder or file of images (pictures, WebDataset, Parquet, npz, IDX, HDF5, CIFAR), or: sample"
             recent = partial(recent_datasets, bench.jobs)
-            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=recent)
+            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=recent, files=True)
         case "where":
             return AskScreen(
                 "Folder for temporary files",

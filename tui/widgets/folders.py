@@ -17,46 +17,51 @@ from textual.widgets import Input, Tree
 from textual.widgets.tree import TreeNode
 
 from tui.text import safe_text
-from tui.workers import completions, subfolders
+from tui.workers import completions, content_of
 
 _MATCHES_SHOWN = 20
 
 
 class FolderInput(Input):
-    """A field for a path: Tab completes it as far as all folders that begin so agree, and tells which these are."""
+    """A field for a path: Tab completes it as far as all that begins so agrees, and tells what that is.
 
+    With ``files`` also files that may be datasets are completed.
+    """
+
+    files = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
 
     @dataclass
     class Completed(Message):
-        """Tab found these folders."""
+        """Tab found these names."""
 
         names: list[str]
 
         @property
         def sentence(self) -> str:
             """The names, where there are several, or that there is none."""
-            names = "  ".join(f"{safe_text(name, 40)}/" for name in self.names[:_MATCHES_SHOWN])
+            names = "  ".join(safe_text(name, 40) for name in self.names[:_MATCHES_SHOWN])
             more = len(self.names) - _MATCHES_SHOWN
             some = names + (f"  and {more:,} more" if more > 0 else "") if len(self.names) > 1 else ""
-            return some if self.names else "no folder begins so"
+            return some if self.names else "nothing begins so"
 
     @work(group="complete", exclusive=True, exit_on_error=False)
     async def action_complete(self) -> None:
         text = self.value
-        found = await asyncio.to_thread(completions, text)
+        found = await asyncio.to_thread(completions, text, self.files)
         if self.value == text:  # nothing was typed meanwhile
             self.value = os.path.commonprefix(found) or text  # noqa: RUF071  of characters
             self.action_end()
-            self.post_message(self.Completed([path.rstrip("/").rpartition("/")[2] for path in found]))
+            self.post_message(self.Completed([path[text.rfind("/") + 1 :] for path in found]))
 
 
 class FolderTree(Tree[str]):
-    """Folders: Right opens one, which is then read in a thread, Left closes it, Enter takes it.
+    """Folders: Right opens one, which is then read in a thread, Left closes it, Enter takes it; ``files`` as above.
 
     Textual's own tree of folders makes a node of every file, and stands still in a folder of many.
     """
 
+    files = False
     ICON_NODE, ICON_NODE_EXPANDED = "▸ ", "▾ "
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "cursor_up", "Up", show=False),
@@ -91,10 +96,10 @@ class FolderTree(Tree[str]):
         node = event.node
         if node.data is None:
             return
-        names, note = await asyncio.to_thread(subfolders, node.data)
+        names, note = await asyncio.to_thread(content_of, node.data, self.files)
         node.remove_children()
         for name in names:
-            node.add(Text(safe_text(name)), str(Path(node.data) / name))
+            node.add(Text(safe_text(name.rstrip("/"))), str(Path(node.data) / name), allow_expand=name.endswith("/"))
         if note:
             node.add_leaf(Text(note, style="dim"))
 
