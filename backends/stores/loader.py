@@ -64,7 +64,7 @@ def _render(
         backend=backend,
         codec=codec,
         needs=", ".join([*needs, *(["torch"] if torch else [])]),
-        libraries=sorted(["numpy as np", *([library] if library else [])]),
+        libraries=sorted(["numpy as np", *([library] if library else []), *(["torch"] if torch and arrays else [])]),
         pillow=pillow,
         torch=torch,
         shape=", ".join(map(str, shape or ())) if has_one_shape else "",
