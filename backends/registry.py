@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -45,8 +45,15 @@ class BackendEntry:
     shard_bytes: int | None = None  # another file begins after so many bytes
     shard_path: str = "shards/{shard:05}"  # of a container in a store; {split}, {number} of {of} in it
     local_only: bool = False  # its library must not write on a filesystem of the network
-    operations: tuple[str, ...] = ("store", "read", "shuffled", "store-one", "read-one")  # that it can be measured at
-    from_disk: tuple[str, ...] = ("read", "shuffled", "read-one")  # those that depend on the page cache
+    operations: tuple[str, ...] = (
+        "store",
+        "read",
+        "shuffled",
+        "epoch",
+        "store-one",
+        "read-one",
+    )  # that it can be measured at
+    from_disk: tuple[str, ...] = ("read", "shuffled", "epoch", "read-one")  # those that depend on the page cache
     reference: bool = False  # it is there to compare with, and never to keep images in
     pixel_rate: float | None = None  # bytes of pixels a second that its store takes, where its codec does not tell
     error: str = ""  # why a plug-in is broken, and what to do
@@ -174,8 +181,9 @@ def _plug_in(point: EntryPoint, taken: set[str]) -> BackendEntry:
         wrong = _wrong_with(entry, taken)
     except (Exception, SystemExit) as error:
         wrong = f"cannot be imported ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
-    if not wrong:
-        return cast("BackendEntry", entry)
+    if not wrong:  # there is no loader to print for it, by which epochs are read
+        ours = cast("BackendEntry", entry)
+        return replace(ours, operations=tuple(name for name in ours.operations if name != "epoch"))
     name = spare = re.sub(r"[^\w.-]", "-", point.name)
     number = 1
     while name in taken:

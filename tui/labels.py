@@ -10,7 +10,7 @@ from textual.content import Content
 
 from backends import units
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import COLD, ONE_IMAGE, STORES, Aspect
+from backends.bench.measurement import COLD, EPOCH, ONE_IMAGE, STORES, Aspect
 from backends.bench.schedule import trials
 from backends.errors import ImgstoreError
 from tui.text import safe_text
@@ -30,12 +30,18 @@ _TIMES = {
     "store": "Storage time",
     "read": "Read time",
     "shuffled": "Shuffled read time",
+    "epoch": "Training epoch",
     "store-one": "Time to store one image",
     "read-one": "Time to read one image",
 }
 SHOWN_FAILURES = 6
 """Trials that are named for one reason."""
-_VERBS = {"shuffled": "read shuffled", "store-one": "store one image", "read-one": "read one image"}
+_VERBS = {
+    "shuffled": "read shuffled",
+    "epoch": "load an epoch",
+    "store-one": "store one image",
+    "read-one": "read one image",
+}
 
 
 def title(use: Use) -> str:
@@ -67,7 +73,7 @@ def is_one_image(aspect: Aspect) -> bool:
 
 def counts(aspect: Aspect, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """The numbers of images that an aspect has figures for."""
-    return (1,) if is_one_image(aspect) else sizes
+    return (1,) if is_one_image(aspect) else sizes[-1:] if aspect.operation == EPOCH else sizes
 
 
 def cache_words(aspect: Aspect, run: Run | None) -> str:
@@ -143,6 +149,7 @@ _GERUNDS = {
     "store": "storing",
     "read": "reading",
     "shuffled": "reading",
+    "epoch": "loading epochs of",
     "store-one": "storing single images",
     "read-one": "reading single images",
 }

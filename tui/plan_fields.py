@@ -25,8 +25,7 @@ def parse(name: str, text: str) -> Any:
 
     Raises UsageError with the sentence to show.
     """
-    field = PLAN_FIELDS[name]
-    return None if not text.strip() and not field.many and default_of(name) is None else parse_field(field, text)
+    return None if not text.strip() and _default(name) is None else parse_field(PLAN_FIELDS[name], text)
 
 
 def parse_field(field: PlanField, text: str) -> Any:
@@ -107,8 +106,12 @@ def metavar(field: PlanField) -> str:
 
 def default_of(name: str) -> Any:
     """The value of a field that a plan does not state; None for what the run decides itself."""
-    default = next(one.default for one in fields(Plan) if one.name == name)
+    default = _default(name)
     return None if default is MISSING else default
+
+
+def _default(name: str) -> Any:
+    return next(one.default for one in fields(Plan) if one.name == name)
 
 
 def command_line(plan: Plan, defaults: Container[str] = ()) -> str:

@@ -11,13 +11,15 @@ from pathlib import Path
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import Mount, check_space, choose_work_dir, free_bytes, mount_of
 from backends.bench.machine import MEMORY_SHARE, usable_memory
-from backends.bench.measurement import FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM, Aspect, Measurement, Trial
+from backends.bench.measurement import EPOCH, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, WARM, Aspect, Measurement, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import configurations, trials
 from backends.datasets.base import DatasetFacts
 from backends.errors import NoSpace
 
 _TRIAL_SECONDS = 0.07  # a process, an empty container and a look at it: rounded up from what a run of ten images shows
+
+_EPOCH_SECONDS = 10.0  # a Python that imports torch, its workers, and epochs of half a second each
 
 _RATE = {"raw": 150e6, "png": 20e6}
 _DECODE_RATE = 100e6
@@ -98,7 +100,8 @@ def trial_seconds(trial: Trial, facts: DatasetFacts) -> float:
     configuration = trial.configuration
     rate = configuration.entry.pixel_rate or _RATE.get(configuration.codec, _DECODE_RATE)
     work = trial.count * _image_bytes(facts) / rate
-    return _TRIAL_SECONDS + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
+    around = _EPOCH_SECONDS if trial.operation == EPOCH else _TRIAL_SECONDS
+    return around + max(work, LEAST_SECONDS if trial.cache == WARM and trial.repeat else 0.0)
 
 
 class Pace:

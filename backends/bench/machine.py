@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import math
 import os
 import platform
 import re
@@ -83,7 +84,7 @@ def describe_environment(folders: tuple[Path, ...]) -> Environment:
         user=_user(),
         system=f"{platform.system()} {platform.release()}",
         cpu=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=_cores(),
         memory_bytes=_machine_memory(),
         memory_limit=_memory_limit(),
         python=platform.python_version(),
@@ -92,6 +93,15 @@ def describe_environment(folders: tuple[Path, ...]) -> Environment:
         load=_load(),
         cpu_quota=_cpu_quota(),
     )
+
+
+def granted_cores() -> int:
+    """Cores that this process may use, by its affinity, which Slurm sets, and the quota of its cgroup."""
+    return max(1, min(_cores(), math.ceil(_cpu_quota() or _cores())))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_memory() -> int:

@@ -9,17 +9,20 @@ from typing import Any, Literal, get_args
 
 from backends.bench.configuration import Configuration, is_configuration
 
-Operation = Literal["store", "read", "shuffled", "store-one", "read-one", "copy"]
+Operation = Literal["store", "read", "shuffled", "epoch", "store-one", "read-one", "copy"]
 """What is timed; ``copy`` only for the limits of the machine."""
 
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)[:-1]
 """All operations of a plan, in the order in which they are shown."""
 
+EPOCH: Operation = "epoch"
+"""Read through a PyTorch DataLoader with several numbers of workers, at the largest count only."""
+
 ONE_IMAGE: tuple[Operation, ...] = ("store-one", "read-one")
 """Operations on a container that holds one image, opened anew each time; their count is 1."""
 
 STORES: dict[Operation, Operation] = {
-    "read": "store", "shuffled": "store", "read-one": "store-one", "copy": "store"
+    "read": "store", "shuffled": "store", "epoch": "store", "read-one": "store-one", "copy": "store"
 }  # fmt: skip
 """The operation that makes what another one reads."""
 
@@ -44,6 +47,8 @@ class Aspect(StrEnum):
     READ_COLD = "read", COLD
     SHUFFLED = "shuffled"
     SHUFFLED_COLD = "shuffled", COLD
+    EPOCH = "epoch"
+    EPOCH_COLD = "epoch", COLD
     STORE_ONE = "store-one"
     READ_ONE = "read-one"
     READ_ONE_COLD = "read-one", COLD
@@ -113,6 +118,26 @@ class Trial(InCell):
 
 
 @dataclass(frozen=True, slots=True)
+class EpochFacts:
+    """What an epoch with one number of DataLoader workers took; the mean of several where one is short.
+
+    Bytes are of all processes, and None where the system does not tell.
+    """
+
+    workers: int
+    seconds: float  # without steps
+    first_batch: float  # seconds until it was there
+    waiting: float  # share of the time in which the training waits for data
+    cpu_seconds: float  # of all processes
+    main_cpu_seconds: float  # of the one that trains
+    utilisation: float | None = None  # as MLPerf Storage has it: seconds of all steps by those of the epoch with steps
+    bytes_read: int | None = None  # from devices
+    memory_growth: int | None = None  # of memory that is backed by no file, with that of the workers
+    shared_bytes: int = 0  # of /dev/shm at most, in which workers pass batches on
+    epochs: int = 1  # that the seconds are the mean of
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement(InCell):
     """What a trial measured; the same fields as a trial in ``bench --json``.
 
@@ -147,3 +172,4 @@ class Measurement(InCell):
     verified: bool = False  # every image and label was compared with the source and found equal
     predicted_seconds: float | None = None  # of a skipped trial, with all that surrounds it
     message: str = ""  # why it failed or was skipped
+    epochs: tuple[EpochFacts, ...] = ()  # of the operation epoch, whose seconds are those of the fastest

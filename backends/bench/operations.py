@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backends.base import Backend, Codec, Reader
 from backends.bench.configuration import SOURCE, Configuration
 from backends.bench.disk import sync
-from backends.bench.measurement import Trial
+from backends.bench.measurement import EpochFacts, Trial
 from backends.bench.meters import SYNC, MemoryWatch, Stopwatch
 from backends.bench.staging import Source, digests_of, record_digests
 from backends.errors import ContainerDamaged
@@ -22,6 +22,18 @@ from backends.images import Layout, Records
 from backends.registry import make_backend, make_codec
 
 Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How the operation epoch reads."""
+
+    code: str  # of a printed loader of the artefact
+    python: str  # the interpreter that runs it
+    workers: tuple[int, ...]  # numbers of worker processes to try
+    fetch: str  # batch or item
+    image_size: int | None  # pixels a side that each image is brought to
+    step_seconds: float  # that training takes for a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class Task:
     seed: int = 0
     copy_bytes: int = 0  # of further containers that a short store may make when it is repeated
     workers: int = 1  # processes that share the work, where there is enough of it
+    loading: Loading | None = None  # of an epoch
 
     @property
     def rehearsal(self) -> Path:
@@ -75,6 +88,8 @@ class Execution:
     repeated: bool = False  # the same was done and compared before: only the clock counts
     watch: Stopwatch = field(default_factory=Stopwatch)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
+    epochs: list[EpochFacts] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)  # share in the page cache before each timed epoch
 
     @property
     def trial(self) -> Trial:
@@ -300,12 +315,12 @@ def batch_check(execution: Execution) -> Callable[[Pixels, NDArray[np.int64]], N
     """A function that counts the images of a batch and compares them with the source; does nothing in a loop."""
     if execution.repeated:
         return lambda images, rows: None
-    whole = execution.trial.operation == "shuffled"  # each worker reads from all shards
+    whole = execution.trial.operation in ("shuffled", "epoch")  # each worker reads from all shards
     first, stop = (0, execution.trial.count) if whole else (execution.start, execution.stop)
     if execution.codec.lossless:
         expected = execution.source.digests(first, stop)
     else:  # of what the codec made of the source
-        starts = [start for start, _, _ in execution.shards()] if whole else [first]
+        starts = sorted(int(path.stem) for path in execution.task.decoded.iterdir()) if whole else [first]
         expected = np.concatenate([np.load(execution.task.decoded / f"{start}.npy") for start in starts])
     done = 0
 

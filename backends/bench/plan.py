@@ -76,7 +76,8 @@ class Plan:
     seed: int = _of("number", "Seed of the random choice of images and of the random order",
         noun="a seed", example="0, 1 or 2", least=0, default=0)
     batch: int = _of(  # one of more than 64 MiB of pixels comes in parts
-        "images", "Images per batch when reading shuffled", "batch size", **_COUNT | {"most": 1 << 20}, default=256)
+        "images", "Images per batch when reading shuffled or epochs", "batch size",
+        **_COUNT | {"most": 1 << 20}, default=256)
     caches: tuple[Cache, ...] = _of("name", "warm: files are in memory; cold: read from the disk; or both", "cache",
         noun="a cache state", known=CACHES, many=True, default=(WARM,))
     limits: bool = _of("switch", "Also time plain copies of the same bytes", "disk limits",
@@ -100,6 +101,17 @@ class Plan:
     layout: str = _of("name", "What the dataset's folders are: flat (nothing), classes or splits",
         noun="a layout", known=LAYOUTS, unset="found out", default="")
     labels: str = _of("text", "CSV file of file,label", example="FILE", unset="by folder", default="")
+    python: str = _of("text", "Python for the operation epoch: the one that you train with, which has torch",
+        "Python", example="PATH", unset="this program's own", default="")
+    loader_workers: tuple[int, ...] | None = _of(
+        "number", "Numbers of DataLoader workers that epochs are read with", "loader workers", many=True,
+        noun="a number of workers", example="0,2,4", least=0, most=MOST_WORKERS, unset="0 and one a core", default=None)
+    fetch: str = _of("name", "How epochs fetch: a whole batch at once, or item by item", "fetch",
+        noun="a way to fetch", known=("batch", "item"), default="batch")
+    image_size: int | None = _of("number", "Pixels a side that epochs bring each image to", "image size",
+        noun="a number of pixels", example="224", most=1 << 14, unset="as it is", default=None)
+    step_ms: int = _of("number", "Milliseconds that a step of the training takes, for each batch", "training step",
+        noun="a number of milliseconds", example="50", least=0, most=1 << 20, default=0)
     work_dir: str | None = _of("text", "Folder for temporary files",
         example="DIR", unset="beside the dataset", default=None)
     first: bool = False  # the first images of the split, in their order, instead of a random sample

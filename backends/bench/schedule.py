@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from backends.bench.configuration import SOURCE, Configuration
-from backends.bench.measurement import ONE_IMAGE, STORES, WARM, Aspect, Cache, Cell, Operation, Trial
+from backends.bench.measurement import EPOCH, ONE_IMAGE, STORES, WARM, Aspect, Cache, Cell, Operation, Trial
 from backends.bench.plan import Plan
 from backends.registry import LIMIT
 
@@ -24,7 +24,7 @@ def trials(plan: Plan) -> tuple[Trial, ...]:
     rng = random.Random(plan.seed)
     planned: list[Trial] = []
     for size, repeat in _blocks(plan):
-        turns = [(name, turn) for name in configurations(plan) for turn in _turns(plan, name, size)]
+        turns = [(name, turn) for name in configurations(plan) for turn in _turns(plan, name, size, repeat)]
         rng.shuffle(turns)
         _put_stores_first(turns)
         stores: dict[tuple[Configuration, Operation], int] = {}
@@ -73,9 +73,14 @@ def _blocks(plan: Plan) -> list[tuple[int, int]]:
     return [(sizes[0], 0), *((size, repeat) for size in sizes for repeat in range(1, plan.repeats + 1))]
 
 
-def _turns(plan: Plan, configuration: Configuration, size: int) -> list[Turn]:
-    """What a configuration does in a block of ``size`` images: with the stores that its reads need, and no more."""
+def _turns(plan: Plan, configuration: Configuration, size: int, repeat: int) -> list[Turn]:
+    """What a configuration does in a block of ``size`` images: with the stores that its reads need, and no more.
+
+    Epochs are read of the largest size only, and without a warm-up: each warms up itself, and imports torch.
+    """
     operations = [name for name in plan.operations if (size == 1 if name in ONE_IMAGE else size in plan.sizes)]
+    if repeat == 0 or size < max(plan.sizes):
+        operations = [name for name in operations if name != EPOCH]
     if set(operations) - set(ONE_IMAGE):
         operations.append("copy")
     turns = [turn for operation in operations for turn in _cache_turns(plan, configuration, operation)]

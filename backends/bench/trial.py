@@ -10,7 +10,8 @@ from pathlib import Path
 from backends.bench import references
 from backends.bench.configuration import Configuration
 from backends.bench.disk import usage_of
-from backends.bench.measurement import COLD, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, Measurement, Trial
+from backends.bench.epoch import epoch
+from backends.bench.measurement import COLD, EPOCH, FOLDER_BYTES, LEAST_SECONDS, MOST_LOOPS, Measurement, Trial
 from backends.bench.meters import SYNC, make_cold, make_present, make_warm
 from backends.bench.operations import OPERATIONS, Execution, Procedure, Task
 from backends.bench.workers import perform_shared
@@ -31,7 +32,8 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
     """
     trial = task.trial
     operation = _operation(trial.configuration, trial.operation)
-    _rehearse(task, operation)
+    if trial.operation != EPOCH:
+        _rehearse(task, operation)
     task = replace(task, source=task.source.first(trial.count))
     workers = min(task.workers, trial.count)
     if workers == 1 or trial.operation not in SHARED or trial.configuration.is_reference:
@@ -45,8 +47,10 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
     execution = Execution(task, tick, task.artefact, 0, trial.count, workers=workers)
     operation(execution)
     usage = usage_of(task.artefact)
-    loops = 1 + (0 if trial.cache == COLD else _loop(execution, operation, usage.bytes_allocated))
-    watch, memory = execution.watch, execution.memory
+    loops = 1 + (
+        0 if trial.cache == COLD or trial.operation == EPOCH else _loop(execution, operation, usage.bytes_allocated)
+    )
+    watch, memory, epochs = execution.watch, execution.memory, execution.epochs
     phases = {phase: seconds / loops for phase, seconds in watch.seconds.items()}
     return replace(
         blank(trial, "ok"),
@@ -54,16 +58,17 @@ def execute(task: Task, tick: Callable[[int, int], None] = lambda worker, done: 
         seconds_durable=watch.total / loops + phases.get(SYNC, 0.0),
         phases=phases,
         cpu_seconds=sum(used for phase, used in watch.cpu_seconds.items() if phase != SYNC) / loops,
-        loops=loops,
+        loops=min(epochs, key=lambda facts: facts.seconds).epochs if epochs else loops,
         peak_rss=memory.peak_rss,
         peak_anonymous=memory.peak_anonymous,
         bytes_read=watch.bytes_read,
         bytes_written=watch.bytes_written,
-        resident=resident,
+        resident=max(execution.resident, default=resident),
         bytes_apparent=usage.bytes_apparent,
         bytes_allocated=usage.bytes_allocated,
         files=usage.files,
         verified=True,
+        epochs=tuple(sorted(epochs, key=lambda facts: facts.workers)),
     )
 
 
@@ -86,6 +91,8 @@ def blank(trial: Trial, outcome: str, message: str = "", predicted_seconds: floa
 
 
 def _operation(configuration: Configuration, name: str) -> Procedure:
+    if name == EPOCH:
+        return epoch
     if not configuration.is_reference:
         return OPERATIONS[name]
     return (references.LIMITS if configuration.backend == LIMIT else references.ARTICLE)[name]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from backends.bench.budget import Pace, RunFolders, choose_folders, fit_to_memory
 from backends.bench.configuration import SOURCE
 from backends.bench.disk import mount_of
-from backends.bench.machine import ConditionsWatch, describe_environment
-from backends.bench.measurement import STORE_FAILED, Measurement, Trial
-from backends.bench.operations import Task
+from backends.bench.epoch import interpreter, require_modules
+from backends.bench.machine import ConditionsWatch, describe_environment, granted_cores
+from backends.bench.measurement import EPOCH, STORE_FAILED, Measurement, Trial
+from backends.bench.operations import Loading, Task
 from backends.bench.plan import Plan, check_plan
 from backends.bench.process import Trials, run_in_thread
 from backends.bench.schedule import configurations, trials
@@ -23,7 +25,9 @@ from backends.codecs.pictures import MEMORY
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import DatasetFacts
 from backends.errors import Cancelled
+from backends.images import Layout
 from backends.runs import events
+from backends.stores.loader import container_loader_code
 
 PROGRESS_SECONDS, REMOVING_SECONDS = 0.1, 0.5  # the shortest times between two events of their kinds
 EXAMPLES = 20  # how many pictures that do not decode are named
@@ -40,6 +44,7 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
     with open_dataset(plan.dataset, plan.split, cancelled, plan.how) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
+        require_modules(plan)
         fitted = fit_to_memory(plan, facts)
         folders = choose_folders(fitted, facts, name)
         environment, total = describe_environment(folders.all), len(trials(fitted))
@@ -136,6 +141,8 @@ class _Run:
                     artefact = folder.root / f"{trial.index if trial.reads is None else trial.reads:05}"
                     copies = self.folders.copies.allowed(trial)
                     task = Task(trial, source, artefact, plan.batch, plan.seed, copies, plan.workers)
+                    if trial.operation == EPOCH:
+                        task = replace(task, loading=self._loading(task))
                     waiting += [(folder, folder.claim(path.name).name) for path in task.made]
                     begin = time.monotonic()
                     self.emit(events.TrialStarted(time.time(), trial))
@@ -145,6 +152,16 @@ class _Run:
                     else:
                         self.failed[trial.index] = measurement
                 self.emit(events.TrialFinished(time.time(), measurement))
+
+    def _loading(self, task: Task) -> Loading:
+        """How an epoch of a task's artefact is read: by the file that `loader` prints for it."""
+        plan, name, count = self.plan, task.trial.configuration, task.trial.count
+        shards = min(plan.workers, count)
+        paths = [task.artefact / f"{number:05}" for number in range(shards)] if shards > 1 else [task.artefact]
+        layout = Layout(count, name.codec, task.source.image_shape, task.source.classes)
+        code = container_loader_code(name.backend, layout, paths, torch=True)
+        workers = plan.loader_workers or tuple(dict.fromkeys((0, granted_cores())))
+        return Loading(code, interpreter(plan), workers, plan.fetch, plan.image_size, plan.step_ms / 1000)
 
     def remove(self) -> tuple[str, ...]:
         """Remove what the run made, saying so now and then: a million files take minutes.  What stayed is returned."""

@@ -288,6 +288,8 @@ async def test_memory_limit_in_gib_is_kept_exactly(app: ImgstoreApp) -> None:
         ("sizes", "2M 5;5", (5, 2_000_000)),
         ("sizes", " 007 ", (7,)),
         ("operations", "READ, store read", ("store", "read")),
+        ("loader_workers", "4 0", (0, 4)),
+        ("loader_workers", "", None),
     ],
 )
 def test_plan_field_reads_usual_notations(field: str, text: str, value: object) -> None:

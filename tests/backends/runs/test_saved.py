@@ -38,10 +38,10 @@ def test_a_result_is_the_same_after_a_file(finished: Run, tmp_path: Path) -> Non
 
 def from_later(saved: dict[str, Any]) -> None:
     saved["weather"] = saved["plan"]["weather"] = saved["trials"][0]["weather"] = "fine"
-    saved["plan"]["operations"].append("epoch")
+    saved["plan"]["operations"].append("augmented")
     saved["plan"]["configurations"].append("zip+raw")
     zipped = {"backend": "zip", "configuration": "zip+raw"}
-    saved["trials"] += [saved["trials"][0] | {"operation": "epoch"}, saved["trials"][0] | zipped]
+    saved["trials"] += [saved["trials"][0] | {"operation": "augmented"}, saved["trials"][0] | zipped]
 
 
 def from_before(saved: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def from_before(saved: dict[str, Any]) -> None:
     saved["trials"] += [read | {"reader": "plain"}, read | {"reader": "ours", "operation": "labels"}]
 
 
-@pytest.mark.parametrize(("change", "unknown"), [(from_later, "epoch, zip+raw"), (from_before, " labels")])
+@pytest.mark.parametrize(("change", "unknown"), [(from_later, "augmented, zip+raw"), (from_before, " labels")])
 def test_fields_and_trials_of_other_versions_are_passed_over(
     finished: Run, tmp_path: Path, change: Callable[[dict[str, Any]], None], unknown: str
 ) -> None:
