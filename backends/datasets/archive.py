@@ -11,7 +11,6 @@ import errno
 import lzma
 import os
 import shutil
-import tarfile
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -47,8 +46,7 @@ def is_archive(head: bytes) -> bool:
 class TarFiles:
     """The regular files at the top of an archive or one folder below, by their names without the folder.
 
-    ``tarfile`` parses each header and nothing more: extended headers of hostile archives can keep it busy or take any
-    amount of memory.  Going back in a gzipped archive costs nothing, as the decoder's state is kept for each file.
+    Going back in a gzipped archive costs nothing, as the decoder's state is kept for each file.
     Methods raise DatasetDamaged if the archive is truncated, broken or hostile.
     """
 
@@ -88,28 +86,15 @@ class TarFiles:
         self._stream.close()
 
     def _members(self) -> Iterator[tuple[str, int]]:
-        """Name (empty for what is not such a regular file) and size of each member, the stream at its content."""
-        stream = self._stream
+        """Name, without its folder, and size of each member that is not deeper, the stream at its content."""
         self._rewind()
-        for number in range(MAX_MEMBERS):
-            start = stream.position
-            head = stream.read_exactly(BLOCK)
-            if not any(head):
-                return
-            info = _header(head)
-            if info is None and number == 0:
-                raise self._not_found(f"is {kind_of(head) or 'data of an unknown kind'} in gzip, not an archive")
-            if info is None:
-                raise stream.damaged(f"is broken: no tar header at byte {start:,}")
-            size = 0 if info.isdir() or info.issym() or info.islnk() or info.isdev() else info.size
-            if size < 0:
-                raise stream.damaged("is broken: a file has a negative size")
-            end = start + BLOCK + -(-size // BLOCK) * BLOCK
-            if end > MAX_BYTES:
+        for number, member in enumerate(members_of(self._stream)):
+            if member.start + member.size > MAX_BYTES:
                 raise self._not_found(f"unpacks to more than {MAX_BYTES >> 20} MiB, which CIFAR does not")
-            yield _base_name(info), size
-            stream.skip_to(end)
-        raise self._not_found(f"has more than {MAX_MEMBERS:,} files, which CIFAR does not")
+            if number == MAX_MEMBERS:
+                raise self._not_found(f"has more than {MAX_MEMBERS:,} files, which CIFAR does not")
+            if member.name.count("/") < 2:
+                yield member.name.rpartition("/")[2], member.size
 
     def _not_found(self, reason: str) -> DatasetNotFound:
         return DatasetNotFound(f"{self.path} {reason}: name the .tar.gz of CIFAR's Python version.")
@@ -135,31 +120,51 @@ def members_of(stream: Stream, inside: str = "", end: int | None = None) -> Iter
         head = stream.read_exactly(BLOCK)
         if not any(head):
             return
-        info = _header(head)
-        if info is None and at == 0:
+        found = _header(head)
+        if found is None and at == 0 and head[257:262] != b"ustar":
             raise stream.no_archive(kind_of(head) or "data of an unknown kind")
-        if info is None or info.size < 0:
+        if found is None:
             raise stream.damaged(f"is broken: no tar header at byte {at:,}")
-        regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
-        size = long_size if regular and long_size is not None else info.size
-        size = 0 if info.isdir() or info.issym() or info.islnk() or info.isdev() else size
+        name, kind, size = found
         start = stream.position
-        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE) and size <= _MOST_HEADER_BYTES:
+        if kind in b"Lx" and size <= _MOST_HEADER_BYTES:
             content = stream.read_exactly(size)
-            if info.type == tarfile.GNUTYPE_LONGNAME:
-                long_name = content.rstrip(b"\0").decode("utf-8", "surrogateescape")
-            else:
-                fields = _pax_fields(content)
-                long_name, long_size = fields.get("path", long_name), int(fields["size"]) if "size" in fields else None
+            fields = _pax_fields(content) if kind == b"x" else {"path": os.fsdecode(content.rstrip(b"\0"))}
+            long_name = fields.get("path", long_name)
+            long_size = int(fields["size"]) if "size" in fields else long_size
         else:
-            parts = [part for part in (long_name or info.name).split("/") if part not in ("", ".")]
-            name = "/".join(parts)
+            name, regular = long_name or name, kind in b"0\0007"
+            size = 0 if kind in b"123456" else long_size if regular and long_size is not None else size
             long_name, long_size = "", None
-            if regular and ".." not in parts and name.endswith(".tar") and not inside:
+            if "/." in f"/{name}" or "//" in f"/{name}":
+                parts = [part for part in name.split("/") if part not in ("", ".")]
+                regular, name = regular and ".." not in parts, "/".join(parts)
+            if regular and name.endswith(".tar") and not inside:
                 yield from members_of(stream, f"{name.removesuffix('.tar')}/", start + size)
-            elif regular and ".." not in parts:
+            elif regular:
                 yield Member(inside + name, start, size)
         stream.skip_to(start + -(-size // BLOCK) * BLOCK)
+
+
+def _header(block: bytes) -> tuple[str, bytes, int] | None:
+    """Name, kind and size in a header (POSIX.1-1988, with GNU's large sizes); None where it is none."""
+    try:
+        if len(block) < BLOCK or _number(block[148:156]) != 256 + sum(block[:148]) + sum(block[156:]):
+            return None
+        size = _number(block[124:136])
+    except ValueError:
+        return None
+    name, _, _ = block[:100].partition(b"\0")
+    prefix, _, _ = block[345:500].partition(b"\0")
+    path = prefix + b"/" + name if prefix and block[257:263] == b"ustar\0" else name
+    return (path.decode("utf-8", "surrogateescape"), block[156:157], size) if size >= 0 else None
+
+
+def _number(field: bytes) -> int:
+    """An octal number, or a binary one after a byte of 128.  Raises ValueError."""
+    if field[0] in (0x80, 0xFF):
+        return int.from_bytes(field[1:], "big", signed=field[0] == 0xFF)
+    return int(field.partition(b"\0")[0].strip() or b"0", 8)
 
 
 def _pax_fields(content: bytes) -> dict[str, str]:
@@ -275,17 +280,3 @@ class Stream:
             self._pending = self._decoder.unconsumed_tail
             size -= len(piece)
             yield piece
-
-
-def _header(block: bytes) -> tarfile.TarInfo | None:
-    try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
-        return None
-
-
-def _base_name(info: tarfile.TarInfo) -> str:
-    """The last part of a regular file's name; empty for other members and those in other places."""
-    parts = [part for part in info.name.split("/") if part != "."]
-    regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
-    return parts[-1] if regular and len(parts) in (1, 2) and ".." not in parts and parts[0] else ""
