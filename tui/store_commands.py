@@ -222,7 +222,8 @@ def show_image(folder: Path, index: int, save: Path | None, *, as_json: bool) ->
         else:
             facts["row"] = f"{row} of {shard.images} in the shard"
             facts["shape"] = units.shape(facts["shape"])
-            sys.stdout.write("".join(f"{name:<7} {safe_text(str(value))}\n" for name, value in facts.items()))
+            texts = (f"{name:<7} {safe_text(str(value))}\n" for name, value in facts.items() if value is not None)
+            sys.stdout.write("".join(texts))
         if save is not None:
             codec = make_codec(store.manifest.codec)
             if store.manifest.codec == "raw":

@@ -190,6 +190,7 @@ def test_output_without_our_characters_uses_others(measured: Measured) -> None:
         ("--sizes 1000000000000", "free", 1),
         ("--work-dir FILE", "is a file", 1),
         ("--nope", "No such option", 2),
+        ("--repaets 3", "--repeats", 2),
     ],
 )
 def test_bad_option_is_one_sentence_and_an_exit_code(
