@@ -15,6 +15,8 @@ import pytest
 from tests.terminal.terminal import Terminal, program
 from tests.terminal.test_first_run import ENTER, environment
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["environment"]  # a fixture
 LEAVES = b"\x1b[?1049l"
 """What gives the terminal back to the shell."""

@@ -23,6 +23,8 @@ from backends.runs.folder import lock_holder
 from backends.runs.history import list_runs
 from backends.runs.job import Job, start_job
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def quick(tmp_path: Path) -> Plan:
