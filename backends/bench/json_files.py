@@ -20,7 +20,13 @@ def to_builtins(value: object) -> Any:
 
 def from_builtins(value: object, kind: type[T]) -> T:
     """The value of what JSON has.  Raises ValueError, TypeError where a field is missing or has the wrong type."""
-    return msgspec.convert(value, kind, dec_hook=lambda to, text: to(text))
+    return msgspec.convert(value, kind, dec_hook=_from_text)
+
+
+def _from_text(kind: type[Any], text: object) -> Any:
+    if not isinstance(text, str):
+        raise TypeError(f"{str(text)[:60]} is no {kind.__name__}")
+    return kind(text)
 
 
 def read_json(path: Path, most_bytes: int) -> Any:

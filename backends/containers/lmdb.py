@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from backends.errors import ContainerDamaged, NotAllowed, refusal
 from backends.images import Layout, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -120,23 +120,17 @@ class LMDBReader(ContainerReader):
             self._fetch_ahead(start, stop)
             there = cursor.set_key(start.to_bytes(8, "big"))
             values = islice(cursor.iternext(keys=False), len(rows)) if there else iter(())
-            records = self._records(rows, values, out)
+            records = self.joined(rows, values, out)
             if len(rows) and cursor.key() != (stop - 1).to_bytes(8, "big"):  # a key between was missing
                 raise ContainerDamaged(f"{self.path} is damaged: of images {start:,} to {stop:,} one is missing.")
             return records
 
     def read_rows(self, rows: NDArray[np.int64], out: NDArray[np.uint8] | None) -> Records:
         with self._begin() as transaction:
-            return self._records(rows, map(transaction.get, _keys(rows)), out)
+            return self.joined(rows, map(transaction.get, _keys(rows)), out)
 
     def release(self) -> None:
         self._held()
-
-    def _records(self, rows: NDArray[np.int64], values: Iterable[Any], out: NDArray[np.uint8] | None) -> Records:
-        try:
-            return self.joined(rows, values, out)
-        except lmdb.Error as error:
-            raise self.damaged(str(error)) from error
 
     def _fetch_ahead(self, start: int, stop: int) -> None:
         """Ask the system for the part of the file in which a range lies, if it was written in the order of its keys.
@@ -149,9 +143,14 @@ class LMDBReader(ContainerReader):
                 length = math.ceil((stop - start) * share)
                 os.posix_fadvise(file.fileno(), int(start * share), length, os.POSIX_FADV_WILLNEED)
 
-    def _begin(self) -> Any:
-        """A read transaction whose values are views of the map."""
-        return self._environment.begin(buffers=True)
+    @contextmanager
+    def _begin(self) -> Iterator[Any]:
+        """A read transaction whose values are views of the map.  Raises ContainerDamaged for what the library finds."""
+        try:
+            with self._environment.begin(buffers=True) as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise self.damaged(str(error)) from error
 
     @property
     def is_open(self) -> bool:

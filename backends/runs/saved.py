@@ -105,6 +105,8 @@ def _run(saved: SavedFields) -> Run:
     times = (saved.started, saved.seconds, saved.staging_seconds)
     if not all(0 <= number < MOST_SECONDS for number in times):
         raise ValueError(f"one of its times is none: {times}")
+    if saved.dataset.count < 1:
+        raise ValueError("its dataset has no images")
     notes = [note for note in saved.notes if note not in saved.dataset.notes]
     measurements, others = [], []
     for fields in saved.trials:
