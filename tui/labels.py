@@ -57,7 +57,8 @@ def title(use: Use) -> str:
 def time_title(aspect: Aspect, log: bool) -> str:
     """``Log read time, from disk``."""
     name = _TIMES[aspect.operation]
-    name = f"Log {name[0].lower()}{name[1:]}" if log and not is_one_image(aspect) else name
+    curves = not is_one_image(aspect) and aspect.operation != EPOCH
+    name = f"Log {name[0].lower()}{name[1:]}" if log and curves else name
     return name + (", from disk" if aspect.cache == COLD else "")
 
 

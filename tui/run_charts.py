@@ -10,7 +10,7 @@ from backends.analysis.figures import Figure
 from backends.analysis.prediction import Predicted
 from backends.analysis.ranking import Ranking
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import Aspect
+from backends.bench.measurement import EPOCH, Aspect
 from backends.bench.schedule import configurations
 from backends.runs.run import Run
 from tui.chart_data import PREDICTED, Bar, Bars, Chart, Curve, TimeChart, TradeOff
@@ -51,6 +51,8 @@ def chart_of(view: View, run: Run, series: Known, aspect: Aspect, log: bool, foc
         return _disk(run, series)
     if view is View.TRADE_OFF:
         return _trade_off(run, series)
+    if aspect.operation == EPOCH:
+        return _epochs(run, series, aspect)
     return _one_image(run, series, aspect) if is_one_image(aspect) else _times(run, series, aspect, log, focus)
 
 
@@ -95,6 +97,20 @@ def _one_image(run: Run, series: Known, aspect: Aspect) -> Bars:
     )
     title = f"{seconds_title(aspect)}, its container opened anew each time"
     return Bars(title if bars else "nothing is measured yet", bars)
+
+
+def _epochs(run: Run, series: Known, aspect: Aspect) -> Bars:
+    """Images a second by the number of workers, a bar for each; the fastest configuration first."""
+    count, bars = run.plan.sizes[-1], []
+    for standing in standings(run, series, aspect, count):
+        one = standing.series
+        for facts in run.figures[one.configuration, aspect, count].epochs:
+            name, rate = f"{middle(safe_text(one.name), 30)}, {facts.workers}", count / facts.seconds
+            note = f"first batch {units.seconds(facts.first_batch)}"
+            bars.append(Bar(name, one.mark, one.role, rate, units.rate(rate), note))
+    fetched = "in batches" if run.plan.fetch == "batch" else "item by item"
+    title = f"Images a second by number of DataLoader workers, fetched {fetched}"
+    return Bars(title if bars else "nothing is measured yet", tuple(bars))
 
 
 def _disk(run: Run, series: Known) -> Bars:

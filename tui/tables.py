@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from backends import units
 from backends.analysis.figures import Figure, limits_sentence, multiple_of_limit
+from backends.bench.configuration import Configuration
 from backends.bench.machine import Environment
 from backends.bench.measurement import COLD, Aspect
 from backends.bench.schedule import aspects, configurations
@@ -136,7 +137,11 @@ def result_text(result: Run) -> str:
     """A result: a table for each operation, the verdict, then what was measured, where, and what to know of it."""
     from tui.reports.contents import remarks
 
-    tables = [_aspect(aspect, result) for aspect in aspects(result.plan)]
+    tables = []
+    for aspect in aspects(result.plan):
+        tables.append(_aspect(aspect, result))
+        if rows := epoch_rows(result, aspect):
+            tables.append(table(EPOCH_HEAD, [(safe_text(name), *cells) for name, *cells in rows]))
     verdict = result.verdict
     lines = [*verdict.sentences, *verdict.lines] if verdict.rankings else []
     verdict_lines = [f"  {safe_text(line, limit=1000)}" for line in lines]
@@ -192,6 +197,39 @@ def _aspect(aspect: Aspect, run: Run) -> str:
             largest = [COLUMNS[extra](measured[max(measured)], run) if measured else "·" for extra in extras]
             rows.append((safe_text(name) + ("" if name.is_lossless else " (lossy)"), *times, *largest))
     return table((aspect.capitalize(), *(f"{size:,}" for size in sizes), *extras), rows)
+
+
+EPOCH_HEAD = (
+    "by DataLoader", "workers", "img/s", "first batch", "waiting", "utilisation", "feeds", "CPU", "read", "memory",
+    "/dev/shm", "best, bound by",
+)  # fmt: skip
+
+
+def epoch_rows(run: Run, aspect: Aspect) -> list[tuple[Configuration, *tuple[str, ...]]]:
+    """What epochs took, one row a configuration and number of workers, for the columns of ``EPOCH_HEAD``."""
+    from backends.analysis.epochs import accelerators_fed, bound_of
+
+    rows: list[tuple[Configuration, *tuple[str, ...]]] = []
+    for figure in run.figures.values():
+        for facts in figure.epochs if figure.aspect is aspect else ():
+            fed = accelerators_fed(facts, figure.count, run.plan)
+            rows.append(
+                (
+                    figure.configuration,
+                    f"{facts.workers}",
+                    units.rate(figure.count / facts.seconds).removesuffix(" img/s"),
+                    units.seconds(facts.first_batch),
+                    f"{facts.waiting:.0%}",
+                    "·" if facts.utilisation is None else f"{facts.utilisation:.0%}",
+                    "·" if fed is None else f"{fed:.1f}",
+                    units.seconds(facts.cpu_seconds),
+                    units.size(facts.bytes_read),
+                    units.size(facts.memory_growth),
+                    units.size(facts.shared_bytes),
+                    bound_of(facts) if facts == figure.best_epoch else "",
+                )
+            )
+    return rows
 
 
 _OF_STORES = ("durable", "on disk", "apparent", "files")

@@ -9,8 +9,9 @@ from functools import lru_cache
 from statistics import fmean, median, quantiles, stdev
 
 from backends import units
+from backends.analysis.epochs import median_epochs
 from backends.bench.configuration import Configuration
-from backends.bench.measurement import WARM, Aspect, Cache, Cell, InCell, Measurement, Operation
+from backends.bench.measurement import WARM, Aspect, Cache, Cell, EpochFacts, InCell, Measurement, Operation
 from backends.registry import LIMIT
 
 MARGIN = 1.03  # a smaller difference matters to nobody
@@ -126,6 +127,13 @@ class Figure(InCell):
     resident: float | None = None  # largest share of the artefact that the page cache held before a read
     samples: tuple[float, ...] = ()  # the seconds, in the order of the repeats
     dropped: int = 0  # measurements whose duration was zero, negative, infinite or NaN
+    epochs: tuple[EpochFacts, ...] = ()  # medians by the number of workers, the fewest first
+
+    @property
+    def best_epoch(self) -> EpochFacts | None:
+        """The epochs with the fewest workers that take at most 3 % longer than the fastest."""
+        fastest = min((facts.seconds for facts in self.epochs), default=0.0)
+        return next((facts for facts in self.epochs if facts.seconds <= MARGIN * fastest), None)
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -172,6 +180,7 @@ def _figure(cell: list[Measurement]) -> Figure:
         resident=max((repeat.resident for repeat in good if repeat.resident is not None), default=None),
         samples=tuple(seconds),
         dropped=len(done) - len(good),
+        epochs=median_epochs(good),
     )
 
 

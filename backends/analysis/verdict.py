@@ -26,6 +26,8 @@ _NOT_DECIDED = {
 }
 
 EPOCHS: dict[Use, str] = {
+    Aspect.EPOCH: "training epoch",
+    Aspect.EPOCH_COLD: "training epoch from disk",
     Aspect.SHUFFLED: "shuffled epoch",
     Aspect.SHUFFLED_COLD: "shuffled epoch from disk",
     Aspect.READ: "epoch in order",
@@ -129,7 +131,7 @@ def decide(
         conversion=_conversion(best, deciding, predictions, kept, source, free_bytes) if best and deciding else None,
         sentences=(),
     )
-    return replace(verdict, sentences=_sentences(verdict, kept, figures))
+    return replace(verdict, sentences=_sentences(verdict, kept, figures, plan))
 
 
 def _undecided(ranking: Ranking) -> Ranking:
@@ -201,7 +203,7 @@ def _conversion(
     )
 
 
-def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[Figure]) -> tuple[str, ...]:
+def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[Figure], plan: Plan) -> tuple[str, ...]:
     ranking, best = verdict.ranking(verdict.deciding), verdict.recommended
     rivals = _undecided_sentence(ranking) if ranking and verdict.outcome in (SMALL, DECIDED) else ""
     if ranking is None or best is None:
@@ -214,7 +216,7 @@ def _sentences(verdict: Verdict, kept: Configuration | None, figures: Sequence[F
         keep = other if other and other.entry.keeps_files else verdict.today
         exception = f"Keep {keep} if other programs must open single images."
     conversion = "There is nothing to convert." if best == kept else _conversion_sentence(verdict, kept)
-    reason = _reason(verdict, ranking, other, kept, figures)
+    reason = _reason(verdict, ranking, other, kept, figures, plan)
     return tuple(filter(None, (reason, exception, conversion, rivals)))
 
 
@@ -224,6 +226,7 @@ def _reason(
     other: Configuration | None,
     kept: Configuration | None,
     figures: Sequence[Figure],
+    plan: Plan,
 ) -> str:
     """The recommendation with its figures, beside ``other``."""
     best, seconds = ranking.ranks[0].configuration, ranking.ranks[0].value
@@ -232,7 +235,8 @@ def _reason(
     epoch = EPOCHS[ranking.use]
     if ranking.count != verdict.images:
         epoch = epoch.replace("epoch", "read") + f" of {ranking.count:,} images"
-    takes = f"{advice}: {'an' if epoch[0] in 'aeiou' else 'a'} {epoch} takes {units.seconds(seconds)}"
+    how = _how(next(figure for figure in figures if figure.cell == (best, ranking.use, ranking.count)), plan)
+    takes = f"{advice}: {'an' if epoch[0] in 'aeiou' else 'a'} {epoch} {how} takes {units.seconds(seconds)}"
     rank = ranking.rank_of(other)
     if rank is None or other is None:
         return f"{takes}; nothing else was measured."
@@ -243,6 +247,14 @@ def _reason(
     ties = [name for name in ranking.leaders if name not in (best, other)]
     tie = f" {_listed(ties)} {'ties' if len(ties) == 1 else 'tie'} with it." if ties else ""
     return f"{takes}{beside}{space}.{tie}"
+
+
+def _how(figure: Figure, plan: Plan) -> str:
+    """By how many processes the deciding figure was read, and how a DataLoader fetched."""
+    if facts := figure.best_epoch:
+        fetched = "batch by batch" if plan.fetch == "batch" else "item by item"
+        return f"(DataLoader, {facts.workers} worker{'' if facts.workers == 1 else 's'}, {fetched})"
+    return "by one process" if plan.workers == 1 else f"by {plan.workers} processes"
 
 
 def _undecided_sentence(ranking: Ranking) -> str:

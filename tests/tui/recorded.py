@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import Mount
 from backends.bench.machine import Environment
-from backends.bench.measurement import COLD, Measurement, Operation, Trial
+from backends.bench.measurement import COLD, EpochFacts, Measurement, Operation, Trial
 from backends.bench.plan import Plan
 from backends.bench.schedule import trials
 from backends.datasets.base import DatasetFacts
@@ -119,6 +119,9 @@ def measure(trial: Trial, **changes: object) -> Measurement:
         "files": trial.count + 2 if one.backend == "files" else 1,
         "verified": True,
     }
+    if trial.operation == "epoch":
+        facts = EpochFacts(0, 2 * seconds, 0.1, 0.9, seconds, seconds)
+        found["epochs"] = facts, replace(facts, workers=2, seconds=seconds)
     return Measurement(**(found | changes))  # type: ignore[arg-type]
 
 

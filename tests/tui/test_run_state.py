@@ -20,12 +20,13 @@ from backends.runs.history import list_runs
 from backends.runs.run import Run
 from backends.runs.saved import load_run, to_json
 from tests.tui.recorded import plan_of, run_events, through_the_file
+from tui.chart_data import Bars
 from tui.draft import draft_of
 from tui.keys import View
 from tui.labels import Known, identify
 from tui.reports import render
-from tui.run_charts import disk_standings, standings
-from tui.tables import HEAD, number_rows, result_text
+from tui.run_charts import chart_of, disk_standings, standings
+from tui.tables import HEAD, epoch_rows, number_rows, result_text
 from tui.verdict import chart_in_words, verdict_rows
 
 PLAN = plan_of(sizes=(10, 1000))
@@ -272,3 +273,15 @@ def test_events_one_by_one_and_at_once_give_the_same_figures() -> None:
     told = list(run_events(PLAN))
     one_by_one = reduce(Run.after, told, Run(PLAN))
     assert one_by_one.figures == Run(PLAN).after(*told).figures
+
+
+def test_epochs_are_shown_by_the_number_of_workers() -> None:
+    plan = plan_of("npy", "hdf5", sizes=(10, 1000), operations=("epoch",))
+    run = reduce(Run.after, run_events(plan), Run(plan))
+    chart = chart_of(View.CHART, run, identify(plan.configurations), Aspect.EPOCH, True, None)
+    assert isinstance(chart, Bars)
+    assert [bar.name for bar in chart.bars] == ["hdf5, 0", "hdf5, 2", "npy, 0", "npy, 2"]
+    assert chart.bars[1].value == 2 * chart.bars[0].value
+    printed = result_text(run)
+    for row in epoch_rows(run, Aspect.EPOCH):
+        assert re.search(r"\s+".join(map(re.escape, row)), printed)

@@ -21,6 +21,7 @@ from tui.reports.article import article_sections
 from tui.reports.formats import fill
 from tui.reports.model import Report, Row, Section, Table
 from tui.run_charts import chart_of
+from tui.tables import EPOCH_HEAD, epoch_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +88,11 @@ def _aspect(run: Run, aspect: Aspect, series: Known) -> Section:
     tables = [Table((f"median\nrange of {run.plan.repeats}", *head), tuple(medians))]
     if aspect is Aspect.STORE:
         tables.append(Table(("with sync, durable: median", *head), tuple(durable)))
+    if epochs := epoch_rows(run, aspect):
+        tables.append(Table(EPOCH_HEAD, tuple((series[name], *cells) for name, *cells in epochs)))
     chart = chart_of(View.CHART, run, series, aspect, True, None)
-    charts = () if is_one_image(aspect) else ((f"{title(aspect)}: seconds by number of images", chart),)
+    caption = chart.title if isinstance(chart, Bars) else f"{title(aspect)}: seconds by number of images"
+    charts = () if is_one_image(aspect) else ((caption, chart),)
     return Section(title(aspect), charts, tuple(tables))
 
 

@@ -79,12 +79,16 @@ def fill(template: str, escape: Callable[[str], Markup] = Markup, **values: Any)
 
 
 def to_csv(run: Run) -> str:
-    """Return a row for each measurement; the columns are its fields, with one for each phase: ``phases.write``."""
+    """Return a row for each measurement; the columns are its fields, and what it has of each phase and epoch.
+
+    ``phases.write`` are the seconds of a phase, ``epochs.2.seconds`` those of an epoch with two workers.
+    """
     rows = [asdict(measurement) for measurement in run.measurements if measurement.shown]
     for row in rows:
         row |= {f"phases.{phase}": seconds for phase, seconds in row["phases"].items()}
-    columns = [field.name for field in fields(Measurement) if field.name not in ("phases", "shown")]
-    phases = dict.fromkeys(column for row in rows for column in row if column.startswith("phases."))
+        row |= {f"epochs.{one['workers']}.{name}": value for one in row["epochs"] for name, value in one.items()}
+    columns = [field.name for field in fields(Measurement) if field.name not in ("phases", "shown", "epochs")]
+    phases = dict.fromkeys(column for row in rows for column in row if column.startswith(("phases.", "epochs.")))
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, *phases], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

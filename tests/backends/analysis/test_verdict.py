@@ -94,8 +94,8 @@ def test_fastest_epoch_is_recommended_with_figures() -> None:
     assert (found.outcome, found.recommended, found.today) == (DECIDED, "lmdb+raw", "files+source")
     reason, exception, cost = found.sentences
     assert re.fullmatch(
-        r"Keep these images in lmdb\+raw: a shuffled read of 100,000 images takes 10\.\d s instead of 49\.\d s "
-        r"\(files\+source\), in 1\.50x of the space\.",
+        r"Keep these images in lmdb\+raw: a shuffled read of 100,000 images by one process takes 10\.\d s "
+        r"instead of 49\.\d s \(files\+source\), in 1\.50x of the space\.",
         reason,
     )
     assert exception == "Keep files+source if other programs must open single images."
@@ -117,7 +117,7 @@ def test_ranking_says_what_first_is_to_others() -> None:
         (
             [*LMDB, *HDF5],
             {"plan": replace(PLAN, predict=100_000)},
-            r": a shuffled epoch takes 10\.\d s instead of 20\.\d s",
+            r": a shuffled epoch by one process takes 10\.\d s instead of 20\.\d s",
         ),
         (LMDB, {}, r"takes 10\.0 s; nothing else was measured\."),
         ([*LMDB, *HDF5, *PNG], {"facts": CIFAR}, r"instead of 1:10 \(files\+png\)"),

@@ -1,0 +1,46 @@
+"""Medians of epochs by the number of DataLoader workers, what bounds them, how many accelerators they feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from statistics import median_low
+from typing import Any
+
+from backends.bench.measurement import EpochFacts, Measurement
+from backends.bench.plan import Plan
+
+FED = 0.9  # utilisation from which on an accelerator counts as fed, as MLPerf Storage has it
+BUSY = 0.7  # share of the time for which a processor that bounds an epoch is busy
+IDLE = 0.5  # share of the time for which processors are busy that wait for a disk
+
+
+def median_epochs(repeats: Iterable[Measurement]) -> tuple[EpochFacts, ...]:
+    """The medians of the epochs with each number of workers, the fewest first."""
+    by_workers: dict[int, list[EpochFacts]] = {}
+    for repeat in repeats:
+        for facts in repeat.epochs:
+            by_workers.setdefault(facts.workers, []).append(facts)
+    return tuple(_median(by_workers[workers]) for workers in sorted(by_workers))
+
+
+def _median(same: list[EpochFacts]) -> EpochFacts:
+    values: dict[str, Any] = {}
+    for field in fields(EpochFacts):
+        known = [value for facts in same if (value := getattr(facts, field.name)) is not None]
+        values[field.name] = median_low(known) if known else None
+    return EpochFacts(**values)
+
+
+def bound_of(facts: EpochFacts) -> str:
+    """What an epoch cannot be faster than: the step, the disk, the transport between processes, or decoding."""
+    if (facts.utilisation or 0.0) >= FED:
+        return "step"
+    if facts.bytes_read and facts.cpu_seconds < IDLE * facts.seconds * max(1, facts.workers):
+        return "disk"
+    return "transport" if facts.workers and facts.main_cpu_seconds >= BUSY * facts.seconds else "decode"
+
+
+def accelerators_fed(facts: EpochFacts, images: int, plan: Plan) -> float | None:
+    """How many accelerators, each of which takes a step of the plan for a batch, the images a second are enough for."""
+    return images / facts.seconds * plan.step_ms / 1000 / plan.batch if plan.step_ms else None
