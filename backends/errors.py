@@ -18,11 +18,11 @@ class UsageError(ImgstoreError, ValueError):
 
 
 class UnclearLayout(UsageError):
-    """A dataset can be read in several ways; ``choices`` are the readings (``datasets.base.Reading``) to choose of."""
+    """A dataset can be read in several ways: ``choices`` are its folders to choose of, and the pictures in each."""
 
-    def __init__(self, message: str, choices: tuple[object, ...] = ()) -> None:
+    def __init__(self, message: str, path: str, choices: dict[str, int]) -> None:
         super().__init__(message)
-        self.choices = choices
+        self.path, self.choices = path, choices
 
 
 class DatasetNotFound(ImgstoreError, FileNotFoundError):

@@ -22,6 +22,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from backends.errors import UnclearLayout
 from tui import messages, workers
 from tui.draft import first_draft
 from tui.labels import sentence_of
@@ -151,6 +152,8 @@ class ImgstoreApp(App[int]):
                 self.workbench.say(sentence, urgent=True)
             else:
                 self.workbench.show_error(sentence)
+                if isinstance(event.worker.error, UnclearLayout):
+                    self.workbench.ask_folder(event.worker.error)
 
     # Datasets, plans and the history are read in threads, for disks may take their time
 

@@ -92,7 +92,9 @@ def first_conversion(facts: DatasetFacts, configuration: Configuration, work: st
 
 def absolute_dataset(path: str) -> str:
     """The path made absolute, since a job is resumed from anywhere; ``sample`` is none."""
-    return path if path == "sample" else str(Path(path).expanduser().absolute())
+    from backends.datasets.discover import absolute_path
+
+    return path if path == "sample" else str(absolute_path(path))
 
 
 def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:

@@ -201,9 +201,7 @@ class Arrays(Dataset):
         self._rows, self._close = part.images, close
         count = part.images.shape[0]
         column = read_label_array(how.labels, count) if how.labels else part.labels
-        names, labels = _numbered(column, count)
-        if classes and names and set(names) <= {str(number) for number in range(len(classes))}:
-            names = classes
+        names, labels = _numbered(column, count, classes)
         digest = xxhash.xxh3_128(repr((part.images.shape, names)).encode() + labels.astype("<i8").tobytes())
         digest.update(np.ascontiguousarray(part.images.read(0, min(count, _FINGERPRINT_ROWS))).view(np.uint8).data)
         facts = DatasetFacts(
@@ -238,9 +236,14 @@ class Arrays(Dataset):
         self._close()
 
 
-def _numbered(column: NDArray[np.generic] | None, count: int) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _numbered(
+    column: NDArray[np.generic] | None, count: int, classes: tuple[str, ...]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names of the classes, which are ``classes`` where labels are numbers of these, and labels."""
     if column is None:
         return (), np.full(count, -1, np.int64)
+    if column.dtype.kind in "iu" and classes and column.min() >= 0 and column.max() < len(classes):
+        return classes, column.astype(np.int64)
     values, inverse = np.unique(column, return_inverse=True)
     texts = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]
     names, numbers = numbered(texts)

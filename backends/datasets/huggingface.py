@@ -169,7 +169,8 @@ class PictureTable(Pictures):
             return (), np.full(count, -1, np.int64)
         values = [value for table in self._tables for value in table.values(name)]
         names = self._tables[0].features().get(name, {}).get("names")
-        if isinstance(names, list) and all(value is None or -1 <= value < len(names) for value in values):
+        numbers = {None, *range(-1, len(names))} if isinstance(names, list) else set()
+        if isinstance(names, list) and all(value in numbers for value in values):
             return tuple(map(str, names)), np.array([-1 if value is None else value for value in values], np.int64)
         return numbered(None if value is None else str(value) for value in values)
 

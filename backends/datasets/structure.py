@@ -9,7 +9,7 @@ import json
 import os
 import re
 from array import array
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,7 +102,7 @@ def find_splits(top: Folder, reading: Reading, where: str, notes: list[str]) -> 
             return {child.name: child for child in children}
         companions = [child.name for child in children if _COMPANION.fullmatch(child.name)]
         if companions and len(companions) < len(children) and not reading.layout:
-            raise _unclear(folder, children, where, reading)
+            raise _unclear(children, where)
         if len(children) != 1:
             break
         folder = children[0]
@@ -127,16 +127,13 @@ def _check_splits(children: list[Folder], where: str) -> None:
         raise UsageError(f"{where} has no folders with pictures, which --layout splits needs: name another layout.")
 
 
-def _unclear(folder: Folder, children: list[Folder], where: str, reading: Reading) -> UnclearLayout:
+def _unclear(children: list[Folder], where: str) -> UnclearLayout:
     """The error for pictures beside their masks: which folder to read is the user's choice."""
-    tree = ", ".join(f"{child.path}/ {child.total:,} pictures" for child in children[:_LISTED])
-    choices = [replace(reading, root=child.path) for child in children]
-    choices += [replace(reading, root=folder.path, layout=layout) for layout in LAYOUTS]
-    roots = " or ".join(f"--root {child.path}" for child in children[:_LISTED])
-    layouts = f"{', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}"
-    return UnclearLayout(
-        f"{where} can be read in several ways ({tree}): choose {roots}, or all with --layout {layouts}.", tuple(choices)
-    )
+    choices = {child.path: child.total for child in children}
+    tree = ", ".join(f"{path}/ {total:,} pictures" for path, total in list(choices.items())[:_LISTED])
+    roots, layouts = " or ".join(f"--root {path}" for path in list(choices)[:_LISTED]), " or ".join(LAYOUTS)
+    sentence = f"{where} can be read in several ways ({tree}): choose {roots}, or all with --layout {layouts}."
+    return UnclearLayout(sentence, where, choices)
 
 
 def pack(folder: Folder, layout: str, skipped: Skipped, notes: list[str]) -> PictureFiles:

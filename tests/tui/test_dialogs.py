@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.widgets import Input
 
 from backends.bench.disk import IN_MEMORY, mount_of
+from tests.backends.encoded import encoded
 from tests.tui.driving import (
     SMALL,
     at_progress,
@@ -29,6 +31,7 @@ from tests.tui.driving import (
 )
 from tests.tui.recorded import plan_of
 from tui.app import ImgstoreApp
+from tui.messages import OpenDataset
 from tui.plan_fields import parse
 from tui.widgets.folders import FolderTree
 from tui.workers import MOST_NAMES
@@ -321,3 +324,23 @@ async def test_quitting_during_run_offers_three_choices(app: ImgstoreApp, key: s
         assert (app.return_code == 0) is leaves
         assert job.cancelled.is_set() is stops
         assert leaves or footer(pilot).startswith(" x stop")
+
+
+@pytest.mark.parametrize("by_dialog", [True, False])
+async def test_masks_beside_photos_are_asked_about_once(app: ImgstoreApp, tmp_path: Path, by_dialog: bool) -> None:
+    for name in ("images/1.png", "images/2.png", "masks/1.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        if by_dialog:
+            await pilot.press("o")
+            await fill(pilot, "enter", text=str(tmp_path / "set"))
+        else:
+            app.workbench.post_message(OpenDataset(str(tmp_path / "set")))
+        await until_text(pilot, "Which pictures?")
+        assert "images 2 pictures" in frame(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.workbench.facts is not None)
+        assert app.workbench.facts is not None
+        assert (app.workbench.facts.path, app.workbench.facts.count) == (str(tmp_path / "set/images"), 2)

@@ -18,7 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 
-from backends.errors import ImgstoreError, UsageError
+from backends.errors import ImgstoreError, UnclearLayout, UsageError
 from tui.draft import Draft, codecs_for
 from tui.keys import MOVES
 from tui.text import safe_text
@@ -27,6 +27,7 @@ from tui.workers import disks, export, first_facts, folder_to_write, recent_data
 
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
+    from backends.datasets.base import DatasetFacts
     from backends.runs.run import Run
     from tui.screens.workbench import Workbench
 
@@ -190,7 +191,7 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
             path = facts.path if facts and facts.path != "sample" else ""
             hint = "A folder or file of images (pictures, WebDataset, Parquet, npz, IDX, HDF5, CIFAR), or: sample"
             recent = partial(recent_datasets, bench.jobs)
-            return AskScreen("Open a dataset", hint, first_facts, value=path, folders=recent, files=True)
+            return AskScreen("Open a dataset", hint, _facts_or_choice, value=path, folders=recent, files=True)
         case "where":
             return AskScreen(
                 "Folder for temporary files",
@@ -210,6 +211,23 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
     from tui.screens.plan import PlanScreen
 
     return PlanScreen(draft)
+
+
+def _facts_or_choice(path: str) -> DatasetFacts | UnclearLayout:
+    try:
+        return first_facts(path)
+    except UnclearLayout as unclear:
+        return unclear
+
+
+def folder_question(unclear: UnclearLayout) -> ChoiceScreen:
+    """The list of folders of a dataset that can be read in several ways; dismissed with the path of one."""
+    shown = {safe_text(folder, 50): folder for folder in unclear.choices}
+    return ChoiceScreen(
+        "Which pictures?",
+        {text: f"{unclear.choices[folder]:,} pictures" for text, folder in shown.items()},
+        take=lambda text: f"{unclear.path}/{shown[text]}",
+    )
 
 
 def codec_question(draft: Draft, configuration: Configuration) -> ChoiceScreen:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from backends.bench.measurement import Aspect
-from backends.errors import ImgstoreError
+from backends.errors import ImgstoreError, UnclearLayout
 from tui import messages
 from tui.draft import Draft, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
@@ -348,6 +348,19 @@ class Workbench(Screen[None]):
         take = answers.get(name, self.change)
         self.app.push_screen(form(name, self), lambda value: None if value is None else take(value))
 
-    def _open(self, facts: DatasetFacts) -> None:
-        self.show_dataset(facts)
-        self.post_message(messages.SurveyDataset(facts.path))
+    def _open(self, found: DatasetFacts | UnclearLayout) -> None:
+        if isinstance(found, UnclearLayout):
+            self.ask_folder(found)
+            return
+        self.show_dataset(found)
+        self.post_message(messages.SurveyDataset(found.path))
+
+    def ask_folder(self, unclear: UnclearLayout) -> None:
+        """Ask which of several folders is meant, and open it."""
+        from tui.screens.dialogs import folder_question
+
+        def take(path: str | None) -> None:
+            if path is not None:
+                self.post_message(messages.OpenDataset(path))
+
+        self.app.push_screen(folder_question(unclear), take)

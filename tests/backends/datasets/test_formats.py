@@ -206,6 +206,14 @@ def test_source_bytes_are_those_of_the_pictures(tmp_path: Path, images: Images, 
     assert decoded.source.record(1).tobytes() == encoded(images.pixels[0])
 
 
+def test_few_images_keep_the_numbers_of_their_classes(tmp_path: Path) -> None:
+    for label in (0, 7):
+        (tmp_path / f"data_batch_{1 + label // 7}.bin").write_bytes(bytes([label]) + bytes(3072))
+    (tmp_path / "batches.meta.txt").write_text("\n".join("abcdefghij"))
+    with open_dataset(tmp_path) as dataset:
+        assert (dataset.classes, dataset.labels.tolist()) == (tuple("abcdefghij"), [0, 7])
+
+
 @pytest.mark.parametrize("zipped_", [False, True])
 @pytest.mark.parametrize("stem", ["{}-images-idx3-ubyte", "{}-images.idx3-ubyte"])
 def test_idx_has_images_labels_and_splits(tmp_path: Path, images: Images, stem: str, zipped_: bool) -> None:
