@@ -1,4 +1,4 @@
-"""Files in a tar archive, plain, gzipped or compressed by bzip2 or xz.
+"""Files in a zip or tar archive, the latter also gzipped or compressed by bzip2 or xz.
 
 Plain and gzipped ones are read in place; bzip2 and xz have no state to go back to, so that their archives are unpacked
 once, to an unnamed temporary file.
@@ -11,28 +11,32 @@ import errno
 import lzma
 import os
 import shutil
+import struct
 import tempfile
+import zipfile
 import zlib
+from abc import ABC, abstractmethod
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
-from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace
+from backends.datasets.regular_file import kind_of, open_regular, reading
+from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace, PictureDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 BLOCK = 512
 CHUNK = 1 << 18
 
-MAX_MEMBERS = 1000
-MAX_BYTES = 512 << 20
-"""The largest archive that is unpacked; CIFAR-10 and CIFAR-100 together have 371 MB."""
-
 _MOST_HEADER_BYTES = 1 << 20
 """The longest name or pax header that is read."""
+
+BETWEEN_BOOKMARKS = 256 << 10
+MOST_BOOKMARKS = 1000
+"""Each takes 40 KB; where there are more, every second one is dropped, and they are twice as far apart."""
 
 MAX_TRAILER = 16 << 20
 """Padding that may follow the end of an archive."""
@@ -41,63 +45,6 @@ MAX_TRAILER = 16 << 20
 def is_archive(head: bytes) -> bool:
     """Whether a file that begins with ``head`` (512 bytes) may be a tar archive, compressed or not."""
     return head.startswith((GZIP, BZIP2, XZ)) or _header(head) is not None
-
-
-class TarFiles:
-    """The regular files at the top of an archive or one folder below, by their names without the folder.
-
-    Going back in a gzipped archive costs nothing, as the decoder's state is kept for each file.
-    Methods raise DatasetDamaged if the archive is truncated, broken or hostile.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._stream = Stream(path)
-        self._rewind = self._stream.bookmark()
-        self._bookmarks: dict[str, tuple[Callable[[], None], int]] = {}
-
-    def where(self, name: str) -> str:
-        """The file of this name, for an error message."""
-        return f"{name} in {self.path}"
-
-    def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Name and content of each of these files that is there, in the archive's order; it is read to its end."""
-        self._bookmarks.clear()
-        for name, size in self._members():
-            if name not in names:
-                continue
-            if name in self._bookmarks:
-                raise self._stream.damaged(f"has {name} twice")
-            if size > FILE_BYTES:
-                raise self._stream.damaged(f"has a {name} of {size:,} bytes, more than any CIFAR batch")
-            self._bookmarks[name] = self._stream.bookmark(), size
-            yield name, self._stream.read_exactly(size)
-        if len(self._stream.read(MAX_TRAILER + 1)) > MAX_TRAILER:  # at its end, zlib compares gzip's checksum
-            raise self._stream.damaged("has more data behind its end")
-
-    def load(self, name: str) -> bytes:
-        """The content of a file that ``scan`` returned."""
-        go_back, size = self._bookmarks[name]
-        go_back()
-        return self._stream.read_exactly(size)
-
-    def close(self) -> None:
-        """Close the archive.  May be called twice."""
-        self._stream.close()
-
-    def _members(self) -> Iterator[tuple[str, int]]:
-        """Name, without its folder, and size of each member that is not deeper, the stream at its content."""
-        self._rewind()
-        for number, member in enumerate(members_of(self._stream)):
-            if member.start + member.size > MAX_BYTES:
-                raise self._not_found(f"unpacks to more than {MAX_BYTES >> 20} MiB, which CIFAR does not")
-            if number == MAX_MEMBERS:
-                raise self._not_found(f"has more than {MAX_MEMBERS:,} files, which CIFAR does not")
-            if member.name.count("/") < 2:
-                yield member.name.rpartition("/")[2], member.size
-
-    def _not_found(self, reason: str) -> DatasetNotFound:
-        return DatasetNotFound(f"{self.path} {reason}: name the .tar.gz of CIFAR's Python version.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,3 +227,100 @@ class Stream:
             self._pending = self._decoder.unconsumed_tail
             size -= len(piece)
             yield piece
+
+
+class Archive(ABC):
+    """An open archive."""
+
+    threads = 2
+
+    @abstractmethod
+    def members(self) -> Iterator[Member]:
+        """Its regular files; what ``read`` takes as their start need not be a position."""
+
+    @abstractmethod
+    def read(self, start: int, size: int) -> bytes:
+        """The content of a member.  Raises DatasetDamaged, PictureDamaged where it cannot be read."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it.  May be called twice."""
+
+
+class Tar(Archive):
+    """A tar archive.  In a gzipped one, reading goes on from the last bookmark before a member."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = Stream(path)
+        self._marks, self._back = [0], [self._stream.bookmark()]
+        self._spacing = BETWEEN_BOOKMARKS
+        if not self._stream.in_place:
+            self.threads = 1
+
+    def members(self) -> Iterator[Member]:
+        for member in members_of(self._stream):
+            if not self._stream.in_place and member.start - self._marks[-1] >= self._spacing:
+                self._marks.append(member.start)
+                self._back.append(self._stream.bookmark())
+                if len(self._marks) > MOST_BOOKMARKS:
+                    self._marks, self._back, self._spacing = self._marks[::2], self._back[::2], 2 * self._spacing
+            yield member
+        if not self._stream.in_place and len(self._stream.read(MAX_TRAILER + 1)) > MAX_TRAILER:  # compares a checksum
+            raise self._stream.damaged("has more data behind its end")
+
+    def read(self, start: int, size: int) -> bytes:
+        if self._stream.in_place:
+            return self._stream.read_at(start, size)
+        mark = bisect_right(self._marks, start) - 1
+        if not self._marks[mark] <= self._stream.position <= start:
+            self._back[mark]()
+        self._stream.skip_to(start)
+        return self._stream.read_exactly(size)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Zip(Archive):
+    """A zip archive of stored and deflated files."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, open_regular(path)
+        self._packed: dict[int, tuple[int, int]] = {}  # compressed size and CRC by the position of the local header
+
+    def members(self) -> Iterator[Member]:
+        try:
+            infos = zipfile.ZipFile(self._file).infolist()
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DatasetDamaged(f"{self._path} is a broken zip archive ({error}): get it again.") from None
+        for info in infos:
+            if not info.is_dir() and not info.flag_bits & 1 and info.compress_type in (0, 8):
+                self._packed[info.header_offset] = info.compress_size, info.CRC
+                parts = [part for part in info.filename.split("/") if part not in ("", ".", "..")]
+                yield Member("/".join(parts), info.header_offset, info.file_size)
+
+    def read(self, start: int, size: int) -> bytes:
+        packed, crc = self._packed[start]
+        with reading(self._path):
+            head = os.pread(self._file.fileno(), 30, start)
+            if len(head) < 30 or not head.startswith(b"PK\3\4"):
+                raise PictureDamaged("its header in the zip archive is broken")
+            method, name, extra = struct.unpack_from("<H16xHH", head, 8)
+            data = os.pread(self._file.fileno(), packed, start + 30 + name + extra)
+        try:
+            data = zlib.decompressobj(-15).decompress(data, size + 1) if method == 8 else data
+        except zlib.error:
+            raise PictureDamaged("it does not decompress") from None
+        if len(data) != size or zlib.crc32(data) != crc:
+            raise PictureDamaged("its bytes in the zip archive are not those that were put there")
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_archive(path: Path) -> Archive:
+    """Open a zip or tar archive."""
+    with open_regular(path) as file, reading(path):
+        is_zip = file.read(2) == b"PK"
+    return Zip(path) if is_zip else Tar(path)

@@ -100,7 +100,7 @@ class JoinedRows(Rows):
             first = end - part.shape[0]
             if start < end and stop > first:
                 pieces.append(part.read(max(start, first) - first, min(stop, end) - first))
-        return np.concatenate(pieces)
+        return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,7 @@ class Arrays(Dataset):
         split: str | None,
         how: Reading,
         classes: tuple[str, ...] = (),
+        digest: bytes = b"",
         close: Callable[[], None] = lambda: None,
     ) -> None:
         if how.root or how.layout:
@@ -202,8 +203,9 @@ class Arrays(Dataset):
         count = part.images.shape[0]
         column = read_label_array(how.labels, count) if how.labels else part.labels
         names, labels = _numbered(column, count, classes)
-        digest = xxhash.xxh3_128(repr((part.images.shape, names)).encode() + labels.astype("<i8").tobytes())
-        digest.update(np.ascontiguousarray(part.images.read(0, min(count, _FINGERPRINT_ROWS))).view(np.uint8).data)
+        digest = digest or np.ascontiguousarray(part.images.read(0, min(count, _FINGERPRINT_ROWS))).tobytes()
+        hashed = xxhash.xxh3_128(repr((kind, part.images.shape, names)).encode() + digest)
+        hashed.update(labels.astype("<i8").tobytes())
         facts = DatasetFacts(
             path=path,
             kind=kind,
@@ -214,7 +216,7 @@ class Arrays(Dataset):
             raw_bytes=count * math.prod(shape),
             classes=names,
             class_counts=tuple(np.bincount(labels[labels >= 0], minlength=len(names)).tolist()) if names else (),
-            fingerprint=digest.hexdigest(),
+            fingerprint=hashed.hexdigest(),
             source=str(source),
             notes=() if names else ("It has no labels: --labels FILE names a file of them.",),
         )

@@ -5,7 +5,6 @@ The format: https://www.cs.toronto.edu/~kriz/cifar.html
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from backends.datasets.archive import TarFiles
-from backends.datasets.base import Dataset, DatasetFacts
+from backends.datasets.archive import Member, open_archive
+from backends.datasets.arrays import Arrays, JoinedRows, Part, Rows
+from backends.datasets.base import AS_FOUND
 from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
+from backends.datasets.structure import choose_split
 from backends.datasets.unpickler import BadPickle, PickledArray, unpickle
-from backends.errors import DatasetDamaged, DatasetNotFound, UsageError
-from backends.images import Images
+from backends.errors import DatasetDamaged, DatasetNotFound, PictureDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -68,7 +68,7 @@ FILE_NAMES = frozenset(name for edition in EDITIONS for name in edition.files)
 
 
 class FolderFiles:
-    """The files of one folder, read whole, one at a time; nothing stays open.  ``TarFiles`` has the same methods."""
+    """The files of one folder, read whole, one at a time; none stays open.  ``ArchiveFiles`` has these methods, too."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,6 +102,37 @@ class FolderFiles:
             return file.read(size)
 
 
+class ArchiveFiles:
+    """The files of an archive, at its top or one folder below, by their names without the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._archive = path, open_archive(path)
+        self._members: dict[str, Member] = {}
+
+    def where(self, name: str) -> str:
+        return f"{name} in {self.path}"
+
+    def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        for member in self._archive.members():
+            name = member.name.rpartition("/")[2]
+            if name not in names or member.name.count("/") > 1:
+                continue
+            if name in self._members or member.size > FILE_BYTES:
+                wrong = f"{name} twice" if name in self._members else f"a {name} of {member.size:,} bytes"
+                raise DatasetDamaged(f"{self.path} has {wrong}: get the archive again.")
+            self._members[name] = member
+            yield name, self.load(name)
+
+    def load(self, name: str) -> bytes:
+        try:
+            return self._archive.read(self._members[name].start, self._members[name].size)
+        except PictureDamaged as error:
+            raise DatasetDamaged(f"{self.where(name)} is damaged ({error}): get the archive again.") from None
+
+    def close(self) -> None:
+        self._archive.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """What is kept of a batch file: labels, names, and a digest of its pixels, which are read again when needed."""
@@ -112,101 +143,95 @@ class _Batch:
     digest: bytes
 
 
-class CIFAR(Dataset):
+class _Reader:
+    """Reads batches, and keeps the pixels of the last one."""
+
+    def __init__(self, files: FolderFiles | ArchiveFiles, edition: Edition) -> None:
+        self.files, self._edition = files, edition
+        self._loaded: tuple[_Batch, NDArray[np.uint8]] | None = None
+
+    def planes(self, batch: _Batch) -> NDArray[np.uint8]:
+        """The pixels of a batch, ``(n, 3072)`` uint8."""
+        if self._loaded is None or self._loaded[0] is not batch:
+            self._loaded = None  # before the next one is read, so that there is only one
+            _, planes, _ = self.batch(batch.name, self.files.load(batch.name))
+            if len(planes) != len(batch.labels) or xxhash.xxh3_128_digest(planes.data) != batch.digest:
+                where = self.files.where(batch.name)
+                raise DatasetDamaged(f"{where} has changed since it was opened: open the dataset again.")
+            self._loaded = batch, planes
+        return self._loaded[1]
+
+    def batch(self, name: str, data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
+        with self.errors(name):
+            return read_batch(data, self._edition)
+
+    @contextmanager
+    def errors(self, name: str) -> Iterator[None]:
+        """Name the file in errors of the unpickler, and say what to do."""
+        try:
+            yield
+        except BadPickle as reason:
+            where = self.files.where(name)
+            raise DatasetDamaged(f"{where} {reason}; get {self._edition.kind} again from {HOME}.") from None
+
+
+class _BatchRows(Rows):
+    def __init__(self, reader: _Reader, batch: _Batch) -> None:
+        self.shape, self.dtype = (len(batch.labels), 3, SIDE, SIDE), np.dtype(np.uint8)
+        self._reader, self._batch = reader, batch
+
+    def read(self, start: int, stop: int) -> NDArray[np.generic]:
+        return self._reader.planes(self._batch)[start:stop].reshape(-1, 3, SIDE, SIDE)
+
+
+class CIFAR(Arrays):
     """One split of CIFAR; ``train`` if ``split`` is None.
 
     Opening reads every batch once and keeps the labels.  Reading holds the pixels of one batch at a time.  Raises
     UsageError if there is no such split, NotAllowed or DatasetDamaged for a file that is missing, truncated or foreign.
     """
 
-    def __init__(self, files: FolderFiles | TarFiles, edition: Edition, path: str, split: str | None) -> None:
-        split = next(iter(edition.splits)) if split is None else split
-        if split not in edition.splits:
-            raise UsageError(f"{files.path} has no split {split!r}: choose of {', '.join(edition.splits)}.")
-        self._files, self._edition = files, edition
+    takes_reading = False
+
+    def __init__(self, files: FolderFiles | ArchiveFiles, edition: Edition, path: str, split: str | None) -> None:
+        split = choose_split(list(edition.splits), split, str(files.path))
+        reader = _Reader(files, edition)
         classes: tuple[str, ...] = ()
         batches: dict[str, _Batch] = {}
         for name, data in files.scan(edition.files):
             if name == edition.meta:
-                with self._errors(name):
+                with reader.errors(name):
                     classes = read_class_names(data, edition)
             else:
-                labels, planes, names = self._read_batch(name, data)
+                labels, planes, names = reader.batch(name, data)
                 batches[name] = _Batch(name, labels, names, xxhash.xxh3_128_digest(planes.data))
                 del planes
             del data  # before the next file is read
         missing = [name for name in edition.splits[split] if name not in batches] + [edition.meta] * (not classes)
         if missing:
             raise DatasetDamaged(f"{files.path} lacks {', '.join(missing)}: get {edition.kind} again from {HOME}.")
-        self._batches = [batches[name] for name in edition.splits[split]]
-        self._ends = np.cumsum([len(batch.labels) for batch in self._batches])
-        self._loaded: tuple[_Batch, NDArray[np.uint8]] | None = None
-        labels = np.concatenate([batch.labels for batch in self._batches])
-        digest = xxhash.xxh3_128(json.dumps([edition.kind, classes]).encode())
-        for batch in self._batches:
-            digest.update(batch.digest)
-        digest.update(labels.astype("<i8").tobytes())
-        whole = {name: files for name, files in edition.splits.items() if batches.keys() >= set(files)}
-        facts = DatasetFacts(
-            path=path,
+        parts: dict[str, Part] = {}
+        for name, members in edition.splits.items():
+            if batches.keys() >= set(members):
+                found = [batches[member] for member in members]
+                rows = JoinedRows([_BatchRows(reader, batch) for batch in found])
+                parts[name] = Part(rows, np.concatenate([batch.labels for batch in found]))
+        mine = [batches[name] for name in edition.splits[split]]
+        self._names = [name for batch in mine for name in batch.names]
+        super().__init__(
+            parts,
             kind=edition.kind,
+            path=path,
+            source=files.path,
             split=split,
-            splits={name: sum(len(batches[file].labels) for file in files) for name, files in whole.items()},
-            count=len(labels),
-            image_shape=(SIDE, SIDE, 3),
-            raw_bytes=len(labels) * IMAGE_BYTES,
+            how=AS_FOUND,
             classes=classes,
-            class_counts=tuple(np.bincount(labels, minlength=len(classes)).tolist()),
-            fingerprint=digest.hexdigest(),
-            source=str(files.path),
+            digest=b"".join(batch.digest for batch in mine),
+            close=files.close,
         )
-        super().__init__(facts, labels)
 
     def name(self, id_: int) -> str:
-        batch = int(np.searchsorted(self._ends, id_, side="right"))
-        names = self._batches[batch].names
-        return names[id_ - int(self._ends[batch])]
-
-    def read(self, ids: NDArray[np.int64]) -> Images:
-        pixels = np.empty((len(ids), SIDE, SIDE, 3), dtype=np.uint8)
-        flat = pixels.reshape(len(ids), SIDE * SIDE, 3)
-        numbers = np.searchsorted(self._ends, ids, side="right")
-        for number in np.unique(numbers):
-            batch = self._batches[number]
-            first = self._ends[number] - len(batch.labels)
-            rows = np.flatnonzero(numbers == number)
-            planes = self._planes(batch)[ids[rows] - first].reshape(-1, 3, SIDE * SIDE)
-            for colour in range(3):  # three strided copies take a third of the time of one transposition
-                flat[rows, :, colour] = planes[:, colour]
-        return Images(pixels, self.labels[ids])
-
-    def close(self) -> None:
-        self._loaded = None
-        self._files.close()
-
-    def _planes(self, batch: _Batch) -> NDArray[np.uint8]:
-        """The pixels of a batch, ``(n, 3072)`` uint8; those of the last one are kept."""
-        if self._loaded is None or self._loaded[0] is not batch:
-            self._loaded = None  # before the next one is read, so that there is only one
-            _, planes, _ = self._read_batch(batch.name, self._files.load(batch.name))
-            if len(planes) != len(batch.labels) or xxhash.xxh3_128_digest(planes.data) != batch.digest:
-                where = self._files.where(batch.name)
-                raise DatasetDamaged(f"{where} has changed since it was opened: open the dataset again.")
-            self._loaded = batch, planes
-        return self._loaded[1]
-
-    def _read_batch(self, name: str, data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
-        with self._errors(name):
-            return read_batch(data, self._edition)
-
-    @contextmanager
-    def _errors(self, name: str) -> Iterator[None]:
-        """Name the file in errors of the unpickler, and say what to do."""
-        try:
-            yield
-        except BadPickle as reason:
-            where = self._files.where(name)
-            raise DatasetDamaged(f"{where} {reason}; get {self._edition.kind} again from {HOME}.") from None
+        return self._names[id_]
 
 
 def read_batch(data: bytes, edition: Edition) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[str]]:
@@ -270,10 +295,10 @@ def find_editions(folder: Path, files: Collection[str], folders: Collection[str]
     return [(edition, folder / edition.folder) for edition in EDITIONS if edition.folder in folders]
 
 
-def open_archive(archive: Path, first: str, path: str, split: str | None) -> CIFAR:
-    """Open a tar archive as CIFAR-10 or CIFAR-100, told by the first of its files.  Raises as ``open_dataset``."""
+def open_archived(archive: Path, first: str, path: str, split: str | None) -> CIFAR:
+    """Open an archive as CIFAR-10 or CIFAR-100, told by the first of its files.  Raises as ``open_dataset``."""
     with ExitStack() as undo:
-        files = undo.enter_context(closing(TarFiles(archive)))
+        files = undo.enter_context(closing(ArchiveFiles(archive)))
         edition = next(edition for edition in EDITIONS if first in edition.files)
         dataset = CIFAR(files, edition, path, split)
         undo.pop_all()

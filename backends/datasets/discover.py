@@ -268,7 +268,7 @@ def _open_file(file_path: Path, path: str, split: str | None, cancelled: Callabl
         try:
             return PictureArchive([file_path], path, split, how, cancelled, cifar.FILE_NAMES)
         except HoldsOther as other:
-            return cifar.open_archive(file_path, other.name, path, split)
+            return cifar.open_archived(file_path, other.name, path, split)
         except DatasetNotFound:
             container = import_module("backends.stores.dataset").open_container(file_path, path, split)
             if container is not None:

@@ -30,7 +30,7 @@ INSPECTED = 1000
 """Files of an unknown suffix that are opened before the others of this suffix are taken for no pictures either."""
 
 DEEPEST = 100
-_CHECK_EVERY = 1000
+CHECK_EVERY = 1000
 """Files between two checks whether to stop."""
 
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]{0,9}$")
@@ -140,7 +140,7 @@ class Walk:
         below: list[tuple[str, tuple[int, int]]] = []
         with os.scandir(path) as entries:
             for number, entry in enumerate(entries):
-                if number % _CHECK_EVERY == 0 and self._cancelled():
+                if number % CHECK_EVERY == 0 and self._cancelled():
                     raise Cancelled(f"{self._top} was not opened: it was stopped.")
                 name = entry.name
                 if name[0] == "." or name in SYSTEM:
