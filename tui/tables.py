@@ -219,7 +219,7 @@ def epoch_rows(run: Run, aspect: Aspect) -> list[tuple[Configuration, *tuple[str
                     f"{facts.workers}",
                     units.rate(figure.count / facts.seconds).removesuffix(" img/s"),
                     units.seconds(facts.first_batch),
-                    f"{facts.waiting:.0%}",
+                    "·" if fed is None else f"{facts.waiting:.0%}",
                     "·" if facts.utilisation is None else f"{facts.utilisation:.0%}",
                     "·" if fed is None else f"{fed:.1f}",
                     units.seconds(facts.cpu_seconds),

@@ -159,7 +159,7 @@ class Driver:
             if batch is None:
                 break
             first = first or now - begin
-            most_shared = max(most_shared, shared_bytes() - shared)
+            most_shared = max(most_shared, shared_bytes() - shared) if loader.num_workers else 0
             done += len(batch[1])
             if now - told > PROGRESS_SECONDS:
                 told = now

@@ -66,6 +66,7 @@ def _render(
         needs=", ".join([*needs, *(["torch"] if torch else [])]),
         libraries=sorted(["numpy as np", *([library] if library else []), *(["torch"] if torch and arrays else [])]),
         pillow=pillow,
+        jpeg=codec in ("source", "jpeg"),
         torch=torch,
         shape=", ".join(map(str, shape or ())) if has_one_shape else "",
         arrays=arrays,
