@@ -10,6 +10,7 @@ import os
 import re
 from array import array
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,11 @@ _COMPANION = re.compile(
     r"(?:.*[_\-])?(?:masks?|labels?|labelmaps?|annotations?|ground[_\-]?truth|gt|trimaps?|segmentation\w*|depths?)",
     re.I,
 )
-"""Names of folders whose pictures belong to those in the folder beside."""
+"""Names of folders whose pictures may belong to those in the folder beside."""
+
+_MASK_SUFFIX = re.compile(r"[_\-]?(?:mask|gt|seg|label|trimap)?(?:\.[^.]*)?$", re.I)
+_COMPARED = 100_000
+"""Names of pictures in a folder that are compared with those in the folders beside."""
 
 _LISTED = 4
 
@@ -100,15 +105,23 @@ def find_splits(top: Folder, reading: Reading, where: str, notes: list[str]) -> 
             _check_splits(children, where)
             children.sort(key=lambda child: (split_kind(child.name) % 4, child.name))
             return {child.name: child for child in children}
-        companions = [child.name for child in children if _COMPANION.fullmatch(child.name)]
-        if companions and len(companions) < len(children) and not reading.layout:
-            raise _unclear(children, where)
+        photos = [child for child in children if not _COMPANION.fullmatch(child.name)]
+        if not reading.layout and 0 < len(photos) < len(children):
+            stems = {stem for child in photos for stem in _stems(child)}
+            if any(not stems.isdisjoint(_stems(child)) for child in children if child not in photos):
+                raise _unclear(children, where)
         if len(children) != 1:
             break
         folder = children[0]
     if folder.path != passed:
         notes.append(f"Read from the folder {folder.path} (--root PATH reads another one).")
     return {WHOLE: folder}
+
+
+def _stems(folder: Folder) -> set[str]:
+    """Names of some pictures below a folder, without suffixes and what marks them as masks."""
+    names = (name for one in folder.below() for name in _names(one))
+    return {_MASK_SUFFIX.sub("", name) for name in islice(names, _COMPARED)}
 
 
 def _root(top: Folder, root: str, where: str) -> Folder:

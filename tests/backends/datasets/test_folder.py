@@ -338,6 +338,8 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], str, dict[str, int], tuple[str, ...]]]
         {"train": 2, "test": 1}, ("a", "b")),
     "lists beside": (("images/a/1.png", "images/b/1.png", "lists/x.txt"), "", {"all": 2}, ("a", "b")),
     "flat in a wrapper": (("x/1.png", "x/2.png"), "", {"all": 2}, ()),
+    "classes named like masks": (("with_mask/w1.png", "without_mask/x1.png", "badly/b1.png"), "", {"all": 3},
+        ("badly", "with_mask", "without_mask")),
     "one class": (("x/1.png", "x/2.png"), "classes", {"all": 2}, ("x",)),
     "asked flat": (("a/1.png", "b/c/1.png", "2.png"), "flat", {"all": 3}, ()),
     "asked splits": (("old/a/1.png", "old/b/1.png", "new/a/1.png"), "splits", {"new": 1, "old": 2}, ()),
