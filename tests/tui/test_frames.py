@@ -125,6 +125,15 @@ press_after(predicted, "v", "4", "f", name="full_verdict", sizes=(LARGE,))
 press_after(everything, "left_square_bracket", name="one_image_from_disk")
 
 
+@scene(SMALL, LARGE)
+async def epochs(pilot: Pilot[int]) -> None:
+    await open_cifar(pilot)
+    plan = plan_of("files", "lmdb", "hdf5", operations=("shuffled", "epoch"), sizes=(1000, 50_000))
+    await show(pilot, recording(plan), plan)
+    await pilot.press("right_square_bracket")
+    await settle(pilot)
+
+
 @scene(SMALL)
 async def failed_trial(pilot: Pilot[int]) -> None:
     await open_cifar(pilot)
