@@ -108,8 +108,9 @@ def find_splits(top: Folder, reading: Reading, where: str, notes: list[str]) -> 
         photos = [child for child in children if not _COMPANION.fullmatch(child.name)]
         if not reading.layout and 0 < len(photos) < len(children):
             stems = {stem for child in photos for stem in _stems(child)}
-            if any(not stems.isdisjoint(_stems(child)) for child in children if child not in photos):
-                raise _unclear(children, where)
+            others = [child for child in children if child not in photos]
+            if any(not stems.isdisjoint(_stems(child)) for child in others):
+                raise _unclear([*photos, *others], where)
         if len(children) != 1:
             break
         folder = children[0]
@@ -165,6 +166,11 @@ def pack(folder: Folder, layout: str, skipped: Skipped, notes: list[str]) -> Pic
     for name in _names(folder):
         skipped.add("pictures beside the classes (--layout flat reads all)", _join(folder.path, name))
     classes = [child for child in folder.folders if child.total or child.empty]
+    deep = not any(child.sizes for child in children)
+    if deep and all(len(child.name) == 1 and child.name.islower() for child in children):  # as in Places
+        classes = [inner for child in children for inner in child.with_pictures()]
+    elif deep and layout != "classes":
+        notes.append(f"The {len(classes):,} classes are the folders of {folder.path or 'the top'}, at any depth.")
     lacking = [child.name for child in classes if not child.total]
     if lacking:
         more = f" and {len(lacking) - 3:,} more" if len(lacking) > 3 else ""

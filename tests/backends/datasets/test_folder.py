@@ -340,6 +340,8 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], str, dict[str, int], tuple[str, ...]]]
     "flat in a wrapper": (("x/1.png", "x/2.png"), "", {"all": 2}, ()),
     "classes named like masks": (("with_mask/w1.png", "without_mask/x1.png", "badly/b1.png"), "", {"all": 3},
         ("badly", "with_mask", "without_mask")),
+    "letters": (("d/a/bar/1.png", "d/a/attic/1.png", "d/b/bay/1.png"), "", {"all": 3}, ("attic", "bar", "bay")),
+    "deep classes": (("a/x/1.png", "a/y/1.png", "c/z/1.png", "bc/1/2.png"), "", {"all": 4}, ("a", "bc", "c")),
     "one class": (("x/1.png", "x/2.png"), "classes", {"all": 2}, ("x",)),
     "asked flat": (("a/1.png", "b/c/1.png", "2.png"), "flat", {"all": 3}, ()),
     "asked splits": (("old/a/1.png", "old/b/1.png", "new/a/1.png"), "splits", {"new": 1, "old": 2}, ()),
