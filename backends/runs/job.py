@@ -187,13 +187,19 @@ def open_job(folder: Path) -> Job:
 
 
 def sweep(jobs: Path) -> tuple[Path, ...]:
-    """Remove what died jobs left in their work folders, each until it is gone; what stayed is returned."""
+    """Remove what jobs left that died, or could not remove all, each until it is gone; what stayed is returned."""
     left: list[Path] = []
     for folder in (jobs / name for name in files.names_below(jobs)):
         with contextlib.suppress(ImgstoreError):
-            if not (folder / files.CLEANED).exists() and job_state(folder) == "died":
+            if not (folder / files.CLEANED).exists() and (job_state(folder) == "died" or _left_files(folder)):
                 left += clean_after(folder)
     return tuple(left)
+
+
+def _left_files(folder: Path) -> bool:
+    """Whether a run came to its end and says that something of its own stayed."""
+    last = files.last_event(folder / files.EVENTS)
+    return isinstance(last, events.RunFinished) and bool(last.left)
 
 
 def clean_after(folder: Path) -> tuple[Path, ...]:
