@@ -115,7 +115,7 @@ async def test_started_again_the_program_shows_a_running_conversion(app: Imgstor
         await until_sealed(pilot)
     async with ImgstoreApp(app.jobs).run_test(size=SMALL) as pilot:
         await until_text(pilot, "▸ running Converting sample → hdf5: ")
-        await pilot.press("end", "enter")
+        await pilot.press("home", "enter")
         await until_text(pilot, "Every image was read back")
         assert is_store(tmp_path / "cifar-10-hdf5")
 
