@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import xxhash
 
-from backends.datasets.base import Dataset, DatasetFacts
+from backends.datasets.base import Dataset, DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.regular_file import reading
 from backends.datasets.structure import WHOLE, choose_split, split_kind
@@ -215,7 +215,7 @@ class Arrays(Dataset):
             image_shape=shape,
             raw_bytes=count * math.prod(shape),
             classes=names,
-            class_counts=tuple(np.bincount(labels[labels >= 0], minlength=len(names)).tolist()) if names else (),
+            class_counts=class_counts(labels, names),
             fingerprint=hashed.hexdigest(),
             source=str(source),
             notes=() if names else ("It has no labels: --labels FILE names a file of them.",),

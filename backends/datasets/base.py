@@ -81,6 +81,13 @@ class Decoded:
     failures: tuple[Failure, ...] = ()  # the pictures that did not decode
 
 
+def class_counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> tuple[int, ...]:
+    """Images of each class; images without a label are in none."""
+    import numpy as np
+
+    return tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()) if classes else ()
+
+
 class Dataset(ABC):
     """One split of a set of images with labels.  An image's id is its position, from 0."""
 

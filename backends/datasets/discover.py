@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections import deque
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,45 +108,49 @@ def absolute_path(text: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(plain)))  # noqa: PTH100, PTH111
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A kind of dataset in files, by their names."""
+KINDS = {
+    "cifar_binary": r"(data_batch_\d|test_batch|train|test|(train|test|unlabeled)_X)\.bin",
+    "idx": r".*images?.*idx\d?.*",
+    "huggingface": r".+\.(parquet|arrow)",
+    "numpy_arrays": r".+\.np[yz]",
+    "hdf5": r".+\.(h5|hdf5|hdf)",
+}
+"""Names of the files of a kind of dataset, by the module whose ``open_files`` takes those of one dataset."""
 
-    module: str  # its ``open_files`` takes the files of one dataset
-    pattern: re.Pattern[str]
-
-
-def _kind(module: str, pattern: str) -> _Kind:
-    return _Kind(module, re.compile(pattern, re.IGNORECASE))
-
-
-KINDS = (
-    _kind("cifar_binary", r"(data_batch_\d|test_batch|train|test|(train|test|unlabeled)_X)\.bin"),
-    _kind("idx", r".*images?.*idx\d?.*"),
-    _kind("huggingface", r".+\.(parquet|arrow)"),
-    _kind("numpy_arrays", r".+\.np[yz]"),
-    _kind("hdf5", r".+\.(h5|hdf5|hdf)"),
-)
-_ARCHIVE = re.compile(r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))", re.IGNORECASE)
-
-
-def may_be_dataset(name: str) -> bool:
-    """Whether a file is named like a dataset."""
-    return any(pattern.fullmatch(name) for pattern in (_ARCHIVE, *(kind.pattern for kind in KINDS)))
-
-
-_PART = re.compile(
-    r"(.*[^a-z])?(train(ing)?|test|val(id(ation)?)?|x|y|images|labels|data|\d+)([^a-z].*)?", re.IGNORECASE
-)
+_MAGICS = {
+    b"\x93NUMPY": "numpy_arrays",
+    b"PAR1": "huggingface",
+    b"ARROW1": "huggingface",
+    b"\x89HDF": "hdf5",
+    b"\0\0\x08\x03": "idx",
+    b"\0\0\x08\x04": "idx",
+}
+_ARCHIVE = r".+\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))"
+_PART = r"(.*[^a-z])?(train(ing)?|test|val(id(ation)?)?|x|y|images|labels|data|\d+)([^a-z].*)?"
 """Names of files that are parts of one dataset."""
 
 _CONTAINER_FILES = ("layout.json", "data.mdb", "zarr.json")
 
 
+def _is_called(name: str, pattern: str) -> bool:
+    return re.fullmatch(pattern, name, re.IGNORECASE) is not None
+
+
+def may_be_dataset(name: str) -> bool:
+    """Whether a file is named like a dataset."""
+    return any(_is_called(name, pattern) for pattern in (_ARCHIVE, *KINDS.values()))
+
+
+def _container(path: Path, shown: str, split: str | None) -> Dataset | None:
+    """A container of one of our backends, by the name of the module: it is built on datasets."""
+    dataset: Dataset | None = import_module("backends.stores.dataset").open_container(path, shown, split)
+    return dataset
+
+
 def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
     with reading(top):
         is_store = (top / "imgstore.json").is_file()
-    if is_store:  # by name, as backends are: a store is read by what is built on datasets
+    if is_store:
         dataset: Dataset = import_module("backends.stores.dataset").StoreDataset(top, path, split)
         return dataset
     files, folders = list_folder(top)
@@ -158,24 +161,25 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     if editions:
         choices = " or ".join(str(batches) for _, batches in editions)
         raise UsageError(f"{top} holds {len(editions)} datasets: name {choices}.")
-    if (container := _container(top, files, path, split)) is not None:
+    if not set(_CONTAINER_FILES).isdisjoint(files) and (container := _container(top, path, split)) is not None:
         return container
     refusals: list[ImgstoreError] = []
     archives: list[Path] = []
     foreign = foreign_kind(files)
     for inside, names in _below(top):
-        for kind in KINDS:
-            found = [inside / name for name in names if kind.pattern.fullmatch(name)]
-            if found and not _holds_picture(inside, names, sniff=False):
+        has_pictures = any(name.lower().endswith(SUFFIXES) for name in names)
+        for module, pattern in KINDS.items():
+            found = [inside / name for name in names if _is_called(name, pattern)]
+            if found and not has_pictures:
                 try:
-                    return _open_files(kind, _with_siblings(kind, inside, found, top), path, split, how)
+                    return _open_files(module, _with_siblings(module, inside, found, top), path, split, how)
                 except DatasetNotFound as error:
                     refusals.append(error)
                 except DatasetDamaged as error:
                     refusals.insert(0, error)
-        if _holds_picture(inside, names):
+        if has_pictures or any(is_picture(inside / name) for name in names[:_SNIFFED]):
             return folder.PictureFolder(top, path, split, how, cancelled)
-        archives = archives or [inside / name for name in names if _ARCHIVE.fullmatch(name)]
+        archives = archives or [inside / name for name in names if _is_called(name, _ARCHIVE)]
         foreign = foreign or foreign_kind(names)
     if archives:
         return _open_archives(archives, path, split, cancelled, how)
@@ -189,30 +193,22 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     raise DatasetNotFound(f"{top} holds no known dataset ({content}): name {KNOWN}.")
 
 
-def _container(top: Path, files: list[str], path: str, split: str | None) -> Dataset | None:
-    """A container of one of our backends, which is known by names of files in it."""
-    if not any(name in files for name in _CONTAINER_FILES):
-        return None
-    dataset: Dataset | None = import_module("backends.stores.dataset").open_container(top, path, split)
-    return dataset
-
-
-def _open_files(kind: _Kind, files: list[Path], path: str, split: str | None, how: Reading) -> Dataset:
+def _open_files(module: str, files: list[Path], path: str, split: str | None, how: Reading) -> Dataset:
     """Open the files of one dataset.  Raises UsageError where they are several."""
-    alone = kind.module == "hdf5" or any(file.suffix == ".npz" for file in files)
-    if alone and len(files) > 1 and not all(_PART.fullmatch(file.stem) for file in files):
+    alone = module == "hdf5" or any(file.suffix == ".npz" for file in files)
+    if alone and len(files) > 1 and not all(_is_called(file.stem, _PART) for file in files):
         raise UsageError(f"{files[0].parent} holds {len(files)} datasets: name one, such as {files[0]}.")
-    dataset: Dataset = import_module(f"backends.datasets.{kind.module}").open_files(files, path, split, how)
+    dataset: Dataset = import_module(f"backends.datasets.{module}").open_files(files, path, split, how)
     return dataset
 
 
-def _with_siblings(kind: _Kind, inside: Path, found: list[Path], top: Path) -> list[Path]:
+def _with_siblings(module: str, inside: Path, found: list[Path], top: Path) -> list[Path]:
     """The files of a folder that is a split, with those of the splits beside it."""
-    if kind.module != "huggingface" or inside == top or split_kind(inside.name) < 0:
+    if module != "huggingface" or inside == top or split_kind(inside.name) < 0:
         return found
     _, folders = list_folder(inside.parent)
     splits = [inside.parent / name for name in folders if split_kind(name) >= 0]
-    return [one / name for one in splits for name in list_folder(one)[0] if kind.pattern.fullmatch(name)]
+    return [one / name for one in splits for name in list_folder(one)[0] if _is_called(name, KINDS[module])]
 
 
 def _open_archives(
@@ -222,8 +218,7 @@ def _open_archives(
     if len(archives) == 1:
         return _open_file(archives[0], path, split, cancelled, how)
     if any(archive.suffix != ".tar" for archive in archives):
-        choices = ", ".join(str(archive) for archive in archives[:3])
-        raise UsageError(f"{archives[0].parent} holds {len(archives)} archives: name one, such as {choices}.")
+        raise UsageError(f"{archives[0].parent} holds {len(archives)} archives: name one, such as {archives[0]}.")
     return PictureArchive(archives, path, split, how, cancelled)
 
 
@@ -243,39 +238,29 @@ def _below(top: Path) -> Iterator[tuple[Path, list[str]]]:
             waiting += [(folder / name, depth + 1) for name in folders if not is_system(name)]
 
 
-def _holds_picture(folder: Path, files: list[str], *, sniff: bool = True) -> bool:
-    """Whether one of the files is a picture, by suffixes and the first bytes of a few."""
-    return any(name.lower().endswith(SUFFIXES) for name in files) or (
-        sniff and any(is_picture(folder / name) for name in files[:_SNIFFED])
-    )
-
-
 def _open_file(file_path: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
     with open_regular(file_path) as file, reading(file_path):
         head = file.read(512)
-    by_name = next((kind for kind in KINDS if kind.pattern.fullmatch(file_path.name)), None)
-    magics = {b"\x93NUMPY": "numpy_arrays", b"PAR1": "huggingface", b"ARROW1": "huggingface", b"\x89HDF": "hdf5"}
-    magics |= {b"\0\0\x08\x03": "idx", b"\0\0\x08\x04": "idx"}
-    module = next((name for magic, name in magics.items() if head.startswith(magic)), None)
+    by_name = next((module for module, pattern in KINDS.items() if _is_called(file_path.name, pattern)), None)
+    module = next((module for magic, module in _MAGICS.items() if head.startswith(magic)), by_name)
     if head.startswith((b"\x89HDF", b"SQLite format 3\0")):
-        container: Dataset | None = import_module("backends.stores.dataset").open_container(file_path, path, split)
+        container = _container(file_path, path, split)
         if container is not None:
             return container
-    if head and (module or by_name):
-        kind = by_name if by_name is not None and module in (None, by_name.module) else _Kind(str(module), _ARCHIVE)
-        return _open_files(kind, [file_path], path, split, how)
+    if head and module:
+        return _open_files(module, [file_path], path, split, how)
     if head.startswith(b"PK\3\4") or is_archive(head):
         try:
             return PictureArchive([file_path], path, split, how, cancelled, cifar.FILE_NAMES)
         except HoldsOther as other:
             return cifar.open_archived(file_path, other.name, path, split)
         except DatasetNotFound:
-            container = import_module("backends.stores.dataset").open_container(file_path, path, split)
+            container = _container(file_path, path, split)
             if container is not None:
                 return container
             raise
     if foreign := foreign_kind([file_path.name]):
         raise DatasetNotFound(f"{file_path} {foreign}")
-    kind_ = "empty" if not head else kind_of(head) or "of an unknown kind"
+    kind = "empty" if not head else kind_of(head) or "of an unknown kind"
     hint = f"name the folder {file_path.parent} instead" if file_path.name in cifar.FILE_NAMES else f"name {KNOWN}"
-    raise DatasetNotFound(f"{file_path} is no dataset (it is {kind_}): {hint}.")
+    raise DatasetNotFound(f"{file_path} is no dataset (it is {kind}): {hint}.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import xxhash
 
-from backends.datasets.base import DatasetFacts
+from backends.datasets.base import DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
 from backends.datasets.regular_file import open_regular
@@ -125,7 +125,7 @@ class PictureTable(Pictures):
             image_shape=None,
             raw_bytes=None,
             classes=classes,
-            class_counts=tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()) if classes else (),
+            class_counts=class_counts(labels, classes),
             fingerprint=digest.hexdigest(),
             source=str(files[0] if len(files) == 1 else files[0].parent),
             source_bytes=sum(table.path.stat().st_size for table in self._tables),

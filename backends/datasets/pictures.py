@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import numpy as np
 
 from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
-from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading, class_counts
 from backends.datasets.labels import labels_of_files, numbered, read_labels
 from backends.datasets.regular_file import FILE_BYTES, printable
 from backends.datasets.structure import check_layout, choose_split, find_splits, pack
@@ -195,7 +195,7 @@ class PictureTree(Pictures):
             image_shape=None,
             raw_bytes=None,
             classes=classes,
-            class_counts=tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()) if classes else (),
+            class_counts=class_counts(labels, classes),
             fingerprint=replace(self._files, classes=classes, labels=labels).fingerprint(),
             source=str(source / splits[split].path),
             source_bytes=int(self._files.sizes.sum()),

@@ -9,7 +9,7 @@ import numpy as np
 import xxhash
 
 from backends.bench.disk import usage_of
-from backends.datasets.base import Dataset, DatasetFacts, Decoded
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, class_counts
 from backends.datasets.structure import WHOLE
 from backends.errors import ContainerDamaged, DatasetDamaged, ImgstoreError, NotAllowed, UsageError
 from backends.images import Images, Records, offsets_of
@@ -43,7 +43,6 @@ class StoreDataset(Dataset):
         one_size = len(shapes) > 0 and bool((shapes == shapes[0]).all())
         height, width, channels = map(int, shapes[0]) if one_size else (0, 0, 0)
         bytes_ = sum(shard.bytes for shard in manifest.shards if shard.split == split)
-        counted = np.bincount(labels[labels >= 0], minlength=len(store.classes)).tolist()
         facts = DatasetFacts(
             path=path,
             kind=f"store of {manifest.request.configuration.method}",
@@ -53,7 +52,7 @@ class StoreDataset(Dataset):
             image_shape=(height, width, channels) if one_size else None,
             raw_bytes=int(shapes.prod(axis=1, dtype=np.int64).sum()),
             classes=store.classes,
-            class_counts=tuple(counted) if store.classes else (),
+            class_counts=class_counts(labels, store.classes),
             fingerprint=xxhash.xxh3_128_hexdigest(store.digests[part].tobytes() + labels.tobytes()),
             source=str(folder),
             source_bytes=bytes_ if manifest.codec in AS_FILES else None,
@@ -100,7 +99,6 @@ class ContainerDataset(Dataset):
         sample = self._decoded(np.linspace(0, layout.count - 1, min(SAMPLE, layout.count)).astype(np.int64), labels)
         shapes = {image.shape for image in sample.pixels}
         mean = sum(image.size for image in sample.pixels) / max(1, len(sample))
-        counted = np.bincount(labels[labels >= 0], minlength=len(layout.classes)).tolist()
         facts = DatasetFacts(
             path=path,
             kind=f"{backend}+{layout.codec} container",
@@ -110,7 +108,7 @@ class ContainerDataset(Dataset):
             image_shape=layout.image_shape or (shapes.pop() if len(shapes) == 1 else None),
             raw_bytes=round(mean * layout.count),
             classes=layout.classes,
-            class_counts=tuple(counted) if layout.classes else (),
+            class_counts=class_counts(labels, layout.classes),
             fingerprint=xxhash.xxh3_128_hexdigest(f"{layout.to_json()} {bytes_}".encode() + labels.tobytes()),
             source=str(source),
             source_bytes=bytes_ if layout.codec in AS_FILES else None,
