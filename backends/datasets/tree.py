@@ -30,6 +30,9 @@ INSPECTED = 1000
 """Files of an unknown suffix that are opened before the others of this suffix are taken for no pictures either."""
 
 DEEPEST = 100
+_PACKED = 10_000
+"""Files that are packed at a time, which needs little memory."""
+
 CHECK_EVERY = 1000
 """Files between two checks whether to stop."""
 
@@ -59,11 +62,14 @@ class Folder:
     def add(self, lines: list[str]) -> None:
         """Pack the pictures of ``lines``, ``name NUL size`` or ``name NUL size NUL row``; the list is emptied."""
         lines.sort()  # by name, as NUL is in no name and comes before all other characters
-        fields = [line.split("\0") for line in lines]
+        names = bytearray()
+        for start in range(0, len(lines), _PACKED):
+            fields = [line.split("\0") for line in lines[start : start + _PACKED]]
+            names += os.fsencode("\0".join([line[0] for line in fields]) + "\0")
+            self.sizes.extend([int(line[1]) for line in fields])
+            self.rows.extend([int(line[2]) for line in fields if len(line) > 2])
         lines.clear()
-        self.names = os.fsencode("\0".join([line[0] for line in fields]))
-        self.sizes.extend([int(line[1]) for line in fields])
-        self.rows.extend([int(line[2]) for line in fields if len(line) > 2])
+        self.names = bytes(names[:-1])
 
     def count(self) -> int:
         """Sort the folders and set ``total``, here and below."""

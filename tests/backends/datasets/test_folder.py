@@ -57,7 +57,11 @@ def image_folder(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
     return classes, samples
 
 
-def test_classes_and_order_are_those_of_image_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", [1, 4, 10_000])
+def test_classes_and_order_are_those_of_image_folder(
+    tmp_path: Path, packed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "_PACKED", packed)
     names = ("b", "a-b", "a", "a/z", "B", "10", "9", "ä", "a b", "a/z/z", "a/z-", "\U0001f600", "\udcff", "\ue000")
     for folder in names:
         plant(tmp_path, *(f"{folder}/{name}" for name in ("2.png", "10.PNG", "1.JPEG", "é.png", "e.png", "A.bmp")))
