@@ -1,4 +1,4 @@
-"""The datasets of users, a kind a module: picture folders, CIFAR, the sample.  ``open_dataset`` opens any of them."""
+"""The datasets of users, a kind a module: pictures in folders and archives, tables, arrays.  ``open_dataset`` opens any."""
 
 from __future__ import annotations
 
