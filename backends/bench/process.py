@@ -12,10 +12,12 @@ import errno
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from backends import units
@@ -27,7 +29,7 @@ from backends.bench.trial import blank, execute
 from backends.bench.workers import end_with_parent, forkserver
 from backends.errors import Cancelled, ImgstoreError
 
-POLL_SECONDS = 0.1
+POLL_SECONDS, SERVER_SECONDS = 0.1, 5.0
 MESSAGE = 2000  # characters of a library's words that are kept
 
 _NEARLY_FULL = 1 << 20
@@ -55,8 +57,7 @@ class Trials:
         """
         receive, send = self._context.Pipe(duplex=False)
         self._done[:] = [0] * MOST_WORKERS
-        process = self._context.Process(target=_child, args=(task, self._done, send))
-        process.start()
+        process = self._start(task, send)
         send.close()
         measurement: Measurement | None = None
         try:
@@ -70,6 +71,19 @@ class Trials:
             process.join()
             receive.close()
         return measurement or blank(task.trial, "failed", _death(process.exitcode, task))
+
+    def _start(self, task: Task, send: Connection) -> ForkServerProcess:
+        """Start the process of a trial, by a new server where the last one was killed."""
+        until = time.monotonic() + SERVER_SECONDS
+        while True:
+            process = self._context.Process(target=_child, args=(task, self._done, send))
+            try:
+                process.start()
+                return process
+            except (ConnectionError, EOFError):  # it is dying: a moment later it is seen to be dead
+                if time.monotonic() > until:
+                    raise
+                time.sleep(POLL_SECONDS)
 
 
 def run_in_thread(task: Task, poll: Callable[[int], None]) -> Measurement:

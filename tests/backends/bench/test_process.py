@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,22 @@ def task(
 
 def run(task: Task) -> Measurement:
     return Trials(CONFIGURATIONS).run(task, lambda done: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", [5.0, -1.0], ids=["started anew", "not"])
+def test_killed_server_is_started_anew(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr("backends.bench.process.SERVER_SECONDS", patience)
+    outcomes = []
+    for number in range(6):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with contextlib.suppress(ConnectionError, EOFError):
+            outcomes.append(run(task(folder, source, "npy+raw", "store", 10)).outcome)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    assert (outcomes == ["ok"] * 6) == (patience > 0)
 
 
 ALL: tuple[Operation, ...] = ("store", "read", "shuffled")
