@@ -1,4 +1,4 @@
-"""The datasets of users, a kind a module: pictures in folders and archives, tables, arrays.  ``open_dataset`` opens any."""
+"""The datasets of users, a kind a module: pictures, tables, arrays.  ``open_dataset`` opens any of them."""
 
 from __future__ import annotations
 
