@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections import OrderedDict
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,11 +16,12 @@ import xxhash
 from backends.datasets.base import DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
-from backends.datasets.regular_file import open_regular
+from backends.datasets.regular_file import open_regular, printable
 from backends.datasets.structure import WHOLE, choose_split, split_kind
 from backends.errors import BackendUnavailable, DatasetDamaged, DatasetNotFound, PictureDamaged, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -46,7 +48,7 @@ class Table:
         self.path = path
         with open_regular(path) as file:
             magic = file.read(6)
-        try:
+        with self._errors():
             if magic.startswith(b"PAR1"):
                 self._file, self._batches = pq.ParquetFile(path, memory_map=True), None
                 groups = [self._file.metadata.row_group(index) for index in range(self._file.num_row_groups)]
@@ -54,12 +56,21 @@ class Table:
             else:
                 mapped = pa.memory_map(str(path))
                 opener = pa.ipc.open_file if magic == b"ARROW1" else pa.ipc.open_stream
-                self._batches = opener(mapped).read_all().to_batches()
-                self.schema = opener(mapped if magic == b"ARROW1" else pa.memory_map(str(path))).schema
+                whole = opener(mapped).read_all()
+                whole.validate(full=True)  # wrong offsets would end the process
+                self.schema, self._batches = whole.schema, whole.to_batches()
                 self.rows = [batch.num_rows for batch in self._batches]
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DatasetDamaged(f"{path} is truncated or broken ({reason}): get it again.") from None
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Name the file in what pyarrow raises."""
+        import pyarrow as pa
+
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError) as error:
+            reason = printable(str(error).partition("\n")[0])
+            raise DatasetDamaged(f"{self.path} is truncated or broken ({reason}): get it again.") from None
 
     def values(self, name: str) -> list[Any]:
         """All values of a column, such as labels."""
@@ -69,7 +80,8 @@ class Table:
         """A column of one row group or batch."""
         if self._batches is not None:
             return self._batches[index].column(name)
-        return self._file.read_row_group(index, [name]).column(name).combine_chunks()
+        with self._errors():
+            return self._file.read_row_group(index, [name]).column(name).combine_chunks()
 
     def features(self) -> dict[str, Any]:
         """What Hugging Face's metadata say of the columns."""
@@ -150,11 +162,7 @@ class PictureTable(Pictures):
         with self._lock:
             if group not in self._cached:
                 table, index = self._groups[group]
-                try:
-                    self._cached[group] = table.group(index, str(self._image))
-                except OSError as error:
-                    reason = str(error).partition("\n")[0]
-                    raise DatasetDamaged(f"{table.path} is broken ({reason}): get it again.") from None
+                self._cached[group] = table.group(index, str(self._image))
                 while len(self._cached) > 1 and sum(one.nbytes for one in self._cached.values()) > CACHED_BYTES:
                     self._cached.popitem(last=False)
             self._cached.move_to_end(group)

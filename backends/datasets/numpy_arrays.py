@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from tokenize import TokenError
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
@@ -53,7 +54,7 @@ def _rows(file: BinaryIO, where: str, room: int) -> FileRows:
             start = file.tell()
     except ImgstoreError:
         raise
-    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile, TokenError) as error:
         raise DatasetDamaged(f"{where} is no numpy array ({error}): save it by numpy.save.") from None
     if (fortran and len(shape) > 1) or dtype.hasobject:
         shape, dtype = (), np.dtype(np.uint8)  # neither can be read row by row, so that it is none of images
