@@ -68,7 +68,7 @@ def epoch(execution: Execution) -> None:
             answer: dict[str, Any] = json.loads(line)
             if "ready" in answer:
                 share = (make_cold if execution.trial.cache == COLD else make_warm)(task.artefact)
-                execution.resident.append(share or 0.0)
+                execution.resident.extend([] if share is None else [share])
                 go.write(b"\n")
             elif "done" in answer:
                 execution.progress(answer["done"])

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-LEAST_SECONDS, MOST_EPOCHS = 0.5, 20  # warm epochs are repeated until they have taken so long
+LEAST_SECONDS = 0.5  # warm epochs are repeated until they have taken so long
 WARM_UP_SECONDS = 2.0
 PROGRESS_SECONDS = 0.25
 
@@ -41,9 +41,8 @@ class Items:
         from PIL import Image
 
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        picture = (picture.convert("RGB") if self.mixed else picture).resize(
-            (self.size, self.size), Image.Resampling.BILINEAR
-        )
+        picture = picture.convert("RGB") if self.mixed else picture
+        picture = picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
         return np.array(picture).reshape(self.size, self.size, -1), label
 
 
@@ -104,31 +103,45 @@ class Driver:
         )
 
     def sweep(self) -> None:
-        """Time epochs with each number of workers, the most first: what the others map stays in memory no longer."""
-        count, cold = len(self.images), self.request["cold"]
-        order = np.random.default_rng(self.request["seed"]).permutation(count).tolist()
+        """Time epochs with each number of workers, then send what one more reads."""
+        order = np.random.default_rng(self.request["seed"]).permutation(len(self.images)).tolist()
         steps = [0.0] + ([self.request["step"]] if self.request["step"] else [])
-        for workers in sorted(self.request["workers"], reverse=True):
+        for workers in self.request["workers"]:
             loader: Any = None  # which ends the workers of the last one
             facts: dict[str, Any] = {}
             before = usage()
             for step in steps:
-                if loader is None or cold:
-                    loader = None
+                if loader is None or self.request["cold"]:
                     loader = self.loader(self.request["image_size"], workers, order)
-                    if not cold:
-                        self.epoch(loader, 0.0, WARM_UP_SECONDS)
+                if not self.request["cold"]:
+                    self.epoch(loader, 0.0, WARM_UP_SECONDS)
                 self.say(ready=workers)
                 self.lines.get()
-                facts.update(self.timed(loader, step, before["anonymous"]))
+                cold = self.request["cold"]
+                facts.update(self.timed_apart(loader, step) if cold else self.timed(loader, step, before))
             self.say(workers=workers, **facts)
         loader = None
         self.verify(self.loader(None, max(self.request["workers"]), order))
 
-    def timed(self, loader: Any, step: float, anonymous: float) -> dict[str, Any]:
+    def timed_apart(self, loader: Any, step: float) -> dict[str, Any]:
+        """The same as ``timed``, in a process of its own: what one maps cannot be dropped from the page cache."""
+        context = multiprocessing.get_context("fork")
+        receive, send = context.Pipe(duplex=False)
+        child = context.Process(target=lambda: send.send(self.timed(loader, step, usage())))
+        child.start()
+        send.close()
+        try:
+            facts: dict[str, Any] = receive.recv()
+        except EOFError:
+            raise RuntimeError("the process that reads an epoch died") from None
+        child.join()
+        return facts
+
+    def timed(self, loader: Any, step: float, alone: dict[str, float]) -> dict[str, Any]:
         """What an epoch takes, the mean of several if it is short; of one with steps only what these tell."""
         before, epochs = usage(), list[dict[str, float]]()
-        while not epochs or not (step or self.request["cold"] or self.long_enough(epochs)):
+        least = 0.0 if step or self.request["cold"] else LEAST_SECONDS
+        while not epochs or sum(epoch["seconds"] for epoch in epochs) < least:
             epochs.append(self.epoch(loader, step))
         after = usage()
         mean = {name: sum(epoch[name] for epoch in epochs) / len(epochs) for name in epochs[0]}
@@ -138,12 +151,9 @@ class Driver:
         used = {name: (after[name] - before[name]) / len(epochs) for name in ("cpu_seconds", "main_cpu_seconds")}
         if "bytes_read" in after:
             used["bytes_read"] = int(after["bytes_read"] - before["bytes_read"]) // len(epochs)
-            used["memory_growth"] = int(after["anonymous"] - anonymous)
+            used["memory_growth"] = int(after["anonymous"] - alone["anonymous"])
         shared = int(max(epoch["shared_bytes"] for epoch in epochs))
         return {**mean, **used, "waiting": waiting, "shared_bytes": shared, "epochs": len(epochs)}
-
-    def long_enough(self, epochs: list[dict[str, float]]) -> bool:
-        return len(epochs) >= MOST_EPOCHS or sum(epoch["seconds"] for epoch in epochs) >= LEAST_SECONDS
 
     def epoch(self, loader: Any, step: float, most_seconds: float = float("inf")) -> dict[str, float]:
         """Seconds of an epoch, until its first batch and of waiting for any, and the most that was in /dev/shm."""
@@ -182,12 +192,14 @@ class Driver:
 def usage() -> dict[str, float]:
     """What this process and its workers have used so far; bytes only where the system tells."""
     children = [child.pid for child in multiprocessing.active_children()]
+    parent = multiprocessing.parent_process()
     own = time.process_time()
     found = {"main_cpu_seconds": own, "cpu_seconds": own, "bytes_read": 0.0, "anonymous": 0.0}
     try:
+        for pid in (os.getpid(), *children, *([parent.pid] if parent else [])):  # all that share pages
+            found["anonymous"] += 1024 * number(f"/proc/{pid}/smaps_rollup", "Pss_Anon:")
         for pid in (os.getpid(), *children):
             found["bytes_read"] += number(f"/proc/{pid}/io", "read_bytes:")
-            found["anonymous"] += 1024 * number(f"/proc/{pid}/smaps_rollup", "Pss_Anon:")
             if pid in children:
                 with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
                     ticks = file.read().rpartition(")")[2].split()[11:13]
