@@ -189,13 +189,13 @@ def export(result: Run | None, text: str) -> str:
 
 def completions(text: str, files: bool) -> list[str]:
     """``text`` completed with each folder that begins like it, with ``files`` also with files that may be datasets."""
-    path = Path(text).expanduser()
-    parent, begin = (path, "") if text.endswith("/") else (path.parent, path.name)
     if not text or text == "~":
         return []
     try:
+        path = Path(text).expanduser()
+        parent, begin = (path, "") if text.endswith("/") else (path.parent, path.name)
         names, _ = _list_folder(parent, begin, files)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: nobody's home
         return []
     return [text + name[len(begin) :] for name in sorted(names)]
 
@@ -233,7 +233,7 @@ def _list_folder(folder: Path, begin: str, files: bool) -> tuple[list[str], int]
 
 def recent_datasets(jobs: Iterable[RunFacts]) -> list[tuple[str, str]]:
     """The datasets of the latest runs that still are there, and how a list shows each."""
-    paths = dict.fromkeys(job.dataset for job in jobs if Path(job.dataset).exists())
+    paths = dict.fromkeys(job.dataset for job in jobs if os.access(job.dataset, os.R_OK))
     return [(path, safe_text(path)) for path in itertools.islice(paths, RECENT)]
 
 

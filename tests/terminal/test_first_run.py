@@ -158,19 +158,16 @@ def test_stop_key_keeps_finished_trials(terminal: Terminal, environment: dict[st
     assert only_job(environment)[1] == "stopped"
 
 
-def start_in_thread(terminal: Terminal, configuration: str = "") -> None:
-    """Start a run of the sample in a worker thread, with one more configuration if it is given."""
+def start_in_thread(terminal: Terminal, *, noisy: bool = False) -> None:
+    """Start a run of the sample in a worker thread, if wanted with a backend that prints."""
     terminal.wait_for_text("Open a folder")
     terminal.press(ENTER)
     terminal.wait_for_text("Enter run")
-    if configuration:
+    if noisy:
         terminal.press("+")
-        terminal.wait_for_text("Esc back")
-        backend, _, codec = configuration.partition("+")
-        terminal.press(backend)
-        terminal.wait_for_text(f"(x) {backend}")
-        terminal.press("\t", codec)
-        terminal.wait_for_text(f"(x) {codec}")
+        terminal.wait_for_text("one file an image")  # said of the field that has the focus
+        terminal.press("n", "n")  # past npy
+        terminal.wait_for_text("(x) noisy", "(x) png")
         terminal.press(ENTER)
         terminal.wait_for(lambda frame: "Add a configuration" not in frame and "4 configurations" in frame)
     run_trials_in(terminal, "worker thread")
@@ -206,7 +203,7 @@ def test_output_of_a_library_in_a_thread_goes_to_the_log(
     environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "plugin")
     opened = Terminal([program()] if protected else [sys.executable, "-c", UNPROTECTED], environment)
     try:
-        start_in_thread(opened, "noisy+png")
+        start_in_thread(opened, noisy=True)
         if not protected:
             opened.wait_for(lambda frame: b"NOISY failure" in opened.raw)
             return

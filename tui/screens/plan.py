@@ -44,7 +44,7 @@ class PlanScreen(ModalScreen[Draft | None]):
         return Field(field.label, control, partial(parse, name), hint(field) + ("; Space ticks" if many else ""))
 
     def compose(self) -> ComposeResult:
-        more = Button(f"More: {', '.join(PLAN_FIELDS[name].label for name in OTHERS[:4])}, …", compact=True)
+        more = Button(f"▸ More: {', '.join(PLAN_FIELDS[name].label for name in OTHERS[:4])}, …", compact=True)
         others = Vertical(*map(self._fields.__getitem__, OTHERS), id="others")
         others.display = any(getattr(self._draft.base, name) != default_of(name) for name in OTHERS)
         more.display = not others.display
