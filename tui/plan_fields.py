@@ -68,7 +68,7 @@ def write(name: str, value: Any) -> str:
     if value is None:
         return ""
     if field.many:
-        return ",".join(_count(one) if field.kind == "images" else one for one in value)
+        return ",".join(_count(one) if field.kind == "images" else str(one) for one in value)
     if field.kind == "switch":
         return field.known[bool(value)]
     if field.kind == "bytes":

@@ -210,7 +210,8 @@ def epoch_rows(run: Run, aspect: Aspect) -> list[tuple[Configuration, *tuple[str
     from backends.analysis.epochs import accelerators_fed, bound_of
 
     rows: list[tuple[Configuration, *tuple[str, ...]]] = []
-    for figure in run.figures.values():
+    order = list(configurations(run.plan))
+    for figure in sorted(run.figures.values(), key=lambda figure: order.index(figure.configuration)):
         for facts in figure.epochs if figure.aspect is aspect else ():
             fed = accelerators_fed(facts, figure.count, run.plan)
             rows.append(

@@ -83,7 +83,7 @@ def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
     return plans[0]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_dataset("sample") as dataset:
         article = Draft((), facts=dataset.facts()).article().plan("sample")
@@ -104,6 +104,7 @@ def test_command_line_makes_the_same_plan(number: int, monkeypatch: pytest.Monke
             memory=1 << 30,
         ),
         Plan("sample", configurations_of("hdf5+raw"), (10,), ("read",), in_thread=True),
+        Plan("sample", configurations_of("npy+raw"), (10,), ("epoch",), loader_workers=(0, 4), fetch="item", step_ms=5),
         article,
     )[number]
     words = shlex.split(command_line(plan))
