@@ -105,15 +105,16 @@ def pictures(tmp_path: Path) -> Source:
 
 def measure(
     folder: Path, source: Source, name: str, operation: Operation, cache: Cache = WARM, fetch: str = "batch",
-    image_size: int | None = None, step_seconds: float = 0.0, count: int = COUNT,
+    image_size: int | None = None, step_seconds: float = 0.0, count: int = COUNT, shards: int = 1,
 ) -> Measurement:  # fmt: skip
     configuration, artefact = Configuration(name), folder / "artefact"
     reads = 0 if operation == "epoch" else None
     trial = Trial(1, configuration, operation, count, 1, reads, cache=cache)
     layout = Layout(count, configuration.codec, source.image_shape, source.classes)
-    code = container_loader_code(configuration.backend, layout, [artefact], torch=True)
+    paths = [artefact / f"{number:05}" for number in range(shards)] if shards > 1 else [artefact]
+    code = container_loader_code(configuration.backend, layout, paths, torch=True)
     loading = Loading(code, TORCH, (0, 2), fetch, image_size, step_seconds)
-    task = Task(trial, source, artefact, batch=64, seed=3, loading=loading)
+    task = Task(trial, source, artefact, batch=64, seed=3, workers=shards, loading=loading)
     return Trials(configurations_of(name)).run(task, lambda done: None)
 
 
@@ -150,6 +151,15 @@ def test_cold_epoch_reads_the_container_from_its_device(tmp_path: Path, source: 
 def test_pictures_of_several_sizes_have_epochs(tmp_path: Path, pictures: Source, image_size: int | None) -> None:
     measure(tmp_path, pictures, "tar+raw", "store", count=9)
     found = measure(tmp_path, pictures, "tar+raw", "epoch", image_size=image_size, count=9)
+    assert (found.outcome, found.verified, found.message) == ("ok", True, "")
+
+
+@pytest.mark.slow
+@needs_torch
+@pytest.mark.parametrize("name", ["hdf5+raw", "lmdb+jpeg"])
+def test_shards_of_several_processes_have_epochs(tmp_path: Path, source: Source, name: str) -> None:
+    measure(tmp_path, source, name, "store", shards=3)
+    found = measure(tmp_path, source, name, "epoch", shards=3)
     assert (found.outcome, found.verified, found.message) == ("ok", True, "")
 
 
