@@ -71,6 +71,8 @@ class Driver:
     def listen(self) -> None:
         while os.read(0, 1):
             self.lines.put(None)
+        for child in multiprocessing.active_children():
+            child.kill()
         os._exit(1)
 
     def say(self, **fields: Any) -> None:
