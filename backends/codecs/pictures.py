@@ -269,7 +269,7 @@ def check_size(width: int, height: int, memory: int = MEMORY) -> None:
     """Raise PictureDamaged for a picture without pixels, or with more than ``memory`` bytes hold."""
     if not 0 < width * height * PIXEL_BYTES <= memory or max(width, height) > MAX_SIDE:
         raise PictureDamaged(
-            f"it has {width:,} x {height:,} pixels by its header, and {memory >> 20:,} MiB of memory are the limit"
+            f"it has {width:,} x {height:,} pixels by its header, and {memory >> 20:,} MiB of memory (--memory) are the limit"
         )
 
 
