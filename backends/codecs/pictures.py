@@ -268,9 +268,8 @@ def pillow_errors() -> Iterator[None]:
 def check_size(width: int, height: int, memory: int = MEMORY) -> None:
     """Raise PictureDamaged for a picture without pixels, or with more than ``memory`` bytes hold."""
     if not 0 < width * height * PIXEL_BYTES <= memory or max(width, height) > MAX_SIDE:
-        raise PictureDamaged(
-            f"it has {width:,} x {height:,} pixels by its header, and {memory >> 20:,} MiB of memory (--memory) are the limit"
-        )
+        size = f"{width:,} x {height:,} pixels by its header"
+        raise PictureDamaged(f"it has {size}, and {memory >> 20:,} MiB of memory (--memory) are the limit")
 
 
 def announced_bytes(data: bytes) -> int:

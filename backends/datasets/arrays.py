@@ -16,7 +16,7 @@ import xxhash
 from backends.datasets.base import Dataset, DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.regular_file import reading
-from backends.datasets.structure import WHOLE, choose_split, split_kind
+from backends.datasets.structure import WHOLE, choose_split, in_order, split_word
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
 from backends.images import Images
 
@@ -37,7 +37,6 @@ _GAP = 8
 
 _IMAGES = re.compile(r"(?<![a-z])(images?|imgs?|data|x|arr_0)(?![a-z])", re.I)
 _LABELS = re.compile(r"(?<![a-z])(labels?|targets?|class(es)?|y|arr_1)(?![a-z])", re.I)
-_SPLIT_WORD = re.compile(r"(?<![a-z])(train(ing)?|test(ing)?|valid(ation)?|val|dev|eval)(?![a-z])", re.I)
 
 
 class Rows(ABC):
@@ -121,15 +120,14 @@ def find_parts(arrays: Mapping[str, Rows], where: str) -> dict[str, Part]:
     parts: dict[str, Part] = {}
     for name, rows in images.items():
         mine = labels.get(_IMAGES.sub("", name).lower())
-        word = _SPLIT_WORD.search(name.replace("_", " "))
-        split = word[1].lower() if word else WHOLE if len(images) == 1 else name
+        split = split_word(name) or (WHOLE if len(images) == 1 else name)
         parts[split if split not in parts else name] = Part(rows, _label_column(arrays[mine], rows) if mine else None)
     if not parts:
         listed = ", ".join(f"{name} {rows.shape} {rows.dtype}" for name, rows in list(arrays.items())[:4]) or "none"
         raise DatasetNotFound(
             f"{where} has no array of images ({listed}): it needs one of 8 or 16 bits, such as (n, height, width, 3)."
         )
-    return dict(sorted(parts.items(), key=lambda item: (split_kind(item[0]) % 4, item[0])))
+    return {name: parts[name] for name in in_order(parts)}
 
 
 def _label_column(rows: Rows, images: Rows) -> NDArray[np.generic] | None:

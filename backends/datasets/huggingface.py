@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections import OrderedDict
 from contextlib import contextmanager
 from threading import Lock
@@ -17,7 +16,7 @@ from backends.datasets.base import DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
 from backends.datasets.regular_file import open_regular, printable
-from backends.datasets.structure import WHOLE, choose_split, split_kind
+from backends.datasets.structure import WHOLE, choose_split, in_order, split_word
 from backends.errors import BackendUnavailable, DatasetDamaged, DatasetNotFound, PictureDamaged, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ CACHED_BYTES = 256 << 20
 
 _IMAGES = ("image", "img", "jpg", "png", "picture", "pixel_values")
 _LABELS = ("label", "labels", "fine_label", "class", "cls", "category", "target", "y")
-_SPLIT = re.compile(r"(?<![a-z])(train(ing)?|test(ing)?|valid(ation)?|val|dev|eval)(?![a-z])")
 
 
 class Table:
@@ -109,9 +107,8 @@ class PictureTable(Pictures):
             raise UsageError(f"{path} has no folders: leave out --root and --layout.")
         by_split: dict[str, list[Path]] = {}
         for file in sorted(files):
-            word = _SPLIT.search(file.name.lower()) or _SPLIT.search(file.parent.name.lower())
-            by_split.setdefault(word[1] if word else WHOLE, []).append(file)
-        names = sorted(by_split, key=lambda name: (split_kind(name) % 4, name))
+            by_split.setdefault(split_word(file.name) or split_word(file.parent.name) or WHOLE, []).append(file)
+        names = in_order(by_split)
         split = choose_split(names, split, path)
         tables = {name: [Table(file) for file in by_split[name]] for name in names}
         self._tables = tables[split]

@@ -20,7 +20,7 @@ from backends.datasets.base import LAYOUTS, Reading
 from backends.errors import UnclearLayout, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ WHOLE = "all"
 _SPLIT = re.compile(
     r"(?:.*[_\-. ])?(?:(train|training)|(val|valid|validation|dev)|(test|testing|eval)|(unlabeled|pred))[_\-]?\d*", re.I
 )
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train(?:ing)?|test(?:ing)?|valid(?:ation)?|val|dev|eval)(?![a-z])")
 _COMPANION = re.compile(
     r"(?:.*[_\-])?(?:masks?|labels?|labelmaps?|annotations?|ground[_\-]?truth|gt|trimaps?|segmentation\w*|depths?)",
     re.I,
@@ -76,6 +77,17 @@ def split_kind(name: str) -> int:
     """0 for a name of training data, 1 for validation, 2 for tests, 3 for others; -1 for what is no split."""
     found = _SPLIT.fullmatch(name)
     return -1 if found is None else next(kind for kind in range(4) if found[kind + 1])
+
+
+def split_word(name: str) -> str | None:
+    """The word for a split in a name of a file or an array, in lower case."""
+    found = _SPLIT_WORD.search(name.lower())
+    return found[1] if found else None
+
+
+def in_order(splits: Iterable[str]) -> list[str]:
+    """The names of splits with that of the training data first."""
+    return sorted(splits, key=lambda name: (split_kind(name) % 4, name))
 
 
 def choose_split(splits: Sequence[str], wanted: str | None, where: str) -> str:
