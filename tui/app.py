@@ -421,8 +421,22 @@ class ImgstoreApp(App[int]):
             if hint.binding.id:
                 run = partial(self.run_action, hint.binding.action, hint.node)
                 yield SystemCommand(f"{key_name(hint.binding)}  {hint.word}", hint.binding.tooltip, run)
+        facts = self.workbench.facts
+        if facts is not None and (facts.left_out or facts.undecodable):
+            yield SystemCommand(
+                "left out", "List the files of the dataset that are left out, and why", self.list_left_out
+            )
         for name in (DARK, LIGHT, SIXTEEN):
             yield SystemCommand(f"theme {name}", "Change the colours", partial(setattr, self, "theme", name))
+
+    @work(group="left out", exclusive=True, exit_on_error=False)
+    async def list_left_out(self) -> None:
+        """Show the files of the dataset that are passed over or do not decode."""
+        from tui.screens.help import TextScreen
+
+        if self.workbench.facts is not None:
+            text = Content(await asyncio.to_thread(workers.left_out, self.workbench.facts.path))
+            self.push_screen(TextScreen("Left out", lambda _: text))
 
     async def action_quit(self) -> None:
         """Quit; ask first while a run is going on."""

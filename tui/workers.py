@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,10 @@ def facts_of_current_folder() -> DatasetFacts | None:
         return None
 
 
+MOST_LISTED = 1000
+"""Files that are left out, of which the screen lists no more."""
+
+
 def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
     """The facts of the dataset at ``path``: those known at once, then those found by looking into its pictures.
 
@@ -58,6 +63,17 @@ def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iter
         surveyed = dataset.survey()
         if surveyed != facts:
             yield surveyed
+
+
+def left_out(path: str) -> str:
+    """The first files of a dataset that are left out, a line each with the reason.  Raises ImgstoreError."""
+    from backends.datasets import open_dataset
+
+    with open_dataset(path) as dataset:
+        listed = list(islice(dataset.skipped(), MOST_LISTED + 1))
+    lines = [f"{safe_text(name, 200)}  {safe_text(why, 200)}" for name, why in listed[:MOST_LISTED]]
+    more = f"info --list-skipped FILE lists more than these {MOST_LISTED:,}."
+    return "\n".join([*lines, *([more] if len(listed) > MOST_LISTED else [])])
 
 
 def first_facts(path: str) -> DatasetFacts:

@@ -344,3 +344,18 @@ async def test_masks_beside_photos_are_asked_about_once(app: ImgstoreApp, tmp_pa
         await until(pilot, lambda: app.workbench.facts is not None)
         assert app.workbench.facts is not None
         assert (app.workbench.facts.path, app.workbench.facts.count) == (str(tmp_path / "set/images"), 2)
+
+
+async def test_palette_lists_what_is_left_out(app: ImgstoreApp, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "1.png").write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    (folder / "2.png").write_bytes(b"words")
+    (folder / "notes.txt").write_text("words")
+    async with app.run_test(size=SMALL) as pilot:
+        await start(pilot)
+        app.workbench.post_message(OpenDataset(str(folder)))
+        await until_text(pilot, "1 left out")
+        app.list_left_out()
+        await until_text(pilot, "notes.txt files of other kinds")
+        assert "2.png  it is no JPEG" in frame(pilot)
