@@ -87,7 +87,7 @@ async def test_enter_leads_from_the_verdict_to_a_store(app: ImgstoreApp, tmp_pat
 
 
 async def test_conversion_waits_stops_and_is_resumed_by_keys(app: ImgstoreApp, tmp_path: Path) -> None:
-    async with offered(app, tmp_path, "20 images") as pilot:
+    async with offered(app, tmp_path, "5 images") as pilot:
         await pilot.press("enter")
         await until_sealed(pilot)
         await pilot.press("p")
@@ -101,16 +101,16 @@ async def test_conversion_waits_stops_and_is_resumed_by_keys(app: ImgstoreApp, t
         assert footer(pilot).startswith(" Enter resume")
         await pilot.press("escape", "C")
         await prepared(pilot)
-        await change(pilot, "s", "20 images")
+        await change(pilot, "s", "5 images")
         assert footer(pilot).startswith(" Enter resume")
         await pilot.press("y", "enter")
-        assert app.clipboard.endswith(" --shard-images 20 --resume")
+        assert app.clipboard.endswith(" --shard-images 5 --resume")
         await until_text(pilot, "Every image was read back")
         assert conversion(app).progress.resumed > 0
 
 
 async def test_started_again_the_program_shows_a_running_conversion(app: ImgstoreApp, tmp_path: Path) -> None:
-    async with offered(app, tmp_path, "20 images") as pilot:
+    async with offered(app, tmp_path, "5 images") as pilot:
         await pilot.press("enter")
         await until_sealed(pilot)
     async with ImgstoreApp(app.jobs).run_test(size=SMALL) as pilot:
