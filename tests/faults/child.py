@@ -146,9 +146,7 @@ class Child:
         while self.next() != ("ended",):
             pass
         self.process.join(PATIENCE)
-        until = time.monotonic() + PATIENCE
-        while (left := members(self.pid)) and time.monotonic() < until:
-            time.sleep(0.01)
+        left = left_behind(self.pid)
         self.signal(signal.SIGKILL)
         assert not left, f"processes left behind: {left}"
         assert self.process.exitcode is not None
@@ -169,6 +167,14 @@ def members(session: int) -> dict[int, int]:
             if int(its_session) == session and state not in "ZX":
                 found[int(path.parent.name)] = int(parent)
     return found
+
+
+def left_behind(session: int) -> dict[int, int]:
+    """The processes of a session that do not come to an end."""
+    until = time.monotonic() + PATIENCE
+    while (left := members(session)) and time.monotonic() < until:
+        time.sleep(0.01)
+    return left
 
 
 @contextlib.contextmanager

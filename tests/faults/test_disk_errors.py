@@ -133,7 +133,7 @@ FAULTS: dict[Fault, str] = {
     over_quota: "quota",
     failing: "Input/output error",
     failing_once: "Input/output error",
-    file_too_large: "File too large",
+    file_too_large: "larger than is allowed",
     no_memory: "out of memory",
     read_only: "Read-only file system|Input/output error",
     removed: "was removed",

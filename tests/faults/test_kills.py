@@ -18,7 +18,7 @@ from backends.stores.manifest import is_store
 from backends.stores.sbatch import command
 from backends.stores.shard import SEALED
 from tests.faults.case import Lost
-from tests.faults.child import PATIENCE, Child, calls, members, traced
+from tests.faults.child import PATIENCE, Child, calls, left_behind, traced
 from tests.faults.conftest import POINTS, some
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_sigterm_ends_the_command_and_says_how_to_resume(case: Case, tmp_path: P
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert "--resume" in said.splitlines()[-1]
-    assert not members(process.pid)
+    assert not left_behind(process.pid)
     case.resume(tmp_path / "store")
 
 

@@ -142,9 +142,8 @@ def run_trials_in(terminal: Terminal, mode: str) -> None:
     if "More:" in terminal.wait_for(lambda frame: "How many images" not in frame):
         terminal.press("\r")
         terminal.wait_for_text("Images per batch")
-    while "a crash is one failed trial" not in (before := terminal.frame):
+    while "a crash is one failed trial" not in terminal.wait_for_silence(0.3):
         terminal.press("\x1b[A")
-        terminal.wait_for(lambda frame, before=before: frame != before)  # type: ignore[misc]
     terminal.press(mode[0])
     terminal.wait_for_text(f"(x) {mode}")
     terminal.press("\r")
