@@ -61,7 +61,7 @@ async def draw(state: Path) -> None:
 
 
 def main() -> None:
-    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
+    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color", "LOGNAME": "me"}
     with tempfile.TemporaryDirectory() as state:
         os.chdir(state)
         asyncio.run(draw(Path(state)))
