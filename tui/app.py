@@ -22,7 +22,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from backends.errors import UnclearLayout
+from backends.errors import MachineBusy, UnclearLayout
 from tui import messages, workers
 from tui.draft import first_draft
 from tui.labels import sentence_of
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
-    from backends.errors import MachineBusy
     from backends.runs.conversion import Conversion, ConversionSpec
     from backends.runs.events import Event
     from backends.runs.job import Job
@@ -229,7 +228,6 @@ class ImgstoreApp(App[int]):
 
     @work(group="start", exit_on_error=False)
     async def _start(self, spec: Plan | ConversionSpec, wait: bool) -> None:
-        from backends.errors import MachineBusy
         from backends.runs.job import start_job
 
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import xxhash
 
+from backends.datasets.arrays import common_source
 from backends.datasets.base import DatasetFacts, class_counts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
@@ -136,7 +137,7 @@ class PictureTable(Pictures):
             classes=classes,
             class_counts=class_counts(labels, classes),
             fingerprint=digest.hexdigest(),
-            source=str(files[0] if len(files) == 1 else files[0].parent),
+            source=str(common_source(files)),
             source_bytes=sum(table.path.stat().st_size for table in self._tables),
         )
         super().__init__(facts, labels)

@@ -72,16 +72,17 @@ class Album:
         elif self.store is not None:
             pixels, _ = self.store[number]
         label = int(self.labels[number])
-        words = [f"image {number:,} of {len(self.labels):,}", self._name(number), units.shape(pixels.shape)]
-        words.insert(1, f"class {self.classes[label] if 0 <= label < len(self.classes) else label}")
-        if number in self._first_of:
-            words.append(f"equal to image {self._first_of[number]:,}")
+        words = (
+            f"image {number:,} of {len(self.labels):,}",
+            f"class {self.classes[label] if 0 <= label < len(self.classes) else label}",
+            self._name(number),
+            units.shape(pixels.shape),
+            f"equal to image {self._first_of[number]:,}" if number in self._first_of else "",
+        )
         return Shown("   ".join(safe_text(word, 80) for word in words if word), pixels)
 
     def of_next_class(self, name: str, position: int, step: int) -> int:
-        """The position of the next image of another class: the first of the class one step on, by label."""
-        if name == "not decoded" or not self.classes:
-            return position
+        """The position of the first image of the class one step on, by label, in a list of images."""
         labels = self.labels[np.asarray(self.lists[name])]
         there = np.unique(labels)
         wanted = there[(np.searchsorted(there, labels[position]) + step) % len(there)]
