@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import xxhash
 
-from backends.datasets.base import Dataset, DatasetFacts, class_counts
+from backends.datasets.base import Dataset, DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.regular_file import reading
 from backends.datasets.structure import WHOLE, choose_split, in_order, split_word
@@ -209,11 +209,9 @@ class Arrays(Dataset):
             kind=kind,
             split=split,
             splits={name: one.images.shape[0] for name, one in parts.items()},
-            count=count,
             image_shape=shape,
             raw_bytes=count * math.prod(shape),
             classes=names,
-            class_counts=class_counts(labels, names),
             fingerprint=hashed.hexdigest(),
             source=str(source),
             notes=() if names else ("It has no labels: --labels FILE names a file of them.",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from backends.errors import DatasetDamaged
@@ -34,7 +34,7 @@ class Reading:
 AS_FOUND = Reading()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
     """A description of one split of a dataset, as plain data: for the screen, ``info`` and the record of a run."""
 
@@ -42,11 +42,11 @@ class DatasetFacts:
     kind: str  # for example ``CIFAR-10`` or ``picture folder``
     split: str
     splits: dict[str, int]  # images of each split
-    count: int  # images of this split
-    image_shape: tuple[int, int, int] | None  # (height, width, channels) if all images have the same
-    raw_bytes: int | None  # of all pixels of the split; None while no picture has been looked into
-    classes: tuple[str, ...]  # names by label; empty if there are no classes
-    class_counts: tuple[int, ...]  # images of each class
+    count: int = 0  # images of this split
+    image_shape: tuple[int, int, int] | None = None  # (height, width, channels) if all images have the same
+    raw_bytes: int | None = None  # of all pixels of the split; None while no picture has been looked into
+    classes: tuple[str, ...] = ()  # names by label; empty if there are no classes
+    class_counts: tuple[int, ...] = ()  # images of each class
     fingerprint: str  # hexadecimal digest that is the same for equal datasets
     source: str = ""  # absolute path of the folder or archive, or where the sample is from
     source_bytes: int | None = None  # of the split's picture files; None for arrays, which have no ``source`` codec
@@ -81,20 +81,17 @@ class Decoded:
     failures: tuple[Failure, ...] = ()  # the pictures that did not decode
 
 
-def class_counts(labels: NDArray[np.int64], classes: tuple[str, ...]) -> tuple[int, ...]:
-    """Images of each class; images without a label are in none."""
-    import numpy as np
-
-    return tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()) if classes else ()
-
-
 class Dataset(ABC):
     """One split of a set of images with labels.  An image's id is its position, from 0."""
 
     takes_reading: ClassVar[bool] = False  # whether a ``Reading`` says anything about it
 
     def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
-        self._facts = facts
+        """Keep ``facts`` with the images of the split and of each class counted; those without a label are in none."""
+        import numpy as np
+
+        counts = np.bincount(labels[labels >= 0], minlength=len(facts.classes)).tolist() if facts.classes else ()
+        self._facts = facts = replace(facts, count=len(labels), class_counts=tuple(counts))
         self.count = facts.count
         self.image_shape = facts.image_shape
         self.classes = facts.classes

@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 
 from backends.datasets.arrays import common_source
-from backends.datasets.base import DatasetFacts, class_counts
+from backends.datasets.base import DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
 from backends.datasets.regular_file import open_regular, printable
@@ -131,11 +131,7 @@ class PictureTable(Pictures):
             kind=f"{kind} table",
             split=split,
             splits={name: sum(sum(table.rows) for table in tables[name]) for name in names},
-            count=count,
-            image_shape=None,
-            raw_bytes=None,
             classes=classes,
-            class_counts=class_counts(labels, classes),
             fingerprint=digest.hexdigest(),
             source=str(common_source(files)),
             source_bytes=sum(table.path.stat().st_size for table in self._tables),

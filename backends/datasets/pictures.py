@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import numpy as np
 
 from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
-from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading, class_counts
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
 from backends.datasets.labels import labels_of_files, numbered, read_labels
 from backends.datasets.regular_file import FILE_BYTES, printable
 from backends.datasets.structure import check_layout, choose_split, find_splits, pack
@@ -79,7 +79,7 @@ class Pictures(Dataset):
     def __init__(self, facts: DatasetFacts, labels: NDArray[np.int64]) -> None:
         super().__init__(facts, labels)
         self._survey: DatasetFacts | None = None
-        self._file_bytes = (facts.source_bytes or 0) / max(1, facts.count)
+        self._file_bytes = (facts.source_bytes or 0) / max(1, self.count)
 
     def skipped(self) -> Iterator[tuple[str, str]]:
         for failure in _failures(self._probes()):
@@ -191,11 +191,7 @@ class PictureTree(Pictures):
             kind=kind,
             split=split,
             splits={name: folder.total for name, folder in splits.items()} | {split: len(labels)},
-            count=len(labels),
-            image_shape=None,
-            raw_bytes=None,
             classes=classes,
-            class_counts=class_counts(labels, classes),
             fingerprint=replace(self._files, classes=classes, labels=labels).fingerprint(),
             source=str(source / splits[split].path),
             source_bytes=int(self._files.sizes.sum()),

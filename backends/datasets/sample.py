@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 from PIL import Image
 
-from backends.datasets.base import Dataset, DatasetFacts, class_counts
+from backends.datasets.base import Dataset, DatasetFacts
 from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images
 
@@ -48,11 +48,9 @@ class Sample(Dataset):
             kind="CIFAR-10 sample",
             split="train",
             splits={"train": COUNT},
-            count=COUNT,
             image_shape=(SIDE, SIDE, 3),
             raw_bytes=self._pixels.nbytes,
             classes=classes,
-            class_counts=class_counts(labels, classes),
             fingerprint=digest.hexdigest(),
             source=f"{COUNT:,} training images of CIFAR-10 (Alex Krizhevsky, 2009), shipped with imgstore-tui",
         )

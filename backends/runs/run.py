@@ -19,7 +19,7 @@ from backends.bench.schedule import aspects, cells_of, trials
 from backends.datasets.base import DatasetFacts
 from backends.runs import events
 
-NO_DATASET = DatasetFacts("", "", "", {}, 0, None, None, (), (), "")
+NO_DATASET = DatasetFacts(path="", kind="", split="", splits={}, fingerprint="")
 NO_ENVIRONMENT = Environment("", "", "", "", 1, 0, None, "", {}, ())
 
 

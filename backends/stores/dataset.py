@@ -9,7 +9,7 @@ import numpy as np
 import xxhash
 
 from backends.bench.disk import usage_of
-from backends.datasets.base import Dataset, DatasetFacts, Decoded, class_counts
+from backends.datasets.base import Dataset, DatasetFacts, Decoded
 from backends.datasets.structure import WHOLE
 from backends.errors import ContainerDamaged, DatasetDamaged, ImgstoreError, NotAllowed, UsageError
 from backends.images import Images, Records, offsets_of
@@ -48,11 +48,9 @@ class StoreDataset(Dataset):
             kind=f"store of {manifest.request.configuration.method}",
             split=split,
             splits={name: len(positions) for name, positions in store.splits.items()},
-            count=len(rows),
             image_shape=(height, width, channels) if one_size else None,
             raw_bytes=int(shapes.prod(axis=1, dtype=np.int64).sum()),
             classes=store.classes,
-            class_counts=class_counts(labels, store.classes),
             fingerprint=xxhash.xxh3_128_hexdigest(store.digests[part].tobytes() + labels.tobytes()),
             source=str(folder),
             source_bytes=bytes_ if manifest.codec in AS_FILES else None,
@@ -104,11 +102,9 @@ class ContainerDataset(Dataset):
             kind=f"{backend}+{layout.codec} container",
             split=WHOLE,
             splits={WHOLE: layout.count},
-            count=layout.count,
             image_shape=layout.image_shape or (shapes.pop() if len(shapes) == 1 else None),
             raw_bytes=round(mean * layout.count),
             classes=layout.classes,
-            class_counts=class_counts(labels, layout.classes),
             fingerprint=xxhash.xxh3_128_hexdigest(f"{layout.to_json()} {bytes_}".encode() + labels.tobytes()),
             source=str(source),
             source_bytes=bytes_ if layout.codec in AS_FILES else None,
