@@ -86,8 +86,8 @@ class Driver:
         from torch.utils.data import DataLoader
 
         by_item = self.request["fetch"] == "item"
-        if not by_item and int(torch.__version__.partition(".")[0]) < 2:
-            raise RuntimeError(f"torch {torch.__version__} fetches item by item: choose --fetch item, or torch 2")
+        if not by_item and tuple(map(int, torch.__version__.split(".")[:2])) < (1, 13):
+            raise RuntimeError(f"torch {torch.__version__} fetches item by item: choose --fetch item, or torch 1.13")
         self.data_loader, self.images = DataLoader, loader.Images()
         self.kind, self.collate = Items if by_item else Batches, None if by_item else getattr(loader, "collate", None)
 
