@@ -20,7 +20,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from backends.datasets.regular_file import kind_of, open_regular, reading
+from backends.datasets.regular_file import kind_of, open_regular, reading, unpacking
 from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace, PictureDamaged
 
 if TYPE_CHECKING:
@@ -191,17 +191,15 @@ class Stream:
 
     def _unpacked(self, opener: type[bz2.BZ2File | lzma.LZMAFile]) -> BinaryIO:
         """A temporary file of what a bzip2 or xz file holds."""
-        with self._file, opener(self._file) as packed:
+        with unpacking(self._path), self._file, opener(self._file) as packed:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed as the file of the stream
             try:
                 shutil.copyfileobj(packed, file, CHUNK)
-            except (EOFError, ValueError, lzma.LZMAError):
-                raise self.damaged("is truncated or broken: it does not decompress") from None
             except OSError as error:
                 if error.errno == errno.ENOSPC:
                     room = f"unpacking it needs more room than {tempfile.gettempdir()} has"
                     raise NoSpace(f"{self._path} was not opened: {room}; set TMPDIR, or unpack it yourself.") from None
-                raise self.damaged("is broken: it does not decompress") from None
+                raise
         file.seek(0)
         return file
 
@@ -289,10 +287,8 @@ class Zip(Archive):
         self._packed: dict[int, tuple[int, int]] = {}  # compressed size and CRC by the position of the local header
 
     def members(self) -> Iterator[Member]:
-        try:
+        with unpacking(self._path):
             infos = zipfile.ZipFile(self._file).infolist()
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise DatasetDamaged(f"{self._path} is a broken zip archive ({error}): get it again.") from None
         for info in infos:
             if not info.is_dir() and not info.flag_bits & 1 and info.compress_type in (0, 8):
                 self._packed[info.header_offset] = info.compress_size, info.CRC

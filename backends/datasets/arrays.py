@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,9 +13,9 @@ import xxhash
 
 from backends.datasets.base import Dataset, DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
-from backends.datasets.regular_file import reading
+from backends.datasets.regular_file import unpacking
 from backends.datasets.structure import WHOLE, choose_split, in_order, split_word
-from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
+from backends.errors import DatasetDamaged, DatasetNotFound, UsageError
 from backends.images import Images
 
 if TYPE_CHECKING:
@@ -72,14 +70,9 @@ class FileRows(Rows):
 
     def read(self, start: int, stop: int) -> NDArray[np.generic]:
         size = (stop - start) * self._stride
-        try:
-            with reading(self._where):
-                self._file.seek(self._start + start * self._stride)
-                data = self._file.read(size)
-        except ImgstoreError:
-            raise
-        except (EOFError, ValueError, zlib.error, zipfile.BadZipFile):  # of what is packed; ValueError of huge numbers
-            data = b""
+        with unpacking(self._where):
+            self._file.seek(self._start + start * self._stride)
+            data = self._file.read(size)
         if len(data) != size:
             raise DatasetDamaged(f"{self._where} is truncated: get it again.")
         rows = np.frombuffer(data, np.uint8).reshape(stop - start, self._stride)[:, self._skip :]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backends.datasets.arrays import Arrays, Rows, common_source, find_parts
-from backends.datasets.regular_file import open_regular
-from backends.errors import DatasetDamaged
+from backends.datasets.regular_file import open_regular, unpacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +29,10 @@ def open_files(files: list[Path], path: str, split: str | None, how: Reading) ->
     for file in files:
         open_regular(file).close()
         prefix = f"{file.stem} " if len(files) > 1 else ""
-        try:
+        with unpacking(file):
             opened.append(h5py.File(file, "r"))
             for name, dataset in _datasets(opened[-1], h5py):
                 arrays[prefix + name] = _DatasetRows(dataset, f"{name} in {file}")
-        except (OSError, RuntimeError, KeyError) as error:
-            raise DatasetDamaged(f"{file} is a broken HDF5 file ({error}): get it again.") from None
 
     def close() -> None:
         for file in opened:
@@ -62,8 +59,6 @@ class _DatasetRows(Rows):
         self.shape, self.dtype, self._dataset, self._where = dataset.shape, dataset.dtype, dataset, where
 
     def read(self, start: int, stop: int) -> NDArray[np.generic]:
-        try:
+        with unpacking(self._where):
             rows: NDArray[np.generic] = self._dataset[start:stop]
-        except (OSError, ValueError) as error:
-            raise DatasetDamaged(f"{self._where} cannot be read ({error}): get the file again.") from None
         return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections import OrderedDict
-from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,12 +15,11 @@ from backends.datasets.arrays import common_source
 from backends.datasets.base import DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
 from backends.datasets.pictures import Pictures
-from backends.datasets.regular_file import open_regular, printable
+from backends.datasets.regular_file import open_regular, unpacking
 from backends.datasets.structure import WHOLE, choose_split, in_order, split_word
-from backends.errors import BackendUnavailable, DatasetDamaged, DatasetNotFound, PictureDamaged, UsageError
+from backends.errors import BackendUnavailable, DatasetNotFound, PictureDamaged, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,7 +45,7 @@ class Table:
         self.path = path
         with open_regular(path) as file:
             magic = file.read(6)
-        with self._errors():
+        with unpacking(path, pa.ArrowException):
             if magic.startswith(b"PAR1"):
                 self._file, self._batches = pq.ParquetFile(path, memory_map=True), None
                 groups = [self._file.metadata.row_group(index) for index in range(self._file.num_row_groups)]
@@ -60,17 +58,6 @@ class Table:
                 self.schema, self._batches = whole.schema, whole.to_batches()
                 self.rows = [batch.num_rows for batch in self._batches]
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Name the file in what pyarrow raises."""
-        import pyarrow as pa
-
-        try:
-            yield
-        except (pa.ArrowException, OSError, ValueError) as error:
-            reason = printable(str(error).partition("\n")[0])
-            raise DatasetDamaged(f"{self.path} is truncated or broken ({reason}): get it again.") from None
-
     def values(self, name: str) -> list[Any]:
         """All values of a column, such as labels."""
         return [value for index in range(len(self.rows)) for value in self.group(index, name).to_pylist()]
@@ -79,7 +66,9 @@ class Table:
         """A column of one row group or batch."""
         if self._batches is not None:
             return self._batches[index].column(name)
-        with self._errors():
+        import pyarrow as pa
+
+        with unpacking(self.path, pa.ArrowException):
             return self._file.read_row_group(index, [name]).column(name).combine_chunks()
 
     def features(self) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from backends.datasets.arrays import Arrays, FileRows, Rows, common_source, find_parts
-from backends.datasets.regular_file import open_regular, reading
-from backends.errors import DatasetDamaged, ImgstoreError
+from backends.datasets.regular_file import open_regular, unpacking
+from backends.errors import DatasetDamaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,15 +45,10 @@ def _rows(path: Path) -> FileRows:
     size, packed = os.fstat(file.fileno()).st_size, file.read(2) == GZIP
     file.seek(0)
     file = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
-    try:
-        with reading(path):
-            head = file.read(4)
-            dimensions = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
-            shape = tuple(np.frombuffer(file.read(4 * dimensions), ">u4").tolist())
-    except ImgstoreError:
-        raise
-    except (EOFError, ValueError, zlib.error):
-        shape, dimensions = (), 0
+    with unpacking(path):
+        head = file.read(4)
+        dimensions = head[3] if head[:3] == b"\0\0\x08" and len(head) == 4 else 0
+        shape = tuple(np.frombuffer(file.read(4 * dimensions), ">u4").tolist())
     if not 0 < len(shape) == dimensions:
         raise DatasetDamaged(f"{path} is no IDX file of bytes: get it again.")
     room = size * MOST_RATIO if packed else size

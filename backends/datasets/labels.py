@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.datasets.regular_file import FILE_BYTES, open_regular, reading
+from backends.datasets.regular_file import FILE_BYTES, open_regular, reading, unpacking
 from backends.errors import DatasetDamaged, UsageError
 
 if TYPE_CHECKING:
@@ -69,11 +69,8 @@ def read_label_array(file: str, count: int) -> NDArray[np.generic]:
     if path.suffix != ".npy":
         table = read_labels(path)
         return np.array([table.get(str(number), "") for number in range(count)])
-    try:
-        with open_regular(path) as opened:
-            labels: NDArray[np.generic] = np.load(opened, allow_pickle=False).reshape(-1)
-    except ValueError as error:
-        raise DatasetDamaged(f"{path} is no array of labels ({error}): save it by numpy.save.") from None
+    with unpacking(path), open_regular(path) as opened:
+        labels: NDArray[np.generic] = np.load(opened, allow_pickle=False).reshape(-1)
     if len(labels) != count:
         raise UsageError(f"{path} has {len(labels):,} labels for {count:,} images: name the file of this split.")
     return labels

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
-from tokenize import TokenError
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
 from backends.datasets.arrays import Arrays, FileRows, Rows, common_source, find_parts
-from backends.datasets.regular_file import open_regular, reading
-from backends.errors import DatasetDamaged, ImgstoreError
+from backends.datasets.regular_file import open_regular, unpacking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,33 +26,24 @@ def open_files(files: list[Path], path: str, split: str | None, how: Reading) ->
             arrays[file.stem] = _rows(opened, str(file), os.fstat(opened.fileno()).st_size)
             continue
         prefix = f"{file.stem} " if len(files) > 1 else ""
-        try:
+        with unpacking(file):
             archive = zipfile.ZipFile(opened)
             for info in archive.infolist():
                 if info.filename.endswith(".npy"):
                     member = cast("BinaryIO", archive.open(info))
                     rows = _rows(member, f"{info.filename} in {file}", info.file_size)
                     arrays[prefix + info.filename.removesuffix(".npy")] = rows
-        except ImgstoreError:
-            raise
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-            raise DatasetDamaged(f"{file} is a broken npz archive ({error}): get it again.") from None
     parts = find_parts(arrays, path)
     return Arrays(parts, kind="numpy arrays", path=path, source=common_source(files), split=split, how=how)
 
 
 def _rows(file: BinaryIO, where: str, room: int) -> FileRows:
-    try:
-        with reading(where):
-            file.seek(0)
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(file)
-            start = file.tell()
-    except ImgstoreError:
-        raise
-    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile, TokenError) as error:
-        raise DatasetDamaged(f"{where} is no numpy array ({error}): save it by numpy.save.") from None
+    with unpacking(where):
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        start = file.tell()
     if (fortran and len(shape) > 1) or dtype.hasobject:
         shape, dtype = (), np.dtype(np.uint8)  # neither can be read row by row, so that it is none of images
     return FileRows(file, where, start, shape, dtype, room)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
 from contextlib import contextmanager
 from itertools import islice
+from lzma import LZMAError
+from tokenize import TokenError
 from typing import TYPE_CHECKING, BinaryIO
+from zipfile import BadZipFile
 
 from backends.codecs.pictures import format_of
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
@@ -47,6 +51,10 @@ _MAGIC = (
 )
 
 
+_BROKEN: tuple[type[Exception], ...] = (
+    *(EOFError, ValueError, LookupError, RuntimeError, TokenError, zlib.error, LZMAError, BadZipFile),
+)
+"""What libraries raise for broken files."""
 _NO_BLANKS = dict.fromkeys(map(ord, "\t\n\r\f"))
 
 
@@ -54,7 +62,8 @@ _NO_BLANKS = dict.fromkeys(map(ord, "\t\n\r\f"))
 def reading(path: Path | str) -> Iterator[None]:
     """Turn errors of the operating system into errors of this package that name ``path``.
 
-    NotAllowed without permission, DatasetNotFound if nothing is there, DatasetDamaged for others, as of a failing disk.
+    NotAllowed without permission, DatasetNotFound if nothing is there, DatasetDamaged for others, as of a failing disk,
+    and for those without a number, which libraries raise for broken files.
     """
     try:
         yield
@@ -65,8 +74,27 @@ def reading(path: Path | str) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetNotFound(f"{path} does not exist: check its spelling.") from error
     except OSError as error:
-        reason = error.strerror or error
-        raise DatasetDamaged(f"{path} cannot be read: {reason}; check the path and its disk.") from error
+        if error.errno is None:
+            raise broken(path, error) from None
+        raise DatasetDamaged(f"{path} cannot be read: {error.strerror}; check the path and its disk.") from error
+
+
+@contextmanager
+def unpacking(path: Path | str, *others: type[Exception]) -> Iterator[None]:
+    """``reading``, and DatasetDamaged for what libraries raise for broken files, ``others`` too."""
+    try:
+        with reading(path):
+            yield
+    except ImgstoreError:
+        raise
+    except _BROKEN + others as error:
+        raise broken(path, error) from None
+
+
+def broken(path: Path | str, error: object) -> DatasetDamaged:
+    """The error for a file that a library cannot read, with the first line of what that says."""
+    reason = printable(str(error).partition("\n")[0], 120)
+    return DatasetDamaged(f"{path} is truncated or broken ({reason}): get it again.")
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -116,6 +144,6 @@ def kind_of(head: bytes) -> str | None:
     return "text" if start and start.isascii() and start.translate(_NO_BLANKS).isprintable() else None
 
 
-def printable(name: str) -> str:
-    """A name from a stranger's file as ASCII without control characters, 60 characters at most."""
-    return ascii(name[:60])[1:-1][:60]
+def printable(name: str, most: int = 60) -> str:
+    """A name from a stranger's file as ASCII without control characters, ``most`` characters at most."""
+    return ascii(name[:most])[1:-1][:most]

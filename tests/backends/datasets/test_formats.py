@@ -301,6 +301,13 @@ def test_labels_of_arrays_come_from_a_file(tmp_path: Path, images: Images) -> No
         assert (dataset.classes, set(dataset.labels.tolist())) == ((), {-1})
 
 
+def test_empty_file_of_labels_is_one_sentence(tmp_path: Path, images: Images) -> None:
+    np.save(tmp_path / "x.npy", images.pixels)
+    (tmp_path / "mine.npy").touch()
+    with pytest.raises(DatasetDamaged, match=r"mine\.npy is truncated or broken \(No data left in file\): get it"):
+        open_dataset(tmp_path / "x.npy", how=Reading(labels=str(tmp_path / "mine.npy")))
+
+
 @pytest.mark.parametrize("dtype", ["f4", "i8", "O"])
 def test_arrays_that_are_no_images_are_refused(tmp_path: Path, dtype: str) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 8, 8), dtype))
