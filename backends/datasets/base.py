@@ -106,6 +106,10 @@ class Dataset(ABC):
         """The facts with shape and raw bytes, for which a folder reads the headers of some pictures."""
         return self.facts()
 
+    def of_split(self, split: str) -> Dataset | None:
+        """Another split, without listing its files again; closing one closes both.  None where none were listed."""
+        return None
+
     def name(self, id_: int) -> str:
         """The original file name of an image, empty where there is none; undecodable bytes become surrogates."""
         return ""

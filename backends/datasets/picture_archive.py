@@ -111,7 +111,8 @@ class PictureArchive(PictureTree):
     def _labels(self, how: Reading, notes: list[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         if how.labels or not self._label_of:
             return super()._labels(how, notes)
-        return numbered(self._label_of.get(_key(self._names[row])) for row in self._files.rows.tolist())
+        base, names = self._files.base and f"{self._files.base}/", map(self._files.name, range(len(self._files.sizes)))
+        return numbered(self._label_of.get(_key(base + name)) for name in names)
 
     def _open(self, id_: int) -> BinaryIO:
         row = int(self._files.rows[id_])

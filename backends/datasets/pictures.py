@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from abc import abstractmethod
 from collections import Counter
@@ -27,6 +28,7 @@ from backends.images import Images, join_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -182,18 +184,29 @@ class PictureTree(Pictures):
             )
         splits = find_splits(tree, how, str(source), notes)
         split = choose_split(list(splits), split, str(source))
-        self._files = pack(splits[split], how.layout, skipped, notes)
-        self._top, self._skipped = source, skipped
+        self._top, self._folders, self._listed, self._how = source, splits, (skipped, notes), how
+        counts = {name: folder.total for name, folder in splits.items()}
+        self._take(DatasetFacts(path=path, kind=kind, split=split, splits=counts, fingerprint=""))
+
+    def of_split(self, split: str) -> Self:
+        other = copy.copy(self)
+        other._take(replace(self._facts, split=split))
+        return other
+
+    def _take(self, facts: DatasetFacts) -> None:
+        """Become the split of ``facts``."""
+        folder, how = self._folders[facts.split], self._how
+        self._folders = {name: one for name, one in self._folders.items() if one is not folder}  # it is packed now
+        self._skipped, notes = skipped, notes = copy.deepcopy(self._listed) if self._folders else self._listed
+        self._files = pack(folder, how.layout, skipped, notes)
         classes, labels = self._labels(how, notes)
         passed = [f"{why} ({count:,}, first {skipped.first[why]})" for why, count in sorted(skipped.counts.items())]
-        facts = DatasetFacts(
-            path=path,
-            kind=kind,
-            split=split,
-            splits={name: folder.total for name, folder in splits.items()} | {split: len(labels)},
+        facts = replace(
+            facts,
+            splits=facts.splits | {facts.split: len(labels)},
             classes=classes,
             fingerprint=replace(self._files, classes=classes, labels=labels).fingerprint(),
-            source=str(source / splits[split].path),
+            source=str(self._top / folder.path),
             source_bytes=int(self._files.sizes.sum()),
             notes=(*notes, *([f"Left out: {', '.join(passed)}."] if passed else ())),
             left_out=skipped.counts.total(),

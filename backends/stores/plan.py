@@ -108,7 +108,7 @@ def open_splits(request: Request, cancelled: Callable[[], bool] = lambda: False)
         first = stack.enter_context(open_dataset(request.dataset, request.split, cancelled, request.how))
         names = [] if request.split is not None else list(first.facts().splits)
         others = [
-            stack.enter_context(open_dataset(request.dataset, name, cancelled, request.how))
+            stack.enter_context(first.of_split(name) or open_dataset(request.dataset, name, cancelled, request.how))
             for name in names
             if name != first.facts().split
         ]

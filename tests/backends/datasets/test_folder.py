@@ -363,6 +363,23 @@ def test_folders_are_splits_or_classes_or_wrappers(tmp_path: Path, case: str) ->
     assert (facts.splits, facts.classes) == (splits, classes)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_splits_are_known_without_listing_again(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "d"
+    plant(folder, "test/b/1.png", "test/c/2.png", "test/beside.png", "train/b/3.png", "val/4.png")
+    plant(folder, "train/x.txt", content=b"words")
+    path = Path(shutil.make_archive(str(tmp_path / "x"), "tar", folder)) if packed else folder
+    with open_dataset(path) as dataset:
+        alone = {name: open_dataset(path, name).facts() for name in dataset.facts().splits}
+        path.rename(tmp_path / "gone")
+        others = {name: dataset.of_split(name) for name in ("test", "val")}
+        for name, other in [("train", dataset), *others.items()]:
+            assert other is not None
+            assert other.facts() == alone[name]
+            assert other.name(0)[-5:] == {"train": "3.png", "test": "1.png", "val": "4.png"}[name]
+        assert not any("beside" in why for _, why in dataset.skipped())
+
+
 def test_masks_beside_photos_are_asked_about(tmp_path: Path) -> None:
     plant(tmp_path, "d/images/1.png", "d/images/2.png", "d/masks/1.png")
     with pytest.raises(
