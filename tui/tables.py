@@ -227,7 +227,7 @@ def epoch_rows(run: Run, aspect: Aspect) -> list[tuple[Configuration, *tuple[str
                     units.size(facts.bytes_read),
                     units.size(facts.memory_growth),
                     units.size(facts.shared_bytes),
-                    bound_of(facts) if facts == figure.best_epoch else "",
+                    bound_of(facts, figure.epochs) if facts == figure.best_epoch else "",
                 )
             )
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from statistics import median_low
 from typing import Any
@@ -32,13 +32,22 @@ def _median(same: list[EpochFacts]) -> EpochFacts:
     return EpochFacts(**values)
 
 
-def bound_of(facts: EpochFacts) -> str:
-    """What an epoch cannot be faster than: the step, the disk, the transport between processes, or decoding."""
-    if (facts.utilisation or 0.0) >= FED:
+def bound_of(best: EpochFacts, sweep: Sequence[EpochFacts]) -> str:
+    """What the best epoch of a sweep cannot be faster than: the step, the disk, decoding, or passing batches on.
+
+    The last is ``transport``: the process that trains is busy with it, or it takes more processor time than an epoch
+    with 0 workers does.
+    """
+    if (best.utilisation or 0.0) >= FED:
         return "step"
-    if facts.bytes_read and facts.cpu_seconds < IDLE * facts.seconds * max(1, facts.workers):
+    if best.bytes_read and best.cpu_seconds < IDLE * best.seconds * max(1, best.workers):
         return "disk"
-    return "transport" if facts.workers and facts.main_cpu_seconds >= BUSY * facts.seconds else "decode"
+    passed = best
+    if not best.workers:
+        passed = min((facts for facts in sweep if facts.workers), key=lambda facts: facts.seconds, default=best)
+    busy = passed.workers > 0 and passed.main_cpu_seconds >= BUSY * passed.seconds
+    costly = any(passed.cpu_seconds > 2 * facts.cpu_seconds for facts in sweep if not facts.workers)
+    return "transport" if busy or costly else "decode"
 
 
 def accelerators_fed(facts: EpochFacts, images: int, plan: Plan) -> float | None:

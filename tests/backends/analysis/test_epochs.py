@@ -43,14 +43,23 @@ def test_figure_has_the_medians_of_each_number_of_workers() -> None:
         ({}, "decode"),
         ({"workers": 0}, "decode"),
         ({"main_cpu_seconds": 9.0}, "transport"),
+        ({"workers": 0, "cpu_seconds": 9.0}, "transport"),
         ({"bytes_read": 10**9, "cpu_seconds": 4.0}, "disk"),
         ({"bytes_read": 10**9}, "decode"),
         ({"utilisation": 0.95}, "step"),
         ({"utilisation": 0.5}, "decode"),
     ],
 )
-def test_what_bounds_an_epoch(changes: dict[str, float], bound: str) -> None:
-    assert bound_of(replace(EPOCH, **changes)) == bound  # type: ignore[arg-type]
+def test_what_bounds_the_best_epoch_of_a_sweep(changes: dict[str, float], bound: str) -> None:
+    best = replace(EPOCH, **changes)  # type: ignore[arg-type]
+    alone = best if not best.workers else replace(EPOCH, workers=0, seconds=17.0, cpu_seconds=17.0)
+    assert bound_of(best, [alone, best, replace(EPOCH, workers=2, seconds=30.0)]) == bound
+
+
+def test_passing_batches_on_bounds_where_it_doubles_the_processor_time() -> None:
+    alone = replace(EPOCH, workers=0, seconds=10.1, cpu_seconds=9.4)
+    assert bound_of(EPOCH, [alone, EPOCH]) == "transport"
+    assert bound_of(EPOCH, [EPOCH]) == bound_of(alone, [alone]) == "decode"
 
 
 def test_accelerators_fed_are_images_a_second_by_those_of_a_step() -> None:
