@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -81,6 +83,26 @@ class Decoded:
     failures: tuple[Failure, ...] = ()  # the pictures that did not decode
 
 
+class Skipped:
+    """What is passed over: counts by reason, and all paths, packed."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}  # in the order of their names, whatever order a disk has
+        self._paths: dict[str, bytearray] = {}
+
+    def add(self, why: str, path: str) -> None:
+        self.counts[why] += 1
+        self.first[why] = min(self.first.get(why, path), path)
+        self._paths.setdefault(why, bytearray()).extend(os.fsencode(path) + b"\0")
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Path and reason of each."""
+        for why, packed in self._paths.items():
+            for path in bytes(packed[:-1]).split(b"\0"):
+                yield os.fsdecode(path), why
+
+
 class Dataset(ABC):
     """One split of a set of images with labels.  An image's id is its position, from 0."""
 
@@ -95,6 +117,7 @@ class Dataset(ABC):
         self.count = facts.count
         self.image_shape = facts.image_shape
         self.classes = facts.classes
+        self._skipped: list[Skipped] = []
         self.labels = labels
         """``(count,)`` int64; -1 for an image without a label."""
 
@@ -116,7 +139,16 @@ class Dataset(ABC):
 
     def skipped(self) -> Iterator[tuple[str, str]]:
         """Path and reason of each file that is passed over."""
-        yield from ()
+        for one in self._skipped:
+            yield from one.paths()
+
+    def leave_out(self, skipped: Skipped) -> None:
+        """Note in the facts what is passed over."""
+        listed = [f"{why} ({count:,}, first {skipped.first[why]})" for why, count in sorted(skipped.counts.items())]
+        if listed:
+            self._skipped.append(skipped)
+            facts, left_out = self._facts, self._facts.left_out + skipped.counts.total()
+            self._facts = replace(facts, notes=(*facts.notes, f"Left out: {', '.join(listed)}."), left_out=left_out)
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.

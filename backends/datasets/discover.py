@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from backends.codecs.pictures import SUFFIXES
 from backends.datasets import cifar, folder, sample
 from backends.datasets.archive import is_archive
-from backends.datasets.base import AS_FOUND, Reading
+from backends.datasets.base import AS_FOUND, Reading, Skipped
 from backends.datasets.foreign import foreign_kind
 from backends.datasets.picture_archive import HoldsOther, PictureArchive
 from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
@@ -157,7 +157,7 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     editions = cifar.find_editions(top, files, folders)
     if len(editions) == 1:
         ((edition, batches),) = editions
-        return cifar.CIFAR(cifar.FolderFiles(batches), edition, path, split)
+        return _without_others(cifar.CIFAR(cifar.FolderFiles(batches), edition, path, split), top, [])
     if editions:
         choices = " or ".join(str(batches) for _, batches in editions)
         raise UsageError(f"{top} holds {len(editions)} datasets: name {choices}.")
@@ -171,8 +171,9 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
         for module, pattern in KINDS.items():
             found = [inside / name for name in names if _is_called(name, pattern)]
             if found and not has_pictures:
+                found = _with_siblings(module, inside, found, top)
                 try:
-                    return _open_files(module, _with_siblings(module, inside, found, top), path, split, how)
+                    return _without_others(_open_files(module, found, path, split, how), top, found)
                 except DatasetNotFound as error:
                     refusals.append(error)
                 except DatasetDamaged as error:
@@ -182,7 +183,7 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
         archives = archives or [inside / name for name in names if _is_called(name, _ARCHIVE)]
         foreign = foreign or foreign_kind(names)
     if archives:
-        return _open_archives(archives, path, split, cancelled, how)
+        return _without_others(_open_archives(archives, path, split, cancelled, how), top, archives)
     if foreign:
         raise DatasetNotFound(f"{top} {foreign}")
     if refusals:
@@ -191,6 +192,19 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     more = ", ..." if len(entries) > 3 else ""
     content = f"it has {', '.join(name[:40] for name in entries[:3])}{more}" if entries else "it is empty"
     raise DatasetNotFound(f"{top} holds no known dataset ({content}): name {KNOWN}.")
+
+
+def _without_others(dataset: Dataset, top: Path, files: list[Path]) -> Dataset:
+    """The dataset of ``files``; pictures and files of other datasets in the folder ``top`` are noted as left out."""
+    skipped, opened = Skipped(), set(files)
+    for inside, names in _below(top):
+        for name in names:
+            picture = name.lower().endswith(SUFFIXES)
+            if picture or (may_be_dataset(name) and inside / name not in opened):
+                why = "pictures (name their folder)" if picture else "other datasets (name one)"
+                skipped.add(why, str((inside / name).relative_to(top)))
+    dataset.leave_out(skipped)
+    return dataset
 
 
 def _open_files(module: str, files: list[Path], path: str, split: str | None, how: Reading) -> Dataset:

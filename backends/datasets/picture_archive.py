@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from backends.codecs.pictures import SUFFIXES
 from backends.datasets.archive import Archive, open_archive
+from backends.datasets.base import Skipped
 from backends.datasets.labels import numbered
 from backends.datasets.pictures import PictureTree
 from backends.datasets.regular_file import FILE_BYTES
 from backends.datasets.structure import split_kind
-from backends.datasets.tree import CHECK_EVERY, HIDDEN, OTHERS, Skipped, is_system, tree_of
+from backends.datasets.tree import CHECK_EVERY, HIDDEN, OTHERS, is_system, tree_of
 from backends.errors import Cancelled, PictureDamaged
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import numpy as np
 
 from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
-from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading
+from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading, Skipped
 from backends.datasets.labels import labels_of_files, numbered, read_labels
 from backends.datasets.regular_file import FILE_BYTES, printable
 from backends.datasets.structure import check_layout, choose_split, find_splits, pack
-from backends.datasets.tree import Folder, Skipped
+from backends.datasets.tree import Folder
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged
 from backends.images import Images, join_records
 
@@ -84,6 +84,7 @@ class Pictures(Dataset):
         self._file_bytes = (facts.source_bytes or 0) / max(1, self.count)
 
     def skipped(self) -> Iterator[tuple[str, str]]:
+        yield from super().skipped()
         for failure in _failures(self._probes()):
             yield failure.name, failure.why
 
@@ -197,10 +198,9 @@ class PictureTree(Pictures):
         """Become the split of ``facts``."""
         folder, how = self._folders[facts.split], self._how
         self._folders = {name: one for name, one in self._folders.items() if one is not folder}  # it is packed now
-        self._skipped, notes = skipped, notes = copy.deepcopy(self._listed) if self._folders else self._listed
+        skipped, notes = copy.deepcopy(self._listed) if self._folders else self._listed
         self._files = pack(folder, how.layout, skipped, notes)
         classes, labels = self._labels(how, notes)
-        passed = [f"{why} ({count:,}, first {skipped.first[why]})" for why, count in sorted(skipped.counts.items())]
         facts = replace(
             facts,
             splits=facts.splits | {facts.split: len(labels)},
@@ -208,19 +208,20 @@ class PictureTree(Pictures):
             fingerprint=replace(self._files, classes=classes, labels=labels).fingerprint(),
             source=str(self._top / folder.path),
             source_bytes=int(self._files.sizes.sum()),
-            notes=(*notes, *([f"Left out: {', '.join(passed)}."] if passed else ())),
-            left_out=skipped.counts.total(),
+            notes=tuple(notes),
+            left_out=0,
         )
         super().__init__(facts, labels)
+        self.leave_out(skipped)
 
     def name(self, id_: int) -> str:
         """The file of an image, relative to the folder of the classes; undecodable bytes become surrogates."""
         return self._files.name(id_)
 
     def skipped(self) -> Iterator[tuple[str, str]]:
-        yield from self._skipped.paths()
-        for name, why in super().skipped():
-            yield str(Path(self._files.base, name)), why
+        yield from Dataset.skipped(self)
+        for failure in _failures(self._probes()):
+            yield str(Path(self._files.base, failure.name)), failure.why
 
     def _size(self, id_: int) -> int:
         return int(self._files.sizes[id_])

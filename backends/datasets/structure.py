@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from backends.datasets.base import LAYOUTS, Reading
+from backends.datasets.base import LAYOUTS, Reading, Skipped
 from backends.errors import UnclearLayout, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from backends.datasets.tree import Folder, Skipped
+    from backends.datasets.tree import Folder
 
 WHOLE = "all"
 """The one split of a dataset without any."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.codecs.pictures import HEAD_BYTES, SUFFIXES, format_of
+from backends.datasets.base import Skipped
 from backends.datasets.regular_file import open_regular, reading
 from backends.errors import Cancelled, ImgstoreError
 
@@ -87,26 +88,6 @@ class Folder:
     def with_pictures(self) -> list[Folder]:
         """Its folders that lead to pictures."""
         return [folder for folder in self.folders if folder.total]
-
-
-class Skipped:
-    """What is passed over: counts by reason, and all paths, packed."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.first: dict[str, str] = {}  # in the order of their names, whatever order a disk has
-        self._paths: dict[str, bytearray] = {}
-
-    def add(self, why: str, path: str) -> None:
-        self.counts[why] += 1
-        self.first[why] = min(self.first.get(why, path), path)
-        self._paths.setdefault(why, bytearray()).extend(os.fsencode(path) + b"\0")
-
-    def paths(self) -> Iterator[tuple[str, str]]:
-        """Path and reason of each."""
-        for why, packed in self._paths.items():
-            for path in bytes(packed[:-1]).split(b"\0"):
-                yield os.fsdecode(path), why
 
 
 class Walk:

@@ -86,8 +86,9 @@ class DatasetPanel(Widget, can_focus=True):
         row = Content.styled(safe_text(dataset_name(facts), 24), "bold")
         split = Content.assemble(("split ", "$dim"), safe_text(facts.split, 20))
         left_out = Content.assemble((f"{facts.left_out:,}", "bold"), (" left out", "$dim"))
-        parts = [*self._figures(facts), *([split] if len(facts.splits) > 1 else [])]
-        for part in (*parts, *([left_out] if facts.left_out else [])):
+        images, *others = self._figures(facts)
+        parts = [images, *([left_out] if facts.left_out else []), *others, *([split] if len(facts.splits) > 1 else [])]
+        for part in parts:
             if row.cell_length + 3 + part.cell_length <= self.size.width:
                 row = Content.assemble(row, "   ", part)
         return row

@@ -322,6 +322,29 @@ def test_several_files_of_arrays_are_asked_about(tmp_path: Path, images: Images)
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["npz", "npy", "HDF5", "CIFAR binary", "tar", "CIFAR-10"])
+def test_what_lies_beside_a_packed_dataset_is_named(
+    tmp_path: Path, images: Images, cifar10_folder: Path, kind: str
+) -> None:
+    if kind == "CIFAR-10":
+        (tmp_path / "cifar-10-batches-py").symlink_to(cifar10_folder)
+    else:
+        (tmp_path / "a").mkdir()
+        MAKERS[kind](tmp_path / "a", images)
+    with open_dataset(tmp_path) as dataset:
+        before = dataset.facts()
+    beside = ["zoo/old.npz"] if kind == "tar" else ["zebras/1.png", "zebras/2.JPG", "zoo/old.npz"]
+    for name in (*beside, ".hidden/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"?")
+    with open_dataset(tmp_path) as dataset:
+        facts, skipped = dataset.facts(), [*dataset.skipped()]
+    assert (facts.fingerprint, facts.left_out) == (before.fingerprint, before.left_out + len(beside))
+    assert [name for name, _ in skipped if not name.startswith("a/")] == beside
+    assert "other datasets (name one) (1, first zoo/old.npz)" in facts.notes[-1]
+    assert kind == "tar" or "pictures (name their folder) (2, first zebras/1.png)" in facts.notes[-1]
+
+
 def test_broken_table_beside_pictures_does_not_hide_them(tmp_path: Path, images: Images) -> None:
     (tmp_path / "00000.parquet").write_bytes(b"PAR1x")
     with pytest.raises(DatasetDamaged, match=r"00000\.parquet is truncated or broken"):
