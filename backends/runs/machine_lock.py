@@ -32,7 +32,8 @@ def take_lock(jobs: Path, job: str) -> int | None:
             os.close(descriptor)
         if isinstance(error, BlockingIOError):
             return None
-        raise NotAllowed(f"{path} cannot be locked ({error.strerror}): set XDG_STATE_HOME elsewhere.") from None
+        elsewhere = "set XDG_STATE_HOME to a folder on a local disk"
+        raise NotAllowed(f"{path} cannot be locked ({error.strerror}): {elsewhere}.") from None
     return descriptor
 
 

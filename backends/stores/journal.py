@@ -20,6 +20,9 @@ from backends.errors import NotAllowed, StoreBusy
 from backends.stores.plan import StorePlan
 from backends.stores.shard import Sealed
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Errors of filesystems without locks, such as Lustre mounted without ``flock``, or NFS whose lock service is down."""
+
 HEARTBEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
 """A writer on another host that has not touched its lock for so long has died, or its host has."""
@@ -81,7 +84,8 @@ class Lock:
     """The right to write, held until it is left or this process dies; others are told who holds it.
 
     The system's lock on the file decides on one host.  Some network filesystems do not pass it on, so that a writer on
-    another host also counts as alive while it touches the file.
+    another host also counts as alive while it touches the file.  On filesystems without locks, whoever creates the file
+    has it, until its process has ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -124,19 +128,26 @@ class Lock:
         self.release()
 
     def _try(self) -> bool:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                descriptor, created = os.open(self.path, flags | os.O_EXCL, 0o644), True
+            except FileExistsError:
+                descriptor, created = os.open(self.path, flags, 0o644), False
         except PermissionError:
             raise NotAllowed(f"{self.path.parent} may not be written: change its permissions.") from None
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = _lock(descriptor)
             status, there = os.fstat(descriptor), self.path.stat()
             holder = _facts(os.pread(descriptor, 4096, 0))
             silent = time.time() - status.st_mtime
             elsewhere = holder.get("host", socket.gethostname()) != socket.gethostname()
-            if (status.st_dev, status.st_ino) == (there.st_dev, there.st_ino) and not (
-                elsewhere and silent < SILENT_SECONDS
-            ):
+            alive = silent < SILENT_SECONDS if elsewhere or "pid" not in holder else _is_alive(holder["pid"])
+            same = (status.st_dev, status.st_ino) == (there.st_dev, there.st_ino)
+            if same and not alive and not (locked or created):
+                self._remove(status.st_ino)
+                return self._try()
+            if same and (locked or created) and not (elsewhere and alive):
                 facts = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
                 os.truncate(descriptor, 0)
                 os.pwrite(descriptor, json.dumps(facts).encode(), 0)
@@ -144,16 +155,42 @@ class Lock:
                 return True
         except (BlockingIOError, PermissionError, FileNotFoundError):  # it is held, or was released meanwhile
             pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        finally:
+            if self._descriptor != descriptor:
+                os.close(descriptor)
         return False
+
+    def _remove(self, inode: int) -> None:
+        """Remove the lock of a writer that has ended, but not one that was created meanwhile."""
+        aside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        self.path.rename(aside)
+        if aside.stat().st_ino != inode:
+            os.link(aside, self.path)
+        aside.unlink()
 
     def _holder(self) -> dict[str, Any]:
         with contextlib.suppress(OSError):
             return _facts(self.path.read_bytes()[:4096])  # closing it would release a lock of this process: it has none
         return {}
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the system's lock on a file; False where the filesystem has none.  Raises OSError where it is taken."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this host goes on.  Raises PermissionError where it does, and is another user's."""
+    with contextlib.suppress(ProcessLookupError, TypeError, OverflowError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def _facts(data: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -51,6 +52,25 @@ def test_without_locks_two_write_one_store(
     monkeypatch.setattr(fcntl, "lockf", lambda *arguments: None)
     case.resume(tmp_path / "store")
     assert writer.process.is_alive()
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_filesystem_without_locks_has_one_writer(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def no_lock(descriptor: int, operation: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "lockf", no_lock)  # of the child, too
+    child = Child(case, tmp_path / "store")
+    child.durable_shards(2)
+    with pytest.raises(StoreBusy, match=f"process {child.pid} on {socket.gethostname()}"):
+        case.resume(tmp_path / "store")
+    child.signal(signal.SIGKILL)
+    child.end()
+    assert (tmp_path / "store/lock").exists()
+    case.resume(tmp_path / "store", child.durable)
+    assert not (tmp_path / "store/lock").exists()
 
 
 @pytest.mark.parametrize(

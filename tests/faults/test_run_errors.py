@@ -43,6 +43,13 @@ def test_failing_call_is_named_or_survived(tmp_path: Path, call: str, error: str
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_state_folder_without_locks_names_the_variable(tmp_path: Path, error: str) -> None:
+    ended = bench(tmp_path, "flock", f"error={error}")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "set XDG_STATE_HOME to a folder on a local disk" in ended.stderr
+
+
 def test_what_could_not_be_removed_is_said_and_removed_at_the_next_start(tmp_path: Path) -> None:
     ended = bench(tmp_path, "unlinkat", "error=EIO", "when=1")
     (left,) = (tmp_path / "work").iterdir()
