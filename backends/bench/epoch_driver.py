@@ -14,6 +14,8 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -108,28 +110,31 @@ class Driver:
         """Time epochs with each number of workers, then send what one more reads."""
         order = np.random.default_rng(self.request["seed"]).permutation(len(self.images)).tolist()
         steps = [0.0] + ([self.request["step"]] if self.request["step"] else [])
+        cold = self.request["cold"]
         for workers in self.request["workers"]:
+            make = partial(self.loader, self.request["image_size"], workers, order)
             loader: Any = None  # which ends the workers of the last one
             facts: dict[str, Any] = {}
             before = usage()
             for step in steps:
-                if loader is None or self.request["cold"]:
-                    loader = self.loader(self.request["image_size"], workers, order)
-                if not self.request["cold"]:
+                if not cold:
+                    loader = loader or make()
                     self.epoch(loader, 0.0, WARM_UP_SECONDS)
                 self.say(ready=workers)
                 self.lines.get()
-                cold = self.request["cold"]
-                facts.update(self.timed_apart(loader, step) if cold else self.timed(loader, step, before))
+                facts.update(self.timed_apart(make, step) if cold else self.timed(loader, step, before))
             self.say(workers=workers, **facts)
         loader = None
         self.verify(self.loader(None, max(self.request["workers"]), order))
 
-    def timed_apart(self, loader: Any, step: float) -> dict[str, Any]:
-        """The same as ``timed``, in a process of its own: what one maps cannot be dropped from the page cache."""
+    def timed_apart(self, make: Callable[[], Any], step: float) -> dict[str, Any]:
+        """The same as ``timed``, in a process of its own: what one maps cannot be dropped from the page cache.
+
+        The loader is made there, which ends its workers before that process ends: killed, they leave files in /tmp.
+        """
         context = multiprocessing.get_context("fork")
         receive, send = context.Pipe(duplex=False)
-        child = context.Process(target=lambda: send.send(self.timed(loader, step, usage())))
+        child = context.Process(target=lambda: send.send(self.timed(make(), step, usage())))
         child.start()
         send.close()
         try:

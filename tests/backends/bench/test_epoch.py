@@ -144,10 +144,15 @@ def test_epochs_are_measured_and_verified(tmp_path: Path, source: Source, name: 
 
 
 @pytest.mark.slow
-def test_cold_epoch_reads_the_container_from_its_device(tmp_path: Path, source: Source) -> None:
+def test_cold_epoch_reads_the_container_from_its_device(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     stored = measure(tmp_path, source, "npy+raw", "store")
     found = measure(tmp_path, source, "npy+raw", "epoch", COLD, step_seconds=0.001)
     assert (found.outcome, found.message) == ("ok", "")
+    assert list((tmp_path / "temporary").iterdir()) == []
     if mount_of(tmp_path).filesystem not in IN_MEMORY:
         assert found.resident == 0.0
         assert all((facts.bytes_read or 0) >= (stored.bytes_apparent or 0) // 2 for facts in found.epochs)
