@@ -158,7 +158,7 @@ class ImgstoreApp(App[int]):
 
     @on(messages.OpenDataset)
     def open_dataset(self, message: messages.OpenDataset) -> None:
-        self.workbench.opening = message.path
+        self.workbench.opening, self.workbench.found = message.path, 0
         self._open(message.path)
 
     @work(group="dataset", exclusive=True, exit_on_error=False)
@@ -173,6 +173,10 @@ class ImgstoreApp(App[int]):
             show(facts)
             show = self.workbench.show_survey
 
+    @on(messages.Listed)
+    def count_pictures(self, message: messages.Listed) -> None:
+        self.workbench.found = message.found
+
     def action_stop_opening(self) -> None:
         """Stop reading the dataset that is being opened."""
         self.workers.cancel_group(self, "dataset")
@@ -186,8 +190,11 @@ class ImgstoreApp(App[int]):
 
     async def _read_facts(self, path: str) -> AsyncIterator[DatasetFacts]:
         """The facts of a dataset, each read in a thread, until the worker is cancelled."""
+        from backends.runs.events import listing
+
         worker = get_current_worker()
-        reading = await asyncio.to_thread(workers.read_facts, path, lambda: worker.is_cancelled)
+        poll = listing(lambda event: self.post_message(messages.Listed(event.found)), lambda: worker.is_cancelled)
+        reading = await asyncio.to_thread(workers.read_facts, path, poll)
         while (facts := await asyncio.to_thread(next, reading, None)) is not None:
             yield facts
 

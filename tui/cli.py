@@ -194,6 +194,7 @@ def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, 
     from backends.datasets.base import Reading
     from backends.runs.saved import is_saved_run
     from backends.stores.manifest import is_store, read_manifest
+    from tui.progress import listing
     from tui.tables import dataset_text
 
     if is_saved_run(Path(path)):
@@ -208,7 +209,7 @@ def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, 
         else:
             print_store(Path(path), read_manifest(Path(path)))
         return 0
-    with open_dataset(path, split, how=Reading(**how)) as dataset:
+    with listing() as poll, open_dataset(path, split, poll, Reading(**how)) as dataset:
         facts = dataset.survey()
         if list_skipped is not None:
             from tui.commands import write_skipped

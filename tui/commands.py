@@ -24,7 +24,7 @@ from backends.runs.job import Job, open_job, start_job
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
 from tui.plan_fields import option_name, parse
-from tui.progress import Progress, say
+from tui.progress import Progress, listing, say
 from tui.reports import render
 from tui.tables import result_text, runs_text
 from tui.text import safe_text
@@ -44,7 +44,7 @@ def make_plan(
     if texts:
         check_plan(Plan(dataset, **{"configurations": tuple(map(Configuration, texts)), "sizes": (1,), **given}))
     how = Reading(*(given.get(name) or "" for name in ("root", "layout", "labels")))
-    with open_dataset(dataset, given.get("split"), how=how) as opened:
+    with listing() as poll, open_dataset(dataset, given.get("split"), poll, how) as opened:
         facts = opened.survey()
     if preset:
         base = replace(article_plan(dataset, facts), work_dir=defaults.get("work_dir"), memory=defaults.get("memory"))

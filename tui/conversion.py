@@ -114,7 +114,8 @@ def rows_during(state: Conversion, width: int) -> Iterator[Content]:
     """Written and durable images, the rate, and the shards that are being made."""
     progress, start = state.progress, state.start
     if progress is None or start is None:
-        waiting = f"waiting for {safe_text(state.waiting, 400)}" if state.waiting else "reading the dataset…"
+        found = f" {state.found:,} pictures found" if state.found else ""
+        waiting = f"waiting for {safe_text(state.waiting, 400)}" if state.waiting else f"reading the dataset…{found}"
         yield _dim(waiting if start is None else "starting the workers…")
         return
     written = f"{progress.written:,} of {progress.images:,}"

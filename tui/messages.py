@@ -42,6 +42,13 @@ class OpenDataset(Message):
 
 
 @dataclass
+class Listed(Message):
+    """So many pictures were found so far in the dataset that is being opened."""
+
+    found: int
+
+
+@dataclass
 class SurveyDataset(Message):
     """Look into the pictures of the dataset that is open."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from backends import units
 from tui.text import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.progress import Progress as RichProgress
 
     from backends.runs.run import Run
@@ -42,6 +45,26 @@ def _bar() -> RichProgress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def listing() -> Iterator[Callable[[int], bool]]:
+    """A function that shows on a terminal, after a second, how many pictures were found while a dataset is opened."""
+    from backends.runs import events
+
+    shown: list[str] = []
+
+    def show(event: events.Listing) -> None:
+        if sys.stderr.isatty():
+            shown.append(f"listing the dataset: {event.found:,} pictures found")
+            sys.stderr.write(f"\r{shown[-1]}")
+            sys.stderr.flush()
+
+    try:
+        yield events.listing(show)
+    finally:
+        if shown:
+            sys.stderr.write(f"\r{' ' * len(shown[-1])}\r")
 
 
 class _Shown:
@@ -101,6 +124,8 @@ def _doing(run: Run) -> str:
         return "removing the temporary files"
     if run.trial is not None:
         return f"{safe_text(run.trial.configuration)} {run.trial.operation} {run.trial.count:,}"
+    if run.start is None and run.found:
+        return f"listing the dataset: {run.found:,} pictures found"
     return f"decoding {run.done:,} of {run.total:,} images" if run.phase == "staging" else "between trials"
 
 
@@ -110,6 +135,13 @@ class ConversionProgress(_Shown):
     def __init__(self) -> None:
         super().__init__()
         self._tasks: list[Any] = []
+
+    def listed(self, found: int) -> None:
+        """Show how many pictures were found so far, where listing them takes long."""
+        if not self._bar.disable and found:
+            if not self._bar.tasks:
+                self._bar.add_task("pictures found", total=None)
+            self._bar.update(self._bar.task_ids[0], completed=found)
 
     def show(self, state: Conversion) -> None:
         """Show the images that are written and those that are durable; without a terminal, every ten seconds."""
@@ -133,6 +165,8 @@ class ConversionProgress(_Shown):
 
     def _update(self, *bars: tuple[str, int, int]) -> None:
         if not self._tasks:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
             self._tasks = [self._bar.add_task(name, total=total) for name, _, total in bars]
         for task, (_, done, total) in zip(self._tasks, bars, strict=True):
             self._bar.update(task, completed=done, total=total)

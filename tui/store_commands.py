@@ -26,7 +26,7 @@ from backends.stores.resume import parse_part
 from backends.stores.sbatch import command, sbatch_script
 from backends.stores.store import open_store
 from backends.stores.verify import Finding, Level, repair, strangers, verify
-from tui.progress import ConversionProgress, say
+from tui.progress import ConversionProgress, listing, say
 from tui.text import count_of, json_text, safe_text
 
 SHOWN = 20
@@ -40,7 +40,7 @@ def make_store(dataset: str, destination: Path, text: str, options: dict[str, An
     if "+" in text:
         configuration = Configuration(text)
     else:  # the codec that suits its images
-        with open_dataset(dataset, options["split"], how=options["how"]) as opened:
+        with listing() as poll, open_dataset(dataset, options["split"], poll, options["how"]) as opened:
             configuration = Configuration.for_dataset(text, opened.survey())
     request = absolute_request(Request(dataset=dataset, configuration=configuration, **options))
     if how["sbatch"] is not None:
@@ -57,6 +57,7 @@ def make_store(dataset: str, destination: Path, text: str, options: dict[str, An
         signal.signal(number, stop)
     progress = ConversionProgress()
     control = Control(
+        listed=progress.listed,
         announce=lambda plan, needs: progress.announce(_announcement(plan, needs, destination)),
         report=progress.show,
         cancelled=lambda: bool(signals),

@@ -50,14 +50,15 @@ MOST_LISTED = 1000
 """Files that are left out, of which the screen lists no more."""
 
 
-def read_facts(path: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[DatasetFacts]:
+def read_facts(path: str, poll: Callable[[int], bool] = lambda found: False) -> Iterator[DatasetFacts]:
     """The facts of the dataset at ``path``: those known at once, then those found by looking into its pictures.
 
-    Raises ImgstoreError with the sentence to show.
+    ``poll`` is called with how many pictures were found so far; True stops it.  Raises ImgstoreError with the sentence
+    to show.
     """
     from backends.datasets import open_dataset
 
-    with open_dataset(path, None, cancelled) as dataset:
+    with open_dataset(path, None, poll) as dataset:
         facts = dataset.facts()
         yield facts
         surveyed = dataset.survey()
@@ -123,7 +124,7 @@ def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> P
     try:
         request, destination = absolute_request(spec.request), Path(spec.destination)
         begun = is_begun(request, destination)
-        plan, needs = prepare(request, destination, spec.workers, cancelled)
+        plan, needs = prepare(request, destination, spec.workers, lambda found: cancelled())
         if not begun:
             check_room(needs, destination)
     except (ImgstoreError, OSError, ValueError) as error:  # a path with a NUL in it

@@ -17,7 +17,7 @@ from backends.datasets.archive import is_archive
 from backends.datasets.base import AS_FOUND, Reading, Skipped
 from backends.datasets.foreign import foreign_kind
 from backends.datasets.picture_archive import HoldsOther, PictureArchive
-from backends.datasets.regular_file import kind_of, list_folder, open_regular, reading, special
+from backends.datasets.regular_file import check, kind_of, list_folder, open_regular, reading, special
 from backends.datasets.structure import split_kind
 from backends.datasets.tree import is_picture, is_system
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, UsageError
@@ -42,7 +42,7 @@ _SNIFFED = 10
 def open_dataset(
     path: str | Path,
     split: str | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
+    poll: Callable[[int], bool] = lambda found: False,
     how: Reading = AS_FOUND,
 ) -> Dataset:
     """Open the dataset at ``path``; the string ``sample`` means the one that comes with the package.
@@ -54,8 +54,9 @@ def open_dataset(
         ``file://`` as terminals write them for a file that is dropped on them are understood.
     split
         None for the dataset's first.
-    cancelled
-        Called now and then while a folder is listed; True stops it.
+    poll
+        Called now and then while a folder or an archive is listed, with how many pictures were found so far; True stops
+        it.
     how
         How folders and labels are understood where that is not to be found out.
 
@@ -70,16 +71,16 @@ def open_dataset(
     DatasetDamaged
         A file of the dataset is missing, truncated, foreign or broken.
     Cancelled
-        ``cancelled`` returned True.
+        ``poll`` returned True.
     """
-    dataset = _open(path, split, cancelled, how)
+    dataset = _open(path, split, poll, how)
     if how != AS_FOUND and not dataset.takes_reading:
         dataset.close()
         raise UsageError(f"{path} has labels and splits of its own: leave out --root, --layout and --labels.")
     return dataset
 
 
-def _open(path: str | Path, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
+def _open(path: str | Path, split: str | None, poll: Callable[[int], bool], how: Reading) -> Dataset:
     if path == sample.NAME:
         return sample.Sample(split)
     text = os.fspath(path)
@@ -89,9 +90,9 @@ def _open(path: str | Path, split: str | None, cancelled: Callable[[], bool], ho
     with reading(absolute):
         mode = absolute.stat().st_mode
     if stat.S_ISDIR(mode):
-        return _open_folder(absolute, str(path), split, cancelled, how)
+        return _open_folder(absolute, str(path), split, poll, how)
     if stat.S_ISREG(mode):
-        return _open_file(absolute, str(path), split, cancelled, how)
+        return _open_file(absolute, str(path), split, poll, how)
     raise DatasetNotFound(f"{absolute} is {special(mode)}, not a folder or a file: name {KNOWN}.")
 
 
@@ -147,7 +148,7 @@ def _container(path: Path, shown: str, split: str | None) -> Dataset | None:
     return dataset
 
 
-def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
+def _open_folder(top: Path, path: str, split: str | None, poll: Callable[[int], bool], how: Reading) -> Dataset:
     with reading(top):
         is_store = (top / "imgstore.json").is_file()
     if is_store:
@@ -157,7 +158,7 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     editions = cifar.find_editions(top, files, folders)
     if len(editions) == 1:
         ((edition, batches),) = editions
-        return _without_others(cifar.CIFAR(cifar.FolderFiles(batches), edition, path, split), top, [])
+        return _without_others(cifar.CIFAR(cifar.FolderFiles(batches), edition, path, split), top, [], poll)
     if editions:
         choices = " or ".join(str(batches) for _, batches in editions)
         raise UsageError(f"{top} holds {len(editions)} datasets: name {choices}.")
@@ -166,24 +167,24 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     refusals: list[ImgstoreError] = []
     archives: list[Path] = []
     foreign = foreign_kind(files)
-    for inside, names in _below(top):
+    for inside, names in _below(top, poll):
         has_pictures = any(name.lower().endswith(SUFFIXES) for name in names)
         for module, pattern in KINDS.items():
             found = [inside / name for name in names if _is_called(name, pattern)]
             if found and not has_pictures:
                 found = _with_siblings(module, inside, found, top)
                 try:
-                    return _without_others(_open_files(module, found, path, split, how), top, found)
+                    return _without_others(_open_files(module, found, path, split, how), top, found, poll)
                 except DatasetNotFound as error:
                     refusals.append(error)
                 except DatasetDamaged as error:
                     refusals.insert(0, error)
         if has_pictures or any(is_picture(inside / name) for name in names[:_SNIFFED]):
-            return folder.PictureFolder(top, path, split, how, cancelled)
+            return folder.PictureFolder(top, path, split, how, poll)
         archives = archives or [inside / name for name in names if _is_called(name, _ARCHIVE)]
         foreign = foreign or foreign_kind(names)
     if archives:
-        return _without_others(_open_archives(archives, path, split, cancelled, how), top, archives)
+        return _without_others(_open_archives(archives, path, split, poll, how), top, archives, poll)
     if foreign:
         raise DatasetNotFound(f"{top} {foreign}")
     if refusals:
@@ -194,10 +195,10 @@ def _open_folder(top: Path, path: str, split: str | None, cancelled: Callable[[]
     raise DatasetNotFound(f"{top} holds no known dataset ({content}): name {KNOWN}.")
 
 
-def _without_others(dataset: Dataset, top: Path, files: list[Path]) -> Dataset:
+def _without_others(dataset: Dataset, top: Path, files: list[Path], poll: Callable[[int], bool]) -> Dataset:
     """The dataset of ``files``; pictures and files of other datasets in the folder ``top`` are noted as left out."""
     skipped, opened = Skipped(), set(files)
-    for inside, names in _below(top):
+    for inside, names in _below(top, poll):
         for name in names:
             picture = name.lower().endswith(SUFFIXES)
             if picture or (may_be_dataset(name) and inside / name not in opened):
@@ -226,22 +227,23 @@ def _with_siblings(module: str, inside: Path, found: list[Path], top: Path) -> l
 
 
 def _open_archives(
-    archives: list[Path], path: str, split: str | None, cancelled: Callable[[], bool], how: Reading
+    archives: list[Path], path: str, split: str | None, poll: Callable[[int], bool], how: Reading
 ) -> Dataset:
     """Open the archives of one folder: one of any kind, or the shards of a WebDataset."""
     if len(archives) == 1:
-        return _open_file(archives[0], path, split, cancelled, how)
+        return _open_file(archives[0], path, split, poll, how)
     if any(archive.suffix != ".tar" for archive in archives):
         raise UsageError(f"{archives[0].parent} holds {len(archives)} archives: name one, such as {archives[0]}.")
-    return PictureArchive(archives, path, split, how, cancelled)
+    return PictureArchive(archives, path, split, how, poll)
 
 
-def _below(top: Path) -> Iterator[tuple[Path, list[str]]]:
+def _below(top: Path, poll: Callable[[int], bool]) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it, the upper ones first, each with the names of its files; system folders are not."""
     waiting = deque([(top, 0)])
     for _ in range(LOOKED_AT):
         if not waiting:
             return
+        check(top, poll, 0)
         folder, depth = waiting.popleft()
         try:
             files, folders = list_folder(folder)
@@ -252,7 +254,7 @@ def _below(top: Path) -> Iterator[tuple[Path, list[str]]]:
             waiting += [(folder / name, depth + 1) for name in folders if not is_system(name)]
 
 
-def _open_file(file_path: Path, path: str, split: str | None, cancelled: Callable[[], bool], how: Reading) -> Dataset:
+def _open_file(file_path: Path, path: str, split: str | None, poll: Callable[[int], bool], how: Reading) -> Dataset:
     with open_regular(file_path) as file, reading(file_path):
         head = file.read(512)
     by_name = next((module for module, pattern in KINDS.items() if _is_called(file_path.name, pattern)), None)
@@ -265,7 +267,7 @@ def _open_file(file_path: Path, path: str, split: str | None, cancelled: Callabl
         return _open_files(module, [file_path], path, split, how)
     if head.startswith(b"PK\3\4") or is_archive(head):
         try:
-            return PictureArchive([file_path], path, split, how, cancelled, cifar.FILE_NAMES)
+            return PictureArchive([file_path], path, split, how, poll, cifar.FILE_NAMES)
         except HoldsOther as other:
             return cifar.open_archived(file_path, other.name, path, split)
         except DatasetNotFound:

@@ -22,16 +22,21 @@ KIND = "picture folder"
 class PictureFolder(PictureTree):
     """One split of a folder of pictures.  No file stays open.
 
-    Opening lists all splits without opening pictures, and calls ``cancelled`` now and then.  Raises as ``PictureTree``,
-    and Cancelled if ``cancelled`` returned True.
+    Opening lists all splits without opening pictures, and calls ``poll`` now and then.  Raises as ``PictureTree``, and
+    Cancelled if ``poll`` returned True.
     """
 
     whole_files = False
 
     def __init__(
-        self, folder: Path, path: str, split: str | None, how: Reading, cancelled: Callable[[], bool] = lambda: False
+        self,
+        folder: Path,
+        path: str,
+        split: str | None,
+        how: Reading,
+        poll: Callable[[int], bool],
     ) -> None:
-        walk = Walk(folder, cancelled)
+        walk = Walk(folder, poll)
         tree: Folder = walk.tree()
         super().__init__(tree, walk.skipped, walk.notes(), kind=KIND, path=path, source=folder, split=split, how=how)
 

@@ -14,10 +14,10 @@ from backends.datasets.archive import Archive, open_archive
 from backends.datasets.base import Skipped
 from backends.datasets.labels import numbered
 from backends.datasets.pictures import PictureTree
-from backends.datasets.regular_file import FILE_BYTES
+from backends.datasets.regular_file import FILE_BYTES, check
 from backends.datasets.structure import split_kind
 from backends.datasets.tree import CHECK_EVERY, HIDDEN, OTHERS, is_system, tree_of
-from backends.errors import Cancelled, PictureDamaged
+from backends.errors import PictureDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -53,10 +53,10 @@ class PictureArchive(PictureTree):
         path: str,
         split: str | None,
         how: Reading,
-        cancelled: Callable[[], bool] = lambda: False,
+        poll: Callable[[int], bool] = lambda found: False,
         others: Collection[str] = (),
     ) -> None:
-        self._others, self._cancelled = others, cancelled
+        self._others, self._poll = others, poll
         self._archives: list[Archive] = []
         self._which, self._starts, self._sizes = array("i"), array("q"), array("q")
         self._names: list[str] = []
@@ -87,8 +87,8 @@ class PictureArchive(PictureTree):
         self._archives.append(archive)
         keep_json = True
         for number, member in enumerate(archive.members()):
-            if number % CHECK_EVERY == 0 and self._cancelled():
-                raise Cancelled(f"{path} was not opened: it was stopped.")
+            if number % CHECK_EVERY == 0:
+                check(path, self._poll, len(self._names))
             name, low = folder + member.name, member.name.lower()
             if not self._names and low.count("/") < 2 and (last := low.rpartition("/")[2]) in self._others:
                 raise HoldsOther(last)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile
 
 from backends.codecs.pictures import format_of
-from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
+from backends.errors import Cancelled, DatasetDamaged, DatasetNotFound, ImgstoreError, NotAllowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FILE_BYTES = 256 << 20
@@ -95,6 +95,12 @@ def broken(path: Path | str, error: object) -> DatasetDamaged:
     """The error for a file that a library cannot read, with the first line of what that says."""
     reason = printable(str(error).partition("\n")[0], 120)
     return DatasetDamaged(f"{path} is truncated or broken ({reason}): get it again.")
+
+
+def check(path: Path | str, poll: Callable[[int], bool], found: int) -> None:
+    """Tell ``poll`` how many pictures were found.  Raises Cancelled if it returns True."""
+    if poll(found):
+        raise Cancelled(f"{path} was not opened: it was stopped.")
 
 
 def open_regular(path: Path) -> BinaryIO:

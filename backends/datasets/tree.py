@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from backends.codecs.pictures import HEAD_BYTES, SUFFIXES, format_of
 from backends.datasets.base import Skipped
-from backends.datasets.regular_file import open_regular, reading
-from backends.errors import Cancelled, ImgstoreError
+from backends.datasets.regular_file import check, open_regular, reading
+from backends.errors import ImgstoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -91,18 +91,18 @@ class Folder:
 
 
 class Walk:
-    """Builds the tree of a folder.  ``cancelled`` is called for every folder and every thousand files."""
+    """Builds the tree of a folder.  ``poll`` is called for every folder and every thousand files."""
 
-    def __init__(self, top: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, top: Path, poll: Callable[[int], bool]) -> None:
         self.followed: Counter[str] = Counter()
         self.skipped = Skipped()
         self.inspected: dict[str, list[int]] = {}  # by suffix: files seen, opened, pictures among them
         self._top = os.fspath(top)
-        self._cancelled = cancelled
+        self._poll, self._found = poll, 0
         self._entered: Counter[tuple[int, int]] = Counter()
 
     def tree(self) -> Folder:
-        """The tree.  Raises NotAllowed where the top must not be read, Cancelled if ``cancelled`` returned True."""
+        """The tree.  Raises NotAllowed where the top must not be read, Cancelled if ``poll`` returned True."""
         folder = Folder()
         with reading(self._top):
             self._fill(folder, (_identity(os.stat(self._top)),))  # noqa: PTH116
@@ -127,8 +127,8 @@ class Walk:
         below: list[tuple[str, tuple[int, int]]] = []
         with os.scandir(path) as entries:
             for number, entry in enumerate(entries):
-                if number % CHECK_EVERY == 0 and self._cancelled():
-                    raise Cancelled(f"{self._top} was not opened: it was stopped.")
+                if number % CHECK_EVERY == 0:
+                    check(self._top, self._poll, self._found + len(lines))
                 name = entry.name
                 if name[0] == "." or name in SYSTEM:
                     self.skipped.add(HIDDEN, prefix + name)
@@ -154,6 +154,7 @@ class Walk:
                     lines.append(f"{name}\0{status.st_size}")
                 else:
                     self.skipped.add(OTHERS, prefix + name)
+        self._found += len(lines)
         folder.add(lines)
         for relative, identity in below:
             child = Folder(relative)

@@ -41,6 +41,7 @@ class Conversion:
     spec: ConversionSpec
     start: events.ConversionStarted | None = None
     waiting: str = ""  # for which job, in words
+    found: int = 0  # pictures, while they are listed
     progress: Progress | None = None  # the latest
     recent: tuple[tuple[float, int], ...] = ()  # times and written images, up to now
     made: events.StoreMade | None = None
@@ -57,6 +58,8 @@ class Conversion:
             match event:
                 case events.Waiting(why=why):
                     changes["waiting"] = why
+                case events.Listing(found=found):
+                    changes["found"] = found
                 case events.ConversionStarted():
                     changes["start"] = event
                 case events.ConversionProgress(progress=progress):
@@ -161,7 +164,7 @@ def run_conversion(
         Path(spec.destination),
         workers=spec.workers,
         resume=spec.resume,
-        control=Control(announce, report, cancelled, paused),
+        control=Control(events.listing(emit), announce, report, cancelled, paused),
     )
     assert manifest is not None, "only a part has none"
     emit(_store_made(Path(spec.destination), manifest))

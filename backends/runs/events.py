@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from backends.datasets.base import DatasetFacts
 from backends.stores.progress import Progress as Converted
 
 SCHEMA = 1
+LISTING_SECONDS = 1.0
 
 
 class Event(
@@ -45,6 +48,12 @@ class Waiting(Event, frozen=True):
     """The job waits for another one, as the sentence ``why`` says; with an empty one it has its turn."""
 
     why: str
+
+
+class Listing(Event, frozen=True):
+    """The dataset is being listed, which takes long: how many pictures were ``found`` so far."""
+
+    found: int
 
 
 class WorkFolderMade(Event, frozen=True):
@@ -133,8 +142,8 @@ class JobFailed(Event, frozen=True):
 
 
 AnyEvent = (
-    Waiting | RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing | RunFinished
-    | JobFailed | ConversionStarted | ConversionProgress | StoreMade
+    Waiting | Listing | RunStarted | WorkFolderMade | Staging | TrialStarted | Progress | TrialFinished | Removing
+    | RunFinished | JobFailed | ConversionStarted | ConversionProgress | StoreMade
 )  # fmt: skip
 _EARLIER = {"trial-failed": "trial-finished", "trial-skipped": "trial-finished"}
 """Names of events in the records of earlier versions."""
@@ -157,6 +166,20 @@ def _without_unknown(fields: dict[str, Any]) -> dict[str, Any]:
     if not configurations:
         raise ValueError(f"none of its configurations is known here ({', '.join(names)})")
     return {**fields, "operations": operations, "configurations": configurations}
+
+
+def listing(emit: Callable[[Listing], object], cancelled: Callable[[], bool] = lambda: False) -> Callable[[int], bool]:
+    """What ``open_dataset`` calls: it emits how many pictures were found, once a second, and says whether to stop."""
+    last = time.monotonic()
+
+    def poll(found: int) -> bool:
+        nonlocal last
+        if found and time.monotonic() - last >= LISTING_SECONDS:
+            last = time.monotonic()
+            emit(Listing(time.time(), found))
+        return cancelled()
+
+    return poll
 
 
 def encode_event(event: Event) -> bytes:

@@ -36,6 +36,7 @@ class Run:
     done: int = 0  # images of the trial under way, or of the staging
     total: int = 0
     waiting: str = ""  # for which job, in words
+    found: int = 0  # pictures, while they are listed
     removing: bool = False  # all trials have ended, and the run's files are being removed
     end: events.RunFinished | events.JobFailed | None = None
     now: float = 0.0  # time of the latest event
@@ -51,6 +52,8 @@ class Run:
             match event:
                 case events.Waiting(why=why):
                     changes["waiting"] = why
+                case events.Listing(found=found):
+                    changes["found"] = found
                 case events.RunStarted():
                     changes |= {"plan": event.plan, "start": event, "trial_started": event.time}
                 case events.Staging():

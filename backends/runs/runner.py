@@ -41,7 +41,7 @@ def run(plan: Plan, emit: Callable[[events.Event], None], cancelled: Callable[[]
     Raises ImgstoreError where the run cannot start: nothing was measured, and nothing is left behind.
     """
     started, begin, watch = time.time(), time.monotonic(), ConditionsWatch()
-    with open_dataset(plan.dataset, plan.split, cancelled, plan.how) as dataset:
+    with open_dataset(plan.dataset, plan.split, events.listing(emit, cancelled), plan.how) as dataset:
         facts = dataset.survey()
         plan = check_plan(plan, facts)
         require_modules(plan)

@@ -44,18 +44,25 @@ FINISH_SECONDS = 60.0
 class Control:
     """What whoever started a conversion hears of it and can do to it; the last two are called ten times a second."""
 
+    listed: Callable[[int], object] = lambda found: None  # the pictures found so far, while they are listed
+
     announce: Callable[[StorePlan, Estimate], None] = lambda plan, needs: None  # before the first byte
     report: Callable[[Progress], None] = lambda progress: None
     cancelled: Callable[[], bool] = lambda: False
     paused: Callable[[], bool] = lambda: False
 
+    def poll(self, found: int) -> bool:
+        """Tell how many pictures were found; whether to stop."""
+        self.listed(found)
+        return self.cancelled()
+
 
 def prepare(
-    request: Request, destination: Path, workers: int = 0, cancelled: Callable[[], bool] = lambda: False
+    request: Request, destination: Path, workers: int = 0, poll: Callable[[int], bool] = lambda found: False
 ) -> tuple[StorePlan, Estimate]:
     """The plan of a conversion and what it takes; nothing is written.  Raises ImgstoreError where it cannot begin."""
     with ExitStack() as stack:
-        splits = [stack.enter_context(split) for split in open_splits(request, cancelled)]
+        splits = [stack.enter_context(split) for split in open_splits(request, poll)]
         plan, sample = make_plan(request, splits)
         needs = estimate(plan, sample, splits, destination, _workers(workers))
     return plan, needs
@@ -99,7 +106,7 @@ def convert(
         tidy(destination)
         return complete_store(request, destination)
     begun = is_begun(request, destination)
-    plan, needs = prepare(request, destination, workers, control.cancelled)
+    plan, needs = prepare(request, destination, workers, control.poll)
     if not begun:
         check_room(needs, destination)
     with _explained(destination):

@@ -102,13 +102,13 @@ class Sample:
     records: Records
 
 
-def open_splits(request: Request, cancelled: Callable[[], bool] = lambda: False) -> list[Dataset]:
+def open_splits(request: Request, poll: Callable[[int], bool] = lambda found: False) -> list[Dataset]:
     """The dataset of each split that is asked for, open.  Raises ImgstoreError as ``open_dataset`` does."""
     with ExitStack() as stack:
-        first = stack.enter_context(open_dataset(request.dataset, request.split, cancelled, request.how))
+        first = stack.enter_context(open_dataset(request.dataset, request.split, poll, request.how))
         names = [] if request.split is not None else list(first.facts().splits)
         others = [
-            stack.enter_context(first.of_split(name) or open_dataset(request.dataset, name, cancelled, request.how))
+            stack.enter_context(first.of_split(name) or open_dataset(request.dataset, name, poll, request.how))
             for name in names
             if name != first.facts().split
         ]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 from tui.cli import cli, main
 
@@ -392,6 +393,22 @@ def test_shell_completes_words(measured: Measured, line: str, offered: str) -> N
 @pytest.mark.parametrize("shell_name", ["zsh", "fish"])
 def test_other_shells_get_their_own_completion(shell: Shell, shell_name: str) -> None:
     assert f"_IMGSTORE_TUI_COMPLETE={shell_name}_complete" in shell.call("completion", shell_name).stdout
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_long_listing_shows_a_count_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool
+) -> None:
+    for number in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper/notes").touch()
+    monkeypatch.setattr("backends.runs.events.LISTING_SECONDS", 0.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert cli.main(["info", str(tmp_path)], standalone_mode=False) == 0
+    shown = capsys.readouterr().err
+    assert ("listing the dataset: 2 pictures found" in shown) is terminal
+    assert shown.endswith(" \r") is terminal
 
 
 def test_info_and_backends_print_text_or_json(shell: Shell) -> None:

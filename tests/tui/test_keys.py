@@ -76,12 +76,15 @@ async def test_enter_while_dataset_opens_changes_nothing(
 ) -> None:
     may_open, read_facts = threading.Event(), tui.workers.read_facts
 
-    def slow(path: str, cancelled: Callable[[], bool]) -> Iterator[DatasetFacts]:
+    def slow(path: str, poll: Callable[[int], bool]) -> Iterator[DatasetFacts]:
+        poll(123_456)
         may_open.wait(30)
-        yield from read_facts(path, cancelled)
+        yield from read_facts(path, poll)
 
     monkeypatch.setattr("tui.workers.read_facts", slow)
+    monkeypatch.setattr("backends.runs.events.LISTING_SECONDS", 0.0)
     async with ImgstoreApp(tmp_path, str(cifar10_folder)).run_test(size=SMALL) as pilot:
+        await until_text(pilot, "123,456 pictures found")
         await pilot.press("enter")
         may_open.set()
         await until_text(pilot, "Times storing and reading 10 to 200 images")

@@ -53,6 +53,7 @@ class Workbench(Screen[None]):
 
     facts: reactive[DatasetFacts | None] = reactive(None)
     opening: reactive[str] = reactive("", bindings=True)  # the path of the dataset that is being opened
+    found: reactive[int] = reactive(0)  # pictures in it so far
     draft: reactive[Draft] = reactive(first_draft)
     series: reactive[Known] = reactive(Known)  # of every configuration in the table
     run: reactive[Run | None] = reactive(None)
@@ -77,7 +78,7 @@ class Workbench(Screen[None]):
     def compose(self) -> ComposeResult:
         here = Workbench
         measured = here.run, here.series, here.aspect
-        yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.place, here.run)
+        yield DatasetPanel(classes="panel").data_bind(here.facts, here.opening, here.found, here.place, here.run)
         yield BackendTable(classes="panel").data_bind(*measured, here.draft)
         yield RunPanel(classes="panel").data_bind(*measured, here.remark, here.view, here.conversion)
         with Horizontal(id="lower"):

@@ -36,6 +36,7 @@ class DatasetPanel(Widget, can_focus=True):
 
     facts: reactive[DatasetFacts | None] = reactive(None)
     opening: reactive[str] = reactive("")  # the path that is being read now
+    found: reactive[int] = reactive(0)  # pictures in it so far
     place: reactive[Place | None] = reactive(None)  # where a run writes; None until a dataset is chosen
     run: reactive[Run | None] = reactive(None)
 
@@ -76,8 +77,9 @@ class DatasetPanel(Widget, can_focus=True):
 
     def render(self) -> Content:
         if self.opening:
-            path = middle(safe_text(self.opening), self.size.width - 8)
-            return Content.assemble(("reading ", "$dim"), path)
+            found = f"   {self.found:,} pictures found" if self.found else ""
+            path = middle(safe_text(self.opening), self.size.width - 8 - len(found))
+            return Content.assemble(("reading ", "$dim"), path, found)
         if self.facts is None:
             return Content.styled("no dataset yet", "$dim")
         return Content("\n").join(self._rows(self.facts)) if self.boxed else self._one_row(self.facts)

@@ -110,6 +110,8 @@ def _work(run: Run, series: Known) -> Content:
         return Content.assemble(("reading the images ", "bold"), f"{run.done:,} of {run.total:,}")
     if run.phase == "removing":
         return Content.styled("removing what the run made", "$dim")
+    if run.start is None and run.found:
+        return Content.assemble(("listing the dataset ", "bold"), f"{run.found:,} pictures")
     if run.trial is None:
         return Content.styled(fit("starting" if not run.ended else "next trial", 20), "$dim")
     known = series.get(run.trial.configuration)

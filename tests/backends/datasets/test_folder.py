@@ -315,12 +315,17 @@ def test_warnings_of_pillow_are_not_shown(tmp_path: Path) -> None:
         decode_picture(data)
 
 
-def test_listing_can_be_cancelled(tmp_path: Path) -> None:
+def test_listing_counts_pictures_and_can_be_stopped(tmp_path: Path) -> None:
     plant(tmp_path, "a/1.png", "b/2.png")
-    answers = iter((False, True))
+    found: list[int] = []
+
+    def poll(number: int) -> bool:
+        found.append(number)
+        return number == 1
+
     with pytest.raises(Cancelled, match=f"{tmp_path} was not opened: it was stopped"):
-        open_dataset(tmp_path, cancelled=lambda: next(answers))
-    assert next(answers, None) is None
+        open_dataset(tmp_path, poll=poll)
+    assert (set(found), found[-1], found.count(1)) == ({0, 1}, 1, 1)
 
 
 @pytest.mark.parametrize("name", ["1.png", "a/1.WEBP", "train/a/1.jpe", "a/b/c/d/no suffix"])
