@@ -22,6 +22,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import MachineBusy, UnclearLayout
 from tui import messages, workers
 from tui.draft import first_draft
@@ -147,29 +148,29 @@ class ImgstoreApp(App[int]):
                 self.workbench.refresh_bindings()
         elif event.state is WorkerState.ERROR:
             sentence = sentence_of(event.worker.error)
-            if group in ("folder", "jobs", "survey"):
+            if group in ("folder", "jobs"):
                 self.workbench.say(sentence, urgent=True)
+            elif isinstance(event.worker.error, UnclearLayout):
+                self.workbench.ask_reading(event.worker.error.choices)
             else:
                 self.workbench.show_error(sentence)
-                if isinstance(event.worker.error, UnclearLayout):
-                    self.workbench.ask_folder(event.worker.error)
 
     # Datasets, plans and the history are read in threads, for disks may take their time
 
     @on(messages.OpenDataset)
     def open_dataset(self, message: messages.OpenDataset) -> None:
         self.workbench.opening, self.workbench.found = message.path, 0
-        self._open(message.path)
+        self._open(message.path, message.how)
 
     @work(group="dataset", exclusive=True, exit_on_error=False)
-    async def _open(self, path: str) -> None:
+    async def _open(self, path: str, how: Reading = AS_FOUND) -> None:
         from backends.runs.saved import is_saved_run, load_run
 
         if await asyncio.to_thread(is_saved_run, Path(path)):
             self._show_job(Followed(path, await asyncio.to_thread(load_run, Path(path))))
             return
         show = self.workbench.show_dataset
-        async for facts in self._read_facts(path):
+        async for facts in self._read_facts(path, how):
             show(facts)
             show = self.workbench.show_survey
 
@@ -182,19 +183,13 @@ class ImgstoreApp(App[int]):
         self.workers.cancel_group(self, "dataset")
         self.workbench.opening = ""
 
-    @on(messages.SurveyDataset)
-    @work(group="survey", exit_on_error=False)
-    async def survey_dataset(self, message: messages.SurveyDataset) -> None:
-        async for facts in self._read_facts(message.path):
-            self.workbench.show_survey(facts)
-
-    async def _read_facts(self, path: str) -> AsyncIterator[DatasetFacts]:
+    async def _read_facts(self, path: str, how: Reading) -> AsyncIterator[DatasetFacts]:
         """The facts of a dataset, each read in a thread, until the worker is cancelled."""
         from backends.runs.events import listing
 
         worker = get_current_worker()
         poll = listing(lambda event: self.post_message(messages.Listed(event.found)), lambda: worker.is_cancelled)
-        reading = await asyncio.to_thread(workers.read_facts, path, poll)
+        reading = await asyncio.to_thread(workers.read_facts, path, how, poll)
         while (facts := await asyncio.to_thread(next, reading, None)) is not None:
             yield facts
 
@@ -440,7 +435,7 @@ class ImgstoreApp(App[int]):
         from tui.screens.help import TextScreen
 
         if self.workbench.facts is not None:
-            text = Content(await asyncio.to_thread(workers.left_out, self.workbench.facts.path))
+            text = Content(await asyncio.to_thread(workers.left_out, self.workbench.facts))
             self.push_screen(TextScreen("Left out", lambda _: text))
 
     async def action_quit(self) -> None:

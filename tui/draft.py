@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backends.bench.configuration import Configuration
@@ -83,9 +83,9 @@ class Draft:
         for row in self.rows:
             name = self._fitting(row.configuration, facts)
             rows.setdefault(name, Row(name, row.ticked))
-        other = self.facts is None or self.facts.path != facts.path
+        other = self.facts is None or (self.facts.path, self.facts.how) != (facts.path, facts.how)
         sizes = default_sizes(facts.images, self.defaults.get("sizes"))
-        draft = self.changed(split=None, sizes=sizes) if other else self
+        draft = self.changed(split=None, sizes=sizes, **asdict(facts.how)) if other else self
         return replace(draft, rows=tuple(rows.values()), facts=facts)
 
     def _fitting(self, configuration: Configuration, facts: DatasetFacts) -> Configuration:
@@ -106,7 +106,8 @@ class Draft:
         """The draft of the article's experiment.  Raises UsageError where the dataset is not one for it."""
         if self.facts is None:
             raise UsageError("there is no dataset yet: o opens one.")
-        plan = replace(article_plan(self.facts.path, self.facts), work_dir=self.base.work_dir)
+        plan = article_plan(self.facts.path, self.facts)
+        plan = replace(plan, work_dir=self.base.work_dir, **asdict(self.facts.how))
         return replace(self, rows=draft_of(plan).rows, base=plan)
 
     def toggle(self, index: int) -> Draft:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from backends.datasets.base import AS_FOUND, Reading
+
 if TYPE_CHECKING:
     from backends.bench.plan import Plan
     from backends.datasets.base import DatasetFacts
@@ -39,6 +41,7 @@ class OpenDataset(Message):
     """Read the dataset, or the saved result, at ``path``."""
 
     path: str
+    how: Reading = AS_FOUND
 
 
 @dataclass
@@ -46,13 +49,6 @@ class Listed(Message):
     """So many pictures were found so far in the dataset that is being opened."""
 
     found: int
-
-
-@dataclass
-class SurveyDataset(Message):
-    """Look into the pictures of the dataset that is open."""
-
-    path: str
 
 
 @dataclass

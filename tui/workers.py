@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends import units
+from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import ImgstoreError, UsageError
 from tui.labels import dataset_name, sentence_of
 from tui.messages import Place, Prepared
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 def facts_of_current_folder() -> DatasetFacts | None:
     """The facts of the current folder; None where it is not a dataset."""
     try:
-        return first_facts(str(Path.cwd()))
+        return next(read_facts(str(Path.cwd())))
     except ImgstoreError:
         return None
 
@@ -50,7 +51,9 @@ MOST_LISTED = 1000
 """Files that are left out, of which the screen lists no more."""
 
 
-def read_facts(path: str, poll: Callable[[int], bool] = lambda found: False) -> Iterator[DatasetFacts]:
+def read_facts(
+    path: str, how: Reading = AS_FOUND, poll: Callable[[int], bool] = lambda found: False
+) -> Iterator[DatasetFacts]:
     """The facts of the dataset at ``path``: those known at once, then those found by looking into its pictures.
 
     ``poll`` is called with how many pictures were found so far; True stops it.  Raises ImgstoreError with the sentence
@@ -58,7 +61,7 @@ def read_facts(path: str, poll: Callable[[int], bool] = lambda found: False) -> 
     """
     from backends.datasets import open_dataset
 
-    with open_dataset(path, None, poll) as dataset:
+    with open_dataset(path, None, poll, how) as dataset:
         facts = dataset.facts()
         yield facts
         surveyed = dataset.survey()
@@ -66,20 +69,24 @@ def read_facts(path: str, poll: Callable[[int], bool] = lambda found: False) -> 
             yield surveyed
 
 
-def left_out(path: str) -> str:
+def left_out(facts: DatasetFacts) -> str:
     """The first files of a dataset that are left out, a line each with the reason.  Raises ImgstoreError."""
     from backends.datasets import open_dataset
 
-    with open_dataset(path) as dataset:
+    with open_dataset(facts.path, facts.split, how=facts.how) as dataset:
         listed = list(islice(dataset.skipped(), MOST_LISTED + 1))
     lines = [f"{safe_text(name, 200)}  {safe_text(why, 200)}" for name, why in listed[:MOST_LISTED]]
     more = f"info --list-skipped FILE lists more than these {MOST_LISTED:,}."
     return "\n".join([*lines, *([more] if len(listed) > MOST_LISTED else [])])
 
 
-def first_facts(path: str) -> DatasetFacts:
-    """The facts of the dataset at ``path`` that are known at once."""
-    return next(read_facts(path))
+def dataset_to_open(text: str) -> str:
+    """The path, as it is written, of a dataset that is there; ``sample`` is none.  Raises ImgstoreError."""
+    from backends.datasets.discover import locate
+
+    if text != "sample":
+        locate(text)
+    return text
 
 
 def weigh(plan: Plan, facts: DatasetFacts) -> tuple[Estimate, Place]:
@@ -103,7 +110,7 @@ def first_conversion(facts: DatasetFacts, configuration: Configuration, work: st
     dataset = absolute_dataset(facts.path)
     beside = Path(dataset).parent
     folder = beside if dataset != "sample" and os.access(beside, os.W_OK | os.X_OK) else Path(work).absolute()
-    request = Request(dataset=dataset, configuration=configuration)
+    request = Request(dataset=dataset, configuration=configuration, how=facts.how)
     return ConversionSpec(request, str(folder / f"{name}-{configuration.backend}"))
 
 

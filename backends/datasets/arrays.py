@@ -207,6 +207,7 @@ class Arrays(Dataset):
             classes=names,
             fingerprint=hashed.hexdigest(),
             source=str(source),
+            how=how,
             notes=() if names else ("It has no labels: --labels FILE names a file of them.",),
         )
         super().__init__(facts, labels)

@@ -57,6 +57,7 @@ class DatasetFacts:
     sampled: int | None = None  # picture files whose headers were read; None where none needs to be
     undecodable: int = 0  # of these, files that are no pictures, or damaged
     left_out: int = 0  # files that are passed over
+    how: Reading = AS_FOUND
 
     @property
     def images(self) -> int:

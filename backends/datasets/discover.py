@@ -83,17 +83,21 @@ def open_dataset(
 def _open(path: str | Path, split: str | None, poll: Callable[[int], bool], how: Reading) -> Dataset:
     if path == sample.NAME:
         return sample.Sample(split)
-    text = os.fspath(path)
-    if not text.strip() or "\0" in text:
-        raise UsageError("no dataset is named: give a path, or the word sample.")
-    absolute = absolute_path(text)
-    with reading(absolute):
-        mode = absolute.stat().st_mode
+    absolute, mode = locate(os.fspath(path))
     if stat.S_ISDIR(mode):
         return _open_folder(absolute, str(path), split, poll, how)
     if stat.S_ISREG(mode):
         return _open_file(absolute, str(path), split, poll, how)
     raise DatasetNotFound(f"{absolute} is {special(mode)}, not a folder or a file: name {KNOWN}.")
+
+
+def locate(text: str) -> tuple[Path, int]:
+    """The absolute path that is meant, and the mode of what is there.  Raises as ``open_dataset``."""
+    if not text.strip() or "\0" in text:
+        raise UsageError("no dataset is named: give a path, or the word sample.")
+    absolute = absolute_path(text)
+    with reading(absolute):
+        return absolute, absolute.stat().st_mode
 
 
 def absolute_path(text: str) -> Path:

@@ -123,6 +123,7 @@ class PictureTable(Pictures):
             classes=classes,
             fingerprint=digest.hexdigest(),
             source=str(common_source(files)),
+            how=how,
             source_bytes=sum(table.path.stat().st_size for table in self._tables),
         )
         super().__init__(facts, labels)

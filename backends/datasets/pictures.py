@@ -185,9 +185,9 @@ class PictureTree(Pictures):
             )
         splits = find_splits(tree, how, str(source), notes)
         split = choose_split(list(splits), split, str(source))
-        self._top, self._folders, self._listed, self._how = source, splits, (skipped, notes), how
+        self._top, self._folders, self._listed = source, splits, (skipped, notes)
         counts = {name: folder.total for name, folder in splits.items()}
-        self._take(DatasetFacts(path=path, kind=kind, split=split, splits=counts, fingerprint=""))
+        self._take(DatasetFacts(path=path, kind=kind, split=split, splits=counts, fingerprint="", how=how))
 
     def of_split(self, split: str) -> Self:
         other = copy.copy(self)
@@ -196,7 +196,7 @@ class PictureTree(Pictures):
 
     def _take(self, facts: DatasetFacts) -> None:
         """Become the split of ``facts``."""
-        folder, how = self._folders[facts.split], self._how
+        folder, how = self._folders[facts.split], facts.how
         self._folders = {name: one for name, one in self._folders.items() if one is not folder}  # it is packed now
         skipped, notes = copy.deepcopy(self._listed) if self._folders else self._listed
         self._files = pack(folder, how.layout, skipped, notes)

@@ -159,7 +159,7 @@ def _unclear(children: list[Folder], where: str) -> UnclearLayout:
     tree = ", ".join(f"{path}/ {total:,} pictures" for path, total in list(choices.items())[:_LISTED])
     roots, layouts = " or ".join(f"--root {path}" for path in list(choices)[:_LISTED]), " or ".join(LAYOUTS)
     sentence = f"{where} can be read in several ways ({tree}): choose {roots}, or all with --layout {layouts}."
-    return UnclearLayout(sentence, where, choices)
+    return UnclearLayout(sentence, choices)
 
 
 def pack(folder: Folder, layout: str, skipped: Skipped, notes: list[str]) -> PictureFiles:

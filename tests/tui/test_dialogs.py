@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from backends.bench.configuration import Configuration
 from backends.bench.disk import IN_MEMORY, mount_of
+from backends.datasets.base import Reading
 from tests.backends.encoded import encoded
 from tests.tui.driving import (
     SMALL,
@@ -34,7 +36,7 @@ from tui.app import ImgstoreApp
 from tui.messages import OpenDataset
 from tui.plan_fields import parse
 from tui.widgets.folders import FolderTree
-from tui.workers import MOST_NAMES
+from tui.workers import MOST_NAMES, first_conversion
 
 
 async def test_configuration_is_added_by_keys_alone(app: ImgstoreApp) -> None:
@@ -326,24 +328,39 @@ async def test_quitting_during_run_offers_three_choices(app: ImgstoreApp, key: s
         assert leaves or footer(pilot).startswith(" x stop")
 
 
-@pytest.mark.parametrize("by_dialog", [True, False])
-async def test_masks_beside_photos_are_asked_about_once(app: ImgstoreApp, tmp_path: Path, by_dialog: bool) -> None:
+@pytest.mark.parametrize(
+    ("keys", "how", "splits"),
+    [
+        (["enter"], Reading("images"), {"all": 2}),
+        (["left", "down", "f", "enter"], Reading(layout="flat"), {"all": 3}),
+        (
+            ["a", "enter", "down", "s", "tab", *"labels.csv", "enter"],
+            Reading("", "splits", "labels.csv"),
+            {"images": 2, "masks": 1},
+        ),
+    ],
+)
+async def test_masks_beside_photos_are_asked_about_once(
+    app: ImgstoreApp, keys: list[str], how: Reading, splits: dict[str, int]
+) -> None:
     for name in ("images/1.png", "images/2.png", "masks/1.png"):
-        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "set" / name).write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+        Path("set", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("set", name).write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    Path("labels.csv").write_text("file,label\n1.png,cat\n")
     async with app.run_test(size=SMALL) as pilot:
         await start(pilot)
-        if by_dialog:
-            await pilot.press("o")
-            await fill(pilot, "enter", text=str(tmp_path / "set"))
-        else:
-            app.workbench.post_message(OpenDataset(str(tmp_path / "set")))
+        await pilot.press("o")
+        await fill(pilot, "enter", text="set")
         await until_text(pilot, "Which pictures?")
-        assert "images 2 pictures" in frame(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.workbench.facts is not None)
-        assert app.workbench.facts is not None
-        assert (app.workbench.facts.path, app.workbench.facts.count) == (str(tmp_path / "set/images"), 2)
+        await pilot.press(*keys)
+        await until_text(pilot, "Times storing and reading")
+        facts, draft = app.workbench.facts, app.workbench.draft
+        assert facts is not None
+        assert (facts.how, facts.splits) == (how, splits)
+        plan, spec = draft.plan(facts.path), first_conversion(facts, Configuration("tar"), "")
+        assert (plan.how, spec.request.how) == (how, how)
+        await pilot.press("i")
+        await until_text(pilot, f"image 0 of {facts.count}")
 
 
 async def test_palette_lists_what_is_left_out(app: ImgstoreApp, tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 
 from backends.runs import events
 from backends.stores.plan import Shard, StorePlan
 from backends.stores.preflight import Estimate
+from tests.backends.encoded import encoded
 from tests.tui.conftest import compare_golden
 from tests.tui.driving import (
     LARGE,
@@ -34,7 +37,7 @@ from tests.tui.driving import (
 )
 from tests.tui.recorded import CLASSES, START, conversion_events, plan_of, through_the_file
 from tui.app import ImgstoreApp
-from tui.messages import Prepared
+from tui.messages import OpenDataset, Prepared
 
 Scene = Callable[[Pilot[int]], Awaitable[None]]
 HUGE, LEAST = (200, 50), (60, 18)
@@ -236,6 +239,40 @@ async def convert_failed(pilot: Pilot[int]) -> None:
 
 
 press_after(convert_during, "escape", name="converting_beside")
+
+
+async def open_folders(pilot: Pilot[int], *names: str) -> None:
+    """Open the folder ``photos`` with pictures of these names."""
+    for name in names:
+        Path("photos", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("photos", name).write_bytes(encoded(np.zeros((8, 8, 3), np.uint8)))
+    await start(pilot)
+    app_of(pilot).workbench.post_message(OpenDataset("photos"))
+
+
+@scene(SMALL)
+async def unclear_masks(pilot: Pilot[int]) -> None:
+    await open_folders(pilot, "images/1.png", "images/2.png", "masks/1.png", "masks/2.png")
+    await until_text(pilot, "Which pictures?")
+    await settle(pilot)
+
+
+@scene(SMALL)
+async def unclear_depths(pilot: Pilot[int]) -> None:
+    names = [f"kitti/{folder}/{number}.png" for folder in ("left", "right", "depth") for number in range(3)]
+    await open_folders(pilot, *names)
+    await until_text(pilot, "Which pictures?")
+    await pilot.press("a", "enter")
+    await until_text(pilot, "All folders need a layout")
+
+
+@scene(SMALL)
+async def unclear_pictures_beside_classes(pilot: Pilot[int]) -> None:
+    await open_folders(pilot, "1.png", "cats/2.png", "dogs/3.png")
+    await until_text(pilot, "Times storing and reading")
+
+
+press_after(unclear_masks, "a", "down", "s", "enter", name="unclear_read_as_splits")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from textual.content import Content
 import tui.workers
 from backends.bench.plan import Plan
 from backends.bench.schedule import aspects
-from backends.datasets.base import DatasetFacts
+from backends.datasets.base import DatasetFacts, Reading
 from backends.errors import ImgstoreError
 from backends.runs import events
 from tests.tui.driving import (
@@ -76,10 +76,10 @@ async def test_enter_while_dataset_opens_changes_nothing(
 ) -> None:
     may_open, read_facts = threading.Event(), tui.workers.read_facts
 
-    def slow(path: str, poll: Callable[[int], bool]) -> Iterator[DatasetFacts]:
+    def slow(path: str, how: Reading, poll: Callable[[int], bool]) -> Iterator[DatasetFacts]:
         poll(123_456)
         may_open.wait(30)
-        yield from read_facts(path, poll)
+        yield from read_facts(path, how, poll)
 
     monkeypatch.setattr("tui.workers.read_facts", slow)
     monkeypatch.setattr("backends.runs.events.LISTING_SECONDS", 0.0)

@@ -143,7 +143,7 @@ class ConvertScreen(Screen[None]):
         """Show the images of the store once it is made, first those that did not decode; before, the dataset's."""
         state, request = self.conversion, self.spec.request
         if state is None or state.made is None:
-            self.app.push_screen(ImagesScreen(request.dataset, request.split))
+            self.app.push_screen(ImagesScreen(request.dataset, request.split, how=request.how))
         else:
             which = "not decoded" if state.made.failures else "images"
             self.app.push_screen(ImagesScreen(self.spec.destination, which=which))

@@ -18,16 +18,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 
-from backends.errors import ImgstoreError, UnclearLayout, UsageError
+from backends.errors import ImgstoreError, UsageError
 from tui.draft import Draft, codecs_for
 from tui.keys import MOVES
 from tui.text import safe_text
 from tui.widgets.folders import FolderInput, FolderTree
-from tui.workers import disks, export, first_facts, folder_to_write, recent_datasets
+from tui.workers import dataset_to_open, disks, export, folder_to_write, recent_datasets
 
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration
-    from backends.datasets.base import DatasetFacts
     from backends.runs.run import Run
     from tui.screens.workbench import Workbench
 
@@ -184,14 +183,14 @@ class ChoiceScreen(ModalScreen[Any]):
 
 
 def form(name: str, bench: Workbench) -> ModalScreen[Any]:
-    """The dialog that a key opens: ``open`` gives facts, ``export`` a sentence, the others a changed draft."""
+    """The dialog that a key opens: ``open`` gives a path, ``export`` a sentence, the others a changed draft."""
     draft, facts = bench.draft, bench.facts
     match name:
         case "open":
             path = facts.path if facts and facts.path != "sample" else ""
             hint = "A folder or file of images (pictures, WebDataset, Parquet, npz, IDX, HDF5, CIFAR), or: sample"
             recent = partial(recent_datasets, bench.jobs)
-            return AskScreen("Open a dataset", hint, _facts_or_choice, value=path, folders=recent, files=True)
+            return AskScreen("Open a dataset", hint, dataset_to_open, value=path, folders=recent, files=True)
         case "where":
             return AskScreen(
                 "Folder for temporary files",
@@ -211,23 +210,6 @@ def form(name: str, bench: Workbench) -> ModalScreen[Any]:
     from tui.screens.plan import PlanScreen
 
     return PlanScreen(draft)
-
-
-def _facts_or_choice(path: str) -> DatasetFacts | UnclearLayout:
-    try:
-        return first_facts(path)
-    except UnclearLayout as unclear:
-        return unclear
-
-
-def folder_question(unclear: UnclearLayout) -> ChoiceScreen:
-    """The list of folders of a dataset that can be read in several ways; dismissed with the path of one."""
-    shown = {safe_text(folder, 50): folder for folder in unclear.choices}
-    return ChoiceScreen(
-        "Which pictures?",
-        {text: f"{unclear.choices[folder]:,} pictures" for text, folder in shown.items()},
-        take=lambda text: f"{unclear.path}/{shown[text]}",
-    )
 
 
 def codec_question(draft: Draft, configuration: Configuration) -> ChoiceScreen:

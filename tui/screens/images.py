@@ -21,6 +21,7 @@ from textual.worker import Worker, WorkerState
 
 from backends import units
 from backends.datasets import open_dataset
+from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import UsageError
 from backends.stores.manifest import is_store
 from backends.stores.store import open_store
@@ -46,9 +47,9 @@ class Album:
     ``lists`` has the positions in each list.  Raises ImgstoreError where the path is neither.
     """
 
-    def __init__(self, path: str, split: str | None) -> None:
+    def __init__(self, path: str, split: str | None, how: Reading) -> None:
         self.store = open_store(path) if path != "sample" and is_store(Path(path)) else None
-        self._dataset = None if self.store is not None else open_dataset(path, split)
+        self._dataset = None if self.store is not None else open_dataset(path, split, how=how)
         source = self.store or self._dataset
         assert source is not None
         self.close, self.labels, self.classes, self._name = source.close, source.labels, source.classes, source.name
@@ -107,9 +108,9 @@ class ImagesScreen(Screen[None]):
     position: reactive[int] = reactive(0, init=False)
     which: reactive[str] = reactive("images", init=False)
 
-    def __init__(self, path: str, split: str | None = None, which: str = "images") -> None:
+    def __init__(self, path: str, split: str | None = None, which: str = "images", how: Reading = AS_FOUND) -> None:
         super().__init__()
-        self._path, self._split = path, split
+        self._path, self._split, self._how = path, split, how
         self._album: Album | None = None
         self.set_reactive(ImagesScreen.which, which)
 
@@ -129,7 +130,7 @@ class ImagesScreen(Screen[None]):
     @work(group="image", exclusive=True, exit_on_error=False)
     async def _show(self) -> None:
         if self._album is None:
-            self._album = await asyncio.to_thread(Album, self._path, self._split)
+            self._album = await asyncio.to_thread(Album, self._path, self._split, self._how)
             self.refresh_bindings()
         count, which, position = len(self._list), self.which, self.position
         title = "Images" if which == "images" else f"{which.capitalize()}: {min(position + 1, count):,} of {count:,}"

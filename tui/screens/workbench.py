@@ -16,7 +16,8 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from backends.bench.measurement import Aspect
-from backends.errors import ImgstoreError, UnclearLayout
+from backends.datasets.base import AS_FOUND, Reading
+from backends.errors import ImgstoreError
 from tui import messages
 from tui.draft import Draft, first_draft
 from tui.keys import RESULTS, WORKBENCH, View, acts, after_disk, footer_actions, next_step, word_of
@@ -111,7 +112,7 @@ class Workbench(Screen[None]):
 
     def show_survey(self, facts: DatasetFacts) -> None:
         """The open dataset was looked into: its codecs may change as long as nothing runs."""
-        if self.facts is not None and self.facts.path == facts.path:
+        if self.facts is not None and (self.facts.path, self.facts.how) == (facts.path, facts.how):
             self.facts = facts
             if self.run is None:
                 self.change(self.draft.for_dataset(facts))
@@ -281,7 +282,7 @@ class Workbench(Screen[None]):
         from tui.screens.images import ImagesScreen
 
         if self.facts is not None:
-            self.app.push_screen(ImagesScreen(self.facts.path, self.facts.split))
+            self.app.push_screen(ImagesScreen(self.facts.path, self.facts.split, how=self.facts.how))
 
     def action_edit(self, change: str) -> None:
         """Change the draft by one of its methods, at the row under the cursor where that takes one."""
@@ -349,19 +350,17 @@ class Workbench(Screen[None]):
         take = answers.get(name, self.change)
         self.app.push_screen(form(name, self), lambda value: None if value is None else take(value))
 
-    def _open(self, found: DatasetFacts | UnclearLayout) -> None:
-        if isinstance(found, UnclearLayout):
-            self.ask_folder(found)
-            return
-        self.show_dataset(found)
-        self.post_message(messages.SurveyDataset(found.path))
+    def _open(self, path: str, how: Reading = AS_FOUND) -> None:
+        self.post_message(messages.OpenDataset(path, how))
 
-    def ask_folder(self, unclear: UnclearLayout) -> None:
-        """Ask which of several folders is meant, and open it."""
-        from tui.screens.dialogs import folder_question
+    def ask_reading(self, folders: dict[str, int]) -> None:
+        """Ask how the dataset is to be read whose opening has failed, and open it again."""
+        from tui.screens.reading import ReadingScreen
 
-        def take(path: str | None) -> None:
-            if path is not None:
-                self.post_message(messages.OpenDataset(path))
+        def take(how: Reading | None) -> None:
+            if how is not None:
+                self._open(path, how)
 
-        self.app.push_screen(folder_question(unclear), take)
+        path, self.opening = self.opening, ""
+        # A screen that a dialog covers before its layout is done stays blank.
+        self.call_after_refresh(self.app.push_screen, ReadingScreen(path, folders), take)
