@@ -19,7 +19,7 @@ from textual.pilot import Pilot
 from textual.reactive import Reactive
 from textual.widget import Widget
 
-from backends.datasets.base import DatasetFacts
+from backends.datasets.base import DatasetFacts, Reading
 from backends.errors import Cancelled
 from tests.tui.driving import (
     LARGE,
@@ -253,8 +253,8 @@ def test_quitting_does_not_wait_for_a_stuck_thread() -> None:
 async def test_escape_stops_a_slow_dataset_from_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = threading.Event()
 
-    def endless(path: str, cancelled: Callable[[], bool]) -> Iterator[DatasetFacts]:
-        while not cancelled():
+    def endless(path: str, how: Reading, poll: Callable[[int], bool]) -> Iterator[DatasetFacts]:
+        while not poll(0):
             stopped.wait(0.01)
         stopped.set()
         yield from ()
