@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backends import limits
+
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -93,11 +95,14 @@ class Layout:
         if not isinstance(text, str | bytes):
             raise TypeError("its layout is not text")
         try:
-            fields = json.loads(text if isinstance(text, str) else text.decode())  # json guesses the encoding of bytes
+            text = text if isinstance(text, str) else text.decode()  # json guesses the encoding of bytes
+            if len(text) > limits.HEADER_BYTES.value:
+                raise ValueError(f"it has {limits.HEADER_BYTES.exceeded()}")
+            fields = limits.parse_json(text)
             count, shape = int(fields["count"]), fields["image_shape"]
             if count < 0 or (shape is not None and (len(shape) != 3 or min(shape) < 1)):
                 raise ValueError("its count is negative, or its image shape is not three positive numbers")
             image_shape = None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2]))
-        except (OverflowError, RecursionError) as error:
-            raise ValueError(f"its layout has an impossible number or depth: {error}") from error
+        except OverflowError as error:
+            raise ValueError(f"its layout has an impossible number: {error}") from error
         return cls(count, str(fields["codec"]), image_shape, tuple(map(str, fields["classes"])))

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import getpass
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from backends import units
 from backends.errors import NoSpace, NotAllowed
+from backends.limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +161,20 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         fsync(path.parent)
+
+
+def read_regular(path: Path, limit: Limit) -> bytes:
+    """The content of a regular file; a FIFO or a device does not block.
+
+    Raises OSError where it is none or cannot be read, ValueError where it is larger than ``limit``.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        data = file.read(limit.value + 1)
+    if len(data) > limit.value:
+        raise ValueError(f"it has {limit.exceeded()}")
+    return data
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+
+from backends.bench.disk import read_regular
+from backends.limits import Limit, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,25 +31,13 @@ def _from_text(kind: type[Any], text: object) -> Any:
     return kind(text)
 
 
-def read_json(path: Path, most_bytes: int) -> Any:
+def read_json(path: Path, limit: Limit) -> Any:
     """What a JSON file holds.
 
-    Raises OSError where it cannot be read, ValueError where it is no JSON, larger than ``most_bytes``, nested too
-    deeply, or has a number that is none.
+    Raises OSError where it cannot be read, ValueError where it is no JSON, larger than ``limit``, nested too deeply,
+    or has a number that is none.
     """
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise ValueError(f"it is larger than {most_bytes:,} bytes")
-    return parse_json(data, parse_constant=_refuse)
-
-
-def parse_json(text: bytes, **options: Any) -> Any:
-    """The value of JSON.  Raises ValueError where it is none, or nested too deeply."""
-    try:
-        return json.loads(text, **options)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    return parse_json(read_regular(path, limit), parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> float:

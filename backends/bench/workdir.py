@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import limits
 from backends.errors import NotAllowed
 
 RECORD = "made.jsonl"
-_MOST_RECORD_BYTES = 1 << 28
 
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # neither follows a link nor waits for the writer of a FIFO
 _SEARCH: int = getattr(os, "O_PATH", os.O_RDONLY)  # a parent need not be readable
@@ -168,11 +168,11 @@ def _recorded(folder: int) -> list[str]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.fstat(folder).st_uid:
             raise OSError(errno.EINVAL, "the record is not a file of ours")
-        lines = file.read(_MOST_RECORD_BYTES).splitlines()
+        lines = file.read(limits.JSON_BYTES.value).splitlines()
     names = []
     for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            match json.loads(line):
+        with contextlib.suppress(ValueError):
+            match limits.parse_json(line):
                 case {"made": str(name)} if name not in ("", "..") and name == Path(name).name:
                     names.append(name)
     return names

@@ -44,6 +44,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from backends import limits
 from backends.errors import PictureDamaged
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ SUFFIXES = (
 """Suffixes of pictures, in lower case; the content of a file decides."""
 
 MAX_SIDE = 1_000_000
-MEMORY = 2 << 30
+MEMORY = limits.PICTURE_MEMORY.value
 """Bytes that decoding one picture may take where a caller does not say how many."""
 
 PIXEL_BYTES = 10

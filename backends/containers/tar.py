@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backends import limits
 from backends.base import Backend
 from backends.containers.array_folder import NO_ARRAY, data_start, write_header
 from backends.containers.fileio import MappedFile, slices
@@ -191,7 +192,7 @@ class TarReader(ContainerReader):
         """The layout; where it and the arrays lie is remembered."""
         before = self._file.size - LAST_BYTES
         last = self._piece(before, LAST_BYTES)
-        where = json.loads(last[BLOCK : 2 * BLOCK].rstrip(b"\0"))
+        where = limits.parse_json(last[BLOCK : 2 * BLOCK].rstrip(b"\0"))
         self._where = {name: (int(start), int(size)) for name, (start, size) in dict(where).items()}
         if last != _last_member(self._where):
             raise ValueError("its last member is another")

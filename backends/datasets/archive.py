@@ -20,6 +20,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from backends import limits
 from backends.datasets.regular_file import kind_of, open_regular, reading, unpacking
 from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace, PictureDamaged
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 BLOCK = 512
 CHUNK = 1 << 18
-
-_MOST_HEADER_BYTES = 1 << 20
-"""The longest name or pax header that is read."""
 
 BETWEEN_BOOKMARKS = 256 << 10
 MOST_BOOKMARKS = 1000
@@ -74,7 +72,7 @@ def members_of(stream: Stream, inside: str = "", end: int | None = None) -> Iter
             raise stream.damaged(f"is broken: no tar header at byte {at:,}")
         name, kind, size = found
         start = stream.position
-        if kind in b"Lx" and size <= _MOST_HEADER_BYTES:
+        if kind in b"Lx" and size <= limits.HEADER_BYTES.value:
             content = stream.read_exactly(size)
             fields = _pax_fields(content) if kind == b"x" else {"path": os.fsdecode(content.rstrip(b"\0"))}
             long_name = fields.get("path", long_name)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
+from backends import limits
 from backends.datasets.archive import Member, open_archive
 from backends.datasets.arrays import Arrays, JoinedRows, Part, Rows
 from backends.datasets.base import AS_FOUND
-from backends.datasets.regular_file import FILE_BYTES, kind_of, open_regular, reading
+from backends.datasets.regular_file import kind_of, open_regular, reading
 from backends.datasets.structure import choose_split
 from backends.datasets.unpickler import BadPickle, PickledArray, unpickle
 from backends.errors import DatasetDamaged, DatasetNotFound, PictureDamaged
@@ -97,8 +98,8 @@ class FolderFiles:
         path = self.path / name
         with open_regular(path) as file, reading(path):
             size = os.fstat(file.fileno()).st_size
-            if size > FILE_BYTES:
-                raise DatasetDamaged(f"{path} is no CIFAR batch (it has more than {FILE_BYTES >> 20} MiB): replace it.")
+            if size > limits.FILE_BYTES.value:
+                raise DatasetDamaged(f"{path} is no CIFAR batch (it has {limits.FILE_BYTES.exceeded()}): replace it.")
             return file.read(size)
 
 
@@ -113,11 +114,13 @@ class ArchiveFiles:
         return f"{name} in {self.path}"
 
     def scan(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        for member in self._archive.members():
+        for number, member in enumerate(self._archive.members()):
+            if number >= limits.CIFAR_MEMBERS.value:
+                raise DatasetDamaged(f"{self.path} is no archive of CIFAR: it has {limits.CIFAR_MEMBERS.exceeded()}.")
             name = member.name.rpartition("/")[2]
             if name not in names or member.name.count("/") > 1:
                 continue
-            if name in self._members or member.size > FILE_BYTES:
+            if name in self._members or member.size > limits.FILE_BYTES.value:
                 wrong = f"{name} twice" if name in self._members else f"a {name} of {member.size:,} bytes"
                 raise DatasetDamaged(f"{self.path} has {wrong}: get the archive again.")
             self._members[name] = member

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import xxhash
 
+from backends import limits
 from backends.datasets.arrays import common_source
 from backends.datasets.base import DatasetFacts
 from backends.datasets.labels import numbered, read_label_array
@@ -74,7 +74,7 @@ class Table:
     def features(self) -> dict[str, Any]:
         """What Hugging Face's metadata say of the columns."""
         try:
-            found = json.loads((self.schema.metadata or {})[b"huggingface"])["info"]["features"]
+            found = limits.parse_json((self.schema.metadata or {})[b"huggingface"])["info"]["features"]
         except (KeyError, ValueError, TypeError):
             found = {}
         return found if isinstance(found, dict) else {}

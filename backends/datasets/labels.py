@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.datasets.regular_file import FILE_BYTES, open_regular, reading, unpacking
+from backends import limits
+from backends.datasets.regular_file import open_regular, reading, unpacking
 from backends.errors import DatasetDamaged, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ _LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "y")
 def read_labels(path: Path) -> dict[str, str]:
     """The label of each file by its name, from a CSV or JSON lines file.  Raises DatasetDamaged, UsageError."""
     with open_regular(path) as file, reading(path):
-        content = file.read(FILE_BYTES)
+        content = file.read(limits.FILE_BYTES.value + 1)
+    if len(content) > limits.FILE_BYTES.value:
+        raise DatasetDamaged(f"{path} has {limits.FILE_BYTES.exceeded()}.")
     try:
         text = content.decode("utf-8-sig")
         rows = _json_rows(text) if path.suffix == ".jsonl" else _csv_rows(text)
@@ -36,7 +38,7 @@ def read_labels(path: Path) -> dict[str, str]:
 
 
 def _json_rows(text: str) -> dict[str, str]:
-    rows = [row for row in map(json.loads, filter(None, text.splitlines())) if isinstance(row, dict)]
+    rows = [row for row in map(limits.parse_json, filter(None, text.splitlines())) if isinstance(row, dict)]
     columns = _columns(list(dict.fromkeys(key for row in rows for key in row)))
     if columns is None:
         return {}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
+from backends import limits
 from backends.codecs.pictures import SUFFIXES
 from backends.datasets.archive import Archive, open_archive
 from backends.datasets.base import Skipped
 from backends.datasets.labels import numbered
 from backends.datasets.pictures import PictureTree
-from backends.datasets.regular_file import FILE_BYTES, check
+from backends.datasets.regular_file import check
 from backends.datasets.structure import split_kind
 from backends.datasets.tree import CHECK_EVERY, HIDDEN, OTHERS, is_system, tree_of
 from backends.errors import PictureDamaged
@@ -117,8 +117,8 @@ class PictureArchive(PictureTree):
 
     def _open(self, id_: int) -> BinaryIO:
         row = int(self._files.rows[id_])
-        if self._sizes[row] > FILE_BYTES:
-            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+        if self._sizes[row] > limits.FILE_BYTES.value:
+            raise PictureDamaged(f"it has {limits.FILE_BYTES.exceeded()}")
         return io.BytesIO(self._archives[self._which[row]].read(self._starts[row], self._sizes[row]))
 
 
@@ -141,7 +141,7 @@ def _label(content: bytes) -> str | None:
     if not text.startswith(("{", "[")):
         return text or None
     with suppress(ValueError):
-        fields = json.loads(text)
+        fields = limits.parse_json(text)
         if isinstance(fields, dict):
             found = next((fields[key] for key in _LABEL_KEYS if isinstance(fields.get(key), int | str)), None)
             return None if found is None else str(found)

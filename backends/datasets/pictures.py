@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 
+from backends import limits
 from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_picture, probe_picture
 from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading, Skipped
 from backends.datasets.labels import labels_of_files, numbered, read_labels
-from backends.datasets.regular_file import FILE_BYTES, printable
+from backends.datasets.regular_file import printable
 from backends.datasets.structure import check_layout, choose_split, find_splits, pack
 from backends.datasets.tree import Folder
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged
@@ -140,9 +141,10 @@ class Pictures(Dataset):
         if room.is_full(id_):
             return None
         size = self._size(id_)
-        data = file.read(FILE_BYTES + 1)
-        if max(size or 0, len(data)) > FILE_BYTES:
-            raise PictureDamaged(f"it has more than {FILE_BYTES >> 20} MiB")
+        most = limits.FILE_BYTES.value
+        data = file.read(most + 1)
+        if max(size or 0, len(data)) > most:
+            raise PictureDamaged(f"it has {limits.FILE_BYTES.exceeded()}")
         if size is not None and len(data) != size:
             raise PictureDamaged("it has changed since the dataset was opened")
         if not room.take(id_, data):

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-FILE_BYTES = 256 << 20
-"""The largest file of a dataset that is read; CIFAR-100's training file has 155 MB."""
-
 LISTED = 10_000
 """Entries of a folder that are listed to tell what it is."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends import limits
 from backends.codecs.pictures import HEAD_BYTES, SUFFIXES, format_of
 from backends.datasets.base import Skipped
 from backends.datasets.regular_file import check, open_regular, reading
@@ -30,7 +31,6 @@ LABEL_FILES = ("metadata.csv", "metadata.jsonl")
 INSPECTED = 1000
 """Files of an unknown suffix that are opened before the others of this suffix are taken for no pictures either."""
 
-DEEPEST = 100
 _PACKED = 10_000
 """Files that are packed at a time, which needs little memory."""
 
@@ -174,8 +174,8 @@ class Walk:
         if identity in ancestors or self._entered[identity] > 8:
             self.skipped.add("folders that links lead to again", relative)
             return False
-        if len(ancestors) > DEEPEST:
-            self.skipped.add(f"folders more than {DEEPEST} levels down", relative)
+        if len(ancestors) > limits.FOLDERS_DEEP.value:
+            self.skipped.add(f"folders inside {limits.FOLDERS_DEEP.exceeded()}", relative)
             return False
         self.followed["links to folders"] += linked
         return True

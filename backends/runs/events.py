@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from backends import limits
 from backends.bench.configuration import is_configuration
-from backends.bench.json_files import from_builtins, parse_json, to_builtins
+from backends.bench.json_files import from_builtins, to_builtins
 from backends.bench.machine import Conditions, Environment
 from backends.bench.measurement import OPERATIONS, Measurement, Trial, is_measured_here
 from backends.bench.plan import Plan
@@ -193,7 +194,7 @@ def decode_event(line: bytes) -> Event | None:
     Unknown fields are ignored.
     """
     try:
-        fields = parse_json(line)
+        fields = limits.parse_json(line)
         fields["event"] = _EARLIER.get(fields["event"], fields["event"])
         if "plan" in fields:
             fields["plan"] = _without_unknown(fields["plan"])

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends import limits
 from backends.bench.disk import fsync, nearest_existing, write_durably
 from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.plan import Plan
@@ -29,9 +30,8 @@ FILES = (EVENTS, LOG, LOCK, CANCEL, PAUSE, HEARD, CLEANED, SUMMARY, f".{SUMMARY}
 """Everything that is made in the folder of a job; its spec, which makes it one, is removed last."""
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_READ_BYTES = 1 << 26
 _TAIL_BYTES = 1 << 16
-_MOST_SPEC_BYTES = 1 << 24
-_MOST_LINE_BYTES = 1 << 26
 
 
 def new_folder(jobs: Path, spec: Plan | ConversionSpec) -> Path:
@@ -96,7 +96,7 @@ def read_spec(folder: Path) -> tuple[Plan | ConversionSpec, float]:
     where the folder is not a job's.
     """
     try:
-        spec = read_json(folder / SPEC, _MOST_SPEC_BYTES)
+        spec = read_json(folder / SPEC, limits.JSON_BYTES)
         created = float(spec["created"])
         time.localtime(created)
         is_run = spec.get("kind") != "convert"
@@ -191,13 +191,14 @@ class Tail:
     def read(self) -> list[Event]:
         """The whole events since the last call, without broken lines and overlong ones; none where there is no file."""
         events: list[Event] = []
+        most = limits.JSON_BYTES.value
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             file.seek(self._offset)
-            while data := file.read(_MOST_LINE_BYTES):
+            while data := file.read(_READ_BYTES):
                 self._offset += len(data)
                 *lines, self._rest = (self._rest + data).split(b"\n")
-                self._rest = self._rest[: _MOST_LINE_BYTES + 1]
-                events += [event for line in lines if len(line) <= _MOST_LINE_BYTES and (event := decode_event(line))]
+                self._rest = self._rest[: most + 1]
+                events += [event for line in lines if len(line) <= most and (event := decode_event(line))]
         return events
 
 

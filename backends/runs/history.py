@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from backends import limits
 from backends.analysis.ranking import ranking_line
 from backends.bench.configuration import Configuration
 from backends.bench.disk import write_durably
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LAST = "last"
 SUMMARY_VERSION = 1
-_MOST_SUMMARY_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def run_facts(folder: Path) -> RunFacts:
     """The facts of one run, from its summary where that is good.  Raises ImgstoreError where ``folder`` is no job's."""
     stamp = _stamp(folder)
     with contextlib.suppress(OSError, ValueError):
-        summary = from_builtins(read_json(folder / SUMMARY, _MOST_SUMMARY_BYTES), _Summary)
+        summary = from_builtins(read_json(folder / SUMMARY, limits.JSON_BYTES), _Summary)
         if (summary.version, summary.events, summary.facts.id) == (SUMMARY_VERSION, stamp, folder.name):
             return summary.facts
     facts = _facts(folder)

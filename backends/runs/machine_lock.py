@@ -11,6 +11,8 @@ import platform
 import time
 from pathlib import Path
 
+from backends import limits
+from backends.bench.disk import read_regular
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed
 from backends.runs.folder import read_spec
@@ -40,7 +42,7 @@ def take_lock(jobs: Path, job: str) -> int | None:
 def holder(jobs: Path) -> tuple[str, str]:
     """The id of the job that holds the lock, and words for it; the id is empty where it is not known yet."""
     try:
-        job = _path(jobs).read_text()
+        job = read_regular(_path(jobs), limits.HEADER_BYTES).decode()
         spec, created = read_spec(jobs / job)
     except (OSError, ValueError, ImgstoreError):
         return "", "another job"

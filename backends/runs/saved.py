@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from backends import limits
 from backends.bench.disk import write_durably
 from backends.bench.json_files import from_builtins, read_json, to_builtins
 from backends.bench.machine import Conditions, Environment
@@ -21,7 +22,6 @@ from backends.errors import ImgstoreError, NotAllowed
 from backends.runs import events
 from backends.runs.run import Run
 
-MOST_BYTES = 1 << 30
 MOST_SECONDS = 253_402_300_800.0
 """Since 1970 until the year 10,000, which dates cannot show."""
 
@@ -81,7 +81,7 @@ def load_run(path: Path) -> Run:
     so.  Raises ImgstoreError where it cannot be read, or is no run: not JSON, cut short, of another schema, a folder.
     """
     try:
-        fields = read_json(path, MOST_BYTES)
+        fields = read_json(path, limits.RESULT_BYTES)
     except OSError as error:
         raise ImgstoreError(f"{path} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:

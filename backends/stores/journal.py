@@ -13,10 +13,10 @@ import zlib
 from pathlib import Path
 from typing import Any, Self
 
-from backends import units
-from backends.bench.disk import write_durably
-from backends.bench.json_files import from_builtins, parse_json, to_builtins
-from backends.errors import NotAllowed, StoreBusy
+from backends import limits, units
+from backends.bench.disk import read_regular, write_durably
+from backends.bench.json_files import from_builtins, to_builtins
+from backends.errors import NotAllowed, StoreBusy, StoreDamaged
 from backends.stores.plan import StorePlan
 from backends.stores.shard import Sealed
 
@@ -38,7 +38,7 @@ class Journal:
         self.path = path
         self.plan: StorePlan | None = None
         self.sealed: dict[int, Sealed] = {}
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        lines = self._read().split(b"\n")
         for line in filter(None, map(_checked, lines)):
             with contextlib.suppress(ValueError, TypeError):
                 if "plan" in line and self.plan is None:
@@ -46,6 +46,14 @@ class Journal:
                 elif "sealed" in line and self.plan is not None:  # else nobody knows which images it has
                     sealed = from_builtins(line["sealed"], Sealed)
                     self.sealed[sealed.number] = sealed
+
+    def _read(self) -> bytes:
+        try:
+            return read_regular(self.path, limits.JSON_BYTES)
+        except FileNotFoundError:
+            return b""
+        except (OSError, ValueError) as error:
+            raise StoreDamaged(f"{self.path} cannot be read ({error}): convert into another folder.") from None
 
     def begin(self, plan: StorePlan) -> None:
         """Write the plan, and the lines that are whole, durably: one that could not be synced may be in memory only."""
@@ -74,7 +82,7 @@ def _with_checksum(line: dict[str, Any]) -> bytes:
 def _checked(data: bytes) -> dict[str, Any] | None:
     """What a line says; None where it is not whole."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        line = parse_json(data)["line"]
+        line = limits.parse_json(data)["line"]
         if _with_checksum(line) == data:
             return dict(line)
     return None
@@ -169,8 +177,9 @@ class Lock:
         aside.unlink()
 
     def _holder(self) -> dict[str, Any]:
-        with contextlib.suppress(OSError):
-            return _facts(self.path.read_bytes()[:4096])  # closing it would release a lock of this process: it has none
+        with contextlib.suppress(OSError, ValueError):
+            # closing the file would release a lock of this process: it has none
+            return _facts(read_regular(self.path, limits.HEADER_BYTES))
         return {}
 
 
@@ -195,7 +204,7 @@ def _is_alive(pid: int) -> bool:
 
 def _facts(data: bytes) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
-        facts = parse_json(data)
+        facts = limits.parse_json(data)
         if isinstance(facts, dict):
             return facts
     return {}

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from backends.bench.disk import write_durably
-from backends.bench.json_files import from_builtins, parse_json, to_builtins
+from backends import limits
+from backends.bench.disk import read_regular, write_durably
+from backends.bench.json_files import from_builtins, to_builtins
 from backends.errors import NotAllowed, StoreDamaged, StoreNotFound
 from backends.stores.plan import Request, Shard, StorePlan, check_inside
 
 MANIFEST, INDEX, SUMS = "imgstore.json", "index.npz", "SHA256SUMS"
 FORMAT, SCHEMA = "imgstore", 1
-_MOST_BYTES = 1 << 28
 
 
 class StoredShard(msgspec.Struct, frozen=True):
@@ -92,14 +92,15 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a store.  Raises StoreNotFound, NotAllowed, and StoreDamaged where a byte of it has changed."""
     path = folder / MANIFEST
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES)
+        data = read_regular(path, limits.JSON_BYTES)
     except PermissionError:
         raise NotAllowed(f"{path} may not be read: change its permissions.") from None
+    except ValueError as error:
+        raise StoreDamaged(f"{path}: {error}.") from None
     except OSError:
         raise StoreNotFound(f"{folder} is no store (it has no {MANIFEST}): imgstore-tui convert makes one.") from None
     try:
-        fields = parse_json(data)
+        fields = limits.parse_json(data)
         schema = fields["schema"]
         del fields["checksum"]
         if _encoded(fields) != data:

@@ -5,6 +5,7 @@ A library that reads a damaged file may end its process: that is then a finding,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.bench.disk import fsync, usage_of, write_durably
+from backends import limits
+from backends.bench.disk import fsync, read_regular, usage_of, write_durably
 from backends.bench.workers import end_with_parent, forkserver
 from backends.errors import ImgstoreError, StoreDamaged
 from backends.stores.compare import Comparison
@@ -120,8 +122,8 @@ def _read_sums(folder: Path, manifest: Manifest) -> dict[str, list[str]]:
     """The lines of ``SHA256SUMS`` by the shard that their file is of; under "" those of no known form."""
     sums: dict[str, list[str]] = {}
     try:
-        text = (folder / SUMS).read_text(errors="surrogateescape")
-    except OSError:
+        text = os.fsdecode(read_regular(folder / SUMS, limits.SUMS_BYTES))
+    except (OSError, ValueError):
         return sums
     shards = {shard.path for shard in manifest.shards}
     for line in text.splitlines(keepends=True):

@@ -16,6 +16,7 @@ from backends.bench.configuration import configurations_of
 from backends.bench.json_files import read_json
 from backends.bench.plan import Plan
 from backends.errors import ImgstoreError, NotAllowed, UsageError
+from backends.limits import Limit
 from backends.runs import events, history
 from backends.runs.compare import compare_runs
 from backends.runs.folder import Journal, hold_lock, new_folder
@@ -233,9 +234,9 @@ def test_run_with_broken_files_stops_neither_list_nor_start(jobs: Path, name: st
 def test_file_larger_than_its_bound_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_text("[1, 2]")
-    assert read_json(path, 6) == [1, 2]
-    with pytest.raises(ValueError, match="larger than 5 bytes"):
-        read_json(path, 5)
+    assert read_json(path, Limit("TEST", 6, "bytes", "a test")) == [1, 2]
+    with pytest.raises(ValueError, match="more than 5 B"):
+        read_json(path, Limit("TEST", 5, "bytes", "a test"))
 
 
 def test_a_run_compared_with_itself_is_the_same(finished: Run) -> None:

@@ -85,7 +85,7 @@ def test_trial_that_an_earlier_version_named_by_its_outcome_is_read(name: str) -
 
 
 def test_overlong_line_is_passed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.runs.folder._MOST_LINE_BYTES", 100)
+    monkeypatch.setenv("IMGSTORE_MAX_JSON_BYTES", "100")
     write(path, [EVENTS[0], events.JobFailed(1.0, "x" * 1_000), EVENTS[0]])
     assert Tail(path).read() == [EVENTS[0]] * 2
 
