@@ -20,9 +20,9 @@ class UsageError(ImgstoreError, ValueError):
 class UnclearLayout(UsageError):
     """A dataset can be read in several ways: ``choices`` are its folders to choose of, and the pictures in each."""
 
-    def __init__(self, message: str, choices: dict[str, int]) -> None:
+    def __init__(self, message: str, choices: dict[str, int] | None = None) -> None:
         super().__init__(message)
-        self.choices = choices
+        self.choices = choices or {}
 
 
 class DatasetNotFound(ImgstoreError, FileNotFoundError):

@@ -6,8 +6,9 @@ import errno
 import io
 import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ from backends.errors import ImgstoreError, NotAllowed, exceeded_limit
 from tui.completion import configurations, datasets, runs
 from tui.options import BYTES, DefaultGroup, examples, output_options, plan_options, reading_options
 from tui.settings import jobs_folder, read_settings, settings_file
+
+if TYPE_CHECKING:
+    from backends.stores.verify import Level
 
 PROGRAM = "imgstore-tui"
 
@@ -118,12 +122,13 @@ def convert(dataset: str | None, dest: Path | None, config: str | None, finish: 
     Keeps the images of DATASET in the folder DEST as CONFIG says (see `bench --help`), in shards that are read back,
     compared with the dataset and synced to disk before they count.  After a stop, whatever it was, --resume goes on.
     """
+    from backends.bench.child import in_child
     from tui import store_commands
 
     if finish is not None:
         if dataset is not None:
             raise click.UsageError("--finish DEST takes nothing else.")
-        return store_commands.finish_parts(finish)
+        return in_child(store_commands.finish_parts, finish, opening=False)
     if dataset is None or dest is None or config is None:
         raise click.UsageError("name DATASET, DEST and CONFIG, such as: imgstore-tui convert sample store hdf5")
     return store_commands.make_store(dataset, dest, config, options)
@@ -141,14 +146,15 @@ def convert(dataset: str | None, dest: Path | None, config: str | None, finish: 
 @click.option("--repair", "mend", is_flag=True, help="Make damaged shards again from the dataset.")
 @as_json_option
 @examples("verify /data/store", "verify /data/store --level quick --json", "verify /data/store --repair")
-def verify(store: Path, level: str, *, mend: bool, as_json: bool) -> int:
+def verify(store: Path, level: Level, *, mend: bool, as_json: bool) -> int:
     """Check that STORE is as it was made.
 
     Names what is damaged, to the image.  Exit code 3 if anything is.
     """
+    from backends.bench.child import in_child
     from tui.store_commands import check_store
 
-    return check_store(store, level, mend=mend, as_json=as_json)  # type: ignore[arg-type]  # click has checked it
+    return in_child(partial(check_store, store, level, mend=mend, as_json=as_json), opening=False)
 
 
 @cli.command()
@@ -159,9 +165,10 @@ def verify(store: Path, level: str, *, mend: bool, as_json: bool) -> int:
 @examples("show /data/store 1234", "show /data/store 1234 --save image.png")
 def show(store: Path, index: int, save: Path | None, *, as_json: bool) -> int:
     """Say where an image of STORE lies, and what is known of it."""
+    from backends.bench.child import in_child
     from tui.store_commands import show_image
 
-    return show_image(store, index, save, as_json=as_json)
+    return in_child(partial(show_image, store, index, save, as_json=as_json))
 
 
 @cli.command()
@@ -173,9 +180,10 @@ def loader(path: Path, *, torch: bool) -> int:
 
     It needs numpy, Pillow and the library of the backend, and not this program: for training code.
     """
+    from backends.bench.child import in_child
     from backends.stores.loader import loader_code
 
-    click.echo(loader_code(path, torch=torch), nl=False)
+    click.echo(in_child(partial(loader_code, path, torch=torch)), nl=False)
     return 0
 
 
@@ -188,35 +196,13 @@ def loader(path: Path, *, torch: bool) -> int:
 @examples("info ~/pictures --list-skipped -", "info /data/store --json", "info result.json")
 def info(path: str, split: str | None, list_skipped: str | None, as_json: bool, **how: str) -> int:
     """Describe a dataset, a store, or a file that `bench --json` wrote."""
-    from dataclasses import asdict
-
-    from backends.datasets import open_dataset
-    from backends.datasets.base import Reading
+    from backends.bench.child import in_child
     from backends.runs.saved import is_saved_run
-    from backends.stores.manifest import is_store, read_manifest
-    from tui.progress import listing
-    from tui.tables import dataset_text
+    from tui import commands
 
     if is_saved_run(Path(path)):
-        from tui.commands import show_run
-
-        return show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
-    if is_store(Path(path)):
-        from tui.store_commands import print_store, store_facts
-
-        if as_json:
-            _print_json(store_facts(Path(path)))
-        else:
-            print_store(Path(path), read_manifest(Path(path)))
-        return 0
-    with listing() as poll, open_dataset(path, split, poll, Reading(**how)) as dataset:
-        facts = dataset.survey()
-        if list_skipped is not None:
-            from tui.commands import write_skipped
-
-            write_skipped(dataset, list_skipped)
-    _print_json(asdict(facts)) if as_json else click.echo(dataset_text(facts))
-    return 0
+        return commands.show_run(jobs_folder(), path, {"json": "-"} if as_json else {})
+    return in_child(commands.describe, path, split, how, list_skipped, as_json)
 
 
 @cli.command()

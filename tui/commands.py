@@ -6,15 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from backends.bench.child import in_child
 from backends.bench.configuration import Configuration
 from backends.bench.plan import Plan, article_plan, check_plan, default_sizes
 from backends.datasets import Dataset, open_dataset
-from backends.datasets.base import Reading
+from backends.datasets.base import DatasetFacts, Reading
 from backends.errors import ImgstoreError, NotAllowed, UsageError
 from backends.registry import backend_entries, require_backend
 from backends.runs import events
@@ -23,11 +24,13 @@ from backends.runs.history import delete_run, find_run, read_run, run_facts
 from backends.runs.job import Job, open_job, start_job
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
+from backends.stores.manifest import is_store, read_manifest
 from tui.plan_fields import option_name, parse
 from tui.progress import Progress, listing, say
 from tui.reports import render
-from tui.tables import result_text, runs_text
-from tui.text import safe_text
+from tui.store_commands import print_store, store_facts
+from tui.tables import dataset_text, result_text, runs_text
+from tui.text import json_text, safe_text
 from tui.workers import stop_job
 
 
@@ -44,8 +47,7 @@ def make_plan(
     if texts:
         check_plan(Plan(dataset, **{"configurations": tuple(map(Configuration, texts)), "sizes": (1,), **given}))
     how = Reading(*(given.get(name) or "" for name in ("root", "layout", "labels")))
-    with listing() as poll, open_dataset(dataset, given.get("split"), poll, how) as opened:
-        facts = opened.survey()
+    facts = in_child(survey, dataset, given.get("split"), how)
     if preset:
         base = replace(article_plan(dataset, facts), work_dir=defaults.get("work_dir"), memory=defaults.get("memory"))
     else:
@@ -56,6 +58,28 @@ def make_plan(
     for configuration in plan.configurations:
         require_backend(configuration.backend)
     return plan
+
+
+def survey(dataset: str, split: str | None, how: Reading) -> DatasetFacts:
+    """The facts of a dataset, with what some of its pictures say."""
+    with listing() as poll, open_dataset(dataset, split, poll, how) as opened:
+        return opened.survey()
+
+
+def describe(path: str, split: str | None, how: Mapping[str, str], list_skipped: str | None, as_json: bool) -> int:
+    """Print what a dataset or a store is."""
+    if is_store(Path(path)):
+        if as_json:
+            sys.stdout.write(json_text(store_facts(Path(path))))
+        else:
+            print_store(Path(path), read_manifest(Path(path)))
+        return 0
+    with listing() as poll, open_dataset(path, split, poll, Reading(**how)) as dataset:
+        facts = dataset.survey()
+        if list_skipped is not None:
+            write_skipped(dataset, list_skipped)
+    sys.stdout.write(json_text(asdict(facts)) if as_json else dataset_text(facts) + "\n")
+    return 0
 
 
 def _parsed(name: str, value: Any) -> Any:

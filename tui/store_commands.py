@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import units
+from backends.bench.child import Child
 from backends.bench.configuration import Configuration
 from backends.bench.disk import write_durably
 from backends.bench.json_files import to_builtins
@@ -29,12 +30,33 @@ from backends.stores.verify import Finding, Level, repair, strangers, verify
 from tui.progress import ConversionProgress, listing, say
 from tui.text import count_of, json_text, safe_text
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN = 20
 """Pictures, duplicates and findings that are named; the rest are counted."""
 
 
 def make_store(dataset: str, destination: Path, text: str, options: dict[str, Any]) -> int:
-    """Convert a dataset in the foreground, with its progress on standard error; return the exit code."""
+    """Convert a dataset, in a process that ends with this one; return the exit code.
+
+    The first signal stops it, and keeps what is durable; the second one ends it at once.
+    """
+    signals: list[int] = []
+    with Child(_make_store, dataset, destination, text, options, opening=False) as child:
+
+        def stop(number: int, frame: object) -> None:
+            signals.append(number)
+            child.signal(number if len(signals) == 1 else signal.SIGKILL)
+            if len(signals) > 1:
+                os._exit(128 + number)
+
+        for number in STOPPING:
+            signal.signal(number, stop)
+        code: int = child.answer()
+        return code
+
+
+def _make_store(dataset: str, destination: Path, text: str, options: dict[str, Any]) -> int:
+    """Convert a dataset with its progress on standard error; return the exit code."""
     how = {name: options.pop(name) for name in ("workers", "part", "dask", "resume", "sbatch")}
     options["how"] = Reading(options.pop("root"), options.pop("layout"), options.pop("labels"))
     if "+" in text:
@@ -48,13 +70,8 @@ def make_store(dataset: str, destination: Path, text: str, options: dict[str, An
     part = parse_part(how["part"]) if how["part"] is not None else None
     signals: list[int] = []
 
-    def stop(number: int, frame: object) -> None:
-        signals.append(number)
-        if len(signals) > 1:  # the workers end with this process
-            os._exit(128 + number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    for number in STOPPING:
+        signal.signal(number, lambda number, frame: signals.append(number))
     progress = ConversionProgress()
     control = Control(
         listed=progress.listed,

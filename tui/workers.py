@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,25 +56,27 @@ def read_facts(
 ) -> Iterator[DatasetFacts]:
     """The facts of the dataset at ``path``: those known at once, then those found by looking into its pictures.
 
-    ``poll`` is called with how many pictures were found so far; True stops it.  Raises ImgstoreError with the sentence
-    to show.
+    It is read in a process of its own.  ``poll`` is called with how many pictures were found so far; True ends it,
+    whatever it does.  Raises ImgstoreError with the sentence to show.
     """
+    from backends.bench.child import Child
     from backends.datasets import open_dataset
 
-    with open_dataset(path, None, poll, how) as dataset:
-        facts = dataset.facts()
+    with Child(partial(open_dataset, path, how=how), keep=True, poll=poll) as child:
+        facts = child.ask("facts")
         yield facts
-        surveyed = dataset.survey()
+        surveyed = child.ask("survey")
         if surveyed != facts:
             yield surveyed
 
 
 def left_out(facts: DatasetFacts) -> str:
     """The first files of a dataset that are left out, a line each with the reason.  Raises ImgstoreError."""
+    from backends.bench.child import Child
     from backends.datasets import open_dataset
 
-    with open_dataset(facts.path, facts.split, how=facts.how) as dataset:
-        listed = list(islice(dataset.skipped(), MOST_LISTED + 1))
+    with Child(partial(open_dataset, facts.path, facts.split, how=facts.how), keep=True) as child:
+        listed = child.ask("first_skipped", MOST_LISTED + 1)
     lines = [f"{safe_text(name, 200)}  {safe_text(why, 200)}" for name, why in listed[:MOST_LISTED]]
     more = f"info --list-skipped FILE lists more than these {MOST_LISTED:,}."
     return "\n".join([*lines, *([more] if len(listed) > MOST_LISTED else [])])
@@ -123,6 +125,7 @@ def absolute_dataset(path: str) -> str:
 
 def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:
     """What a conversion takes, or why it cannot be done."""
+    from backends.bench.child import in_child
     from backends.stores.convert import prepare
     from backends.stores.plan import absolute_request
     from backends.stores.preflight import check_room
@@ -131,7 +134,7 @@ def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> P
     try:
         request, destination = absolute_request(spec.request), Path(spec.destination)
         begun = is_begun(request, destination)
-        plan, needs = prepare(request, destination, spec.workers, lambda found: cancelled())
+        plan, needs = in_child(prepare, request, destination, spec.workers, poll=lambda found: cancelled())
         if not begun:
             check_room(needs, destination)
     except (ImgstoreError, OSError, ValueError) as error:  # a path with a NUL in it

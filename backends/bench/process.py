@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import signal
 import sys
 import time
 import traceback
@@ -18,15 +17,15 @@ from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 
 from backends import units
+from backends.bench.child import death, serve_parent
 from backends.bench.configuration import Configuration
 from backends.bench.disk import ELSEWHERE
 from backends.bench.measurement import MOST_WORKERS, Measurement
 from backends.bench.operations import Task
 from backends.bench.trial import blank, execute
-from backends.bench.workers import end_with_parent, forkserver
+from backends.bench.workers import forkserver
 from backends.errors import Cancelled, ImgstoreError
 
 POLL_SECONDS, SERVER_SECONDS = 0.1, 5.0
@@ -39,10 +38,7 @@ class Trials:
     """Executes tasks, each in a fresh process; the modules of ``configurations`` are imported before the first."""
 
     def __init__(self, configurations: tuple[Configuration, ...]) -> None:
-        self._context = forkserver()
-        # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
-        modules = ["imgstore_backends", __name__, "backends.images", *_modules(configurations)]
-        self._context.set_forkserver_preload(modules)
+        self._context = forkserver([__name__, "backends.images", *_modules(configurations)])
         self._done = self._context.RawArray("q", MOST_WORKERS)  # by each worker of the trial
 
     @property
@@ -124,10 +120,7 @@ def _can_import(module: str) -> bool:
 
 def _child(task: Task, images_done: ctypes.Array[ctypes.c_longlong], send: Connection) -> None:
     """The body of a trial's process.  It leaves without cleaning up: h5py crashes there after a full disk."""
-    end_with_parent()
-    with contextlib.suppress(OSError):
-        # When memory runs out, the kernel takes this process and not the job, the screen or somebody else's.
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    serve_parent()
 
     def tick(worker: int, done: int) -> None:
         images_done[worker] = done  # the job sees it, at the cost of one store to memory a batch
@@ -142,12 +135,7 @@ def _death(code: int | None, task: Task) -> str:
     """A sentence on a process that ended without a result."""
     if full := _disk_full(task, None):
         return full
-    if code is None or code >= 0:
-        return f"the trial's process ended with exit code {code} and no result; the job's log may say why."
-    name = signal.Signals(-code).name
-    if -code == signal.SIGKILL:
-        return f"the trial's process was killed ({name}): out of memory, or somebody ended it."
-    return f"the trial's process died of {name} inside the backend."
+    return f"the trial's process {death(code)}."
 
 
 def _disk_full(task: Task, error: Exception | None) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from threading import Barrier
@@ -18,11 +22,19 @@ SOCKET_BYTES = 70
 """The longest path of a temporary folder whose sockets have addresses that are allowed."""
 
 
-def forkserver() -> ForkServerContext:
-    """The context of processes that a server forks.  Its socket needs a temporary folder with a short path."""
+def forkserver(modules: Iterable[str] = ()) -> ForkServerContext:
+    """The context of processes that a server forks, which has imported ``modules`` if it is started now.
+
+    Its socket needs a temporary folder with a short path.
+    """
     if len(os.fsencode(tempfile.gettempdir())) > SOCKET_BYTES:
         tempfile.tempdir = next((path for path in ("/tmp", "/var/tmp") if os.access(path, os.W_OK)), None)
-    return multiprocessing.get_context("forkserver")
+    with contextlib.redirect_stderr(sys.__stderr__):  # it is passed on; a screen's own may be no file
+        resource_tracker.ensure_running()
+    context = multiprocessing.get_context("forkserver")
+    # The first says which `backends` is meant: the server is a new interpreter, and PYTHONPATH may have another.
+    context.set_forkserver_preload(["imgstore_backends", *modules])
+    return context
 
 
 def end_with_parent() -> None:

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from backends.errors import DatasetDamaged
@@ -150,6 +151,10 @@ class Dataset(ABC):
             self._skipped.append(skipped)
             facts, left_out = self._facts, self._facts.left_out + skipped.counts.total()
             self._facts = replace(facts, notes=(*facts.notes, f"Left out: {', '.join(listed)}."), left_out=left_out)
+
+    def first_skipped(self, most: int) -> list[tuple[str, str]]:
+        """The first of what ``skipped`` gives, as another process can have it."""
+        return list(islice(self.skipped(), most))
 
     def decode(self, ids: NDArray[np.int64], *, source: bool = False, memory: int | None = None) -> Decoded:
         """Decode the images of ``ids`` as ``read`` does, but list pictures that do not decode as failures.

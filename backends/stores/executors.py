@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -12,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from backends.bench.workers import end_with_parent, forkserver
+from backends.bench.child import serve_parent
+from backends.bench.workers import forkserver
 from backends.errors import Cancelled, UsageError
 from backends.stores.plan import StorePlan
 from backends.stores.shard import Sealed, make_shard
@@ -61,12 +61,9 @@ _shared: Shared | None = None  # of a worker's process
 
 
 def _begin_worker(shared: Shared) -> None:
-    """Prepare a worker: it ends with its parent, leaves Ctrl-C to it, and goes first when memory runs out."""
+    """Prepare a worker."""
     global _shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    end_with_parent()
+    serve_parent()
     _shared = shared
 
 
@@ -86,8 +83,7 @@ def executor_of(workers: int, shared: Shared, dask: str | None) -> Iterator[tupl
     if dask is not None:
         yield from _dask_executor(dask)
         return
-    context = forkserver()
-    context.set_forkserver_preload(["imgstore_backends", __name__])
+    context = forkserver([__name__])
     others = set(multiprocessing.active_children())  # of the program that uses this library
     executor = ProcessPoolExecutor(workers, context, _begin_worker, (shared,))
     try:

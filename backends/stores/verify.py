@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import limits
+from backends.bench.child import serve_parent
 from backends.bench.disk import fsync, read_regular, usage_of, write_durably
-from backends.bench.workers import end_with_parent, forkserver
+from backends.bench.workers import forkserver
 from backends.errors import ImgstoreError, StoreDamaged
 from backends.stores.compare import Comparison
 from backends.stores.finish import load_arrays
@@ -85,7 +86,7 @@ def verify(
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, forkserver(), end_with_parent)
+    return ProcessPoolExecutor(1, forkserver([__name__]), serve_parent)
 
 
 def _quick(folder: Path, manifest: Manifest) -> list[Finding]:
