@@ -10,7 +10,6 @@ import bz2
 import errno
 import lzma
 import os
-import shutil
 import struct
 import tempfile
 import zipfile
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from backends import limits
-from backends.datasets.regular_file import kind_of, open_regular, reading, unpacking
+from backends.datasets.regular_file import kind_of, open_regular, printable, reading, unpacking
 from backends.errors import DatasetDamaged, DatasetNotFound, NoSpace, PictureDamaged
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 BLOCK = 512
 CHUNK = 1 << 18
+GZIP_CHUNK = 1 << 13
+"""Compressed bytes given to the decoder at a time: it copies the rest of them at the end of each gzip member."""
 
 BETWEEN_BOOKMARKS = 256 << 10
 MOST_BOOKMARKS = 1000
@@ -192,7 +193,10 @@ class Stream:
         with unpacking(self._path), self._file, opener(self._file) as packed:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed as the file of the stream
             try:
-                shutil.copyfileobj(packed, file, CHUNK)
+                while data := packed.read(CHUNK):
+                    if file.tell() + len(data) > limits.UNPACKED_BYTES.value:
+                        raise self.damaged(f"unpacks to {limits.UNPACKED_BYTES.exceeded()}")
+                    file.write(data)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
                     room = f"unpacking it needs more room than {tempfile.gettempdir()} has"
@@ -209,11 +213,11 @@ class Stream:
         """What the next compressed bytes unpack to, ``size`` bytes or up to the end."""
         while size and self._decoder is not None:
             if self._decoder.eof:  # a gzip file may be several in a row
-                self._pending = self._decoder.unused_data or self._read_file(CHUNK)
+                self._pending = self._decoder.unused_data or self._read_file(GZIP_CHUNK)
                 if not self._pending.startswith(GZIP):
                     return
                 self._decoder = zlib.decompressobj(wbits=31)
-            self._pending = self._pending or self._read_file(CHUNK)
+            self._pending = self._pending or self._read_file(GZIP_CHUNK)
             if not self._pending:
                 raise self.damaged("is truncated: its gzip data end too early")
             try:
@@ -230,9 +234,24 @@ class Archive(ABC):
 
     threads = 2
 
-    @abstractmethod
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
     def members(self) -> Iterator[Member]:
-        """Its regular files; what ``read`` takes as their start need not be a position."""
+        """Its regular files; what ``read`` takes as their start need not be a position.
+
+        Raises DatasetDamaged where it is broken, has too many of them or too long a name.
+        """
+        most, longest = limits.MEMBERS.value, limits.NAME_BYTES.value
+        for number, member in enumerate(self._members()):
+            if number >= most or len(member.name) > longest:
+                limit = limits.MEMBERS if number >= most else limits.NAME_BYTES
+                what = "it has" if number >= most else f"the name {printable(member.name)}... has"
+                raise DatasetDamaged(f"{self._path} was not opened: {what} {limit.exceeded()}.")
+            yield member
+
+    @abstractmethod
+    def _members(self) -> Iterator[Member]: ...
 
     @abstractmethod
     def read(self, start: int, size: int) -> bytes:
@@ -247,13 +266,14 @@ class Tar(Archive):
     """A tar archive.  In a gzipped one, reading goes on from the last bookmark before a member."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._stream = Stream(path)
         self._marks, self._back = [0], [self._stream.bookmark()]
         self._spacing = BETWEEN_BOOKMARKS
         if not self._stream.in_place:
             self.threads = 1
 
-    def members(self) -> Iterator[Member]:
+    def _members(self) -> Iterator[Member]:
         for member in members_of(self._stream):
             if not self._stream.in_place and member.start - self._marks[-1] >= self._spacing:
                 self._marks.append(member.start)
@@ -281,10 +301,11 @@ class Zip(Archive):
     """A zip archive of stored and deflated files."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file = path, open_regular(path)
+        super().__init__(path)
+        self._file = open_regular(path)
         self._packed: dict[int, tuple[int, int]] = {}  # compressed size and CRC by the position of the local header
 
-    def members(self) -> Iterator[Member]:
+    def _members(self) -> Iterator[Member]:
         with unpacking(self._path):
             infos = zipfile.ZipFile(self._file).infolist()
         for info in infos:

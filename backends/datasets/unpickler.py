@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_INSTRUCTIONS = 4096
-BYTES_PER_INSTRUCTION = 128
-"""A pickle may have one instruction for so many of its bytes, and ``MIN_INSTRUCTIONS`` more; a batch has at most 20 for
-an image of 3,072 bytes.  This bounds time and memory: an instruction makes at most 1,100 bytes."""
+BYTES_PER_INSTRUCTION = 256
+"""A pickle may have one instruction for so many of its bytes, and ``MIN_INSTRUCTIONS`` more; a batch has at most 8 for
+an image of 3,072 bytes.  This bounds time."""
+
+MIN_BYTES = 1 << 20
+BYTES_PER_BYTE = 32
+"""Of so many bytes one may be something other than pixels, and ``MIN_BYTES`` more; a batch has 24 for an image.  This
+bounds memory."""
 
 LARGE = 1024
 """Strings of so many bytes are pixels, which are kept as bytes, if possible as a view of the file."""
@@ -160,7 +165,7 @@ def _extract(data: bytes) -> tuple[bytes, list[bytes | memoryview]]:
     """A program without large strings and dictionaries, and these strings.  Raises BadPickle or ValueError."""
     program, strings = bytearray(), list[bytes | memoryview]()
     position, previous = 0, ""
-    limit = MIN_INSTRUCTIONS + len(data) // BYTES_PER_INSTRUCTION
+    limit, most = MIN_INSTRUCTIONS + len(data) // BYTES_PER_INSTRUCTION, MIN_BYTES + len(data) // BYTES_PER_BYTE
     for number in range(limit):
         if position >= len(data):
             raise BadPickle(f"is truncated: it ends after {position:,} bytes in the middle of a pickle")
@@ -190,6 +195,8 @@ def _extract(data: bytes) -> tuple[bytes, list[bytes | memoryview]]:
             strings.append(_large_string(name, memoryview(data)[start:end]))
         elif name != "FRAME":
             program += data[position:end]
+            if len(program) > most:
+                raise BadPickle(f"has more than {most:,} bytes that are no pixels")
         if name == "STOP":
             return bytes(program), strings
         if name in ("PUT", "LONG_BINPUT"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import shutil
 import tarfile
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +18,7 @@ from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError
 from tests.backends.datasets import pickles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -113,3 +117,40 @@ def test_bomb_behind_the_end_is_refused_and_garbage_ignored(packed: Path, tmp_pa
     assert "more data behind its end" in refusal(path, packed.read_bytes() + zeros)
     path.write_bytes(packed.read_bytes() + bytes(512))
     assert open_dataset(path).count == 200
+
+
+LIMITED: dict[str, tuple[str, str, bytes]] = {
+    "files": ("MEMBERS", "has more than 3 files", b"".join(member(f"{n}.txt", b"x") for n in range(4))),
+    "files of CIFAR": (
+        "CIFAR_MEMBERS",
+        "has more than 3 files",
+        b"".join(member(f"{name}", b"x") for name in "abc") + member("x/batches.meta", b"x"),
+    ),
+    "name": ("NAME_BYTES", "has more than 3 B", member("pictures/1.txt", b"x")),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+@pytest.mark.parametrize("limited", [True, False])
+def test_archive_beyond_a_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limited: bool
+) -> None:
+    limit, reason, content = LIMITED[name]
+    if limited:
+        monkeypatch.setenv(f"IMGSTORE_MAX_{limit}", "3")
+    sentence = refusal(tmp_path / "x.tar", content + bytes(1024))
+    assert (reason in sentence) == limited
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_archive_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setenv("IMGSTORE_MAX_UNPACKED_BYTES", "1M")
+    assert "unpacks to more than 1.00 MiB" in refusal(tmp_path / "x.tar", pack(bytes(2 << 20)))
+
+
+def test_ten_megabytes_of_empty_gzip_members_take_seconds(tmp_path: Path) -> None:
+    empty, begin = gzip.compress(b""), time.process_time()
+    assert "truncated" in refusal(tmp_path / "x.tar.gz", empty * ((10 << 20) // len(empty)))
+    assert time.process_time() - begin < 8

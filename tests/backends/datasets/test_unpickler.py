@@ -200,6 +200,7 @@ BOMBS = {
     "digits": rf"b'I' + b'9' * {MANY} + b'\n.'",
     "wide text": f"b'X' + ({2 * MANY} + 4).to_bytes(4, 'little') + b'a' * {2 * MANY} + '\U0001f600'.encode() + b'.'",
     "escapes": rf"b'S\'' + b'\\' * {MANY + 1} + b'q\'\n.'",
+    "short strings": f"b'(' + (b'U' + bytes([255]) + b'x' * 255) * {20 * MANY // 257}",
     "encoded again and again": (
         r"b'\x80\x02c_codecs\nencode\nq\x00X\x00\x00\x10\x00' + b'a' * (1 << 20) + b'q\x01' "
         r"+ b'h\x00h\x01X\x06\x00\x00\x00latin1\x86R' * 300 + b'.'"
