@@ -272,7 +272,12 @@ async def unclear_pictures_beside_classes(pilot: Pilot[int]) -> None:
     await until_text(pilot, "Times storing and reading")
 
 
-press_after(unclear_masks, "a", "down", "s", "enter", name="unclear_read_as_splits")
+@scene(SMALL)
+async def unclear_read_as_splits(pilot: Pilot[int]) -> None:
+    await unclear_masks(pilot)
+    await pilot.press("a", "down", "s", "enter")
+    await until_text(pilot, "2 images 8×8×3")
+    await settle(pilot)
 
 
 @pytest.mark.parametrize(
