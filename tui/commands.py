@@ -120,9 +120,10 @@ def deliver(run: Run, files: Mapping[str, str]) -> int:
 
 
 def _did_its_work(result: Run) -> bool:
-    """Whether something was measured and nothing failed; what was stopped, or a budget left out, is no failure."""
-    measured = result.outcome == "cancelled" or any(one.shown and one.outcome == "ok" for one in result.measurements)
-    return measured and all(one.predicted_seconds is not None for one in result.failures if one.shown)
+    """Whether something was measured, and all was verified; what was stopped, or a budget left out, is no failure."""
+    measured = [one.verified for one in result.measurements if one.shown and one.outcome == "ok"]
+    fit = all(one.predicted_seconds is not None for one in result.failures if one.shown)
+    return fit and all(measured) and (bool(measured) or result.outcome == "cancelled")
 
 
 def _follow(job: Job, *, stoppable: bool = True) -> tuple[Run, int]:

@@ -191,7 +191,9 @@ def _aspect(aspect: Aspect, run: Run) -> str:
         measured = {size: figure for size, figure in figures.items() if figure.repeats}
         if figures:
             times = (
-                units.seconds(measured[size].seconds) if size in measured else failures.get((name, size), "·")
+                units.seconds(measured[size].seconds) + ("" if measured[size].verified else " ?")
+                if size in measured
+                else failures.get((name, size), "·")
                 for size in sizes
             )
             largest = [COLUMNS[extra](measured[max(measured)], run) if measured else "·" for extra in extras]
@@ -239,6 +241,7 @@ _OF_STORES = ("durable", "on disk", "apparent", "files")
 def _footnotes(result: Run) -> list[str]:
     shown = [one for one in result.measurements if one.shown]
     verified = sum(one.verified for one in shown)
+    lossy = any(one.verified and not one.configuration.is_lossless for one in shown)
     repeats = max((figure.repeats for figure in result.figures.values()), default=0)
     most = "" if result.outcome == "finished" else "at most "
     statistic = ("nothing measured", "one measurement")[repeats] if repeats <= 1 else f"median of {most}{repeats}"
@@ -248,6 +251,8 @@ def _footnotes(result: Run) -> list[str]:
         f'without syncing to the disk, "durable" with it.',
         f"{verified:,} of {len(shown):,} trials were done and every image compared with the original. Decoding the "
         f"images took {units.seconds(result.staging_seconds)} and is in no time above.",
+        *(["Times with a ? were not verified."] if verified < sum(one.outcome == "ok" for one in shown) else []),
+        *(["Lossy images were compared with what their codec made of the original."] if lossy else []),
         f"{_place(result.environment)}.",
     ]
     if not verified and (cheapest := min((one.predicted_seconds or 0.0 for one in result.failures), default=0.0)):

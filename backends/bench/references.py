@@ -12,8 +12,9 @@ from backends.bench import article
 from backends.bench.configuration import SOURCE
 from backends.bench.machine import MEMORY_SHARE, usable_memory
 from backends.bench.operations import Execution, Procedure, batch_check, finish_store
-from backends.bench.staging import digests_of
+from backends.bench.staging import RECORD_DIGESTS, digests_of, record_digests
 from backends.errors import ContainerDamaged
+from backends.images import Records, offsets_of
 
 
 def _article_store(execution: Execution) -> None:
@@ -149,15 +150,21 @@ def _finish_read(execution: Execution) -> None:
 
 
 def _bytes_check(execution: Execution) -> Callable[[NDArray[np.uint8], NDArray[np.int64]], None]:
-    """A check of images that lie end to end; as every reader's check, it leaves the processor's caches cold.
-
-    Images of mixed sizes and the bytes of files are not compared.
-    """
-    shape = execution.source.image_shape
-    if shape is None or execution.configuration.codec == SOURCE:
-        return lambda data, rows: None
+    """A check of records that lie end to end; as every reader's check, it leaves the processor's caches cold."""
+    source, codec, shape = execution.source, execution.configuration.codec, execution.source.image_shape
+    sizes = np.diff(source.record_ends(execution.count, codec))
+    if codec == SOURCE:
+        check = batch_check(execution, record_digests, source.digests(0, execution.count, RECORD_DIGESTS))
+        return lambda data, rows: check(Records(data, offsets_of(sizes[rows]), rows), rows)
     check = batch_check(execution)
-    return lambda data, rows: check(data.reshape(-1, *shape), rows)
+    if shape is not None:
+        return lambda data, rows: check(data.reshape(-1, *shape), rows)
+
+    def compare(data: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        parts = zip(np.split(data, np.cumsum(sizes[rows])[:-1]), source.shapes(rows).tolist(), strict=True)
+        check([part.reshape(shape) for part, shape in parts], rows)
+
+    return compare
 
 
 def _load_artefact(execution: Execution) -> NDArray[np.uint8]:

@@ -32,6 +32,7 @@ _SPARE_PICTURES = 1000  # how many pictures more than needed, and a tenth, are d
 
 PIXELS, RECORDS = "pixels.raw", "records.raw"
 LABELS, DIGESTS, SHAPES, RECORD_BYTES = "labels.npy", "digests.npy", "shapes.npy", "record_bytes.npy"
+RECORD_DIGESTS = "record_digests.npy"
 
 
 def digests_of(pixels: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.uint64]:
@@ -111,10 +112,15 @@ class Source:
         for labels, data, offsets, _ in self._batches(RECORDS, self._load(RECORD_BYTES), start, stop):
             yield Records(data, offsets, labels)
 
-    def digests(self, start: int, stop: int) -> NDArray[np.uint64]:
-        """The digests of images ``start`` to ``stop``, ``(n,)`` uint64."""
-        digests: NDArray[np.uint64] = self._load(DIGESTS)[np.arange(start, stop) % self.staged]
+    def digests(self, start: int, stop: int, name: str = DIGESTS) -> NDArray[np.uint64]:
+        """The digests of images ``start`` to ``stop``, or of their files (``RECORD_DIGESTS``), ``(n,)`` uint64."""
+        digests: NDArray[np.uint64] = self._load(name)[np.arange(start, stop) % self.staged]
         return digests
+
+    def shapes(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The shapes of images of mixed sizes, ``(n, 3)`` int32."""
+        shapes: NDArray[np.int32] = self._load(SHAPES)[rows % self.staged]
+        return shapes
 
     def labels(self, start: int, stop: int) -> NDArray[np.int64]:
         """The labels of images ``start`` to ``stop``, ``(n,)`` int64."""
@@ -246,23 +252,24 @@ def _stage_pictures(dataset: Dataset, wanted: Wanted, folder: Path, tick: Tick) 
                 decoded = dataset.decode(batch, source=wanted.records, memory=wanted.memory)
             position += len(decoded.ids) + len(decoded.failures)
             failures += decoded.failures
-            images, sizes = decoded.images.pixels, np.empty(0, np.int64)
+            images, sizes, of_files = decoded.images.pixels, np.empty(0, np.int64), np.empty(0, np.uint64)
             if wanted.pixels:
                 for image in images:
                     pixels.write(np.ascontiguousarray(image).data)
             if decoded.source is not None:
                 records.write(decoded.source.data.data)
-                sizes = np.diff(decoded.source.offsets)
+                sizes, of_files = np.diff(decoded.source.offsets), record_digests(decoded.source)
             shapes = np.array([image.shape for image in images], np.int32).reshape(-1, 3)
-            columns.append((decoded.images.labels, digests_of(images), shapes, sizes))
+            columns.append((decoded.images.labels, digests_of(images), shapes, sizes, of_files))
             done += len(decoded.ids)
             tick(done, wanted.count)
     if not done:
         why = f"{failures[0].name}: {failures[0].why}" if failures else "it is empty"
         raise DatasetDamaged(f"no picture of the dataset decodes ({why}).")
-    labels, digests, shapes, sizes = (np.concatenate(column) for column in zip(*columns, strict=True))
+    labels, digests, shapes, sizes, of_files = (np.concatenate(column) for column in zip(*columns, strict=True))
     one_size = bool((shapes == shapes[0]).all())
-    _save(folder, {LABELS: labels, DIGESTS: digests, SHAPES: shapes[:1] if one_size else shapes, RECORD_BYTES: sizes})
+    _save(folder, {LABELS: labels, DIGESTS: digests, SHAPES: shapes[:1] if one_size else shapes})
+    _save(folder, {RECORD_BYTES: sizes, RECORD_DIGESTS: of_files})
     height, width, channels = map(int, shapes[0])
     shape = (height, width, channels) if one_size else None
     return Staged(Source(folder, shape, done, dataset.classes), watch.total, tuple(failures))

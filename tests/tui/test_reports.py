@@ -23,10 +23,12 @@ from backends.runs.job import open_job, start_job
 from backends.runs.run import Run
 from tests.tui.recorded import plan_of
 from tui.chart_data import Bar, Bars, Chart, Curve, TimeChart
+from tui.commands import deliver
 from tui.reports import formats, render
 from tui.reports.article import CLAIMS, METHODS, Figures
 from tui.reports.contents import remarks
 from tui.reports.model import Report, Section
+from tui.tables import result_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +153,22 @@ def test_reasons_that_differ_in_numbers_are_counted_together(recorded: list[even
     (line,) = (line for line in remarks(run) if "no room" in line)
     shown = [trial for trial in run.measurements if trial.shown]
     assert line.startswith(f"{len(shown)} trials failed (")
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_what_was_not_verified_is_said_everywhere(recorded: list[events.Event], verified: bool) -> None:
+    told = [
+        structs.replace(event, measurement=replace(event.measurement, verified=verified))
+        if isinstance(event, events.TrialFinished) and event.measurement.configuration.backend == "lmdb"
+        else event
+        for event in recorded
+    ]
+    run = Run(plan_of()).after(*told)
+    reason = "their images were not compared with the original."
+    texts = [render(run, "html"), render(run, "markdown").replace("\\", ""), result_text(run)]
+    assert [(reason in text, "not verified" in text) for text in texts] == [(not verified,) * 2] * 3
+    assert ('"verified": false' in render(run, "json")) is not verified
+    assert deliver(run, {}) == (0 if verified else 1)
 
 
 def test_csv_has_a_row_for_each_shown_measurement(finished: Run) -> None:

@@ -104,6 +104,7 @@ def _median(figure: Figure | None, missing: Measurement | None, limits: Sequence
     multiple = multiple_of_limit(figure, limits)
     details = [units.span(figure.range)] if figure.range else []
     details += [f"{units.ratio(multiple)} the limit"] if multiple else []
+    details += [] if figure.verified else ["not verified"]
     return units.seconds(figure.seconds) + ("\n" + ", ".join(details) if details else "")
 
 
@@ -154,12 +155,14 @@ def _prediction(predicted: Predicted | None, write: Callable[[float], str]) -> s
 
 
 def remarks(run: Run) -> tuple[str, ...]:
-    """Return warnings, notes, and each reason why trials failed or were skipped."""
+    """Return warnings, notes, and each reason why trials failed, were skipped or not verified."""
     reasons: dict[str, list[Measurement]] = {}  # by their text without numbers, such as those of a trial's files
-    for trial in run.failures:
-        if trial.shown:
+    for trial in run.measurements:
+        if trial.shown and not (trial.verified and trial.outcome == "ok"):
+            trial = replace(trial, outcome="not verified") if trial.outcome == "ok" else trial
             no_time = trial.predicted_seconds is not None
             reason = "they did not fit into the time limit." if no_time else trial.message.removeprefix(STORE_FAILED)
+            reason = reason or "their images were not compared with the original."
             reasons.setdefault(re.sub(r"\d+", "", reason), []).append(replace(trial, message=reason))
     return (
         *run.warnings,

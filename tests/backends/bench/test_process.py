@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.disk import usage_of
@@ -164,6 +165,26 @@ def test_limit_compares_what_it_reads(tmp_path: Path, source: Source, operation:
         file.write(bytes(32 * 32 * 3))
     found = run(task(tmp_path, source, "limit+raw", operation))
     assert (found.outcome, found.message) == ("failed", "image 0 of limit+raw is not what was stored.")
+
+
+@pytest.mark.parametrize("codec", ["raw", "source"])
+@pytest.mark.parametrize("operation", ["read", "shuffled", "copy"])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_limit_compares_pictures_of_mixed_sizes(
+    tmp_path: Path, operation: Operation, codec: str, damaged: bool
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    for side in range(8, 48):
+        Image.new("RGB", (side, 9), (side, 2, 3)).save(tmp_path / f"pictures/{side}.png")
+    mixed = stage(
+        open_dataset(tmp_path / "pictures"), Wanted(40, 0, records=True), tmp_path / "source", lambda done, total: None
+    ).source
+    name = f"limit+{codec}"
+    assert run(task(tmp_path, mixed, name, count=90)).verified
+    with (tmp_path / "artefact").open("r+b") as file:
+        file.write(b"?" * damaged)
+    found = run(task(tmp_path, mixed, name, operation, count=90))
+    assert (found.verified, found.message) == (not damaged, f"image 0 of {name} is not what was stored." * damaged)
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
