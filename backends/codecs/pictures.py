@@ -14,15 +14,16 @@ CMYK, YCCK          3            CMYK: as Pillow converts it
 turned by EXIF      as above     EXIF orientation: turned upright
 ==================  ===========  ==================================================
 
-Colour profiles, a single transparent colour of a grey or RGB picture, and all frames or pages but the first are
-ignored.  The first bytes tell the format, never a suffix.  JPEGs in grey or YCbCr are decoded by libjpeg-turbo, which
-is several times as fast for small ones and gives the same pixels.  Pillow decodes everything else, and decides what is
-damaged; of a PNG it gets no texts, profiles and Exif, of which it refuses large ones.
+Colour profiles, an orientation in XMP, a single transparent colour of a grey or RGB picture, and all frames or pages
+but the first are ignored.  The first bytes tell the format, never a suffix.  JPEGs in grey or YCbCr are decoded by
+libjpeg-turbo, which is several times as fast for small ones and gives the same pixels.  Pillow decodes everything else,
+and decides what is damaged; of a PNG it gets no texts, profiles and Exif, of which it refuses large ones.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it says of damage is written over the screen
 
 HEAD_BYTES = 32
 """The first bytes of a file, which tell its format."""
@@ -120,7 +123,7 @@ def format_of(head: bytes) -> str | None:
         return "BMP"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    if head.startswith((b"II*\0", b"MM\0*")):
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):  # the latter two are BigTIFF
         return "TIFF"
     if head[4:12] in (b"ftypavif", b"ftypavis"):
         return "AVIF"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +60,23 @@ def test_mode_becomes_8_bits_of_1_3_or_4_channels(photo: Image.Image, form: str,
     stored = Image.open(io.BytesIO(data)) if form in ("JPEG", "AVIF") else image
     becomes, converted = CONVERTED.get(mode, (mode, ""))
     assert_decodes_to(data, array(stored, becomes), converted)
+
+
+def test_big_tiff_is_read(photo: Image.Image) -> None:
+    data = encoded(photo, "TIFF", big_tiff=True)
+    assert data.startswith(b"II+")
+    assert_decodes_to(data, np.asarray(photo), "")
+
+
+def test_nothing_is_written_about_a_damaged_picture(photo: Image.Image, tmp_path: Path) -> None:
+    data, samples = bytearray(encoded(photo, "TIFF")), struct.pack("<HHI", 277, 3, 1)
+    start = data.index(samples) + 8
+    data[start : start + 2] = b"\xff\xff"
+    (tmp_path / "it.tif").write_bytes(data)
+    code = f"from backends.codecs.pictures import *; decode_picture(open({str(tmp_path / 'it.tif')!r}, 'rb').read())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[0] == "Traceback (most recent call last):"
+    assert "More samples per pixel" not in done.stderr
 
 
 @pytest.mark.parametrize(("colour", "kept"), [(0, [0]), (2, [0, 1, 2]), (4, [0, 0, 0, 1]), (6, [0, 1, 2, 3])])
