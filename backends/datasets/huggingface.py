@@ -80,13 +80,8 @@ class Table:
         return found if isinstance(found, dict) else {}
 
 
-def open_files(files: list[Path], path: str, split: str | None, how: Reading) -> PictureTable:
-    """Open the tables of one dataset; splits are told by the names of files or of their folders."""
-    return PictureTable(files, path, split, how)
-
-
 class PictureTable(Pictures):
-    """One split of the pictures in tables.
+    """One split of the pictures in tables; splits are told by the names of files or of their folders.
 
     Raises DatasetNotFound where they have no column of pictures, UsageError where there is no such split,
     BackendUnavailable without pyarrow.
@@ -165,6 +160,9 @@ class PictureTable(Pictures):
         if isinstance(names, list) and all(value in numbers for value in values):
             return tuple(map(str, names)), np.array([-1 if value is None else value for value in values], np.int64)
         return numbered(None if value is None else str(value) for value in values)
+
+
+open_files = PictureTable
 
 
 def _column(table: Table, names: tuple[str, ...], *, pictures: bool) -> str | None:

@@ -22,7 +22,7 @@ from backends.codecs.pictures import MEMORY, Probe, announced_bytes, decode_pict
 from backends.datasets.base import Dataset, DatasetFacts, Decoded, Failure, Reading, Skipped
 from backends.datasets.labels import labels_of_files, numbered, read_labels
 from backends.datasets.regular_file import printable
-from backends.datasets.structure import check_layout, choose_split, find_splits, pack
+from backends.datasets.structure import choose_split, find_splits, pack
 from backends.datasets.tree import Folder
 from backends.errors import DatasetDamaged, DatasetNotFound, ImgstoreError, PictureDamaged
 from backends.images import Images, join_records
@@ -179,7 +179,6 @@ class PictureTree(Pictures):
         split: str | None,
         how: Reading,
     ) -> None:
-        check_layout(how)
         if not tree.total:
             content = ", ".join(printable(path) for path in sorted(skipped.first.values())[:3]) or "nothing"
             raise DatasetNotFound(

@@ -106,6 +106,8 @@ def find_splits(top: Folder, reading: Reading, where: str, notes: list[str]) -> 
 
     Raises UsageError where ``reading`` cannot be followed, UnclearLayout where it leaves several possibilities.
     """
+    if reading.layout and reading.layout not in LAYOUTS:
+        raise UsageError(f"{reading.layout!r} is no layout: choose from {', '.join(LAYOUTS)}.")
     folder = _root(top, reading.root, where)
     if reading.layout in ("flat", "classes"):
         return {WHOLE: folder}
@@ -114,7 +116,8 @@ def find_splits(top: Folder, reading: Reading, where: str, notes: list[str]) -> 
         children = folder.with_pictures()
         named = [child for child in children if split_kind(child.name) >= 0]
         if reading.layout == "splits" or (children and len(named) == len(children)):
-            _check_splits(children, where)
+            if not children:
+                raise UsageError(f"{where} has no folders with pictures: --layout splits needs some.")
             children.sort(key=lambda child: (split_kind(child.name) % 4, child.name))
             return {child.name: child for child in children}
         photos = [child for child in children if not _COMPANION.fullmatch(child.name)]
@@ -148,11 +151,6 @@ def _root(top: Folder, root: str, where: str) -> Folder:
     return folder
 
 
-def _check_splits(children: list[Folder], where: str) -> None:
-    if not children:
-        raise UsageError(f"{where} has no folders with pictures, which --layout splits needs: name another layout.")
-
-
 def _unclear(children: list[Folder], where: str) -> UnclearLayout:
     """The error for pictures beside their masks: which folder to read is the user's choice."""
     choices = {child.path: child.total for child in children}
@@ -176,7 +174,7 @@ def pack(folder: Folder, layout: str, skipped: Skipped, notes: list[str]) -> Pic
             )
         return _packed(folder, (), [list(folder.below())])
     for name in _names(folder):
-        skipped.add("pictures beside the classes (--layout flat reads all)", _join(folder.path, name))
+        skipped.add("pictures beside the classes (--layout flat reads all)", f"{folder.path}/{name}".removeprefix("/"))
     classes = [child for child in folder.folders if child.total or child.empty]
     deep = not any(child.sizes for child in children)
     if deep and all(len(child.name) == 1 and child.name.islower() for child in children):  # as in Places
@@ -216,13 +214,3 @@ def _packed(base: Folder, classes: tuple[str, ...], by_class: list[list[Folder]]
 
 def _names(folder: Folder) -> list[str]:
     return [os.fsdecode(name) for name in folder.names.split(b"\0")] if folder.sizes else []
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-def check_layout(reading: Reading) -> None:
-    """Raise UsageError for a layout that does not exist."""
-    if reading.layout and reading.layout not in LAYOUTS:
-        raise UsageError(f"{reading.layout!r} is no layout: choose from {', '.join(LAYOUTS)}.")
