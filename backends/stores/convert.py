@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -262,7 +263,7 @@ def _explained(destination: Path) -> Iterator[None]:
     """Raise an error that says in one sentence why a store could not be made, and what to do."""
     try:
         yield
-    except (BrokenProcessPool, OSError, MemoryError) as error:
+    except (OSError, MemoryError, RuntimeError) as error:
         if isinstance(error, ImgstoreError):
             raise
         raise _explanation(error, destination) from error
@@ -275,6 +276,8 @@ def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
         return ImgstoreError(f"{destination} was removed while it was made: convert again.")
     space = os.statvfs(destination)
     free = space.f_bavail * space.f_frsize
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY and free >= 1 << 20:
+        number = errno.EFBIG if number in (errno.ENOSPC, errno.EIO) else number  # LMDB and SQLite call it so
     if number == errno.EDQUOT:
         return NoSpace(f"your quota on the disk of {destination} is used up: free some, {resume}")
     # what the workers gave up is free again: the scarcer of both was the reason
@@ -282,8 +285,9 @@ def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
         return NoSpace(f"the disk of {destination} has no inodes left, though bytes: free some, {resume}")
     if number == errno.ENOSPC or (number is None and free < 1 << 20):
         return NoSpace(f"the disk of {destination} is full, with {units.capacity(free)} left: free some, {resume}")
-    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "start new thread" in str(error):
         return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
     if isinstance(error, BrokenProcessPool):
         return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
-    return exceeded_limit(error) or ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")
+    unknown = ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")
+    return exceeded_limit(OSError(number, "")) or unknown

@@ -108,7 +108,7 @@ def read_only(child: Child, disk: Path, rng: np.random.Generator) -> Iterator[No
     yield
     subprocess.run(["umount", disk], check=True)
     subprocess.run(["e2fsck", "-p", disk.with_name("image")], capture_output=True)
-    subprocess.run(["mount", "-o", "loop", disk.with_name("image"), disk], check=True)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", disk.with_name("image"), disk], check=True)
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ FAULTS: dict[Fault, str] = {
     failing: "Input/output error",
     failing_once: "Input/output error",
     file_too_large: "larger than is allowed",
-    no_memory: "out of memory",
+    no_memory: "out of memory|mapped into memory",
     read_only: "Read-only file system|Input/output error",
     removed: "was removed",
     stopped: "",
@@ -158,7 +158,7 @@ def test_disk_error_is_named_and_survived(
     for _ in range(max(1, POINTS // 20)):
         with tally.point():
             child = Child(case, disk / "store")
-            child.durable_shards(int(rng.integers(1, 11)))
+            child.durable_shards(int(rng.integers(1, 9)))  # of ten: what is left needs room
             with fault(child, disk, rng):
                 child.go()
                 assert child.end() == 0

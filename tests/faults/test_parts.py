@@ -52,6 +52,7 @@ def test_parts_with_one_killed_make_the_same_store(
             again.go()
             assert again.end() == 0
             case.resume(folder)
+            shutil.rmtree(folder)
 
 
 @some("npy")
