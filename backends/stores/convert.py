@@ -128,6 +128,7 @@ def _convert(
     make_folder(destination)
     request = plan.request
     with Lock(destination / part.file("lock")).acquire() as lock:
+        lock.check_folder()
         if is_store(destination):
             return complete_store(request, destination)
         if journals_of(destination) and not resume:
@@ -263,8 +264,8 @@ def _explained(destination: Path) -> Iterator[None]:
     """Raise an error that says in one sentence why a store could not be made, and what to do."""
     try:
         yield
-    except (OSError, MemoryError, RuntimeError) as error:
-        if isinstance(error, ImgstoreError):
+    except (ImgstoreError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, Cancelled) or (isinstance(error, ImgstoreError) and destination.is_dir()):
             raise
         raise _explanation(error, destination) from error
 

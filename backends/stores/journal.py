@@ -10,6 +10,7 @@ import os
 import socket
 import time
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -114,6 +115,19 @@ class Lock:
                 )
             time.sleep(0.1)
         return self
+
+    def check_folder(self, shards: Iterable[str] = ()) -> None:
+        """Raise NotAllowed where the folder is another user's, or a link leads out of it, also on the way to a shard.
+
+        What lies there is replaced and removed.  The lock itself tells who owns what is made here: on some filesystems
+        that is not who made it.
+        """
+        folder = self.path.parent
+        if folder.stat().st_uid != os.fstat(self._descriptor).st_uid:
+            raise NotAllowed(f"{folder} belongs to another user, who could change the store: name a folder of yours.")
+        ways = {parent for shard in shards for parent in (folder / shard).parents if folder in parent.parents}
+        if link := next((path for path in (*folder.iterdir(), *ways) if path.is_symlink()), None):
+            raise NotAllowed(f"{link} is a link, behind which nothing may be removed: put there what it leads to.")
 
     def beat(self) -> None:
         """Show other hosts, now and then, that this writer is alive."""

@@ -207,7 +207,8 @@ def repair(folder: Path, findings: list[Finding]) -> list[str]:
     if INDEX in damaged:
         raise StoreDamaged(f"{folder / INDEX} is damaged, and without it nothing can be mended: convert again.")
     numbers = [number for number, shard in enumerate(manifest.shards) if shard.path in damaged]
-    with Lock(folder / "lock").acquire():
+    with Lock(folder / "lock").acquire() as lock:
+        lock.check_folder(shard.path for shard in manifest.shards)
         _repair(folder, manifest, numbers)
     return [manifest.shards[number].path for number in numbers]
 
