@@ -23,6 +23,7 @@ from tests.tui.driving import (
     fill,
     footer,
     frame,
+    planned,
     prepared,
     show,
     show_conversion,
@@ -195,6 +196,15 @@ async def test_quitting_during_a_conversion_leaves_or_stops_it(app: ImgstoreApp,
         await pilot.press("q", key)
         await until(pilot, lambda: app.return_code is not None)
         assert job.cancelled.is_set() is stops
+
+
+async def test_long_listing_of_a_job_is_counted(app: ImgstoreApp) -> None:
+    told = events.Listing(START, 12_345)
+    async with planned(app) as pilot:
+        await show(pilot, RecordedJob([told]))
+        await until_text(pilot, "listing the dataset 12,345 pictures")
+        await show_conversion(pilot, told)
+        await until_text(pilot, "reading the dataset… 12,345 pictures found")
 
 
 async def test_failed_conversion_says_why_where_nothing_was_begun(app: ImgstoreApp) -> None:

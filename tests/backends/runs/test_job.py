@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backends.bench.configuration import configurations_of
@@ -21,6 +22,8 @@ from backends.runs import events
 from backends.runs.folder import hold_lock, lock_holder, new_folder
 from backends.runs.history import list_runs
 from backends.runs.job import Job, open_job, start_job, sweep
+from backends.runs.run import Run
+from tests.backends.encoded import encoded
 
 
 @pytest.fixture
@@ -105,6 +108,21 @@ def test_a_run_stores_reads_verifies_and_leaves_nothing(jobs: Path, work: Path) 
     assert len(result.figures) == 3 * 2 * 2
     assert {figure.repeats for figure in result.figures.values()} == {2}
     assert list(work.iterdir()) == []
+
+
+def test_long_listing_is_told_while_it_lasts(
+    jobs: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True)
+        (tmp_path / "set" / name).write_bytes(encoded(np.zeros((8, 8, 3), np.uint8)))
+    monkeypatch.setattr(events, "LISTING_SECONDS", 0.0)
+    asked = replace(plan(work, "npy+raw", sizes=(3,)), dataset=str(tmp_path / "set"), in_thread=True)
+    told: list[events.Event] = []
+    start_job(asked, jobs).run(told.append)
+    assert [event.found for event in told if isinstance(event, events.Listing)] == [1, 2]
+    assert Run(asked).after(*told[:2]).found == 2
+    assert Run(asked).after(*told).outcome == "finished"
 
 
 def test_a_configuration_writes_in_its_own_folder_and_cleans_it(jobs: Path, work: Path, tmp_path: Path) -> None:
