@@ -81,7 +81,7 @@ def verify(
                 pool = _pool()
             tick(done + 1, len(shards))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)  # else its semaphores are left where this process ends at once
     return findings
 
 

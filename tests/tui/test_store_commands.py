@@ -25,7 +25,7 @@ def call(*words: object, code: int = 0) -> tuple[str, str]:
         [PROGRAM, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment()
     )
     assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+    assert not {"Traceback", "leaked"} & {*done.stderr.split()}
     return done.stdout, done.stderr
 
 
