@@ -129,8 +129,8 @@ def _driver(execution: Execution) -> Iterator[tuple[BinaryIO, IO[bytes]]]:
         with open(process.stdout.fileno(), "rb", closefd=False) as answers:
             yield answers, process.stdin
         process.stdin.close()
-        if process.wait(_PATIENCE_SECONDS) or not execution.epochs:
-            last = (log.read_text(errors="replace").strip().splitlines() or ["no message"])[-1]
+        if (code := process.wait(_PATIENCE_SECONDS)) or not execution.epochs:
+            last = (log.read_text(errors="replace").strip().splitlines() or [f"exit code {code}, no message"])[-1]
             raise ImgstoreError(f"the loader failed in {loading.python}: {last[:_MESSAGE]}")
     finally:
         process.kill()
