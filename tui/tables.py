@@ -212,9 +212,9 @@ def epoch_rows(run: Run, aspect: Aspect) -> list[tuple[Configuration, *tuple[str
     from backends.analysis.epochs import accelerators_fed, bound_of
 
     rows: list[tuple[Configuration, *tuple[str, ...]]] = []
-    order = list(configurations(run.plan))
-    for figure in sorted(run.figures.values(), key=lambda figure: order.index(figure.configuration)):
-        for facts in figure.epochs if figure.aspect is aspect else ():
+    figures = [one for one in run.figures.values() if one.aspect is aspect]
+    for figure in (one for name in configurations(run.plan) for one in figures if one.configuration == name):
+        for facts in figure.epochs:
             fed = accelerators_fed(facts, figure.count, run.plan)
             rows.append(
                 (

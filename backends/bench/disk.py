@@ -169,12 +169,12 @@ def read_regular(path: Path, limit: Limit) -> bytes:
     Raises OSError where it is none or cannot be read, ValueError where it is larger than ``limit``.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        data = file.read(limit.value + 1)
-    if len(data) > limit.value:
-        raise ValueError(f"it has {limit.exceeded()}")
-    return data
+        if status.st_size > limit.value:
+            raise ValueError(f"it has {limit.exceeded()}")
+        return file.read(status.st_size)
 
 
 def write_durably(path: Path, data: bytes) -> None:
