@@ -1,6 +1,8 @@
-"""Numbers as text for people: three significant digits, and the unit."""
+"""Numbers as text for people: three significant digits, and the unit; and lists of words."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 MINUTE = 60.0
 
@@ -42,6 +44,16 @@ def count(value: int) -> str:
         if value >= factor:
             return f"{value / factor:.4g}{unit}" if value % (factor // 100) == 0 else f"{value / factor:.3g}{unit}"
     return str(value)
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun: ``1 shard``, ``2,000 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """``store, read and shuffled``."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def rate(images_per_second: float | None) -> str:

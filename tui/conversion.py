@@ -19,7 +19,7 @@ from backends.stores.sbatch import command
 from tui.labels import Series, identify
 from tui.messages import Prepared
 from tui.plan_fields import write
-from tui.text import count_of, fit, middle, safe_text
+from tui.text import fit, middle, safe_text
 
 FIELDS = {"dataset": "o", "to": "t", "keep as": "c", "shards": "s", "size": "z", "workers": "w"}
 """The keys that change what a conversion is to do."""
@@ -119,7 +119,7 @@ def rows_during(state: Conversion, width: int) -> Iterator[Content]:
         yield _dim(waiting if start is None else "starting the workers…")
         return
     written = f"{progress.written:,} of {progress.images:,}"
-    durable = f"{progress.durable:,}   {progress.sealed:,} of {count_of(progress.shards, 'shard')}"
+    durable = f"{progress.durable:,}   {progress.sealed:,} of {units.count_of(progress.shards, 'shard')}"
     room = max(4, width - 13 - max(len(written), len(durable)))
     share = (progress.written + progress.failures) / max(1, progress.images)
     for label, done, figures in (("written", share, written), ("durable", state.share, durable)):
@@ -168,9 +168,9 @@ def rows_after(state: Conversion, width: int) -> Iterator[Content]:
         return
     kept = f"{safe_text(spec.request.configuration)}, {'lossless' if spec.request.is_lossless else 'lossy'}"
     yield Content.styled(safe_text(spec.destination), "bold")
-    yield Content(f"{count_of(made.images, 'image')} in {count_of(made.shards, 'shard')} of {kept}")
+    yield Content(f"{units.count_of(made.images, 'image')} in {units.count_of(made.shards, 'shard')} of {kept}")
     took = f", made in {units.spoken(state.seconds)}" if state.seconds else ""
-    yield Content(f"{units.capacity(made.bytes)} in {count_of(made.files, 'file')}{took}")
+    yield Content(f"{units.capacity(made.bytes)} in {units.count_of(made.files, 'file')}{took}")
     yield Content("Every image was read back, compared and synced to disk.")
     counts = f"not decoded {made.failures:,}   duplicates {made.duplicates:,}   in two splits {made.in_two_splits:,}"
     yield from (Content(""), Content(counts))

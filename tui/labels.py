@@ -167,7 +167,7 @@ def method_sentence(plan: Plan) -> str:
 
 def plan_sentence(plan: Plan, estimate: Estimate, place: Place) -> str:
     """``Times storing and reading 10 to 2,000 images. About 25 s. Temporary files: up to 60 MB in /scratch/me.``"""
-    verbs = _listing(list(dict.fromkeys(_GERUNDS[name] for name in plan.operations)))
+    verbs = units.listing(list(dict.fromkeys(_GERUNDS[name] for name in plan.operations)))
     sizes = " to ".join(f"{size:,}" for size in dict.fromkeys((plan.sizes[0], plan.sizes[-1])))
     images = f"{sizes} image{'' if sizes == '1' else 's'}"
     return (
@@ -185,21 +185,12 @@ def dataset_name(facts: DatasetFacts) -> str:
 def describe_plan(plan: Plan) -> str:
     """``3 configurations, 4 sizes, 3 repeats, store and read: 78 trials``."""
     parts = (
-        _number(len(plan.configurations), "configuration"),
-        _number(len(plan.sizes), "size"),
-        _number(plan.repeats, "repeat"),
-        _listing(list(plan.operations)),
+        units.count_of(len(plan.configurations), "configuration"),
+        units.count_of(len(plan.sizes), "size"),
+        units.count_of(plan.repeats, "repeat"),
+        units.listing(plan.operations),
     )
-    return f"{', '.join(parts)}: {_number(len(trials(plan)), 'trial')}"
-
-
-def _listing(words: list[str]) -> str:
-    """``store, read and shuffled``."""
-    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{', '.join(parts)}: {units.count_of(len(trials(plan)), 'trial')}"
 
 
 def describe_row(configuration: Configuration, aspect: Aspect, run: Run | None) -> tuple[str, bool]:

@@ -120,7 +120,7 @@ def _disk(run: Run, series: Known) -> Bars:
     for standing in disk_standings(run, series):
         name = standing.series.configuration
         figure = next(f for (c, _, n), f in run.figures.items() if (c, n) == (name, count) and f.bytes_allocated)
-        files = f"{figure.files:,} file{'' if figure.files == 1 else 's'}" if figure.files is not None else ""
+        files = units.count_of(figure.files, "file") if figure.files is not None else ""
         bars.append(_bar(standing, units.size(standing.value), f"{units.size(figure.bytes_apparent)} of data, {files}"))
     title = f"Allocated on disk by {count:,} images" if bars else f"{count:,} images are not stored yet"
     return Bars(title, tuple(bars))

@@ -28,7 +28,7 @@ from backends.stores.sbatch import command, sbatch_script
 from backends.stores.store import open_store
 from backends.stores.verify import Finding, Level, repair, strangers, verify
 from tui.progress import ConversionProgress, listing, say
-from tui.text import count_of, json_text, safe_text
+from tui.text import json_text, safe_text
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN = 20
@@ -133,7 +133,7 @@ def _announcement(plan: StorePlan, needs: Estimate, destination: Path) -> str:
     inodes = f" and {needs.free_files:,} inodes" if needs.free_files is not None else ""
     both = f"; with the dataset {units.capacity(needs.bytes + needs.source_bytes)}" if needs.source_bytes else ""
     lossy = "" if plan.request.is_lossless else " Lossy: the pixels of the dataset cannot be had back from it."
-    shards = count_of(len(plan.shards), "shard")
+    shards = units.count_of(len(plan.shards), "shard")
     if plan.request.single:
         shards += ", inside which it cannot go on after a stop"
     return (
@@ -150,9 +150,9 @@ def print_store(folder: Path, manifest: Manifest) -> None:
     splits = ", ".join(f"{safe_text(name)} {stop - start:,}" for name, (start, stop) in manifest.splits.items())
     kept = "lossless" if manifest.lossless else "lossy"
     lines = [
-        f"{safe_text(str(folder))}: {count_of(manifest.images, 'image')} ({splits}) in "
-        f"{count_of(len(manifest.shards), 'shard')} of {manifest.request.configuration.method}, "
-        f"{units.size(size)} in {count_of(files, 'file')}, {kept}",
+        f"{safe_text(str(folder))}: {units.count_of(manifest.images, 'image')} ({splits}) in "
+        f"{units.count_of(len(manifest.shards), 'shard')} of {manifest.request.configuration.method}, "
+        f"{units.size(size)} in {units.count_of(files, 'file')}, {kept}",
         f"not decoded {manifest.failures:,}   duplicates {manifest.duplicates:,}   "
         f"in two splits {manifest.in_two_splits:,}",
     ]

@@ -117,8 +117,7 @@ def comparison_rows(comparison: RunComparison) -> list[list[tuple[str, str]]]:
         return [*rows, [("They have no figure in common.", "")]]
     rows.append([(" " * (names + 2) + f"{'first':>10}{'second':>10}{'ratio':>8}", "$dim")])
     for (aspect, count), cells in groupby(comparison.cells, lambda cell: (cell.aspect, cell.count)):
-        images = f", {count:,} image{'' if count == 1 else 's'}"
-        rows += [[("", "")], [(title(aspect), "bold"), (images, "$dim")]]
+        rows += [[("", "")], [(title(aspect), "bold"), (f", {units.count_of(count, 'image')}", "$dim")]]
         for cell in cells:
             known, outcome = series[cell.configuration], cell.paired.outcome if cell.paired else ""
             text = f" {fit(safe_text(cell.configuration, 40), names)}"

@@ -40,11 +40,6 @@ def json_text(value: object) -> str:
     return json.dumps(value, indent=1) + "\n"
 
 
-def count_of(number: int, noun: str) -> str:
-    """A number with its noun: ``1 shard``, ``2,000 images``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Exactly ``width`` cells: padded, or cut with an ellipsis.  ``right`` aligns to the right."""
     if width <= 0:

@@ -21,7 +21,7 @@ from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import ImgstoreError, UsageError
 from tui.labels import dataset_name, sentence_of
 from tui.messages import Place, Prepared
-from tui.text import count_of, safe_text
+from tui.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -235,7 +235,7 @@ def content_of(folder: str, files: bool) -> tuple[list[str], str]:
         return [], safe_text(sentence_of(error))
     more = len(names) - MOST_NAMES
     notes = [f"{more:,} more: type how the name begins"] if more > 0 else []
-    notes += [count_of(others, "other file" if files else "file")] if others else []
+    notes += [units.count_of(others, "other file" if files else "file")] if others else []
     return heapq.nsmallest(MOST_NAMES, names), ", ".join(notes)
 
 

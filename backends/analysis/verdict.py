@@ -245,7 +245,7 @@ def _reason(
     size, other_size = sizes.get(best), sizes.get(other)
     space = f", in {size / other_size:.2f}x of the space" if size and other_size else ""
     ties = [name for name in ranking.leaders if name not in (best, other)]
-    tie = f" {_listed(ties)} {'ties' if len(ties) == 1 else 'tie'} with it." if ties else ""
+    tie = f" {units.listing(ties)} {'ties' if len(ties) == 1 else 'tie'} with it." if ties else ""
     return f"{takes}{beside}{space}.{tie}"
 
 
@@ -253,14 +253,14 @@ def _how(figure: Figure, plan: Plan) -> str:
     """By how many processes the deciding figure was read, and how a DataLoader fetched."""
     if facts := figure.best_epoch:
         fetched = "batch by batch" if plan.fetch == "batch" else "item by item"
-        return f"(DataLoader, {facts.workers} worker{'' if facts.workers == 1 else 's'}, {fetched})"
+        return f"(DataLoader, {units.count_of(facts.workers, 'worker')}, {fetched})"
     return "by one process" if plan.workers == 1 else f"by {plan.workers} processes"
 
 
 def _undecided_sentence(ranking: Ranking) -> str:
     """What is not decided, and how many repeats would do; empty where all is."""
     undecided = [rank for rank in ranking.ranks if rank.outcome == UNDECIDED]
-    names = _listed([f"{rank.configuration} ({units.ratio(rank.ratio)})" for rank in undecided])
+    names = units.listing([f"{rank.configuration} ({units.ratio(rank.ratio)})" for rank in undecided])
     needed = max((rank.needed or 0 for rank in undecided), default=0)
     return f"Undecided beside {names}" + (f": about {needed:,} repeats would tell." if needed else ".") if names else ""
 
@@ -283,7 +283,3 @@ def _conversion_sentence(verdict: Verdict, kept: Configuration | None) -> str:
             pays += f" ({verdict.today} take {units.spoken(cost.epoch_now)} an epoch)"
     unsure = f" This is unsure: {cost.unsure}." if cost.unsure else ""
     return f"Converting takes about {units.spoken(cost.seconds)}{room} and {pays}.{unsure}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

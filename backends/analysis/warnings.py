@@ -100,7 +100,7 @@ def _disturbed(conditions: Conditions, environment: Environment, measured: float
     """What else the machine did, beside ``measured`` seconds of trials."""
     before, after = conditions.load_before or 0.0, conditions.load_after or 0.0
     if max(before, after - 1) > max(0.5, environment.cores - 1):  # the run itself keeps one core busy
-        load = f"{max(before, after):.1f} on {environment.cores} core{'s' if environment.cores != 1 else ''}"
+        load = f"{max(before, after):.1f} on {units.count_of(environment.cores, 'core')}"
         yield (
             f"The load average was {load}: other programs competed for processor or disk. "
             "The figures compare with each other, but not with those of a quiet machine."

@@ -177,7 +177,7 @@ def _missing(trials: Sequence[Measurement]) -> str:
     outcomes = " or ".join(sorted({trial.outcome for trial in trials}))
     names = list(dict.fromkeys(f"{trial.configuration} {trial.aspect}" for trial in trials))
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    number = f"{len(trials)} trial{'s' * (len(trials) > 1)}"
+    number = units.count_of(len(trials), "trial")
     return f"{number} {outcomes} ({', '.join(names[:MOST_NAMED])}{more}): {trials[0].message}"
 
 

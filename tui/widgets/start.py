@@ -49,8 +49,8 @@ class StartList(OptionList, inherit_bindings=False, inherit_css=False):
         options = [Option(job_line(job, time.time()), id=f"job {job.id}") for job in running]
         options.append(_option("sample", "Sample: 2,000 real CIFAR-10 images", "30 s"))
         if self.folder is not None:
-            name, count = safe_text(PurePath(self.folder.path).name or self.folder.path, 40), self.folder.count
-            text = f"This folder: {name}, {count:,} image{'' if count == 1 else 's'}"
+            name = safe_text(PurePath(self.folder.path).name or self.folder.path, 40)
+            text = f"This folder: {name}, {units.count_of(self.folder.count, 'image')}"
             options.append(_option("folder", text, safe_text(self.folder.kind, 40)))
         options.append(_option("open", "Open a folder…", ""))
         ended = [job for job in self.jobs if job not in running][:RECENT]
@@ -59,6 +59,8 @@ class StartList(OptionList, inherit_bindings=False, inherit_css=False):
         moved = self._listed and before != self._listed[0]
         self._listed = [option.id for option in options]
         self.highlighted = self._listed.index(before) if moved and before in self._listed else 0
+
+    watch_jobs = watch_folder
 
     @on(OptionList.OptionSelected)
     async def choose(self, event: OptionList.OptionSelected) -> None:
@@ -73,9 +75,6 @@ class StartList(OptionList, inherit_bindings=False, inherit_css=False):
             await self.run_action("screen.ask('open')")
         else:
             self.post_message(FollowJob(next(job for job in self.jobs if job.id == name)))
-
-    def watch_jobs(self) -> None:
-        self.watch_folder()
 
 
 def _option(name: str, text: str, note: str) -> Option:
