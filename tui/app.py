@@ -337,7 +337,7 @@ class ImgstoreApp(App[int]):
             log = await asyncio.to_thread(last_log_lines, job.folder) if job is not None else ""
             text = Content("\n").join(failure_rows(run, log))
             self.workbench.explained = (run,)
-            self.push_screen(TextScreen("Why it failed", lambda _: text))
+            self.push_screen(TextScreen("Why it failed", text))
 
     def action_stop_conversion(self) -> None:
         """Cancel the conversion on show; what is durable stays."""
@@ -436,7 +436,7 @@ class ImgstoreApp(App[int]):
 
         if self.workbench.facts is not None:
             text = Content(await asyncio.to_thread(workers.left_out, self.workbench.facts))
-            self.push_screen(TextScreen("Left out", lambda _: text))
+            self.push_screen(TextScreen("Left out", text))
 
     async def action_quit(self) -> None:
         """Quit; ask first while a run is going on."""

@@ -14,9 +14,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
-from textual.worker import Worker, WorkerState, get_current_worker
+from textual.screen import ModalScreen
+from textual.worker import get_current_worker
 
 from backends.bench.configuration import Configuration
 from backends.datasets.base import DatasetFacts
@@ -25,18 +24,18 @@ from backends.runs.conversion import Conversion, ConversionSpec
 from backends.stores.plan import SHARD_BYTES
 from tui import messages, workers
 from tui.conversion import FIELDS, batch_file, command_words, rows_after, rows_before, rows_during, title
-from tui.labels import sentence_of
 from tui.plan_fields import parse, write
 from tui.screens.configuration import ConfigurationScreen
 from tui.screens.dialogs import AskScreen
 from tui.screens.help import TextScreen
 from tui.screens.images import ImagesScreen
+from tui.screens.saying import SayingScreen
 from tui.text import safe_text
-from tui.widgets.footer import FooterLine, label_top
+from tui.widgets.footer import label_top
 from tui.widgets.verdict import ScrolledText
 
 
-class ConvertScreen(Screen[None]):
+class ConvertScreen(SayingScreen[None]):
     """Shows what ``spec`` takes until it is started, then the ``conversion``; leaving it does not stop that."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,22 +60,18 @@ class ConvertScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield ScrolledText(classes="box")
-        yield Static(id="said", markup=False)
-        yield FooterLine()
+        yield from self.compose_foot()
 
     def on_mount(self) -> None:
         self.query_one(ScrolledText).focus()
         if self.conversion is None:
             self._prepare()
 
-    def on_resize(self) -> None:
-        self._show()
-
     def watch_conversion(self) -> None:
         if self.is_mounted:
             self._show()
 
-    watch_found = watch_conversion
+    watch_found = on_resize = watch_conversion
 
     def _show(self) -> None:
         box, state = self.query_one(ScrolledText), self.conversion
@@ -88,15 +83,6 @@ class ConvertScreen(Screen[None]):
         box.update(Content("\n").join(rows))
         label_top(box, "Convert", title(self.spec))
         self.refresh_bindings()
-
-    def say(self, sentence: str) -> None:
-        """Show what was done, or why not."""
-        self.query_one("#said", Static).update(Content(safe_text(sentence, 400)))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say what could not be done."""
-        if event.state is WorkerState.ERROR:
-            self.say(sentence_of(event.worker.error))
 
     # Before
 
@@ -154,7 +140,7 @@ class ConvertScreen(Screen[None]):
 
         code = await asyncio.to_thread(loader_code, Path(self.spec.destination), torch=False)
         text = Content("\n").join(Content(safe_text(line, 400)) for line in code.splitlines())
-        self.app.push_screen(TextScreen("Loader", lambda width: text))
+        self.app.push_screen(TextScreen("Loader", text))
 
     @property
     def next_step(self) -> tuple[str, str] | None:

@@ -34,13 +34,13 @@ class Commands(SystemCommandsProvider):
 
 
 class TextScreen(Screen[None]):
-    """Shows what ``text`` makes for the width that there is."""
+    """Shows a text, or what ``text`` makes for the width that there is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,question_mark", "dismiss(None)", "back", key_display="Esc")
     ]
 
-    def __init__(self, title: str, text: Callable[[int], Content]) -> None:
+    def __init__(self, title: str, text: Content | Callable[[int], Content]) -> None:
         super().__init__()
         self._title, self._text = title, text
 
@@ -51,7 +51,8 @@ class TextScreen(Screen[None]):
         yield FooterLine()
 
     def on_resize(self) -> None:
-        self.query_one(ScrolledText).update(self._text(self.size.width - 4))
+        text = self._text if isinstance(self._text, Content) else self._text(self.size.width - 4)
+        self.query_one(ScrolledText).update(text)
 
 
 def help_text(bindings: Iterable[BindingType], width: int) -> Content:

@@ -15,18 +15,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import Screen
-from textual.widgets import DataTable, Input, Static
-from textual.worker import Worker, WorkerState
+from textual.widgets import DataTable, Input
 
+from backends import units
 from backends.runs.history import RunFacts, list_runs, read_run
 from tui import messages
-from tui.labels import sentence_of
 from tui.screens.dialogs import ChoiceScreen, export_form
 from tui.screens.help import TextScreen
+from tui.screens.saying import SayingScreen
 from tui.tables import comparison_rows
 from tui.text import safe_text
-from tui.widgets.footer import FooterLine
 from tui.widgets.start import job_words
 from tui.widgets.table import Table
 
@@ -41,7 +39,7 @@ ORDERS: dict[str, Callable[[RunFacts], Any]] = {
 """What the list can be sorted by; equal ones stay newest first."""
 
 
-class HistoryScreen(Screen["messages.FollowJob | None"]):
+class HistoryScreen(SayingScreen["messages.FollowJob | None"]):
     """The list of runs, newest first; dismissed with the message that opens one, or with None."""
 
     CSS_PATH = "history.tcss"
@@ -70,8 +68,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
             box.border_title = "History"
             yield Table(cell_padding=1)
             yield Input(id="filter", placeholder="filter: words in the dataset, configurations, host or state")
-        yield Static(id="said", markup=False)
-        yield FooterLine()
+        yield from self.compose_foot()
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
@@ -105,21 +102,12 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
         self.query_one(Table).show(COLUMNS, rows, left=len(COLUMNS))
         self.query_one("#filter").display = bool(self.words) or self.query_one(Input).has_focus
         of_all = f"{len(shown)} of " if self.words else ""
-        self.query_one(".box").border_subtitle = f"{of_all}{count} run{'s' * (count != 1)}, by {self.order}"
+        self.query_one(".box").border_subtitle = f"{of_all}{units.count_of(count, 'run')}, by {self.order}"
         self.refresh_bindings()
 
     def _cells(self, job: RunFacts, now: float) -> list[Text]:
         state = ("[x] " if job.id in self.ticked else "[ ] ") + job.state
         return [Text(text) for text in (state, *job_words(job, now), safe_text(job.headline, 120))]
-
-    def say(self, sentence: str) -> None:
-        """Show what was done, or why not."""
-        self.query_one("#said", Static).update(Content(safe_text(sentence, 400)))
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say what could not be done."""
-        if event.state is WorkerState.ERROR:
-            self.say(sentence_of(event.worker.error))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("open", "tick", "delete", "export", "sort"):
@@ -155,7 +143,7 @@ class HistoryScreen(Screen["messages.FollowJob | None"]):
 
         comparison = await asyncio.to_thread(compare, self._folder, first, second)
         text = Content("\n").join(Content.assemble(*row) for row in comparison_rows(comparison))
-        self.app.push_screen(TextScreen(f"{first}, then {second}", lambda _: text))
+        self.app.push_screen(TextScreen(f"{first}, then {second}", text))
 
     def action_delete(self) -> None:
         names = self.ticked or ((self._here.id,) if self._here else ())

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
@@ -19,14 +18,14 @@ from backends.bench.child import Child
 from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import UsageError
 from tui.album import Album, Shown
-from tui.labels import sentence_of
 from tui.screens.dialogs import AskScreen
+from tui.screens.saying import SayingScreen
 from tui.text import safe_text
-from tui.widgets.footer import FooterLine, label_top
+from tui.widgets.footer import label_top
 from tui.widgets.picture import Picture
 
 
-class ImagesScreen(Screen[None]):
+class ImagesScreen(SayingScreen[None]):
     """Shows one image of the list ``which``, read in a thread."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,8 +53,7 @@ class ImagesScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Picture(classes="box")
-        yield Static(id="said", markup=False)
-        yield FooterLine()
+        yield from self.compose_foot()
 
     def on_mount(self) -> None:
         label_top(self.query_one(Picture), "Images", safe_text(self._path))
@@ -88,13 +86,11 @@ class ImagesScreen(Screen[None]):
         return self._lists.get(self.which, 0)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Say what could not be read; the next image is read by another process."""
+        """Let another process read the next image."""
         if event.state is WorkerState.ERROR:
             self.on_unmount()
             self._album = None
             self.query_one(Picture).pixels = None
-            error = safe_text(sentence_of(event.worker.error), 400)
-            self.query_one("#said", Static).update(Content.styled(error, "$error"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "next_list":

@@ -55,9 +55,6 @@ class BackendTable(Table):
             with self.prevent(Table.RowHighlighted):
                 self.move_cursor(row=0)
 
-    def on_resize(self) -> None:
-        self.fill()
-
     @property
     def configuration(self) -> Configuration:
         """The configuration under the cursor."""
@@ -97,6 +94,8 @@ class BackendTable(Table):
             with self.prevent(Table.RowHighlighted):
                 self.move_cursor(row=new[0])
         self.label()
+
+    on_resize = fill
 
     def _ordered(self) -> list[Row]:
         """The rows from the top down: what is ticked first, references last."""

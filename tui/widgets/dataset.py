@@ -49,12 +49,11 @@ class DatasetPanel(Widget, can_focus=True):
         if (before and before.start) is not (run and run.start):
             self.label()
 
-    def on_resize(self) -> None:
-        self.label()
-
     def label(self) -> None:
         """Write the top edge."""
         label_top(self, "1 Dataset", self._right(self.size.width - len("1 Dataset") - 4))
+
+    on_resize = label
 
     def _right(self, room: int) -> str:
         """Where the run writes, or where it was measured, as much of it as fits."""

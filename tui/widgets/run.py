@@ -45,14 +45,7 @@ class RunPanel(Widget, can_focus=True):
         beside = f" ─ converting {100 * state.share:.0f} %, C shows it" if state is not None and state.alive else ""
         label_top(self, f"3 Run{beside}", edge_words(self.run) if self.run else "")
 
-    def watch_run(self) -> None:
-        self.label()
-
-    def watch_conversion(self) -> None:
-        self.label()
-
-    def on_resize(self) -> None:
-        self.label()
+    watch_run = watch_conversion = on_resize = label
 
     def render(self) -> Content:
         run, room = self.run, self.size.width

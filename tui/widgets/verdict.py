@@ -70,12 +70,6 @@ class VerdictPanel(ScrolledText):
         if not same:
             self._show()
 
-    def watch_series(self) -> None:
-        self._show()
-
-    def on_resize(self) -> None:
-        self._show()
-
     def _show(self) -> None:
         if not self.is_mounted:
             return
@@ -86,3 +80,5 @@ class VerdictPanel(ScrolledText):
 
         self.update(Content("\n").join(verdict_rows(self.run, self.series, self.size.width - 1)))
         self.below = f"after {self.run.repeats_done()} of {self.run.plan.repeats} repeats"
+
+    watch_series = on_resize = _show
