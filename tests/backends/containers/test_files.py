@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,23 +12,11 @@ import pytest
 from backends.errors import ContainerDamaged, NotAllowed
 from backends.images import Images, Layout, Records, offsets_of
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.readers import in_child
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
 from tests.backends.encoded import encoded
-from tests.backends.snippets import read_by_snippet
-
-if TYPE_CHECKING:
-    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
-
-
-class TestFiles(BackendTests):
-    backend, plain_codec = "files", "png"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("files+png", path)
 
 
 @pytest.fixture

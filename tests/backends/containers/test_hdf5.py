@@ -14,23 +14,12 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Images
 from backends.registry import make_backend, make_codec
-from backends.testing import BackendTests
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.backends.snippets import Everything
-
 IMAGES = make_images(12)
-
-
-class TestHDF5(BackendTests):
-    backend = "hdf5"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("hdf5+raw", path)
 
 
 @pytest.fixture

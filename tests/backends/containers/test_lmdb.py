@@ -15,24 +15,13 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Images, Layout
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.readers import in_child, is_refused
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.backends.snippets import Everything
-
 IMAGES = make_images(12)
-
-
-class TestLMDB(BackendTests):
-    backend = "lmdb"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("lmdb+raw", path)
 
 
 @pytest.fixture

@@ -12,23 +12,12 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Images
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.backends.snippets import Everything
-
 IMAGES = make_images(12)
-
-
-class TestNpy(BackendTests):
-    backend = "npy"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("npy+raw", path)
 
 
 @pytest.fixture

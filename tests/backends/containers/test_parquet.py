@@ -20,25 +20,15 @@ from backends.bench.configuration import Configuration
 from backends.errors import ContainerDamaged, UsageError
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.subject import layout_of, make_images, store
 from tests.backends.encoded import encoded
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.images import Images
-    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
-
-
-class TestParquet(BackendTests):
-    backend = "parquet"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("parquet+png", path)
 
 
 BY_DATASETS = """

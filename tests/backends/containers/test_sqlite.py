@@ -13,9 +13,7 @@ import pytest
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, even_offsets
 from backends.registry import backend_entry, make_backend
-from backends.testing import BackendTests
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backends.images import Images
-    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 IN_MANY_PAGES = make_images(12, side=60)
-
-
-class TestSQLite(BackendTests):
-    backend = "sqlite"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("sqlite+raw", path)
 
 
 @pytest.fixture(params=[IMAGES, IN_MANY_PAGES], ids=["in one page", "in many"])

@@ -17,26 +17,16 @@ from backends.codecs.pictures import decode_picture
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records, offsets_of
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.subject import encode, layout_of, make_images, store
 from tests.backends.encoded import encoded
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from backends.images import Images
-    from tests.backends.snippets import Everything
 
 IMAGES = make_images(12)
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "WebP": "webp"}
-
-
-class TestTar(BackendTests):
-    backend = "tar"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("tar+raw", path)
 
 
 def write(path: Path, records: Records, layout: Layout) -> Path:

@@ -10,21 +10,10 @@ import zarr
 
 from backends.errors import ContainerDamaged
 from backends.registry import make_backend
-from backends.testing import BackendTests
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
-from tests.backends.snippets import read_by_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.backends.snippets import Everything
-
-
-class TestZarr(BackendTests):
-    backend = "zarr"
-
-    def plain_read(self, path: Path) -> Everything:
-        return read_by_snippet("zarr+raw", path)
 
 
 @pytest.fixture
