@@ -12,6 +12,7 @@ from backends.bench.plan import Plan
 
 FED = 0.9  # utilisation from which on an accelerator counts as fed, as MLPerf Storage has it
 BUSY = 0.7  # share of the time for which a processor that bounds an epoch is busy
+READ = 1 << 20  # bytes of a device; fewer do not keep an epoch waiting
 IDLE = 0.5  # share of the time for which processors are busy that wait for a disk
 
 
@@ -40,7 +41,7 @@ def bound_of(best: EpochFacts, sweep: Sequence[EpochFacts]) -> str:
     """
     if (best.utilisation or 0.0) >= FED:
         return "step"
-    if best.bytes_read and best.cpu_seconds < IDLE * best.seconds * max(1, best.workers):
+    if (best.bytes_read or 0) >= READ and best.cpu_seconds < IDLE * best.seconds * max(1, best.workers):
         return "disk"
     passed = best
     if not best.workers:

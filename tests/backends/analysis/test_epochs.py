@@ -46,6 +46,7 @@ def test_figure_has_the_medians_of_each_number_of_workers() -> None:
         ({"workers": 0, "cpu_seconds": 9.0}, "transport"),
         ({"bytes_read": 10**9, "cpu_seconds": 4.0}, "disk"),
         ({"bytes_read": 10**9}, "decode"),
+        ({"bytes_read": 20_000, "cpu_seconds": 4.0}, "decode"),
         ({"utilisation": 0.95}, "step"),
         ({"utilisation": 0.5}, "decode"),
     ],
