@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from backends.base import Options, format_options, parse_options
+from backends.base import Backend, Codec, Options, format_options, parse_options
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
-from backends.registry import LIMIT, BackendEntry, CodecEntry, backend_entry, codec_entry
+from backends.registry import LIMIT, BackendEntry, CodecEntry, backend_entry, codec_entry, make_backend, make_codec
 
 SOURCE = "source"  # the codec that passes the bytes of picture files through
 
@@ -85,6 +85,14 @@ class Configuration(str):
     @property
     def codec_entry(self) -> CodecEntry:
         return codec_entry(self.codec)
+
+    def make_backend(self) -> Backend:
+        """The backend with its options."""
+        return make_backend(self.backend, self.backend_options)
+
+    def make_codec(self) -> Codec:
+        """The codec with its options."""
+        return make_codec(self.codec, self.codec_options)
 
     @property
     def is_lossless(self) -> bool:

@@ -20,7 +20,6 @@ from backends.bench.meters import SYNC, MemoryWatch, Stopwatch
 from backends.bench.staging import Source, digests_of, record_digests
 from backends.errors import ContainerDamaged
 from backends.images import Layout, Records
-from backends.registry import make_backend, make_codec
 
 Pixels = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
@@ -110,11 +109,11 @@ class Execution:
 
     @property
     def backend(self) -> Backend:
-        return make_backend(self.configuration.backend, self.configuration.backend_options)
+        return self.configuration.make_backend()
 
     @property
     def codec(self) -> Codec:
-        return make_codec(self.configuration.codec, self.configuration.codec_options)
+        return self.configuration.make_codec()
 
     def measured_anew(self) -> Execution:
         return replace(self, watch=Stopwatch(), memory=MemoryWatch())

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from backends.bench.staging import BATCH, hashed
 from backends.errors import ContainerDamaged
 from backends.images import Images, Records
-from backends.registry import make_backend, make_codec
 from backends.stores.plan import Request
 
 CHECK_BYTES = 1 << 24
@@ -61,9 +60,8 @@ class Comparison:
     """
 
     def __init__(self, request: Request, path: Path, count: int) -> None:
-        configuration = request.configuration
-        self._codec, self._pixels = make_codec(configuration.codec, configuration.codec_options), request.digests_pixels
-        self._reader = make_backend(configuration.backend, configuration.backend_options).open(path)
+        self._codec, self._pixels = request.configuration.make_codec(), request.digests_pixels
+        self._reader = request.configuration.make_backend().open(path)
         if len(self._reader) != count or len(self._reader.labels) != count:
             self._reader.close()
             raise ContainerDamaged(f"{path} holds {len(self._reader):,} images of {count:,}.")

@@ -23,7 +23,7 @@ from backends.datasets.base import AS_FOUND, Reading
 from backends.datasets.discover import absolute_path
 from backends.errors import DatasetDamaged, UsageError
 from backends.images import Images, Records
-from backends.registry import make_codec, require_backend
+from backends.registry import require_backend
 
 SHARD_BYTES = 1 << 30
 SAMPLE = 64
@@ -212,7 +212,7 @@ class Batch:
 
     def encoded(self, configuration: Configuration) -> Records:
         """The records to store."""
-        return self.records or make_codec(configuration.codec, configuration.codec_options).encode(self.images)
+        return self.records or configuration.make_codec().encode(self.images)
 
 
 def read_batches(

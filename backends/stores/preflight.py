@@ -15,7 +15,6 @@ from backends.bench.disk import REMOTE, free_bytes, free_files, mount_of, neares
 from backends.datasets import Dataset
 from backends.errors import NoSpace, NotAllowed, UsageError
 from backends.images import Layout
-from backends.registry import make_backend
 from backends.stores.plan import Request, Sample, StorePlan
 
 _PROBE_BYTES = 1 << 24
@@ -81,7 +80,7 @@ def estimate(plan: StorePlan, sample: Sample, splits: list[Dataset], destination
 def _costs(plan: StorePlan, sample: Sample) -> tuple[float, float, int]:
     """Bytes and files that an image takes in a container, and files around them all: found by writing some images."""
     request, records, used = plan.request, sample.records, []
-    backend = make_backend(request.configuration.backend, request.configuration.backend_options)
+    backend = request.configuration.make_backend()
     with tempfile.TemporaryDirectory() as folder:
         for times in (1, 3):
             layout = Layout(times * len(records), request.configuration.codec, plan.image_shape, plan.classes)

@@ -24,15 +24,13 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from backends.base import Codec
 from backends.bench.disk import durable_file, fsync, sync, tree, usage_of
 from backends.datasets import Dataset, open_dataset
 from backends.datasets.base import Reading
 from backends.errors import DatasetDamaged
 from backends.images import Layout, offsets_of
-from backends.registry import make_backend, make_codec
 from backends.stores.compare import Tick, check, digests_of
-from backends.stores.plan import Batch, Request, Shard, StorePlan, batches, read_batches
+from backends.stores.plan import Batch, Shard, StorePlan, batches, read_batches
 
 WORK, SEALED = "partial", "sealed"
 """Folders of a store that is being made: shards that are written, and what the index needs of those that are sealed."""
@@ -161,9 +159,9 @@ def _write_images(
 ) -> None:
     """Write the images of ``ids``.  Raises _Differs where one does not decode or has another shape than the layout."""
     request = plan.request
-    codec, pixels = _codec(request), request.digests_pixels
+    codec, pixels = request.configuration.make_codec(), request.digests_pixels
     written = 0
-    with make_backend(request.configuration.backend, request.configuration.backend_options).create(work, layout) as to:
+    with request.configuration.make_backend().create(work, layout) as to:
         for low, high in batches(plan, 0, len(ids)):
             for batch in read_batches(request, dataset, ids[low:high], layout.image_shape, plan.classes):
                 if batch.failures or (layout.image_shape is not None and batch.image_shape != layout.image_shape):
@@ -236,10 +234,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _codec(request: Request) -> Codec:
-    return make_codec(request.configuration.codec, request.configuration.codec_options)
 
 
 @functools.lru_cache(maxsize=8)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from backends.errors import StoreDamaged
 from backends.images import Images, Layout, Records
-from backends.registry import make_backend, make_codec
 from backends.stores.manifest import INDEX, Manifest, read_manifest
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Store:
         self.classes = self.manifest.classes
         self.splits = {name: range(*ends) for name, ends in self.manifest.splits.items()}
         self._firsts = np.array([shard.first for shard in self.manifest.shards] or [0], np.int64)
-        self._codec = make_codec(self.manifest.codec, self.manifest.request.configuration.codec_options)
+        self._codec = self.manifest.request.configuration.make_codec()
         self._readers: OrderedDict[int, Reader] = OrderedDict()
         self._columns: dict[str, NDArray[Any]] = {}
         self._local = threading.local()
@@ -189,8 +188,7 @@ class Store:
         """The reader of a shard, opened on first use."""
         reader = self._readers.get(number)
         if reader is None:
-            configuration = self.manifest.request.configuration
-            backend = make_backend(configuration.backend, configuration.backend_options)
+            backend = self.manifest.request.configuration.make_backend()
             opened = backend.open(self.path / self.manifest.shards[number].path)
             # no lock, which a child could inherit held: where two threads open a shard, the first one's is kept
             reader = self._readers.setdefault(number, opened)
