@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from backends.base import Options, bounds_of, parse_options
@@ -19,6 +17,7 @@ from backends.bench.configuration import Configuration
 from backends.errors import ImgstoreError
 from backends.registry import backend_entries, codec_entries
 from tui.draft import codecs_for
+from tui.screens.dialogs import Dialog
 from tui.widgets.folders import FolderInput
 from tui.widgets.form import ChoiceField, Field, Form
 from tui.workers import folder_to_write
@@ -27,14 +26,11 @@ if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
 
 
-class ConfigurationScreen(ModalScreen[Any]):
+class ConfigurationScreen(Dialog[Any]):
     """Filled in with ``like``; dismissed with what ``take`` makes of the text of a configuration, or with None.
 
     ``take`` raises ImgstoreError with what to show.  The ``facts`` of a dataset decide which codecs it can be kept in.
     """
-
-    CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
 
     def __init__(
         self,

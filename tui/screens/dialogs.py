@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Input, Label, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 
@@ -37,7 +37,14 @@ class Choices(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = MOVES
 
 
-class AskScreen(ModalScreen[Any]):
+class Dialog(ModalScreen[ScreenResultType]):
+    """Dismissed with an answer, or by Escape with None."""
+
+    CSS_PATH = "ask.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
+
+
+class AskScreen(Dialog[Any]):
     """Asks for a text; dismissed with what ``parse`` makes of it, or with None.
 
     ``parse`` is called in a thread; it raises ImgstoreError with what to show.
@@ -45,11 +52,7 @@ class AskScreen(ModalScreen[Any]):
     a thread, and what is shown for each come first in a tree.
     """
 
-    CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "back"),
-        Binding("down", "app.focus_next", "choices", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "app.focus_next", "choices", show=False)]
 
     def __init__(
         self,
@@ -131,14 +134,13 @@ class AskScreen(ModalScreen[Any]):
         self.query_one(".sentence", Static).update(Content(safe_text(sentence, 600)))
 
 
-class ChoiceScreen(ModalScreen[Any]):
+class ChoiceScreen(Dialog[Any]):
     """Dismissed with what ``take`` makes of a choice, or with None where it is the ``present`` one.
 
     ``choices`` are texts by their names; a name of one letter is also a key.  Without a present one, ``back`` is added.
     """
 
-    CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,b,n", "dismiss(None)", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("b,n", "dismiss(None)", "back")]
 
     def __init__(
         self,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from backends.bench.plan import PLAN_FIELDS, check_plan
 from backends.errors import UsageError
 from tui.draft import Draft
 from tui.plan_fields import default_of, hint, parse, write
+from tui.screens.dialogs import Dialog
 from tui.widgets.form import ChoiceField, Field, Form
 
 FIRST = ("sizes", "operations", "repeats")
@@ -24,11 +22,8 @@ FIRST = ("sizes", "operations", "repeats")
 OTHERS = tuple(name for name, field in PLAN_FIELDS.items() if field.label and name not in FIRST)
 
 
-class PlanScreen(ModalScreen[Draft | None]):
+class PlanScreen(Dialog[Draft | None]):
     """Dismissed with the changed draft, or with None."""
-
-    CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()

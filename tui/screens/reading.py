@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from backends.datasets.base import LAYOUTS, Reading
+from tui.screens.dialogs import Dialog
 from tui.text import middle, safe_text
 from tui.widgets.form import ChoiceField, Field, Form
 
@@ -17,11 +14,8 @@ ALL, FOUND_OUT = "all", "found out"
 MOST_SHOWN = 6
 
 
-class ReadingScreen(ModalScreen[Reading | None]):
+class ReadingScreen(Dialog[Reading | None]):
     """Shows the folders, and asks which are read and what they are; dismissed with the answer, or with None."""
-
-    CSS_PATH = "ask.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
 
     def __init__(self, path: str, pictures: dict[str, int]) -> None:
         """``pictures`` says how many there are by folder."""
