@@ -12,11 +12,9 @@ import pytest
 
 from backends.stores.manifest import is_store, read_manifest
 from tests.terminal.terminal import Terminal
-from tests.terminal.test_first_run import ENTER, environment, only_job, terminal
+from tests.terminal.test_first_run import ENTER, only_job
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["environment", "terminal"]  # fixtures
 
 
 def test_killed_program_leaves_its_conversion_to_finish(

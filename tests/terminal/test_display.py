@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 
 from tests.terminal.terminal import Terminal, program
-from tests.terminal.test_first_run import environment, terminal
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["environment", "terminal"]  # fixtures
 
 COLOURS = re.compile(rb"\x1b\[[\d;]*?(?<![\d])(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
 MANY_COLOURS = re.compile(rb"\x1b\[[\d;]*[34]8;[25]")
@@ -30,14 +28,11 @@ MANY_COLOURS = re.compile(rb"\x1b\[[\d;]*[34]8;[25]")
 def test_terminal_gets_what_it_can_show(
     environment: dict[str, str], changes: dict[str, str], colours: bool, many: bool, ascii_only: bool
 ) -> None:
-    opened = Terminal([program(), "sample"], environment | changes)
-    try:
+    with closing(Terminal([program(), "sample"], environment | changes)) as opened:
         opened.wait_for_text("Enter starts")
         opened.press("i")
         opened.wait_for_text("image 0 of 2,000")
         opened.wait_for_silence(0.5)
-    finally:
-        opened.close()
     raw = opened.raw
     assert (COLOURS.search(raw) is not None, MANY_COLOURS.search(raw) is not None) == (colours, many)
     assert raw.isascii() is ascii_only

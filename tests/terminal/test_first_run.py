@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +22,6 @@ pytestmark = pytest.mark.slow
 
 GOLDEN = Path(__file__).parent / "golden"
 ENTER, ESCAPE = "\r", "\x1b"
-
-
-SIX_BACKENDS = """
-from backends import registry
-registry.entry_points = lambda group: []
-registry._BACKENDS = registry._BACKENDS[:6]
-"""
-"""The frames list the backends: neither those of installed plug-ins nor later ones are expected."""
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    places = {"XDG_STATE_HOME": "state", "XDG_CONFIG_HOME": "config", "PYTHONPATH": "start"}
-    (tmp_path / "start").mkdir()
-    (tmp_path / "start/sitecustomize.py").write_text(SIX_BACKENDS)
-    state = {name: str(tmp_path / folder) for name, folder in places.items()}
-    return {**keep, **state, "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "USER": "me"}
 
 
 def call(environment: dict[str, str], *words: str) -> str:
@@ -59,16 +40,6 @@ def only_job(environment: dict[str, str]) -> tuple[str, str, Path]:
 def events_of(folder: Path) -> list[dict[str, Any]]:
     """The events of a job so far, without a line that is being written."""
     return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines(True) if line[-1] == "\n"]
-
-
-@pytest.fixture
-def terminal(environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    """The program as a shell starts it, in an empty folder, in a window of 80x24."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    opened = Terminal([program()], environment)
-    yield opened
-    opened.close()
 
 
 def masked(frame: str) -> str:
@@ -201,8 +172,7 @@ def test_output_of_a_library_in_a_thread_goes_to_the_log(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "plugin")
-    opened = Terminal([program()] if protected else [sys.executable, "-c", UNPROTECTED], environment)
-    try:
+    with closing(Terminal([program()] if protected else [sys.executable, "-c", UNPROTECTED], environment)) as opened:
         start_in_thread(opened, noisy=True)
         if not protected:
             opened.wait_for(lambda frame: b"NOISY failure" in opened.raw)
@@ -216,8 +186,6 @@ def test_output_of_a_library_in_a_thread_goes_to_the_log(
         assert {"NOISE on standard output", "NOISE on standard error", "RuntimeError: NOISY failure"} <= set(lines)
         opened.press("q")
         assert opened.wait_for_end() == 0
-    finally:
-        opened.close()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -231,10 +199,9 @@ def test_signal_ends_the_program_with_its_code(terminal: Terminal, number: signa
 
 
 def test_hostile_path_is_shown_escaped(environment: dict[str, str], tmp_path: Path) -> None:
-    opened = Terminal([program(), str(tmp_path / "nothing[/]\x1b]0;title\x07")], environment)
-    frame = opened.wait_for_text("nothing[/]")
-    assert "\\x1b" in frame or "…" in frame
-    assert b"\x1b]0;title" not in opened.raw
-    opened.press("q")
-    assert opened.wait_for_end() == 0
-    opened.close()
+    with closing(Terminal([program(), str(tmp_path / "nothing[/]\x1b]0;title\x07")], environment)) as opened:
+        frame = opened.wait_for_text("nothing[/]")
+        assert "\\x1b" in frame or "…" in frame
+        assert b"\x1b]0;title" not in opened.raw
+        opened.press("q")
+        assert opened.wait_for_end() == 0

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.terminal.terminal import Terminal, program
-from tests.terminal.test_first_run import ENTER, environment
+from tests.terminal.test_first_run import ENTER
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["environment"]  # a fixture
 LEAVES = b"\x1b[?1049l"
 """What gives the terminal back to the shell."""
 
