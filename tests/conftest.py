@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
@@ -74,6 +75,31 @@ def finished(jobs_with_a_run: Path) -> Run:
     """That run."""
     (folder,) = (path for path in jobs_with_a_run.iterdir() if path.is_dir())
     return open_job(folder).wait()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    """The folder of a history, which is made by its first run."""
+    return tmp_path / "jobs"
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder for temporary files."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("only root can mount a small filesystem")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

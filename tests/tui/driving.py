@@ -122,6 +122,14 @@ async def prepared(pilot: Pilot[int]) -> ConvertScreen:
 
 
 @asynccontextmanager
+async def started(app: ImgstoreApp, size: tuple[int, int] = SMALL) -> AsyncIterator[Pilot[int]]:
+    """The app with the start list."""
+    async with app.run_test(size=size) as pilot:
+        await start(pilot)
+        yield pilot
+
+
+@asynccontextmanager
 async def planned(app: ImgstoreApp, size: tuple[int, int] = SMALL, **changes: Any) -> AsyncIterator[Pilot[int]]:
     """The app with a dataset open and its plan estimated."""
     async with app.run_test(size=size) as pilot:

@@ -27,7 +27,7 @@ from tests.tui.driving import (
     prepared,
     show,
     show_conversion,
-    start,
+    started,
     until,
     until_text,
     words,
@@ -51,8 +51,7 @@ async def change(pilot: Pilot[int], key: str, text: str) -> None:
 async def offered(app: ImgstoreApp, tmp_path: Path, shards: str = "") -> AsyncIterator[Pilot[int]]:
     """The Convert screen for the sample, opened from the verdict of a run that is over."""
     dataset = facts("sample", count=2000)
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(app) as pilot:
         await show(pilot, RecordedJob(list(run_events(plan_of(), dataset))))
         app.workbench.place = messages.Place(str(tmp_path), "ext4", 1 << 40)
         await pilot.press("enter")
@@ -190,8 +189,7 @@ async def test_events_of_a_run_leave_a_new_conversion_on_the_screen(app: Imgstor
 
 @pytest.mark.parametrize(("key", "stops"), [("l", False), ("s", True)])
 async def test_quitting_during_a_conversion_leaves_or_stops_it(app: ImgstoreApp, key: str, stops: bool) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(app) as pilot:
         job = await show_conversion(pilot, *conversion_events(ended=False))
         await pilot.press("q", key)
         await until(pilot, lambda: app.return_code is not None)
@@ -208,8 +206,7 @@ async def test_long_listing_of_a_job_is_counted(app: ImgstoreApp) -> None:
 
 
 async def test_failed_conversion_says_why_where_nothing_was_begun(app: ImgstoreApp) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(app) as pilot:
         await show_conversion(pilot, events.JobFailed(START, "/data/photos does not exist."))
         assert "! /data/photos does not exist." in frame(pilot)
         assert footer(pilot).startswith(" Enter change")

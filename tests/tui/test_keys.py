@@ -31,7 +31,7 @@ from tests.tui.driving import (
     settle,
     show,
     showing,
-    start,
+    started,
     until,
     until_text,
 )
@@ -42,8 +42,7 @@ from tui.settings import Settings
 
 async def test_enter_twice_runs_sample(app: ImgstoreApp, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = record_starts(monkeypatch, lambda plan: RecordedJob(list(run_events(plan, facts("sample", count=2000)))))
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(app) as pilot:
         assert footer(pilot).startswith(" Enter choose")
         await pilot.press("enter")
         await until_text(pilot, "Times storing and reading 10 to 2,000 images")
@@ -295,8 +294,7 @@ async def test_bell_rings_when_a_long_run_ends_now(
 
 
 async def test_footer_fits_and_names_keys_that_act(app: ImgstoreApp) -> None:
-    async with app.run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(app) as pilot:
         assert footer(pilot) == " Enter choose   o open   H history   ? help   q quit"
         await open_cifar(pilot)
         assert footer(pilot) == " Enter run   w where   p plan   o open   a article   H history   ? help   q quit"

@@ -28,18 +28,6 @@ pytestmark = pytest.mark.slow
 MODES = pytest.mark.parametrize("in_thread", [True, False], ids=["worker thread", "separate processes"])
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> ImgstoreApp:
-    return ImgstoreApp(tmp_path / "jobs")
-
-
 def plan(work: Path, in_thread: bool) -> Plan:
     both = configurations_of("hdf5+raw", "lmdb+raw")
     return Plan("sample", both, (50,), ("store", "read"), 10, work_dir=str(work), in_thread=in_thread)

@@ -32,7 +32,7 @@ from tests.tui.driving import (
     settle,
     show,
     showing,
-    start,
+    started,
     until,
     until_text,
 )
@@ -144,8 +144,7 @@ async def test_list_cursor_shows_without_many_colours(
     monkeypatch.setenv("TERM", "xterm")
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    async with ImgstoreApp(tmp_path).run_test(size=SMALL) as pilot:
-        await start(pilot)
+    async with started(ImgstoreApp(tmp_path)) as pilot:
         parts = segments(pilot)
         styles = [next(part.style for part in parts if text in part.text) for text in ("Sample:", "Open a folder")]
         chosen, other = ((style.bgcolor, style.underline) for style in styles)

@@ -7,9 +7,8 @@ import faulthandler
 import mmap
 import os
 import resource
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +143,6 @@ def test_the_last_images_of_more_than_4_gib_are_read(
     with make_backend(name).open(tmp_path / "container") as reader:
         assert_same(read(reader, slice(count - 3, None)), last)
         assert_same(read(reader, np.array([-1, -3])), last, np.array([2, 0]))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A filesystem of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("only root can mount a small filesystem")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def store_with_too_few_pages(name: str, codec: str, disk: Path) -> list[int]:

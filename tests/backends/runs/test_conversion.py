@@ -30,11 +30,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Path:
-    return tmp_path / "jobs"
-
-
-@pytest.fixture
 def spec(tmp_path: Path) -> ConversionSpec:
     """The sample in 100 shards: long enough to be interrupted."""
     request = Request(dataset="sample", configuration=Configuration("hdf5+png"), shard_images=20)

@@ -24,18 +24,7 @@ from backends.runs.history import list_runs
 from backends.runs.job import Job, open_job, start_job, sweep
 from backends.runs.run import Run
 from tests.backends.encoded import encoded
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Path:
-    return tmp_path / "jobs"
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+from tests.faults.child import left_behind, members
 
 
 def plan(work: Path, *configurations: str, sizes: tuple[int, ...] = (10,), repeats: int = 1) -> Plan:
@@ -60,19 +49,6 @@ def follow_until(job: Job, enough: Callable[[events.Event], bool]) -> list[event
         found.append(event)
         if enough(event):
             break
-    return found
-
-
-def process_group(leader: int) -> set[int]:
-    """The living processes of a group, from /proc."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.add(int(stat.parent.name))
     return found
 
 
@@ -200,22 +176,16 @@ def test_a_killed_job_takes_its_processes_along_and_the_next_start_cleans(jobs: 
     job = start_job(endless(work), jobs)
     follow_until(job, is_trial)
     leader = lock_holder(job.folder) or 0
-    assert len(process_group(leader)) >= 2
+    assert len(members(leader)) >= 2
     os.kill(leader, signal.SIGKILL)
     last = list(job.follow())[-1]
     assert isinstance(last, events.JobFailed)
     assert "died" in last.message
     assert [state for _, state in states(jobs)] == ["died"]
     assert list(work.iterdir()) != []
-    wait_until(lambda: not process_group(leader))
+    assert not left_behind(leader)
     start_job(plan(work), jobs).wait()
     assert list(work.iterdir()) == []
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    """Look every hundredth of a second; the test's own time limit ends it."""
-    while not done():
-        threading.Event().wait(0.01)
 
 
 def test_a_job_outlives_the_process_that_started_it(jobs: Path, work: Path) -> None:

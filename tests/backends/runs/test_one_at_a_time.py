@@ -32,11 +32,6 @@ def quick(tmp_path: Path) -> Plan:
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Path:
-    return tmp_path / "jobs"
-
-
-@pytest.fixture
 def going(quick: Plan, jobs: Path) -> Iterator[Job]:
     """A run in the middle of its trials."""
     started = start_job(replace(quick, repeats=100_000), jobs)
