@@ -246,12 +246,6 @@ def test_conversion_pays_back_after_what_it_saves() -> None:
     assert found.bytes == pytest.approx(150 * GB)
 
 
-def test_conversion_that_saves_nothing_never_pays() -> None:
-    conversion = verdict([*SLOW, *SLOWER], facts=CIFAR).conversion
-    assert conversion is not None
-    assert conversion.epochs is None
-
-
 def test_impossible_durations_are_left_out() -> None:
     odd = [replace(trial, seconds=seconds) for trial, seconds in zip(LMDB, [0.0, math.nan, math.inf, -1.0] * 99)]  # noqa: B905
     assert ranking(verdict([*odd, *HDF5]), "shuffled").leaders == ("hdf5+raw",)

@@ -33,6 +33,7 @@ def test_a_result_is_the_same_after_a_file(finished: Run, tmp_path: Path) -> Non
     assert loaded.saved
     assert loaded.measurements == tuple(trial for trial in finished.measurements if trial.shown)
     assert to_json(loaded) == to_json(finished)
+    assert (loaded.phase, loaded.figures) == ("finished", finished.figures)
     assert (loaded.verdict, loaded.warnings) == (finished.verdict, finished.warnings)
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,8 @@ from backends.stores.convert import Control, convert, finish_store
 from backends.stores.manifest import INDEX, MANIFEST, SUMS
 from backends.stores.resume import Part, parse_part
 from backends.stores.store import open_store
+from tests.backends.containers import BACKENDS
 from tests.backends.stores.conftest import request, store_at
-
-BACKENDS = ("files", "lmdb", "hdf5", "npy", "sqlite", "tar", "zarr", "parquet")
 
 
 def pixels_of(images: Images) -> list[tuple[tuple[int, ...], bytes]]:
@@ -156,10 +157,8 @@ def test_lmdb_and_sqlite_are_refused_on_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configuration: str, *, refused: bool
 ) -> None:
     monkeypatch.setattr(preflight, "mount_of", lambda path: Mount("/", "nfs4", "", "server:/", 4096))
-    if refused:
-        with pytest.raises(UsageError, match="nfs4, a filesystem of the network"):
-            preflight.check_target(request("sample", configuration), tmp_path / "store")
-    else:
+    says = pytest.raises(UsageError, match="nfs4, a filesystem of the network") if refused else nullcontext()
+    with says:
         preflight.check_target(request("sample", configuration), tmp_path / "store")
 
 
@@ -190,6 +189,13 @@ def stopped_after(shards: int, folder: Path, dataset: Path, **options: Any) -> i
     return durable[-1][1]
 
 
+def resumed(folder: Path, dataset: Path) -> int:
+    """Go on with a conversion to its end; the images that it found durable."""
+    found: list[int] = []
+    convert(request(dataset), folder, resume=True, control=Control(report=lambda now: found.append(now.resumed)))
+    return found[0]
+
+
 def test_stopped_conversion_goes_on_and_ends_in_the_same_store(
     tmp_path: Path, cifar10_folder: Path, store: Path
 ) -> None:
@@ -201,11 +207,7 @@ def test_stopped_conversion_goes_on_and_ends_in_the_same_store(
         convert(request(cifar10_folder), folder)
     with pytest.raises(UsageError, match=r"other options \(configuration hdf5\+raw, now lmdb\+raw\)"):
         convert(request(cifar10_folder, "lmdb+raw"), folder, resume=True)
-    resumed = []
-    convert(
-        request(cifar10_folder), folder, resume=True, control=Control(report=lambda now: resumed.append(now.resumed))
-    )
-    assert resumed[0] >= durable
+    assert resumed(folder, cifar10_folder) >= durable
     assert (folder / MANIFEST).read_bytes() == (store / MANIFEST).read_bytes()
     assert (folder / SUMS).read_bytes() == (store / SUMS).read_bytes()
     assert convert(request(cifar10_folder), folder, resume=True) is not None
@@ -222,19 +224,27 @@ def test_changed_dataset_is_refused(tmp_path: Path, pictures: Path) -> None:
         convert(request(dataset, "npy+source", shard_images=3), tmp_path / "store", resume=True)
 
 
-def test_damaged_journal_line_costs_its_shard_only(tmp_path: Path, cifar10_folder: Path, store: Path) -> None:
+def damage_journal(folder: Path) -> None:
+    """Change a line, and add one that was cut."""
+    data = (folder / "journal.jsonl").read_bytes()
+    (folder / "journal.jsonl").write_bytes(data.replace(b'"images":50', b'"images":51', 1) + b'{"crc32":12,"li')
+
+
+def damage_columns(folder: Path) -> None:
+    data = bytearray((folder / "sealed/00001.npz").read_bytes())
+    data[200] ^= 1
+    (folder / "sealed/00001.npz").write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [damage_journal, damage_columns])
+def test_damaged_record_of_a_sealed_shard_costs_that_shard(
+    tmp_path: Path, cifar10_folder: Path, store: Path, damage: Callable[[Path], None]
+) -> None:
     folder = tmp_path / "store"
     stopped_after(2, folder, cifar10_folder)
-    journal = folder / "journal.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    sealed = [number for number, line in enumerate(lines) if b'"sealed"' in line]
-    lines[sealed[0]] = lines[sealed[0]].replace(b'"images":50', b'"images":51')
-    journal.write_bytes(b"".join(lines) + b'{"crc32":12,"li')  # and a line that was cut
-    resumed = []
-    convert(
-        request(cifar10_folder), folder, resume=True, control=Control(report=lambda now: resumed.append(now.resumed))
-    )
-    assert resumed[0] == 50 * (len(sealed) - 1)
+    sealed = (folder / "journal.jsonl").read_bytes().count(b'"sealed"')
+    damage(folder)
+    assert resumed(folder, cifar10_folder) == 50 * (sealed - 1)
     assert (folder / MANIFEST).read_bytes() == (store / MANIFEST).read_bytes()
 
 
@@ -303,17 +313,6 @@ def test_no_permission_to_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ImgstoreError, match="may not be written"):
         convert(request("sample"), tmp_path / "store")
-
-
-def test_damaged_columns_of_a_sealed_shard_cost_that_shard(tmp_path: Path, cifar10_folder: Path, store: Path) -> None:
-    folder = tmp_path / "store"
-    stopped_after(2, folder, cifar10_folder)
-    columns = folder / "sealed/00001.npz"
-    data = bytearray(columns.read_bytes())
-    data[200] ^= 1
-    columns.write_bytes(data)
-    convert(request(cifar10_folder), folder, resume=True)
-    assert (folder / MANIFEST).read_bytes() == (store / MANIFEST).read_bytes()
 
 
 @pytest.mark.parametrize("codec", ["raw", "source"])
