@@ -242,7 +242,7 @@ class ImgstoreApp(App[int]):
 
         def take(choice: str | None) -> None:
             if choice == "w":
-                self.watch_job(busy.job)
+                self.post_message(messages.FollowJob(busy.job))
             elif choice is not None:
                 if choice == "s":
                     self.run_worker(partial(workers.stop_job, self.jobs / busy.job), thread=True, exit_on_error=False)
@@ -251,19 +251,15 @@ class ImgstoreApp(App[int]):
         self.push_screen(busy_question(busy.words), take)
 
     @on(messages.FollowJob)
-    def follow_job(self, message: messages.FollowJob) -> None:
-        self.watch_job(message.job.id)
-
     @work(group="start", exit_on_error=False)
-    async def watch_job(self, job: str) -> None:
-        """Show the job of this id, and follow it."""
+    async def follow_job(self, message: messages.FollowJob) -> None:
         from backends.runs.job import open_job
 
-        followed = self.runs.get(job)
+        followed = self.runs.get(message.job)
         if followed is not None:
             self._show_job(followed)
         else:
-            self.follow(await asyncio.to_thread(open_job, self.jobs / job))
+            self.follow(await asyncio.to_thread(open_job, self.jobs / message.job))
 
     def action_stop_run(self) -> None:
         """Cancel the run on show; what has finished stays."""
@@ -400,10 +396,10 @@ class ImgstoreApp(App[int]):
         """Show the history of runs."""
         from tui.screens.history import HistoryScreen
 
-        def take(chosen: messages.FollowJob | None) -> None:
+        def take(chosen: str | None) -> None:
             self.action_list_jobs()
             if chosen is not None:
-                self.follow_job(chosen)
+                self.post_message(messages.FollowJob(chosen))
 
         self.push_screen(HistoryScreen(self.jobs), take)
 

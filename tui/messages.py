@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts
     from backends.runs.conversion import ConversionSpec
     from backends.runs.events import Event
-    from backends.runs.history import RunFacts
     from backends.stores.plan import StorePlan
     from backends.stores.preflight import Estimate
 
@@ -80,9 +79,9 @@ class Prepared(Message):
 
 @dataclass
 class FollowJob(Message):
-    """Show an earlier run or conversion, or follow it where it goes on."""
+    """Show the earlier run or conversion whose job has the id ``job``, or follow it where it goes on."""
 
-    job: RunFacts
+    job: str
 
 
 @dataclass

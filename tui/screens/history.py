@@ -19,7 +19,6 @@ from textual.widgets import DataTable, Input
 
 from backends import units
 from backends.runs.history import RunFacts, list_runs, read_run
-from tui import messages
 from tui.screens.dialogs import ChoiceScreen, export_form
 from tui.screens.help import TextScreen
 from tui.screens.saying import SayingScreen
@@ -39,8 +38,8 @@ ORDERS: dict[str, Callable[[RunFacts], Any]] = {
 """What the list can be sorted by; equal ones stay newest first."""
 
 
-class HistoryScreen(SayingScreen["messages.FollowJob | None"]):
-    """The list of runs, newest first; dismissed with the message that opens one, or with None."""
+class HistoryScreen(SayingScreen[str | None]):
+    """The list of runs, newest first; dismissed with the id of the one to open, or with None."""
 
     CSS_PATH = "history.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -118,7 +117,7 @@ class HistoryScreen(SayingScreen["messages.FollowJob | None"]):
     def action_open(self) -> None:
         """Open the run under the cursor."""
         if self._here:
-            self.dismiss(messages.FollowJob(self._here))
+            self.dismiss(self._here.id)
 
     def action_back(self) -> None:
         if self.words or self.query_one(Input).has_focus:

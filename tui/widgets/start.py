@@ -74,7 +74,7 @@ class StartList(OptionList, inherit_bindings=False, inherit_css=False):
         elif kind == "open":
             await self.run_action("screen.ask('open')")
         else:
-            self.post_message(FollowJob(next(job for job in self.jobs if job.id == name)))
+            self.post_message(FollowJob(name))
 
 
 def _option(name: str, text: str, note: str) -> Option:
