@@ -293,13 +293,8 @@ def do_job(
             run_conversion(spec, record, is_cancelled, (folder / files.PAUSE).exists)
     except Cancelled:
         record(events.RunFinished(time.time(), "cancelled", time.time() - begin))
-    except ImgstoreError as error:
-        record(events.JobFailed(time.time(), str(error), error.exit_code))
     except Exception as error:  # the last place where anybody can be told
-        limit = exceeded_limit(error)
-        with (folder / files.LOG).open("a") as log:
-            traceback.print_exc(file=log)
-        record(events.JobFailed(time.time(), str(limit or f"the job failed: {type(error).__name__}: {error}")))
+        record(_failure(error, folder))
     finally:
         journal.close()
         try:
@@ -310,6 +305,16 @@ def do_job(
         os.close(lock)
         if machine_lock is not None:
             os.close(machine_lock)
+
+
+def _failure(error: Exception, folder: Path) -> events.JobFailed:
+    """The end of a job that an error ends; what nobody has foreseen is in its log, too."""
+    if isinstance(error, ImgstoreError):
+        return events.JobFailed(time.time(), str(error), error.exit_code)
+    with (folder / files.LOG).open("a") as log:
+        traceback.print_exception(error, file=log)
+    limit = exceeded_limit(error)
+    return events.JobFailed(time.time(), str(limit or f"the job failed: {type(error).__name__}: {error}"))
 
 
 def _wait_for_turn(folder: Path, record: Callable[[events.Event], None], is_cancelled: Callable[[], bool]) -> int:
