@@ -250,9 +250,10 @@ def test_quitting_does_not_wait_for_a_stuck_thread() -> None:
 
 
 async def test_escape_stops_a_slow_dataset_from_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def endless(path: str, how: Reading, poll: Callable[[int], bool]) -> Iterator[DatasetFacts]:
+        begun.set()
         while not poll(0):
             stopped.wait(0.01)
         stopped.set()
@@ -261,6 +262,7 @@ async def test_escape_stops_a_slow_dataset_from_opening(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("tui.workers.read_facts", endless)
     async with ImgstoreApp(tmp_path, "/a/slow/disk").run_test(size=SMALL) as pilot:
+        await until(pilot, begun.is_set)
         await until_text(pilot, "/a/slow/disk")
         await pilot.press("escape")
         await until(pilot, stopped.is_set)
