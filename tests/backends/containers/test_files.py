@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backends.errors import ContainerDamaged, NotAllowed
-from backends.images import Images, Layout, Records, offsets_of
+from backends.images import Images, Layout, join_records
 from backends.registry import make_backend
 from backends.testing.readers import in_child
 from backends.testing.subject import assert_same, layout_of, make_images, read, store
@@ -46,11 +46,8 @@ FILES = [encoded(IMAGES.pixels[index], form) for form in ("JPEG", "PNG", "BMP", 
 @pytest.fixture
 def passed_through(tmp_path: Path) -> Path:
     """A container of ``FILES``, three of each format."""
-    records = Records(
-        np.frombuffer(b"".join(FILES), np.uint8), offsets_of([len(file) for file in FILES]), IMAGES.labels
-    )
     with make_backend("files").create(tmp_path / "container", Layout(12, "source", (12, 13, 3))) as writer:
-        writer.append(records)
+        writer.append(join_records(FILES, IMAGES.labels))
     return tmp_path / "container"
 
 

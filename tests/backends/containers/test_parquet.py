@@ -18,7 +18,7 @@ from PIL import Image
 
 from backends.bench.configuration import Configuration
 from backends.errors import ContainerDamaged, UsageError
-from backends.images import Layout, Records, offsets_of
+from backends.images import Layout, join_records
 from backends.registry import make_backend
 from backends.testing.subject import layout_of, make_images, store
 from tests.backends.encoded import encoded
@@ -45,11 +45,7 @@ print(json.dumps([rows.features["label"].names, list(rows["label"]), pixels, fil
 def test_datasets_reads_files_labels_and_class_names(tmp_path: Path, sample_images: Images) -> None:
     forms = ["JPEG", "PNG", "BMP", "WebP"] * 3
     files = [encoded(Image.fromarray(sample_images.pixels[index]), form) for index, form in enumerate(forms)]
-    records = Records(
-        np.frombuffer(b"".join(files), np.uint8),
-        offsets_of(list(map(len, files))),
-        np.arange(12, dtype=np.int64) % 3 - 1,
-    )
+    records = join_records(files, np.arange(12) % 3 - 1)
     layout = Layout(12, "source", (32, 32, 3), ("cat", "dog"))
     with make_backend("parquet").create(tmp_path / "container", layout) as writer:
         writer.append(records)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from backends.codecs.pictures import decode_picture
 from backends.errors import ContainerDamaged
-from backends.images import Layout, Records, offsets_of
+from backends.images import Layout, Records, join_records
 from backends.registry import make_backend
 from backends.testing.subject import encode, layout_of, make_images, store
 from tests.backends.encoded import encoded
@@ -72,9 +72,7 @@ def test_an_archive_is_what_the_library_writes(tmp_path: Path, codec: str, mixed
 def test_webdataset_reads_every_sample_of_every_format(tmp_path: Path, sample_images: Images) -> None:
     forms = [form for form in SUFFIXES for _ in range(3)]
     files = [encoded(Image.fromarray(sample_images.pixels[index]), form) for index, form in enumerate(forms)]
-    data = np.frombuffer(b"".join(files), np.uint8)
-    records = Records(data, offsets_of([len(file) for file in files]), np.arange(12) - 1)
-    archive = write(tmp_path / "container", records, Layout(12, "source", (32, 32, 3)))
+    archive = write(tmp_path / "container", join_records(files, np.arange(12) - 1), Layout(12, "source", (32, 32, 3)))
     samples = list(webdataset.WebDataset(str(archive), shardshuffle=False, handler=webdataset.reraise_exception))
     assert [(sample["__key__"], int(sample["cls"])) for sample in samples] == [(f"{i:08d}", i - 1) for i in range(12)]
     assert [sample[SUFFIXES[form]] for sample, form in zip(samples, forms, strict=True)] == files
@@ -85,9 +83,8 @@ def test_webdataset_reads_every_sample_of_every_format(tmp_path: Path, sample_im
 
 
 def test_a_record_that_is_no_picture_has_no_name_and_is_refused(tmp_path: Path) -> None:
-    records = Records(np.frombuffer(b"<html>", np.uint8), offsets_of([6]), np.zeros(1, int))
     with pytest.raises(ValueError, match="source keeps JPEG, PNG, BMP, WebP, "):
-        write(tmp_path / "container", records, Layout(1, "source", None))
+        write(tmp_path / "container", join_records([b"<html>"], np.zeros(1, int)), Layout(1, "source", None))
     assert list(tmp_path.iterdir()) == []
 
 
