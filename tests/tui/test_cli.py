@@ -334,6 +334,29 @@ def test_broken_surroundings_are_at_most_a_sentence(shell: Shell, script: str, c
     assert (done.returncode, done.stderr) == (code, errors)
 
 
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        ("-n 12", "too many files are open: close some, or allow more with ulimit -n."),
+        ("-f 9", "a file would be larger than is allowed: allow more with ulimit -f."),
+    ],
+)
+def test_limit_of_the_process_is_one_sentence(shell: Shell, limit: str, sentence: str) -> None:
+    done = shell.script(f"ulimit {limit}; imgstore-tui bench sample hdf5 {' '.join(QUICK)} --work-dir work")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"imgstore-tui: {sentence}")
+
+
+def test_long_temporary_folder_does_no_harm(shell: Shell) -> None:
+    long = shell.folder / ("x" * 100)
+    long.mkdir()
+    assert shell.bench("hdf5", *QUICK, TMPDIR=str(long)).returncode == 0
+
+
+@pytest.mark.parametrize("words", ["info fifo", "bench fifo", "convert fifo x hdf5", "history show fifo"])
+def test_fifo_as_an_argument_does_not_block(shell: Shell, words: str) -> None:
+    assert shell.script(f"mkfifo fifo; imgstore-tui {words}").returncode in (1, 2)
+
+
 def all_commands(group: click.Group, *words: str) -> Iterator[tuple[str, click.Command]]:
     """The commands that help lists, by what calls them."""
     yield " ".join(words), group

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.tui.test_cli import PROGRAM
 from tui.cli import main
 
 pytestmark = pytest.mark.slow
-
-PROGRAM = Path(sys.executable).parent / "imgstore-tui"
 
 
 def call(*words: object, code: int = 0) -> tuple[str, str]:
