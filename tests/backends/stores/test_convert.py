@@ -157,8 +157,7 @@ def test_lmdb_and_sqlite_are_refused_on_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configuration: str, *, refused: bool
 ) -> None:
     monkeypatch.setattr(preflight, "mount_of", lambda path: Mount("/", "nfs4", "", "server:/", 4096))
-    says = pytest.raises(UsageError, match="nfs4, a filesystem of the network") if refused else nullcontext()
-    with says:
+    with pytest.raises(UsageError, match="nfs4, a filesystem of the network") if refused else nullcontext():
         preflight.check_target(request("sample", configuration), tmp_path / "store")
 
 

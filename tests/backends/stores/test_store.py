@@ -27,13 +27,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def everything(cifar10_folder: Path) -> NDArray[np.uint8]:
+def everything(sample_images: Images) -> NDArray[np.uint8]:
     """The pixels of both splits, as the store has them."""
-    parts = []
-    for split in ("train", "test"):
-        with open_dataset(cifar10_folder, split) as dataset:
-            parts.append(np.asarray(dataset.read(np.arange(dataset.count)).pixels))
-    return np.concatenate(parts)
+    return np.asarray(sample_images.pixels)
 
 
 def pixels(images: Images) -> NDArray[np.uint8]:
