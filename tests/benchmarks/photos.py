@@ -3,8 +3,8 @@
     python -m tests.benchmarks.photos FOLDER WORK_DIR --python PATH [--images 4000] [--repeats 3] [CONFIG]...
 
 PATH has torch and simplejpeg.  In each repeat, a loop decodes the files out of memory, in one process and in one a core
-at the same time; then a PyTorch DataLoader reads an epoch with one worker a core.  Prints the medians of their images a
-second, and those of the epoch as a share of the loops'.
+at the same time; then a PyTorch DataLoader reads an epoch with 0 workers and with one a core.  Prints the medians of
+their images a second, and those of an epoch as a share of those of the loops in as many processes.
 """
 
 from __future__ import annotations
@@ -54,23 +54,20 @@ def main() -> None:
     cores, names = granted_cores(), configurations_of(*options.configurations)
     paths = [path for path in sorted(options.folder.rglob("*")) if path.is_file()][: options.images]
     plan = Plan(
-        str(options.folder), names, (len(paths),), ("epoch",), 1, python=options.python, loader_workers=(cores,),
+        str(options.folder), names, (len(paths),), ("epoch",), 1, python=options.python, loader_workers=(0, cores),
         work_dir=options.work_dir, first=True,
     )  # fmt: skip
-    rates: dict[str, list[float]] = {}
+    rates: dict[tuple[str, int], list[float]] = {}
     for _ in range(options.repeats):
-        rates.setdefault("one loop", []).append(loops(paths[:: cores * 2], 1))
-        rates.setdefault("loops", []).append(loops(paths, cores))
+        rates.setdefault(("loop", 0), []).append(loops(paths[::cores], 1))
+        rates.setdefault(("loop", cores), []).append(loops(paths, cores))
         for figure in run_plan(plan).figures.values():
-            if figure.operation == "epoch":
-                rates.setdefault(str(figure.configuration), []).append(figure.images_per_second or 0.0)
-    say(f"a loop {median(rates['one loop']):,.0f} images/s, {cores} at once {median(rates['loops']):,.0f}")
-    for name in map(str, names):
-        share = median(rate / loop for rate, loop in zip(rates[name], rates["loops"], strict=True))
-        each = median(rate / loop / cores for rate, loop in zip(rates[name], rates["one loop"], strict=True))
-        say(
-            f"{name:12} {median(rates[name]):,.0f} images/s: {share:.2f}x of the loops, {each:.2f}x of {cores} x a loop"
-        )
+            for facts in figure.epochs:
+                found = rates.setdefault((str(figure.configuration), facts.workers), [])
+                found.append(figure.count / facts.seconds)
+    for (name, workers), found in rates.items():
+        share = median(rate / loop for rate, loop in zip(found, rates["loop", workers], strict=True))
+        say(f"{name:12} {workers} workers {median(found):,.0f} images/s: {share:.2f}x of the loops")
 
 
 if __name__ == "__main__":
