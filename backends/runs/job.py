@@ -245,6 +245,9 @@ def job_state(folder: Path) -> str:
 
 def work(folder: Path, machine_lock: int | None = None) -> int:
     """Do the job of ``folder`` in this process, which SIGINT, SIGTERM and SIGHUP cancel; give the exit code."""
+    from backends.bench.child import confine
+
+    confine()
     if machine_lock is not None:
         os.set_inheritable(machine_lock, False)  # by trials
     signals: list[int] = []
