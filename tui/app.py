@@ -123,6 +123,7 @@ class ImgstoreApp(App[int]):
         if not self.is_headless:
             loop.add_signal_handler(signal.SIGTERM, self.leave, 143)
             loop.add_signal_handler(signal.SIGINT, self.leave, 130)
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # Textual may show what was there
         self.workbench.opening = self._dataset or ""  # before any key is taken
         self.call_after_refresh(self._look_around)  # what threads import would delay the first paint
 
