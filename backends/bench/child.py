@@ -99,7 +99,7 @@ class Child:
         # A fork of this process is ready at once; where it has threads, one of them might hold a lock there for ever.
         context = get_context("fork") if threading.active_count() == 1 else forkserver([__name__])
         self._connection, there = context.Pipe()
-        given = there, keep, opening, poll is not None, make, arguments
+        given = there, dict(os.environ), keep, opening, poll is not None, make, arguments
         self._process: BaseProcess = context.Process(target=_serve, args=given)
         self._process.start()
         there.close()
@@ -168,6 +168,7 @@ def in_child(
 
 def _serve(
     connection: Connection,
+    environment: dict[str, str],
     keep: bool,
     opening: bool,
     polled: bool,
@@ -175,6 +176,8 @@ def _serve(
     arguments: tuple[object, ...],
 ) -> None:
     """The body of the process.  It leaves without cleaning up, since libraries crash there after a full disk."""
+    os.environ.clear()
+    os.environ.update(environment)  # a server that forks has the one of its start
     serve_parent(opening=opening)
 
     def poll(number: int) -> bool:

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tui.cli import cli, main
+from tui.commands import describe
 
 PROGRAM = Path(sys.executable).parent / "imgstore-tui"
 QUICK = ("--sizes", "10", "--repeats", "1")
@@ -414,7 +415,7 @@ def test_other_shells_get_their_own_completion(shell: Shell, shell_name: str) ->
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_long_listing_shows_a_count_on_a_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], terminal: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool
 ) -> None:
     for number in range(2):
         Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
@@ -422,8 +423,8 @@ def test_long_listing_shows_a_count_on_a_terminal(
     (tmp_path / "deeper/notes").touch()
     monkeypatch.setattr("backends.runs.events.LISTING_SECONDS", 0.0)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    assert cli.main(["info", str(tmp_path)], standalone_mode=False) == 0
-    shown = capfd.readouterr().err
+    assert describe(str(tmp_path), None, {"root": "", "layout": "", "labels": ""}, None, False) == 0
+    shown = capsys.readouterr().err
     assert ("listing the dataset: 2 pictures found" in shown) is terminal
     assert shown.endswith(" \r") is terminal
 

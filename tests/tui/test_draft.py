@@ -11,11 +11,13 @@ from backends.bench.configuration import Configuration, configurations_of
 from backends.bench.measurement import Aspect
 from backends.bench.plan import Plan
 from backends.datasets import open_dataset
+from backends.datasets.base import AS_FOUND
 from backends.errors import UsageError
 from backends.registry import backend_entry
 from tests.tui.conftest import fixed_weight
 from tests.tui.recorded import facts, plan_of
 from tui.cli import cli
+from tui.commands import survey
 from tui.draft import Draft, Row, codecs_for, draft_of, first_draft
 from tui.labels import describe_plan, describe_row, identify, plan_sentence
 from tui.plan_fields import command_line, parse
@@ -77,7 +79,7 @@ def test_changed_draft_is_no_preset() -> None:
 def planned(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Plan:
     """The plan that the bench command would run for these words."""
     plans: list[Plan] = []
-    monkeypatch.setattr("tui.commands.open_dataset", lambda *_, **__: open_dataset("sample", None))
+    monkeypatch.setattr("tui.commands.in_child", lambda *_, **__: survey("sample", None, AS_FOUND))
     monkeypatch.setattr("tui.commands.bench", lambda plan, *_, **__: plans.append(plan))
     cli.commands["bench"].main(words, standalone_mode=False)
     return plans[0]
