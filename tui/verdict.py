@@ -28,7 +28,7 @@ _WIDE = 60
 _LEGEND = "> faster than   = tie   ? undecided"
 
 
-def entries(ranking: Ranking, series: Known, *, marks: bool = True, values: bool = False) -> list[Content]:
+def entries(ranking: Ranking, series: Known, *, marks: bool, values: bool) -> list[Content]:
     """``■ hdf5 27.4 ms``, `` > ▲ lmdb 2.4x``, ...: each sign says how the first is to what follows.
 
     With ``values`` each has its own: `` > ▲ lmdb 66 ms (2.4x)``.

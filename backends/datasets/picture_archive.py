@@ -53,7 +53,7 @@ class PictureArchive(PictureTree):
         path: str,
         split: str | None,
         how: Reading,
-        poll: Callable[[int], bool] = lambda found: False,
+        poll: Callable[[int], bool],
         others: Collection[str] = (),
     ) -> None:
         self._others, self._poll = others, poll

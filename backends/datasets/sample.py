@@ -31,7 +31,7 @@ class Sample(Dataset):
     Raises UsageError for a split other than ``train``, DatasetDamaged if the installed files are missing or broken.
     """
 
-    def __init__(self, split: str | None = None) -> None:
+    def __init__(self, split: str | None) -> None:
         if split not in (None, "train"):
             raise UsageError(f"the sample has no split {split!r}: it has train only.")
         folder = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT

@@ -261,7 +261,7 @@ def do_job(
     folder: Path,
     emit: Callable[[events.Event], None],
     cancelled: Callable[[], bool],
-    machine_lock: int | None = None,
+    machine_lock: int | None,
 ) -> None:
     """Do the job of ``folder`` in this thread; its events are recorded and passed to ``emit``.
 

@@ -53,7 +53,7 @@ class ConvertScreen(SayingScreen[None]):
     found: reactive[messages.Prepared | None] = reactive(None)
     conversion: reactive[Conversion | None] = reactive(None)
 
-    def __init__(self, spec: ConversionSpec, facts: DatasetFacts | None, conversion: Conversion | None = None) -> None:
+    def __init__(self, spec: ConversionSpec, facts: DatasetFacts | None, conversion: Conversion | None) -> None:
         super().__init__()
         self.spec, self._facts = spec, facts
         self.set_reactive(ConvertScreen.conversion, conversion)
