@@ -198,8 +198,10 @@ def _serve(
 def _call(function: Callable[..., Any], *arguments: object, **options: object) -> tuple[str, Any]:
     """What a function returned or raised, as another process can have it."""
     try:
-        value = function(*arguments, **options)
-        sys.stdout.flush()
+        try:
+            value = function(*arguments, **options)
+        finally:
+            sys.stdout.flush()
     except MemoryError:
         bound = limits.PROCESS_MEMORY.exceeded(resource.getrlimit(resource.RLIMIT_DATA)[0])
         return "raised", ImgstoreError(f"reading it takes {bound}, or than is free.")

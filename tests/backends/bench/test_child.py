@@ -176,3 +176,21 @@ def test_cancelling_ends_a_child_that_hangs() -> None:
     with pytest.raises(Cancelled):
         in_child(take_time, poll=lambda number: time.monotonic() > begin + 0.3)
     assert time.monotonic() - begin < 10
+
+
+def test_what_was_printed_before_an_error_is_shown() -> None:
+    code = """
+from backends.bench.child import in_child
+from backends.errors import ImgstoreError
+
+def fail():
+    print("so far")
+    raise ImgstoreError("and no further")
+
+try:
+    in_child(fail)
+except ImgstoreError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "so far\nand no further\n"
