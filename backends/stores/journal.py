@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 import time
 import zlib
 from collections.abc import Iterable
@@ -119,11 +120,13 @@ class Lock:
     def check_folder(self, shards: Iterable[str] = ()) -> None:
         """Raise NotAllowed where the folder is another user's, or a link leads out of it, also on the way to a shard.
 
-        What lies there is replaced and removed.  The lock itself tells who owns what is made here: on some filesystems
-        that is not who made it.
+        What lies there is replaced and removed.  A new file tells who owns what is made here: on some filesystems that
+        is not who made it.
         """
         folder = self.path.parent
-        if folder.stat().st_uid != os.fstat(self._descriptor).st_uid:
+        with tempfile.TemporaryFile(dir=folder) as ours:
+            mine = os.fstat(ours.fileno()).st_uid == folder.stat().st_uid
+        if not mine:
             raise NotAllowed(f"{folder} belongs to another user, who could change the store: name a folder of yours.")
         ways = {parent for shard in shards for parent in (folder / shard).parents if folder in parent.parents}
         if link := next((path for path in (*folder.iterdir(), *ways) if path.is_symlink()), None):

@@ -38,10 +38,11 @@ def refused(why: str, checked: bool) -> AbstractContextManager[object]:
 @with_and_without
 def test_store_is_not_made_in_a_folder_of_another_user(scene: Scene, checked: bool) -> None:  # noqa: F811
     theirs = scene.shared / "store"
-    run_as_other_user("paths[0].mkdir(); paths[0].chmod(0o777); print()", theirs)
+    code = "paths[0].mkdir(); paths[0].chmod(0o777); lock = paths[0] / 'lock'; lock.touch(); lock.chmod(0o666); print()"
+    run_as_other_user(code, theirs)
     with refused("belongs to another user", checked):
         convert(REQUEST, theirs, workers=1)
-    assert (list(theirs.iterdir()) == []) == checked
+    assert (theirs / "imgstore.json").exists() != checked
 
 
 @with_and_without
