@@ -128,7 +128,6 @@ def _convert(
     make_folder(destination)
     request = plan.request
     with Lock(destination / part.file("lock")).acquire() as lock:
-        lock.check_folder()
         if is_store(destination):
             return complete_store(request, destination)
         if journals_of(destination) and not resume:
@@ -136,6 +135,7 @@ def _convert(
                 f"{destination} holds an unfinished conversion: add --resume to go on, or remove that folder."
             )
         plan = plan_to_go_on(plan, destination, part)
+        lock.check_folder(shard.path for shard in plan.shards)
         shared = Shared(len(plan.shards))
         with executor_of(min(_workers(workers), len(plan.shards)), shared, dask) as workforce:
             journal = Journal(destination / part.file("journal", ".jsonl"))

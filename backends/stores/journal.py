@@ -117,7 +117,7 @@ class Lock:
             time.sleep(0.1)
         return self
 
-    def check_folder(self, shards: Iterable[str] = ()) -> None:
+    def check_folder(self, shards: Iterable[str]) -> None:
         """Raise NotAllowed where the folder is another user's, or a link leads out of it, also on the way to a shard.
 
         What lies there is replaced and removed.  A new file tells who owns what is made here: on some filesystems that

@@ -27,7 +27,7 @@ with_and_without = pytest.mark.parametrize("checked", [True, False])
 @pytest.fixture(autouse=True)
 def protection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.getfixturevalue("checked"):
-        monkeypatch.setattr(Lock, "check_folder", lambda self, shards=(): None)
+        monkeypatch.setattr(Lock, "check_folder", lambda self, shards: None)
 
 
 def refused(why: str, checked: bool) -> AbstractContextManager[object]:
