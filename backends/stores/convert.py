@@ -162,8 +162,9 @@ def finish_store(destination: Path) -> tuple[Manifest | None, list[str]]:
         return read_manifest(destination), []
     if not journals_of(destination):
         raise UsageError(f"{destination} holds no conversion to finish: imgstore-tui convert begins one.")
-    with _explained(destination), Lock(destination / "lock").acquire():
+    with _explained(destination), Lock(destination / "lock").acquire() as lock:
         plan, missing = missing_shards(destination)
+        lock.check_folder(shard.path for shard in plan.shards)
         return (None, missing) if missing else (finish(destination, plan), [])
 
 
