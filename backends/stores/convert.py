@@ -36,6 +36,8 @@ from backends.stores.resume import (
 from backends.stores.shard import SEALED, WORK, Sealed, file_digest, remove
 
 REPORT_SECONDS = 0.25
+NO_MEMORY = ("start new thread", "map segment", "allocate memory")
+"""What other errors than MemoryError say where memory is short."""
 STOPPED = "the conversion was stopped; what is durable stays."
 FINISH_SECONDS = 60.0
 """How long a part waits for another one that is looking whether the store is complete."""
@@ -265,7 +267,7 @@ def _explained(destination: Path) -> Iterator[None]:
     """Raise an error that says in one sentence why a store could not be made, and what to do."""
     try:
         yield
-    except (ImgstoreError, OSError, MemoryError, RuntimeError) as error:
+    except Exception as error:  # a library may raise anything, as where memory is short
         if isinstance(error, Cancelled) or (isinstance(error, ImgstoreError) and destination.is_dir()):
             raise
         raise _explanation(error, destination) from error
@@ -287,9 +289,10 @@ def _explanation(error: BaseException, destination: Path) -> ImgstoreError:
         return NoSpace(f"the disk of {destination} has no inodes left, though bytes: free some, {resume}")
     if number == errno.ENOSPC or (number is None and free < 1 << 20):
         return NoSpace(f"the disk of {destination} is full, with {units.capacity(free)} left: free some, {resume}")
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or "start new thread" in str(error):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in str(error) for words in NO_MEMORY):
         return ImgstoreError(f"out of memory: make smaller shards or take fewer --workers, {resume}")
     if isinstance(error, BrokenProcessPool):
         return ImgstoreError(f"a worker process was killed: out of memory, or somebody ended it; {resume}")
-    unknown = ImgstoreError(f"{destination} could not be written ({error}): mend that, {resume}")
+    why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    unknown = ImgstoreError(f"{destination} could not be written ({why}): mend that, {resume}")
     return exceeded_limit(OSError(number, "")) or unknown
