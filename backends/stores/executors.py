@@ -15,7 +15,7 @@ from backends.bench.child import serve_parent
 from backends.bench.workers import forkserver
 from backends.errors import Cancelled, UsageError
 from backends.stores.plan import StorePlan
-from backends.stores.shard import Sealed, make_shard
+from backends.stores.shard import Sealed, make_shard, syncer
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 3.0
@@ -64,6 +64,7 @@ def _begin_worker(shared: Shared) -> None:
     """Prepare a worker."""
     global _shared
     serve_parent()
+    syncer()
     _shared = shared
 
 

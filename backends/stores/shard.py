@@ -114,7 +114,7 @@ def _seal(plan: StorePlan, shard: Shard, destination: Path, work: Path, tick: Ti
     """Write a shard at ``work``, check and sync it, and put it at its name."""
     columns, layout = _write(plan, shard, work, tick)
     arrays = columns.arrays()
-    syncing = _syncer().submit(_sync, work, shard.path)
+    syncing = syncer().submit(_sync, work, shard.path)
     try:
         check(plan.request, work, layout.count, arrays["digests"], arrays["labels"], tick)
     finally:
@@ -190,9 +190,11 @@ def _look(
 
 
 @functools.cache
-def _syncer() -> ThreadPoolExecutor:
-    """A thread of this process that syncs; it stays, since to begin one may hang where memory is short."""
-    return ThreadPoolExecutor(1)
+def syncer() -> ThreadPoolExecutor:
+    """A thread of this process that syncs; it has begun, and stays: to begin one may hang where memory is short."""
+    executor = ThreadPoolExecutor(1)
+    executor.submit(int).result()
+    return executor
 
 
 def _sync(work: Path, name: str) -> list[str]:
