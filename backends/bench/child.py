@@ -24,7 +24,7 @@ from backends.errors import Cancelled, ImgstoreError, exceeded_limit
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.1
+POLL_SECONDS, LEAVE_SECONDS = 0.1, 5.0
 LEAST_MEMORY = 2 << 30
 """Bytes that a process may always take: for Python, its libraries and a batch of pictures."""
 
@@ -95,7 +95,7 @@ class Child:
         opening: bool = True,
         poll: Callable[[int], bool] | None = None,
     ) -> None:
-        self._lock, self._poll = threading.Lock(), poll
+        self._lock, self._poll, self._keep = threading.Lock(), poll, keep
         # A fork of this process is ready at once; where it has threads, one of them might hold a lock there for ever.
         context = get_context("fork") if threading.active_count() == 1 else forkserver([__name__])
         self._connection, there = context.Pipe()
@@ -123,6 +123,8 @@ class Child:
             except (EOFError, OSError):
                 self._process.join()
                 raise ImgstoreError(f"the process that read it {death(self._process.exitcode)}.") from None
+            if kind != "polled" and not self._keep:
+                self._process.join(LEAVE_SECONDS)  # so that it leaves no semaphores of its own workers
             match kind:
                 case "returned":
                     return value
@@ -175,7 +177,7 @@ def _serve(
     make: Callable[..., Any],
     arguments: tuple[object, ...],
 ) -> None:
-    """The body of the process.  It leaves without cleaning up, since libraries crash there after a full disk."""
+    """The body of the process."""
     os.environ.clear()
     os.environ.update(environment)  # a server that forks has the one of its start
     serve_parent(opening=opening)
@@ -192,7 +194,6 @@ def _serve(
         except EOFError:
             break
         connection.send(_call(getattr(made, method), *given))
-    os._exit(0)
 
 
 def _call(function: Callable[..., Any], *arguments: object, **options: object) -> tuple[str, Any]:

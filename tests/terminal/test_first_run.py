@@ -218,6 +218,7 @@ def test_killed_program_leaves_its_conversion_to_finish(
     terminal.wait_for_text("The same from a shell")
     write_field(terminal, "t", "Folder of the store", str(tmp_path / "store"))
     write_field(terminal, "s", "Size of a shard", "10 images")
+    terminal.wait_for_text("200, of", "Enter start")
     terminal.press(ENTER)
     terminal.wait_for_text("elapsed", "equal")
     os.kill(terminal.pid, signal.SIGKILL)

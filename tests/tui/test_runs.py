@@ -72,11 +72,9 @@ async def test_cancelling_the_worker_cancels_the_run(
     async with app.run_test(size=(80, 24)) as pilot:
         worker = await run(pilot, endless(work, in_thread))
         await until(pilot, lambda: state(pilot).done)
-        done = state(pilot).done
         await pilot.press("x") if by_key else worker.cancel()
         await until(pilot, lambda: state(pilot).stopping or not state(pilot).alive)
         await until(pilot, lambda: not state(pilot).alive)
-        assert 0 < done < 100_000
         assert (worker.state, state(pilot).phase) == (WorkerState.CANCELLED, "cancelled")
         assert [one.state for one in list_runs(app.jobs)] == ["stopped"]
         assert list(work.iterdir()) == []
