@@ -17,6 +17,7 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.worker import get_current_worker
 
+from backends.bench.child import in_child
 from backends.bench.configuration import Configuration
 from backends.datasets.base import DatasetFacts
 from backends.errors import UsageError
@@ -138,7 +139,7 @@ class ConvertScreen(SayingScreen[None]):
     async def action_loader(self) -> None:
         from backends.stores.loader import loader_code
 
-        code = await asyncio.to_thread(loader_code, Path(self.spec.destination), torch=False)
+        code = await asyncio.to_thread(in_child, partial(loader_code, Path(self.spec.destination), torch=False))
         text = Content("\n").join(Content(safe_text(line, 400)) for line in code.splitlines())
         self.app.push_screen(TextScreen("Loader", text))
 
