@@ -87,7 +87,11 @@ class Pictures(Dataset):
     def skipped(self) -> Iterator[tuple[str, str]]:
         yield from super().skipped()
         for failure in _failures(self._probes()):
-            yield failure.name, failure.why
+            yield self._listed_as(failure.name), failure.why
+
+    def _listed_as(self, name: str) -> str:
+        """The name of a picture beside those of files that are passed over."""
+        return name
 
     def survey(self) -> DatasetFacts:
         if self._survey is None:
@@ -219,10 +223,8 @@ class PictureTree(Pictures):
         """The file of an image, relative to the folder of the classes; undecodable bytes become surrogates."""
         return self._files.name(id_)
 
-    def skipped(self) -> Iterator[tuple[str, str]]:
-        yield from Dataset.skipped(self)
-        for failure in _failures(self._probes()):
-            yield str(Path(self._files.base, failure.name)), failure.why
+    def _listed_as(self, name: str) -> str:
+        return str(Path(self._files.base, name))
 
     def _size(self, id_: int) -> int:
         return int(self._files.sizes[id_])
