@@ -58,7 +58,8 @@ class Member:
 def members_of(stream: Stream, inside: str = "", end: int | None = None) -> Iterator[Member]:
     """The regular files of an archive, the stream at the content of each; those of a ``.tar`` in it are in a folder.
 
-    Long names are those of GNU tar and pax.  Raises DatasetDamaged where the archive is truncated or broken.
+    Long names are those of GNU tar and pax.  Raises DatasetDamaged where the archive is truncated or broken, or its
+    headers are too long.
     """
     long_name, long_size = "", None
     while end is None or stream.position < end:
@@ -73,7 +74,9 @@ def members_of(stream: Stream, inside: str = "", end: int | None = None) -> Iter
             raise stream.damaged(f"is broken: no tar header at byte {at:,}")
         name, kind, size = found
         start = stream.position
-        if kind in b"Lx" and size <= limits.HEADER_BYTES.value:
+        if kind in b"Lx":
+            if size > limits.HEADER_BYTES.value:
+                raise stream.exceeds("a header in it has", limits.HEADER_BYTES)
             content = stream.read_exactly(size)
             fields = _pax_fields(content) if kind == b"x" else {"path": os.fsdecode(content.rstrip(b"\0"))}
             long_name = fields.get("path", long_name)
@@ -185,6 +188,9 @@ class Stream:
     def damaged(self, reason: str) -> DatasetDamaged:
         return DatasetDamaged(f"{self._path} {reason}: get the archive again.")
 
+    def exceeds(self, what: str, limit: limits.Limit) -> DatasetDamaged:
+        return _beyond(self._path, what, limit)
+
     def close(self) -> None:
         self._file.close()
 
@@ -195,7 +201,7 @@ class Stream:
             try:
                 while data := packed.read(CHUNK):
                     if file.tell() + len(data) > limits.UNPACKED_BYTES.value:
-                        raise self.damaged(f"unpacks to {limits.UNPACKED_BYTES.exceeded()}")
+                        raise self.exceeds("it unpacks to", limits.UNPACKED_BYTES)
                     file.write(data)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
@@ -229,6 +235,10 @@ class Stream:
             yield piece
 
 
+def _beyond(path: Path, what: str, limit: limits.Limit) -> DatasetDamaged:
+    return DatasetDamaged(f"{path} was not opened: {what} {limit.exceeded()}.")
+
+
 class Archive(ABC):
     """An open archive."""
 
@@ -244,10 +254,10 @@ class Archive(ABC):
         """
         most, longest = limits.MEMBERS.value, limits.NAME_BYTES.value
         for number, member in enumerate(self._members()):
-            if number >= most or len(member.name) > longest:
-                limit = limits.MEMBERS if number >= most else limits.NAME_BYTES
-                what = "it has" if number >= most else f"the name {printable(member.name)}... has"
-                raise DatasetDamaged(f"{self._path} was not opened: {what} {limit.exceeded()}.")
+            if number >= most:
+                raise _beyond(self._path, "it has", limits.MEMBERS)
+            if len(member.name) > longest:
+                raise _beyond(self._path, f"the name {printable(member.name)}... has", limits.NAME_BYTES)
             yield member
 
     @abstractmethod

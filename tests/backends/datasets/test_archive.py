@@ -127,6 +127,8 @@ LIMITED: dict[str, tuple[str, str, bytes]] = {
         b"".join(member(f"{name}", b"x") for name in "abc") + member("x/batches.meta", b"x"),
     ),
     "name": ("NAME_BYTES", "has more than 3 B", member("pictures/1.txt", b"x")),
+    "GNU name": ("HEADER_BYTES", "a header in it has more than 3 B", member("@LongLink", b"name", type=b"L")),
+    "pax fields": ("HEADER_BYTES", "a header in it has more than 3 B", member("x", b"11 path=ab\n", type=b"x")),
 }
 
 
