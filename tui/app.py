@@ -26,6 +26,7 @@ from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import MachineBusy, UnclearLayout
 from tui import messages, workers
 from tui.draft import first_draft
+from tui.following import Followed, Threads, end_process, state_of, stop_job
 from tui.labels import sentence_of
 from tui.screens.workbench import Workbench
 from tui.settings import Settings
@@ -43,7 +44,6 @@ from tui.theme import (
     themes,
 )
 from tui.widgets.footer import active_hints, key_name
-from tui.workers import Followed, Threads, end_process
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -246,7 +246,7 @@ class ImgstoreApp(App[int]):
                 self.post_message(messages.FollowJob(busy.job))
             elif choice is not None:
                 if choice == "s":
-                    self.run_worker(partial(workers.stop_job, self.jobs / busy.job), thread=True, exit_on_error=False)
+                    self.run_worker(partial(stop_job, self.jobs / busy.job), thread=True, exit_on_error=False)
                 self.post_message(messages.StartJob(spec, wait=True))
 
         self.push_screen(busy_question(busy.words), take)
@@ -275,7 +275,7 @@ class ImgstoreApp(App[int]):
         """Show a job and follow it to its end, in a worker of its own."""
         followed = self.runs.get(job.id)
         if followed is None:
-            followed = Followed(job.id, workers.state_of(job), job)
+            followed = Followed(job.id, state_of(job), job)
             self.run_worker(partial(self._perform, followed, job), thread=True, group=job.id, exit_on_error=False)
         self._show_job(followed)
 

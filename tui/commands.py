@@ -25,13 +25,13 @@ from backends.runs.job import Job, open_job, start_job
 from backends.runs.run import Run
 from backends.runs.saved import is_saved_run, is_special, load_run, write_file
 from backends.stores.manifest import is_store, read_manifest
+from tui.following import stop_job
 from tui.plan_fields import option_name, parse
 from tui.progress import Progress, listing, say
 from tui.reports import render
 from tui.store_commands import print_store, store_facts
 from tui.tables import dataset_text, result_text, runs_text
 from tui.text import json_text, safe_text
-from tui.workers import stop_job
 
 
 def make_plan(

@@ -33,9 +33,10 @@ from tests.tui.driving import (
 from tests.tui.recorded import plan_of
 from tui.app import ImgstoreApp
 from tui.messages import OpenDataset
+from tui.paths import MOST_NAMES
 from tui.plan_fields import parse
 from tui.widgets.folders import FolderTree
-from tui.workers import MOST_NAMES, first_conversion
+from tui.workers import first_conversion
 
 
 async def test_configuration_is_added_by_keys_alone(app: ImgstoreApp) -> None:

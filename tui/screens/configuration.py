@@ -17,10 +17,10 @@ from backends.bench.configuration import Configuration
 from backends.errors import ImgstoreError
 from backends.registry import backend_entries, codec_entries
 from tui.draft import codecs_for
+from tui.paths import folder_to_write
 from tui.screens.dialogs import Dialog
 from tui.widgets.folders import FolderInput
 from tui.widgets.form import ChoiceField, Field, Form
-from tui.workers import folder_to_write
 
 if TYPE_CHECKING:
     from backends.datasets.base import DatasetFacts

@@ -21,9 +21,10 @@ from textual.widgets.option_list import Option
 from backends.errors import ImgstoreError, UsageError
 from tui.draft import Draft, codecs_for
 from tui.keys import MOVES
+from tui.paths import dataset_to_open, disks, folder_to_write, recent_datasets
 from tui.text import safe_text
 from tui.widgets.folders import FolderInput, FolderTree
-from tui.workers import dataset_to_open, disks, export, folder_to_write, recent_datasets
+from tui.workers import export
 
 if TYPE_CHECKING:
     from backends.bench.configuration import Configuration

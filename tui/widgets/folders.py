@@ -16,8 +16,8 @@ from textual.message import Message
 from textual.widgets import Input, Tree
 from textual.widgets.tree import TreeNode
 
+from tui.paths import completions, content_of
 from tui.text import safe_text
-from tui.workers import completions, content_of
 
 _MATCHES_SHOWN = 20
 
