@@ -124,6 +124,14 @@ class Hdf5(Stored):
         return [(self.image(records[index]), self.labels[index]) for index in indices]
 
 
+class MappedSqlite(Sqlite):
+    @cached_property
+    def file(self) -> Any:
+        database = sqlite3.connect(self.folder / "images.db")
+        database.execute("PRAGMA mmap_size = 1099511627776")
+        return database
+
+
 class Npy(Stored):
     def write(self, records: Sequence[bytes]) -> None:
         np.save(self.folder / "images.npy", np.frombuffer(b"".join(records), np.uint8).reshape(-1, *self.shape))
@@ -136,7 +144,23 @@ class Npy(Stored):
         return list(zip(np.array(self.file[indices]), [self.labels[index] for index in indices], strict=True))
 
 
+class MappedHdf5(Npy):
+    """Reads images that HDF5 keeps in one piece where they lie in its file."""
+
+    @cached_property
+    def file(self) -> Any:
+        import h5py
+
+        path = self.folder / "images.h5"
+        with h5py.File(path) as file:
+            images = file["images"]
+            return np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
+
+
 KINDS: dict[str, type[Any]] = {"files": Files, "lmdb": Lmdb, "sqlite": Sqlite, "hdf5": Hdf5, "npy": Npy}
+KINDS |= {"mapped-sqlite": MappedSqlite, "mapped-hdf5": MappedHdf5}
+MAPPED = {name: f"mapped-{name}" for name in ("sqlite+raw", "sqlite+source", "hdf5+raw")}
+"""Configurations that can also be read through a memory map, by the name for that."""
 
 
 def store(configuration: str, folder: Path, images: Sequence[Any], files: Sequence[bytes], labels: list[int]) -> None:
