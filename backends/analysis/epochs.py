@@ -13,6 +13,7 @@ from backends.bench.plan import Plan
 FED = 0.9  # utilisation from which on an accelerator counts as fed, as MLPerf Storage has it
 BUSY = 0.7  # share of the time for which a processor that bounds an epoch is busy
 READ = 1 << 20  # bytes of a device; fewer do not keep an epoch waiting
+THREADED = 1.2  # processor seconds a second from which on a process decodes in threads, on all processors
 IDLE = 0.5  # share of the time for which processors are busy that wait for a disk
 
 
@@ -43,6 +44,8 @@ def bound_of(best: EpochFacts, sweep: Sequence[EpochFacts]) -> str:
         return "step"
     if (best.bytes_read or 0) >= READ and best.cpu_seconds < IDLE * best.seconds * max(1, best.workers):
         return "disk"
+    if not best.workers and best.cpu_seconds > THREADED * best.seconds:
+        return "decode"
     passed = best
     if not best.workers:
         passed = min((facts for facts in sweep if facts.workers), key=lambda facts: facts.seconds, default=best)

@@ -63,6 +63,11 @@ def test_passing_batches_on_bounds_where_it_doubles_the_processor_time() -> None
     assert bound_of(EPOCH, [EPOCH]) == bound_of(alone, [alone]) == "decode"
 
 
+def test_decoding_bounds_a_process_that_decodes_in_threads_whatever_workers_take() -> None:
+    threaded = replace(EPOCH, workers=0, seconds=5.0, cpu_seconds=9.0)
+    assert bound_of(threaded, [threaded, EPOCH]) == "decode"
+
+
 def test_accelerators_fed_are_images_a_second_by_those_of_a_step() -> None:
     plan = Plan("sample", (), (), batch=100, step_ms=50)  # 2,000 images/s each
     assert accelerators_fed(EPOCH, 50_000, plan) == 2.5
