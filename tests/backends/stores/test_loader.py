@@ -29,7 +29,7 @@ from tui.cli import cli
 pytestmark = pytest.mark.slow
 
 CHECK = """
-import hashlib, importlib, json, multiprocessing, sys
+import hashlib, importlib, json, multiprocessing, sys, threading
 sys.path.insert(0, sys.argv[1])  # of the printed files, and of what stands for torch
 
 class Refusal:
@@ -49,11 +49,13 @@ def digests(images, positions):
 
 def send(pipe, stores):
     pipe.send([digests(images, [-1, 0, 7, 7]) for images in stores])
+    digests(stores[-1], list(range(len(stores[-1]))))
+    pipe.send(threading.active_count())
 
 if __name__ == "__main__":
     printed = [importlib.import_module(name) for name in sys.argv[2].split(",")]
     stores = [module.Images(*sys.argv[3:]) for module in printed]
-    found = {"classes": [images.classes for images in stores], "children": []}
+    found = {"classes": [images.classes for images in stores], "children": [], "threads": []}
     found["all"] = [digests(images, list(range(len(images)))) for images in stores]
     found["batches"] = [[digests(images, [n, 9 - n, -n]) for n in range(9)] for images in stores]
     found["one"] = [digest(*images[-2]) for images in stores]
@@ -62,7 +64,8 @@ if __name__ == "__main__":
         receiver, sender = multiprocessing.Pipe()
         child = multiprocessing.get_context(method).Process(target=send, args=(sender, stores))
         child.start()
-        found["children"].append(receiver.recv() if receiver.poll(120) else None)
+        for kind in ("children", "threads"):
+            found[kind].append(receiver.recv() if receiver.poll(60) else None)
         child.join()
     try:
         import backends
@@ -114,9 +117,9 @@ def run(folder: Path, codes: list[str], *arguments: str) -> dict[str, list[Any]]
     """What printed files read, in an interpreter that has no environment and cannot import this program."""
     for number, code in enumerate([*codes, CHECK]):
         (folder / f"printed_{number}.py").write_text(code)
-    stands_for_torch = folder / "torch/utils"  # torch itself takes minutes to install; only this name of it is used
+    stands_for_torch = folder / "torch/utils"  # torch itself takes minutes to install; only these names are used
     stands_for_torch.mkdir(parents=True, exist_ok=True)
-    (stands_for_torch / "data.py").write_text("Dataset = object\n")
+    (stands_for_torch / "data.py").write_text("Dataset, get_worker_info = object, lambda: None\n")
     names = ",".join(f"printed_{number}" for number in range(len(codes)))
     command = [sys.executable, "-I", "-W", "ignore", str(folder / f"printed_{len(codes)}.py"), str(folder), names]
     found = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder, env={})
@@ -170,7 +173,7 @@ def test_printed_file_reads_what_the_dataset_holds(
             shard = store_at(store, dataset, f"{backend}+{codec}", shard_images=shard_images).shards[0]
             wanted.append(digests_of(dataset))
             assert read_container(store / shard.path) == wanted[-1][: shard.images]
-            codes.append(loader_code(store, torch=codec == "png"))
+            codes.append(loader_code(store, torch=codec in ("png", "source")))
             classes.append(list(read_manifest(store).classes))
             assert all(len(loader_code(store, torch=torch).splitlines()) <= 82 for torch in (False, True))
     found = run(tmp_path, codes)
@@ -179,6 +182,7 @@ def test_printed_file_reads_what_the_dataset_holds(
     assert found["one"] == [one[-2] for one in wanted]
     assert found["test"] == [[one[-TEST[len(one)]], one[-1]] for one in wanted]
     assert found["children"] == [[[one[-1], one[0], one[7], one[7]] for one in wanted]] * 2
+    assert found["threads"][0] > 1 or codec != "source"  # a child is not always a worker of a DataLoader
     assert found["classes"] == classes
 
 
