@@ -33,6 +33,13 @@ def dataset_to_open(text: str) -> str:
     return text
 
 
+def absolute_dataset(path: str) -> str:
+    """The path made absolute, since a job is resumed from anywhere; ``sample`` is none."""
+    from backends.datasets.discover import absolute_path
+
+    return path if path == "sample" else str(absolute_path(path))
+
+
 def disks() -> list[tuple[str, str]]:
     """A folder on each disk that can be written to, and how a list shows it."""
     from backends.bench.disk import free_bytes, writable_folders

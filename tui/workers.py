@@ -12,6 +12,7 @@ from backends.datasets.base import AS_FOUND, Reading
 from backends.errors import ImgstoreError, UsageError
 from tui.labels import dataset_name, sentence_of
 from tui.messages import Place, Prepared
+from tui.paths import absolute_dataset
 from tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -91,13 +92,6 @@ def first_conversion(facts: DatasetFacts, configuration: Configuration, work: st
     folder = beside if dataset != "sample" and os.access(beside, os.W_OK | os.X_OK) else Path(work).absolute()
     request = Request(dataset=dataset, configuration=configuration, how=facts.how)
     return ConversionSpec(request, str(folder / f"{name}-{configuration.backend}"))
-
-
-def absolute_dataset(path: str) -> str:
-    """The path made absolute, since a job is resumed from anywhere; ``sample`` is none."""
-    from backends.datasets.discover import absolute_path
-
-    return path if path == "sample" else str(absolute_path(path))
 
 
 def prepare_conversion(spec: ConversionSpec, cancelled: Callable[[], bool]) -> Prepared:

@@ -25,6 +25,7 @@ from backends.runs.conversion import Conversion, ConversionSpec
 from backends.stores.plan import SHARD_BYTES
 from tui import messages, workers
 from tui.conversion import FIELDS, batch_file, command_words, rows_after, rows_before, rows_during, title
+from tui.paths import absolute_dataset
 from tui.plan_fields import parse, write
 from tui.screens.configuration import ConfigurationScreen
 from tui.screens.dialogs import AskScreen
@@ -233,7 +234,7 @@ def changed(name: str, spec: ConversionSpec, facts: DatasetFacts | None, text: s
                 raise UsageError("name the folder of the store, such as /data/my-images-hdf5.")
             return structs.replace(spec, destination=str(Path(text).expanduser().absolute()))
         case "dataset":
-            fields["dataset"] = workers.absolute_dataset(text)
+            fields["dataset"] = absolute_dataset(text)
         case "size":
             fields["resize"] = number
         case "shards":
