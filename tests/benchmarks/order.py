@@ -79,10 +79,10 @@ def compare(plan: Plan, folder: Path) -> Counter[str]:
         result = run_plan(plan)
         by_plain = plain_seconds(plan, Path(work_dir))
     tally: Counter[str] = Counter()
+    names = list(map(str, plan.configurations))
     for cache in plan.caches:
         say(f"\n{Path(plan.dataset).name} in {folder}, {plan.sizes[0]:,} images, {cache}, by {plan.fetch}")
         read = by_plain[Aspect.of("epoch", cache)]
-        names = list(map(str, plan.configurations))
         sides = {"plain": read, "mapped": {name: read[plain.MAPPED.get(name, name)] for name in names}}
         for operation in OPERATIONS:
             blocks = seconds_by_block(result.measurements, Aspect.of(operation, cache), plan.sizes[0])
@@ -93,7 +93,7 @@ def compare(plan: Plan, folder: Path) -> Counter[str]:
         for first, second in combinations(names, 2):
             ratios = {side: paired_ratios(blocks[first], blocks[second]) for side, blocks in sides.items()}
             for code in PLAIN:
-                tally += agreements(code, ratios, f"{first} takes", f"of {second}")
+                tally += agreements(code, ratios, first, second)
     return tally
 
 
@@ -102,10 +102,14 @@ def agreements(code: str, ratios: dict[str, list[float]], first: str, second: st
     middle = {side: median(values) for side, values in ratios.items()}
     if min(ratios[code]) <= 1 <= max(ratios[code]) or 1 / 1.1 <= middle[code] <= 1.1:
         return Counter()
-    same = [operation for operation in OPERATIONS if (middle[operation] > 1) == (middle[code] > 1)]
-    for operation in set(OPERATIONS) - set(same):
-        say(f"  {operation}: {first} {middle[operation]:.2f}x {second}, by {code} code {middle[code]:.2f}x")
-    return Counter([code, *(f"{code} {operation}" for operation in same)])
+    found = Counter([code])
+    for operation in OPERATIONS:
+        ratio = middle[operation]
+        if (ratio > 1) == (middle[code] > 1):
+            found[f"{code} {operation}"] += 1
+        else:
+            say(f"  {operation}: {first} takes {ratio:.2f}x of {second}, by {code} code {middle[code]:.2f}x")
+    return found
 
 
 def main() -> None:

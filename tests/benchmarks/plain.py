@@ -127,7 +127,7 @@ class Hdf5(Stored):
 class MappedSqlite(Sqlite):
     @cached_property
     def file(self) -> Any:
-        database = sqlite3.connect(self.folder / "images.db")
+        database = super().file
         database.execute("PRAGMA mmap_size = 1099511627776")
         return database
 
